@@ -67,3 +67,7 @@ class PredictionFailed(PermanentError):
 
 class OutputRefused(PermanentError):
     """The output may not be written where the job says."""
+
+
+class GaveUp(PermanentError):
+    """The last receive that the queue's redrive policy allows did not succeed either."""

@@ -1,0 +1,116 @@
+"""A worker put together from its settings and what it talks to."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from worker import logs
+from worker.child import ModelPlan
+from worker.compute import Compute
+from worker.consumer import Consumer, Tide
+from worker.deletes import Deletes
+from worker.flow import Buffer, ByteBudget, Permits
+from worker.leases import Leases
+from worker.metrics import Metrics, stream_for
+from worker.pipeline import Pipeline
+from worker.reports import Reports
+from worker.s3 import Storage
+from worker.scored import ScoreOptions
+from worker.settings import Settings, usable_cores
+from worker.settling import Settling
+from worker.sqs import Queue, QueueFacts
+from worker.stop import Stop
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of a worker that the service runs."""
+
+    consumers: list[Consumer]
+    processors: int
+    leases: Leases
+    deletes: Deletes
+    buffer: Buffer
+    permits: Permits
+    tide: Tide
+    pipeline: Pipeline
+    settling: Settling
+    metrics: Metrics
+
+
+def assemble(
+    settings: Settings,
+    facts: QueueFacts,
+    *,
+    stop: Stop,
+    queue: Queue,
+    storage: Storage,
+    compute: Compute,
+    model_sha256: str,
+) -> Parts:
+    """Put a worker together from its settings and what it talks to."""
+    visibility, heartbeat = settings.lease_times(facts.visibility_seconds)
+    leases = Leases(queue, visibility_seconds=visibility, heartbeat_seconds=heartbeat)
+    deletes = Deletes(queue)
+    metrics = Metrics(facts.name, stream_for(logs.resolve(settings.log_format)))
+    buffer = Buffer()
+    permits = Permits(2 * settings.concurrency)
+    tide = Tide(settings.idle_seconds, settings.wait_seconds)
+    return Parts(
+        consumers=[
+            Consumer(number == 0, queue, buffer, permits, leases, deletes, tide, stop)
+            for number in range(settings.consumers)
+        ],
+        processors=settings.concurrency,
+        leases=leases,
+        deletes=deletes,
+        buffer=buffer,
+        permits=permits,
+        tide=tide,
+        pipeline=Pipeline(
+            storage=storage,
+            compute=compute,
+            budget=ByteBudget(settings.memory_mb << 20),
+            options=_score_options(settings),
+            output_template=settings.output_template,
+            model_sha256=model_sha256,
+            job_seconds=settings.job_seconds,
+        ),
+        settling=Settling(
+            queue,
+            name=facts.name,
+            leases=leases,
+            deletes=deletes,
+            reports=Reports(
+                storage,
+                template=settings.failure_template,
+                model=settings.model,
+                model_sha256=model_sha256,
+            ),
+            metrics=metrics,
+            retry_seconds=settings.retry_seconds,
+            max_receive_count=facts.max_receive_count,
+        ),
+        metrics=metrics,
+    )
+
+
+def model_plan(settings: Settings, path: Path) -> ModelPlan:
+    """Say what each pool process loads, and which share of the cores is its own."""
+    return ModelPlan(
+        path=path,
+        method=settings.predict,
+        factory=settings.predictor,
+        threads=max(1, usable_cores() // settings.predict_processes),
+        log_format=logs.resolve(settings.log_format),
+        log_level=settings.log_level,
+    )
+
+
+def _score_options(settings: Settings) -> ScoreOptions:
+    return ScoreOptions(
+        delimiter=settings.delimiter,
+        encoding=settings.encoding,
+        keep_columns=settings.keep_columns,
+        output_format=settings.output_format,
+        max_rejected=settings.max_rejected,
+    )

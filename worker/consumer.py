@@ -1,0 +1,119 @@
+"""Long polls that fill the buffer: one while idle, more while messages come."""
+
+import asyncio
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from worker.deletes import Deletes
+from worker.errors import FatalError, TransientError
+from worker.flow import Buffer, Permits
+from worker.job import Message
+from worker.leases import Leases
+from worker.sqs import BATCH, Queue
+from worker.stop import Stop
+
+log = structlog.get_logger()
+
+LONGEST_SILENCE_SECONDS = 300  # of failing receives only: then a fresh worker is better
+LONGEST_PAUSE_SECONDS = 20
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+@dataclass(slots=True)
+class Tide:
+    """What the polls know together: whether messages come, and since when none has."""
+
+    idle_seconds: float
+    wait_seconds: int
+    last_message: float = field(default_factory=_now)
+    polls: int = 0
+    rising: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def note(self, received: int, in_hand: int) -> None:
+        """Take in what a poll brought."""
+        if received or in_hand:
+            self.last_message = _now()
+        if received:
+            self.rising.set()
+        else:
+            self.rising.clear()
+
+    def remaining_seconds(self) -> float:
+        """Tell how long until the worker may leave: for ever when it never does."""
+        if self.idle_seconds < 0:
+            return math.inf
+        return self.last_message + self.idle_seconds - _now()
+
+    def poll_seconds(self) -> int:
+        """Tell how long the next poll may wait.
+
+        None outlasts the idle time, and none is of no wait at all because of it: such a receive
+        asks only some of SQS's servers, so that its emptiness says nothing.
+        """
+        return int(min(self.wait_seconds, max(1.0, math.ceil(self.remaining_seconds()))))
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """One poll loop; the first goes on while idle, the others rest until messages come."""
+
+    first: bool
+    queue: Queue
+    buffer: Buffer
+    permits: Permits
+    leases: Leases
+    deletes: Deletes
+    tide: Tide
+    stop: Stop
+
+    async def run(self) -> None:
+        """Receive until the permits close; a poll under way is always finished."""
+        while True:
+            if not self.first:
+                await self.tide.rising.wait()
+            slots = await self.permits.reserve(BATCH)
+            if not slots:
+                return
+            messages = await self._receive(slots)
+            claimed = self._claim(messages)
+            self.permits.give_back(slots - claimed)
+            self.tide.note(len(messages), len(self.leases))
+            if not self.tide.polls and self.tide.remaining_seconds() <= 0:
+                self.stop.request("idle")
+
+    def _claim(self, messages: Sequence[Message]) -> int:
+        """Hold all that came before anything else may run; count what is new."""
+        fresh = [
+            message
+            for message in messages
+            if not self.deletes.settles(message) and self.leases.claim(message)
+        ]
+        self.buffer.put(fresh)
+        return len(fresh)
+
+    async def _receive(self, slots: int) -> list[Message]:
+        failing_since: float | None = None
+        pause = 0.5
+        while self.stop.reason is None:
+            self.tide.polls += 1
+            try:
+                return await self.queue.receive(slots, self.tide.poll_seconds())
+            except TransientError as error:
+                failing_since = failing_since or _now()
+                if _now() - failing_since > LONGEST_SILENCE_SECONDS:
+                    raise FatalError(
+                        f"no receive has succeeded for {LONGEST_SILENCE_SECONDS} s: {error}"
+                    ) from error
+                log.warning("receive failed", error=str(error), again_in=round(pause, 1))
+            finally:
+                self.tide.polls -= 1
+            await self.stop.wait_for(random.uniform(pause / 2, pause))  # noqa: S311 - jitter
+            pause = min(LONGEST_PAUSE_SECONDS, pause * 2)
+        return []

@@ -1,0 +1,73 @@
+"""The environment as people meet it: the table of settings, and what is wrong with theirs."""
+
+import re
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import ValidationError
+
+from worker.errors import SettingsError
+from worker.settings import PREFIX, Settings
+
+
+def variable(field: str) -> str:
+    """Name the environment variable of a field."""
+    return PREFIX + field.upper()
+
+
+def load() -> Settings:
+    """Read the environment; raises SettingsError with one line for each problem."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [line for problem in error.errors() for line in _lines(dict(problem))]
+        raise SettingsError("\n".join(lines)) from None
+
+
+def _lines(problem: dict[str, Any]) -> list[str]:
+    text = str(problem["msg"]).removeprefix("Value error, ")
+    if not problem["loc"]:  # a contradiction, which names its variables itself
+        return text.split("\n")
+    name = str(problem["loc"][0])
+    name = name if name.startswith(PREFIX) else variable(name)
+    if problem["type"] == "missing":
+        field = Settings.model_fields[name.removeprefix(PREFIX).lower()]
+        return [f"{name} is required: {field.description}"]
+    text = text.removeprefix("Input ")
+    return [f"{name}: {text} (it is {problem['input']!r})"]
+
+
+def misspelt(environment: Mapping[str, str]) -> Iterator[str]:
+    """Yield a warning for each WORKER_ variable that nothing reads."""
+    known = [variable(field) for field in Settings.model_fields]
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and name not in known:
+            near = get_close_matches(name, known, n=1)
+            yield f"{name} is not a setting" + (f"; is {near[0]} meant?" if near else "")
+
+
+def table() -> list[tuple[str, str, str]]:
+    """List variable, default and meaning of every setting, from the code itself."""
+    return [
+        (variable(name), _default(name), field.description or "")
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def _default(name: str) -> str:
+    field = Settings.model_fields[name]
+    if field.is_required():
+        return "required"
+    spoken = {
+        "predict_processes": "cores",
+        "visibility_seconds": "the queue's own",
+        "heartbeat_seconds": "visibility / 3",
+        "delimiter": "sniffed",
+        "keep_columns": "the first",
+        "output_format": "the input's",
+        "model_sha256": "any",
+        "predictor": "scikit-learn",
+    }
+    value = spoken.get(name, field.default)
+    return re.sub(r"\.0$", "", str(value))

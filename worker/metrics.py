@@ -1,0 +1,69 @@
+"""Counts for CloudWatch, in its embedded metric format: a bare JSON line on standard output."""
+
+import json
+import sys
+import time
+from collections import Counter
+from typing import TextIO
+
+from worker.job import Done
+
+NAMESPACE = "Tidegate"
+UNITS = {
+    "Jobs": "Count",
+    "Rows": "Count",
+    "RowsRejected": "Count",
+    "JobsRetried": "Count",
+    "JobsRejected": "Count",
+    "JobSeconds": "Seconds",
+}
+
+
+class Metrics:
+    """Counts since the last line; one dimension, the queue, as every other would be billed."""
+
+    def __init__(self, queue: str, stream: TextIO | None) -> None:
+        self._queue = queue
+        self._stream = stream
+        self._counts: Counter[str] = Counter()
+        self._seconds: list[float] = []
+
+    def done(self, outcome: Done) -> None:
+        """Count a job whose output is durable."""
+        self._counts["Jobs"] += 1
+        self._counts["Rows"] += outcome.rows or 0
+        self._counts["RowsRejected"] += outcome.rejected or 0
+        self._seconds.append(round(outcome.seconds, 3))
+
+    def retried(self) -> None:
+        """Count a job that will be tried again."""
+        self._counts["JobsRetried"] += 1
+
+    def rejected(self) -> None:
+        """Count a job that failed for good."""
+        self._counts["JobsRejected"] += 1
+
+    def flush(self) -> None:
+        """Write what was counted, if anything was, and start again from nothing."""
+        values: dict[str, object] = dict(self._counts)
+        if self._seconds:
+            values["JobSeconds"] = self._seconds[-100:]  # the most one line may hold
+        if values and self._stream is not None:
+            self._stream.write(json.dumps(self._line(values)) + "\n")
+            self._stream.flush()
+        self._counts.clear()
+        self._seconds.clear()
+
+    def _line(self, values: dict[str, object]) -> dict[str, object]:
+        described = [{"Name": name, "Unit": UNITS[name]} for name in values]
+        directive = {"Namespace": NAMESPACE, "Dimensions": [["Queue"]], "Metrics": described}
+        return {
+            "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]},
+            "Queue": self._queue,
+            **values,
+        }
+
+
+def stream_for(log_format: str) -> TextIO | None:
+    """Choose where metrics go: nowhere while a person watches."""
+    return None if log_format == "console" else sys.stdout

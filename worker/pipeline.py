@@ -1,0 +1,116 @@
+"""One job's stream: download, predict, upload."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+from worker.compute import Compute
+from worker.errors import InputOverwritten, NoSuchInput, OutputRefused, TransientError
+from worker.flow import ByteBudget
+from worker.job import Done, Job, S3Uri, Status
+from worker.outputs import Source, Written, is_current, target_key, write
+from worker.s3 import Storage
+from worker.scored import Scored, ScoreOptions
+
+UNKNOWN_SIZE = 1 << 20  # bytes reserved for an input whose size the message does not say
+
+REJECTS_SUFFIX = ".rejected.csv"
+_STATUS: Mapping[Written, Status] = {
+    Written.NEW: "predicted",
+    Written.REPLACED: "predicted",
+    Written.ALREADY_DONE: "already done",
+    Written.SUPERSEDED: "superseded",
+}
+
+StillOurs = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """Everything a job passes through."""
+
+    storage: Storage
+    compute: Compute
+    budget: ByteBudget
+    options: ScoreOptions
+    output_template: str
+    model_sha256: str
+    job_seconds: float
+
+    async def run(self, job: Job, *, still_ours: StillOurs) -> Done:
+        """Predict the job's input and write its output.
+
+        `still_ours` is asked just before anything becomes visible, and raises LeaseLost. Raises
+        PermanentError and TransientError.
+        """
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        try:
+            async with asyncio.timeout(self.job_seconds):
+                done = await self._until_newest(job, still_ours)
+        except TimeoutError as error:
+            raise TransientError(
+                f"{job.source} took longer than WORKER_JOB_SECONDS ({self.job_seconds:g})"
+            ) from error
+        return replace(done, seconds=clock() - started)
+
+    async def _until_newest(self, job: Job, still_ours: StillOurs) -> Done:
+        done: Done | None = None
+        while True:
+            try:
+                done, newer = await self._once(job, still_ours)
+                if not newer:
+                    return done
+            except InputOverwritten:
+                if job.sequencer is not None:
+                    # The write that overwrote it has an event of its own.
+                    return Done("superseded", self._target(job, None))
+            except NoSuchInput:
+                if done is None:
+                    raise
+                return done  # deleted since: what was written stays the newest
+            job = job.model_copy(update={"version_id": None, "etag": None, "sequencer": None})
+
+    async def _once(self, job: Job, still_ours: StillOurs) -> tuple[Done, bool]:
+        """Carry one version through; answer what was done, and whether a newer one is there."""
+        async with self.budget.reserve(UNKNOWN_SIZE if job.size is None else job.size) as held:
+            found = await self.storage.get(job.source, version_id=job.version_id, etag=job.etag)
+            source = Source.of(job, found.head)
+            target = self._target(job, source)
+            scored = await self.compute.score(found.body, self.options)
+            held.correct(len(found.body) + len(scored.output) + len(scored.rejects or b""))
+            if scored.converted_to is not None:
+                target = self._target(job, source, f".{scored.converted_to}")
+            written = await self._upload(job, source, target, scored, still_ours)
+        done = Done(_STATUS[written], target, scored.rows, scored.rejected, self.model_sha256)
+        if written is not Written.REPLACED:
+            return done, False
+        # Two writers that replace each other must not leave the older version standing.
+        current = await self.storage.head(job.source)
+        return done, current is not None and not is_current(current, source)
+
+    async def _upload(
+        self, job: Job, source: Source, target: S3Uri, scored: Scored, still_ours: StillOurs
+    ) -> Written:
+        upload = partial(write, self.storage, source=source, again=job.again, still_ours=still_ours)
+        metadata = {"model-sha256": self.model_sha256}
+        if scored.rejects is not None:
+            # Before the output: whoever sees the output finds its rejected rows there already.
+            place = replace(target, key=target.key + REJECTS_SUFFIX)
+            written = await upload(
+                place, scored.rejects, metadata=metadata, content_type="text/csv"
+            )
+            if written is Written.SUPERSEDED:
+                return written
+        counts = {"rows": str(scored.rows), "rejected": str(scored.rejected)}
+        return await upload(
+            target, scored.output, metadata=metadata | counts, content_type=scored.content_type
+        )
+
+    def _target(self, job: Job, source: Source | None, suffix: str = "") -> S3Uri:
+        key = target_key(self.output_template + suffix, job, source)
+        target = S3Uri(job.output_bucket, key)
+        if target == job.source:
+            raise OutputRefused(f"the output would overwrite its input, {target}")
+        return target

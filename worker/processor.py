@@ -1,0 +1,52 @@
+"""One message's life: from its lease to its outcome, and settled; errors end here."""
+
+import asyncio
+
+import structlog
+from structlog.contextvars import bind_contextvars, clear_contextvars
+
+from worker.errors import FatalError, LeaseLost, PermanentError
+from worker.flow import Buffer, Permits
+from worker.job import Job, Message, Outcome, Reject, Release, Retry
+from worker.leases import Leases
+from worker.pipeline import Pipeline
+from worker.settling import Settling
+
+log = structlog.get_logger()
+
+
+async def work(
+    buffer: Buffer, permits: Permits, *, leases: Leases, pipeline: Pipeline, settling: Settling
+) -> None:
+    """Process one message after the other until the buffer closes."""
+    while (message := await buffer.get()) is not None:
+        clear_contextvars()
+        bind_contextvars(message_id=message.id, receive_count=message.receive_count)
+        await process(message, leases=leases, pipeline=pipeline, settling=settling)
+        permits.give_back()
+
+
+async def process(
+    message: Message, *, leases: Leases, pipeline: Pipeline, settling: Settling
+) -> None:
+    """Carry one leased message to its outcome, then settle it."""
+    job: Job | None = None
+    outcome: Outcome
+    try:
+        await leases.confirm(message)
+        with leases.cancel_if_lost(message):
+            job = Job.parse(message.body)
+            bind_contextvars(input=str(job.source))
+            outcome = await pipeline.run(job, still_ours=lambda: leases.check(message))
+    except LeaseLost as lost:
+        # Somebody else has it; ours must leave no trace.
+        log.warning("job abandoned", reason=str(lost))
+        return
+    except (asyncio.CancelledError, FatalError):
+        await settling.settle(message, Release())
+        raise
+    except PermanentError as error:
+        outcome = Reject(error, job)
+    except Exception as error:  # noqa: BLE001 - unknown is transient: the redrive policy judges
+        outcome = Retry(error, job)
+    await settling.settle(message, outcome)

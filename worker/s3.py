@@ -1,0 +1,219 @@
+"""The storage: all that is said to S3 is said here."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import aioboto3
+from botocore.exceptions import ClientError
+
+from worker.aws import ACCESS_DENIED, code_of, config, translated
+from worker.errors import (
+    InputOverwritten,
+    ModelError,
+    NoSuchInput,
+    OutputRefused,
+    TransientError,
+)
+from worker.job import S3Uri
+
+if TYPE_CHECKING:  # stubs of a development package
+    from types_aiobotocore_s3 import S3Client
+
+READ_ATTEMPTS = 4
+GONE = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404", "NotFound"})
+DELETED = frozenset({"MethodNotAllowed", "405"})  # the version asked for is a delete marker
+PRECONDITION = frozenset({"PreconditionFailed", "412"})
+CONFLICT = frozenset({"ConditionalRequestConflict", "OperationAborted", "409"})
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What an object says of itself; the ETag without its quotes."""
+
+    etag: str
+    version_id: str | None = None
+    size: int = 0
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """An object, whole."""
+
+    head: Head
+    body: bytes
+
+
+class WriteConflict(TransientError):
+    """The condition of a write did not hold: look at the object and decide again."""
+
+
+class Storage(Protocol):
+    """Objects as the worker uses them."""
+
+    async def get(self, uri: S3Uri, *, version_id: str | None, etag: str | None) -> Object:
+        """Read that version, or the current one if it still has that ETag."""
+
+    async def head(self, uri: S3Uri) -> Head | None:
+        """Look at the current version; None when there is none."""
+
+    async def put(
+        self,
+        uri: S3Uri,
+        body: bytes,
+        *,
+        metadata: Mapping[str, str],
+        content_type: str,
+        replacing: str | None,
+    ) -> None:
+        """Write where nothing is yet, or over the object with the ETag `replacing`.
+
+        Raises WriteConflict when what is there is something else.
+        """
+
+    async def overwrite(self, uri: S3Uri, body: bytes, *, content_type: str) -> None:
+        """Write whatever is there."""
+
+
+class S3Storage:
+    """Storage on S3."""
+
+    def __init__(self, client: "S3Client") -> None:
+        self._client = client
+
+    async def get(self, uri: S3Uri, *, version_id: str | None, etag: str | None) -> Object:
+        """Read that version, or the current one if it still has that ETag.
+
+        Raises NoSuchInput where there is nothing to read and InputOverwritten when the ETag has
+        changed.
+        """
+        which: dict[str, Any] = {}
+        if version_id is not None:
+            which["VersionId"] = version_id
+        elif etag is not None:
+            which["IfMatch"] = f'"{etag}"'
+        for attempt in range(1, READ_ATTEMPTS + 1):
+            try:
+                return await self._get_once(uri, which)
+            except TransientError as error:
+                # The body comes after the SDK's own retries: the request and its body are one.
+                if attempt == READ_ATTEMPTS or isinstance(error, InputOverwritten):
+                    raise
+                await asyncio.sleep(0.2 * 2**attempt)
+        raise AssertionError("unreachable")  # pragma: no cover
+
+    async def _get_once(self, uri: S3Uri, which: Mapping[str, Any]) -> Object:
+        async with translated(f"reading {uri}"):
+            try:
+                answer = await self._client.get_object(Bucket=uri.bucket, Key=uri.key, **which)
+            except ClientError as error:
+                raise _read_error(uri, error) from error
+            async with answer["Body"] as stream:
+                body = await stream.read()
+        if len(body) != answer["ContentLength"]:
+            raise TransientError(
+                f"reading {uri}: {len(body)} of {answer['ContentLength']} bytes came"
+            )
+        return Object(_head(answer), body)
+
+    async def head(self, uri: S3Uri) -> Head | None:
+        """Look at the current version; None when there is none."""
+        async with translated(f"looking at {uri}"):
+            try:
+                answer = await self._client.head_object(Bucket=uri.bucket, Key=uri.key)
+            except ClientError as error:
+                if code_of(error) in GONE | DELETED:
+                    return None
+                raise
+        return _head(answer)
+
+    async def put(
+        self,
+        uri: S3Uri,
+        body: bytes,
+        *,
+        metadata: Mapping[str, str],
+        content_type: str,
+        replacing: str | None,
+    ) -> None:
+        """Write where nothing is yet, or over the object with the ETag `replacing`."""
+        condition: dict[str, str] = (
+            {"IfNoneMatch": "*"} if replacing is None else {"IfMatch": f'"{replacing}"'}
+        )
+        await self._put(uri, body, content_type, Metadata=metadata, **condition)
+
+    async def overwrite(self, uri: S3Uri, body: bytes, *, content_type: str) -> None:
+        """Write whatever is there."""
+        await self._put(uri, body, content_type)
+
+    async def _put(self, uri: S3Uri, body: bytes, content_type: str, **more: Any) -> None:  # noqa: ANN401 - boto's own keywords
+        async with translated(f"writing {uri}"):
+            try:
+                await self._client.put_object(
+                    Bucket=uri.bucket, Key=uri.key, Body=body, ContentType=content_type, **more
+                )
+            except ClientError as error:
+                raise _write_error(uri, error) from error
+
+    async def download(self, uri: S3Uri, path: Path, *, version_id: str | None) -> None:
+        """Bring a model to a path; raises ModelError when it is missing or denied."""
+        which = {"VersionId": version_id} if version_id else {}
+        async with translated(f"reading the model {uri}"):
+            try:
+                answer = await self._client.get_object(Bucket=uri.bucket, Key=uri.key, **which)  # type: ignore[arg-type]
+            except ClientError as error:
+                if code_of(error) in GONE | DELETED:
+                    raise ModelError(f"the model {uri} does not exist") from error
+                if code_of(error) in ACCESS_DENIED:
+                    raise ModelError(f"access to the model {uri} is denied: {error}") from error
+                raise
+            size = 0
+            with path.open("wb") as file:
+                async with answer["Body"] as stream:
+                    async for chunk in stream.iter_chunks(1 << 20):
+                        size += file.write(chunk)
+        if size != answer["ContentLength"]:
+            raise TransientError(f"reading the model {uri}: it came short")
+
+
+@asynccontextmanager
+async def open_storage(*, connections: int) -> AsyncIterator[S3Storage]:
+    """Open the storage; `connections` requests may be under way at once."""
+    settings = config(connections=connections, read_seconds=60, attempts=4)
+    async with aioboto3.Session().client("s3", config=settings) as client:
+        yield S3Storage(client)
+
+
+def _head(answer: Any) -> Head:  # noqa: ANN401 - two kinds of answers share these fields
+    return Head(
+        etag=answer["ETag"].strip('"'),
+        version_id=answer.get("VersionId"),
+        size=answer["ContentLength"],
+        metadata=answer.get("Metadata", {}),
+    )
+
+
+def _read_error(uri: S3Uri, error: ClientError) -> Exception:
+    code = code_of(error)
+    if code in PRECONDITION:
+        return InputOverwritten(f"{uri} was overwritten after the message was sent")
+    if code in GONE | DELETED:
+        return NoSuchInput(f"{uri} does not exist ({code})")
+    if code == "InvalidObjectState":
+        return NoSuchInput(f"{uri} is archived and must be restored before it can be read")
+    return error
+
+
+def _write_error(uri: S3Uri, error: ClientError) -> Exception:
+    code = code_of(error)
+    if code in PRECONDITION | CONFLICT or code == "NoSuchKey":  # If-Match on what was deleted
+        return WriteConflict(f"{uri} is not what it was")
+    if code == "NoSuchBucket":
+        return OutputRefused(f"the output bucket {uri.bucket} does not exist")
+    if code == "KeyTooLongError":
+        return OutputRefused(f"the output key is too long: {uri}")
+    return error

@@ -1,0 +1,195 @@
+"""Settings: the environment, validated and frozen."""
+
+import csv
+import os
+import string
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AliasChoices, Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from worker.errors import SettingsError
+
+PREFIX = "WORKER_"
+LONGEST_STOP_SECONDS = 120  # the most that Fargate's stopTimeout can be
+PLACEHOLDERS = frozenset({"output_key", "key", "etag", "version_id"})
+
+
+def usable_cores() -> int:
+    """Count the cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1  # pragma: no cover - macOS has no affinity
+
+
+class Settings(BaseSettings):
+    """What the environment says, one attribute for each WORKER_ variable."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, env_ignore_empty=True, extra="forbid"
+    )
+
+    queue: str = Field(
+        min_length=1,
+        validation_alias=AliasChoices("WORKER_QUEUE", "SQS_QUEUE"),
+        description="queue name, URL or ARN (SQS_QUEUE is accepted too)",
+    )
+    model: str = Field(
+        min_length=1, description="s3://bucket/key, with ?versionId= if wanted, or a path"
+    )
+    model_sha256: str | None = Field(
+        default=None,
+        pattern="^[0-9a-fA-F]{64}$",
+        description="refuse a model with another digest, before a byte of it is unpickled",
+    )
+    predictor: str | None = Field(
+        default=None,
+        pattern=r"^[\w.]+:\w+$",
+        description="package.module:factory of a predictor of your own; factory(path) makes it",
+    )
+    predict: Literal["auto", "predict", "predict_proba", "decision_function"] = Field(
+        default="auto", description="the model's method to call; auto = probabilities if it has any"
+    )
+    consumers: int = Field(
+        default=2, ge=1, le=50, description="long polls at once when busy; one when idle"
+    )
+    concurrency: int = Field(
+        default=16, ge=1, le=1000, description="jobs at once; as many again may wait in memory"
+    )
+    predict_processes: int = Field(
+        default_factory=usable_cores, ge=1, description="processes that parse, predict and write"
+    )
+    memory_mb: int = Field(
+        default=512, ge=1, description="input and output bytes held at once, all jobs together"
+    )
+    visibility_seconds: int | None = Field(
+        default=None,
+        ge=1,
+        le=43_200,
+        description="how long a received message stays invisible between heartbeats",
+    )
+    heartbeat_seconds: float | None = Field(
+        default=None, gt=0, description="below half of the visibility timeout"
+    )
+    wait_seconds: int = Field(
+        default=20, ge=0, le=20, description="one long poll; below WORKER_DRAIN_SECONDS"
+    )
+    idle_seconds: float = Field(
+        default=60,
+        ge=-1,
+        description="exit after this long without a message; 0 = drain and exit, -1 = never",
+    )
+    drain_seconds: float = Field(
+        default=90,
+        gt=0,
+        lt=LONGEST_STOP_SECONDS,
+        description="time to finish after SIGTERM or SIGINT; below the task's stopTimeout",
+    )
+    job_seconds: float = Field(default=3600, gt=0, description="one attempt at one job")
+    retry_seconds: float = Field(
+        default=30, gt=0, le=900, description="base of the exponential backoff, capped at 900"
+    )
+    delimiter: str | None = Field(
+        default=None, min_length=1, max_length=1, description="of CSV input: one character, or tab"
+    )
+    encoding: str = Field(default="utf-8", description="of text input")
+    keep_columns: Annotated[tuple[str, ...] | None, NoDecode] = Field(
+        default=None, description="columns copied to the output, by comma; * = all"
+    )
+    output_format: Literal["csv", "parquet"] | None = Field(
+        default=None, description="csv or parquet; another than the input's is added to the key"
+    )
+    output_template: str = Field(
+        default="{output_key}/{key}",
+        min_length=1,
+        description="key of an output; also {etag} and {version_id}",
+    )
+    failure_template: str = Field(
+        default="{output_key}/_failed/{key}.json",
+        min_length=1,
+        description="key of a failure report; also {etag} and {version_id}",
+    )
+    max_rejected: float = Field(
+        default=0.0, ge=0, le=1, description="fraction of bad rows a file may have; 0 = none"
+    )
+    log_format: Literal["auto", "console", "json"] = Field(
+        default="auto", description="auto = console on a terminal, JSON lines elsewhere"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="debug, info, warning or error"
+    )
+
+    @field_validator("keep_columns", mode="before")
+    @classmethod
+    def _split_at_commas(cls, value: Any) -> Any:  # noqa: ANN401 - whatever the environment holds
+        return tuple(next(csv.reader([value]))) if isinstance(value, str) else value
+
+    @field_validator("queue")
+    @classmethod
+    def _standard_queue(cls, queue: str) -> str:
+        if queue.endswith(".fifo"):
+            raise ValueError("FIFO queues lose their order under concurrency; use a standard queue")
+        return queue
+
+    @field_validator("delimiter", mode="before")
+    @classmethod
+    def _spelt_out_tab(cls, value: Any) -> Any:  # noqa: ANN401 - whatever the environment holds
+        return "\t" if value in ("tab", "\\t") else value
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, encoding: str) -> str:
+        try:
+            "".encode(encoding)
+        except LookupError:
+            raise ValueError("no such encoding") from None
+        return encoding
+
+    @field_validator("output_template", "failure_template")
+    @classmethod
+    def _known_placeholders(cls, template: str) -> str:
+        named = {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
+        if unknown := named - PLACEHOLDERS:
+            allowed = ", ".join(f"{{{name}}}" for name in sorted(PLACEHOLDERS))
+            raise ValueError(f"unknown placeholder {{{min(unknown)}}}; known are {allowed}")
+        return template
+
+    @model_validator(mode="after")
+    def _free_of_contradictions(self) -> Self:
+        if problems := list(self._contradictions()):
+            raise ValueError("\n".join(problems))
+        return self
+
+    def _contradictions(self) -> Iterator[str]:
+        if self.wait_seconds >= self.drain_seconds:
+            yield (
+                f"WORKER_WAIT_SECONDS ({self.wait_seconds}) must be below "
+                f"WORKER_DRAIN_SECONDS ({self.drain_seconds:g}): a poll under way is finished first"
+            )
+        if self.output_template == self.failure_template:
+            yield "WORKER_OUTPUT_TEMPLATE and WORKER_FAILURE_TEMPLATE must differ"
+        if self.visibility_seconds is not None:
+            yield from self._heartbeat_problem(self.visibility_seconds, "WORKER_VISIBILITY_SECONDS")
+
+    def _heartbeat_problem(self, visibility: int, source: str) -> Iterator[str]:
+        heartbeat = self.heartbeat_seconds
+        if heartbeat is not None and heartbeat >= visibility / 2:
+            yield (
+                f"WORKER_HEARTBEAT_SECONDS ({heartbeat:g}) must be below half of "
+                f"{source} ({visibility})"
+            )
+
+    def lease_times(self, queue_visibility: int) -> tuple[int, float]:
+        """Settle visibility and heartbeat, in seconds, with what the queue says of itself.
+
+        Raises SettingsError where they contradict each other.
+        """
+        visibility = self.visibility_seconds or queue_visibility
+        if visibility < 1:
+            raise SettingsError(
+                "the queue's visibility timeout is 0; set it, or WORKER_VISIBILITY_SECONDS"
+            )
+        for problem in self._heartbeat_problem(visibility, "the queue's visibility timeout"):
+            raise SettingsError(problem)
+        return visibility, self.heartbeat_seconds or visibility / 3
