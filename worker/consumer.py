@@ -36,14 +36,17 @@ class Tide:
     polls: int = 0
     rising: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def note(self, received: int, in_hand: int) -> None:
-        """Take in what a poll brought."""
-        if received or in_hand:
-            self.last_message = _now()
+    def is_out(self, *, received: int, in_hand: int) -> bool:
+        """Take in what a poll brought; tell whether the worker may leave."""
         if received:
             self.rising.set()
         else:
             self.rising.clear()
+        if received or in_hand:
+            self.last_message = _now()
+            return False
+        # Another poll under way may bring messages yet.
+        return not self.polls and self.remaining_seconds() <= 0
 
     def remaining_seconds(self) -> float:
         """Tell how long until the worker may leave: for ever when it never does."""
@@ -57,7 +60,7 @@ class Tide:
         None outlasts the idle time, and none is of no wait at all because of it: such a receive
         asks only some of SQS's servers, so that its emptiness says nothing.
         """
-        return int(min(self.wait_seconds, max(1.0, math.ceil(self.remaining_seconds()))))
+        return math.ceil(min(self.wait_seconds, max(1.0, self.remaining_seconds())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +77,15 @@ class Consumer:
     stop: Stop
 
     async def run(self) -> None:
-        """Receive until the permits close; a poll under way is always finished."""
-        while True:
+        """Receive until the stop; a poll under way is always finished."""
+        while self.stop.reason is None:
             if not self.first:
                 await self.tide.rising.wait()
             slots = await self.permits.reserve(BATCH)
-            if not slots:
-                return
             messages = await self._receive(slots)
             claimed = self._claim(messages)
             self.permits.give_back(slots - claimed)
-            self.tide.note(len(messages), len(self.leases))
-            if not self.tide.polls and self.tide.remaining_seconds() <= 0:
+            if self.tide.is_out(received=len(messages), in_hand=len(self.leases)):
                 self.stop.request("idle")
 
     def _claim(self, messages: Sequence[Message]) -> int:
@@ -101,7 +101,7 @@ class Consumer:
     async def _receive(self, slots: int) -> list[Message]:
         failing_since: float | None = None
         pause = 0.5
-        while self.stop.reason is None:
+        while slots and self.stop.reason is None:
             self.tide.polls += 1
             try:
                 return await self.queue.receive(slots, self.tide.poll_seconds())

@@ -17,6 +17,7 @@ log = structlog.get_logger()
 LONGEST_SECONDS = 43_200 - 60  # SQS's twelve hours, less the time a poll may have held the message
 CONFIRM_AFTER_SECONDS = 1.0  # a message that waited longer is beaten for before it starts
 RETRY_SECONDS = 0.5
+TICK_SECONDS = 0.001  # a timer may fire a little early, and must find its work due all the same
 
 
 def _now() -> float:
@@ -152,12 +153,12 @@ class Leases:
                 await self._sleep()
 
     def _lose_expired(self) -> None:
-        now = _now()
-        for lease in [lease for lease in self._held.values() if lease.deadline <= now]:
+        soon = _now() + TICK_SECONDS
+        for lease in [lease for lease in self._held.values() if lease.deadline <= soon]:
             self._lose(lease, "the visibility timeout ran out before a heartbeat succeeded")
 
     def _due(self) -> Iterator[Sequence[Lease]]:
-        now = _now()
+        now = _now() + TICK_SECONDS
         waiting = [lease for lease in self._held.values() if lease.beat is None]
         if not any(lease.due <= now for lease in waiting):
             return

@@ -62,8 +62,10 @@ class SklearnPredictor:
     def __init__(self, model: Any, method: PredictMethod = "auto") -> None:  # noqa: ANN401 - as scikit-learn: untyped
         self._model = model
         classes = getattr(model, "classes_", None)
-        # A list of class arrays, one for each of several outputs, has no activations in one row.
-        self._classes = None if isinstance(classes, list) else classes
+        several = isinstance(classes, list)  # of class arrays, one for each output
+        if several and method in {"predict_proba", "decision_function"}:
+            raise ModelError(f"a {type(model).__name__} of several outputs has no one {method}")
+        self._classes = None if several else classes
         certain = self._classes is not None and hasattr(model, "predict_proba")
         self._method = "predict" if method == "auto" and not certain else method
         names = getattr(model, "feature_names_in_", None)
@@ -100,11 +102,11 @@ class SklearnPredictor:
         if self._classes is not None:
             width = len(self._classes)
             answers = {
-                "predict": np.empty(0, np.asarray(self._classes).dtype),
-                "predict_proba": np.empty((0, width)),
-                "decision_function": np.empty((0, width) if width > _TWO else 0),
+                "predict": np.asarray(self._classes[:1]),
+                "predict_proba": np.zeros((1, width)),
+                "decision_function": np.zeros((1, width) if width > _TWO else 1),
             }
-            return pd.DataFrame(self._answer(answers.__getitem__))
+            return pd.DataFrame(self._answer(answers.__getitem__)).iloc[:0]
         try:  # Only an answer tells how many outputs there are.
             return self.predict(self._one_row(0.0)).iloc[:0]
         except Exception:  # noqa: BLE001 - a made-up row may be nothing the model knows
@@ -115,7 +117,7 @@ class SklearnPredictor:
             return True
         try:
             self.predict(self._one_row(cell))
-        except ValueError:
+        except Exception:  # noqa: BLE001 - whatever the refusal is, it is one
             return False
         return True
 
@@ -137,7 +139,7 @@ def _named(stem: str, values: Array, labels: Sequence[object] | None = None) -> 
 def _takes_numbers_only(model: object) -> bool:
     """Whether every column must hold numbers: certain for scikit-learn's own plain steps only."""
     if isinstance(model, Pipeline):
-        steps = [step for _, step in model.steps if step not in {None, "passthrough"}]
+        steps = [step for _, step in model.steps if step is not None and step != "passthrough"]
         return all(_takes_numbers_only(step) for step in steps)
     if not isinstance(model, BaseEstimator) or not type(model).__module__.startswith("sklearn."):
         return False

@@ -147,10 +147,6 @@ class _Answers:
             raise PredictionFailed(f"the model answered a {type(answer).__name__}, not a DataFrame")
         if len(answer) != len(frame):
             raise PredictionFailed(f"the model answered {len(answer)} rows for {len(frame)}")
-        missing = answer.isna().any()
-        if missing.any():
-            columns = ", ".join(repr(name) for name in answer.columns[missing])
-            raise PredictionFailed(f"the model answered missing values (NaN) in {columns}")
         return _as_table(answer)
 
 
@@ -159,12 +155,13 @@ def _as_table(answer: pd.DataFrame) -> pa.Table:
     if len(set(names)) < len(names) or not names:
         raise PredictionFailed(f"the model's columns must have names that differ, not {names}")
     try:
-        table = pa.Table.from_pandas(
-            answer.set_axis(names, axis=1), preserve_index=False, nthreads=1
-        )
+        table = pa.Table.from_pandas(answer, preserve_index=False, nthreads=1)
     except pa.ArrowException as error:
         raise PredictionFailed(f"the model's answer has no one type a column: {error}") from error
-    return table.replace_schema_metadata()
+    for name, column in zip(names, table.columns, strict=True):
+        if column.null_count:
+            raise PredictionFailed(f"the model answered missing values (NaN) in {name!r}")
+    return table.rename_columns(names).replace_schema_metadata()
 
 
 def _described(schema: pa.Schema) -> str:

@@ -1,0 +1,260 @@
+import csv
+import io
+import random
+
+import pyarrow as pa
+import pytest
+
+from worker.errors import PredictionFailed, SchemaMismatch, Unparsable
+from worker.formats.csv_sink import CsvSink, rejects_csv
+from worker.formats.csv_source import CsvSource
+from worker.formats.tables import Reject
+
+
+def source(body: bytes, delimiter: str | None = None, encoding: str = "utf-8") -> CsvSource:
+    return CsvSource(body, delimiter=delimiter, encoding=encoding)
+
+
+def read(body: bytes, delimiter: str | None = None) -> list[list[str]]:
+    found = source(body, delimiter)
+    table = pa.concat_tables(found.batches(found.names, 1000))
+    return [list(row.values()) for row in table.to_pylist()]
+
+
+def write(*tables: pa.Table, delimiter: str = ",", encoding: str = "utf-8") -> bytes:
+    sink = CsvSink(delimiter=delimiter, encoding=encoding)
+    for table in tables:
+        sink.write(table)
+    return sink.finish()
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_delimiter_is_sniffed_from_the_header(delimiter: str) -> None:
+    assert source(delimiter.join("abc").encode()).names == ("a", "b", "c")
+
+
+def test_a_delimiter_in_a_quoted_name_is_not_counted() -> None:
+    found = source(b'"a,b,c,d";e\n')
+    assert (found.names, found.delimiter) == (("a,b,c,d", "e"), ";")
+
+
+def test_a_set_delimiter_is_not_sniffed() -> None:
+    assert source(b"a,b;c\n", ";").names == ("a,b", "c")
+
+
+def test_a_header_without_a_delimiter_is_one_column() -> None:
+    assert source(b"id\n1\n").names == ("id",)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_name() -> None:
+    assert source(b"\xef\xbb\xbfid,x\n").names == ("id", "x")
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_every_kind_of_line_end_ends_a_row(end: bytes) -> None:
+    assert read(end.join([b"a,b", b"1,2", b"3,4", b""])) == [["1", "2"], ["3", "4"]]
+
+
+def test_the_last_line_needs_no_end() -> None:
+    assert read(b"a,b\n1,2") == [["1", "2"]]
+
+
+def test_quoted_commas_quotes_and_newlines_are_part_of_a_cell() -> None:
+    assert read(b'a,b\n"x,y","say ""hi""\r\nthere"\n') == [["x,y", 'say "hi"\r\nthere']]
+
+
+def test_a_quote_inside_a_cell_is_just_a_quote() -> None:
+    assert read(b'a,b\n5" pipe,1\n6" pipe,2\n7",3\n') == [
+        ['5" pipe', "1"],
+        ['6" pipe', "2"],
+        ['7"', "3"],
+    ]
+
+
+def test_blank_lines_are_no_rows() -> None:
+    assert read(b"\n\na,b\n\n1,2\n\n\n3,4\n\n") == [["1", "2"], ["3", "4"]]
+
+
+@pytest.mark.parametrize("body", [b"", b"\n\n\r\n", b"  \n \n", b"\xef\xbb\xbf"])
+def test_an_empty_file_is_refused(body: bytes) -> None:
+    with pytest.raises(Unparsable, match="the file is empty"):
+        source(body)
+
+
+@pytest.mark.parametrize("body", [b"a,b", b"a,b\n", b"a,b\r\n\r\n"])
+def test_a_header_alone_is_a_table_without_rows(body: bytes) -> None:
+    found = source(body)
+    (table,) = found.batches(found.names, 10)
+    assert (table.column_names, table.num_rows) == (["a", "b"], 0)
+
+
+def test_a_byte_that_is_no_text_is_named_with_the_setting_that_helps() -> None:
+    with pytest.raises(Unparsable, match=r"byte 4 \(0xe9\) is not utf-8.*WORKER_ENCODING"):
+        source(b"a,b\n\xe9,1\n")
+
+
+def test_text_in_utf_16_is_recognised_in_the_error() -> None:
+    with pytest.raises(Unparsable, match="looks like utf-16"):
+        source("a,b\n".encode("utf-16"))
+
+
+def test_nul_bytes_in_the_header_are_refused() -> None:
+    with pytest.raises(Unparsable, match="NUL bytes"):
+        source("a,b\n1,2\n".encode("utf-16-le"))
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-8-sig"])
+def test_another_encoding_is_read_as_set(encoding: str) -> None:
+    found = source("é,b\nü,1\n".encode(encoding), encoding=encoding)
+    (table,) = found.batches(found.names, 10)
+    assert table.to_pylist() == [{"é": "ü", "b": "1"}]
+
+
+@pytest.mark.parametrize(
+    "body", [b'a,b\n1,"2\n3,4\n5,6\n', b'a,b\n1,2\n3,"4', b'a,b\n1\n"2,3\n4,5\n']
+)
+def test_a_quote_that_never_closes_is_refused_rather_than_swallowing_rows(body: bytes) -> None:
+    with pytest.raises(Unparsable, match="never closed"):
+        read(body)
+
+
+def test_an_unclosed_quote_is_found_beside_a_stray_one() -> None:
+    with pytest.raises(Unparsable, match="never closed"):
+        read(b'a,b\n5" pipe,1\n"x,2\n3,4\n')
+
+
+def test_a_row_that_looks_like_the_mark_of_the_end_is_a_row() -> None:
+    found = source(b'a,b\n"1",2\n,,\0end\n')
+    assert sum(table.num_rows for table in found.batches(("a",), 10)) == 1
+    assert found.malformed() == 1
+
+
+@pytest.mark.parametrize("body", [b'a,"b\n1,2\n', b'"a,b\n1,2\n'])
+def test_an_unclosed_quote_in_the_header_is_refused(body: bytes) -> None:
+    with pytest.raises(Unparsable, match="quote in the header"):
+        source(body)
+
+
+def test_a_row_beyond_the_block_is_refused() -> None:
+    with pytest.raises(Unparsable, match="longer than 16 MiB"):
+        read(b'a,b\n1,"' + b"x" * 33 * 2**20 + b'"\n1,2\n')
+
+
+def test_rows_are_cut_into_tables_of_the_size_asked_for() -> None:
+    found = source(b"a\n" + b"".join(b"%d\n" % n for n in range(25)))
+    assert [table.num_rows for table in found.batches(("a",), 10)] == [10, 10, 5]
+
+
+def test_columns_come_in_the_order_asked_for() -> None:
+    (table,) = source(b"a,b,c\n1,2,3\n").batches(("c", "a"), 10)
+    assert table.to_pylist() == [{"c": "3", "a": "1"}]
+
+
+def test_rows_with_the_wrong_number_of_cells_are_set_aside_with_their_line() -> None:
+    found = source(b'a,b\n1,2\n\n3\n"x\ny",4\n5,6,7\n8,9\n')
+    assert sum(table.num_rows for table in found.batches(("a",), 10)) == 3
+    assert found.malformed() == 2
+    assert list(found.rejects({})) == [
+        Reject(4, "1 cells where the header has 2", "3"),
+        Reject(7, "3 cells where the header has 2", "5,6,7"),
+    ]
+
+
+def test_a_bad_row_is_found_behind_malformed_ones_and_quoted_newlines() -> None:
+    found = source(b'"a\nx",b\n1\n2,"\n\n"\n3,3,3\n\n4,four\r\n5,5\n')
+    list(found.batches(("b",), 10))
+    assert list(found.rejects({1: "no number", 2: "neither"})) == [
+        Reject(3, "1 cells where the header has 2", "1"),
+        Reject(7, "3 cells where the header has 2", "3,3,3"),
+        Reject(9, "no number", "4,four"),
+        Reject(10, "neither", "5,5"),
+    ]
+
+
+def test_a_raw_row_is_the_text_of_the_file() -> None:
+    found = source(b'a;b\n"1" ;"x""y\nz"\n')
+    list(found.batches(("a",), 10))
+    assert list(found.rejects({0: "why"})) == [Reject(2, "why", '"1" ;"x""y\nz"')]
+
+
+def test_rows_are_found_as_they_are_read_whatever_the_quoting() -> None:
+    chance = random.Random(7)  # noqa: S311 - examples, not secrets
+    pieces = ["a", '"', ",", "\n", "\r\n", '""', " ", "é", '",', ',"', '"\n']
+    for _ in range(3000):
+        body = "h,i\n" + "".join(chance.choices(pieces, k=chance.randint(1, 12)))
+        found = source(body.encode(), ",")
+        try:
+            good = pa.concat_tables(found.batches(("h", "i"), 1000)).to_pylist()
+        except Unparsable:
+            continue
+        rejects = list(found.rejects({row: str(row) for row in range(len(good))}))
+        assert len(rejects) == len(good) + found.malformed()
+        by_reason = {reject.reason: reject.row for reject in rejects}
+        for place, cells in enumerate(good):
+            (again,) = read(b"h,i\n" + by_reason[str(place)].encode(), ",")
+            assert again == list(cells.values())
+
+
+def test_only_cells_that_need_quotes_get_them() -> None:
+    table = pa.table({"a": ["007", " x ", 'say "hi"', "a,b", "a;b", "two\nlines", "cr\r", "", "é"]})
+    written = write(table.append_column("n", pa.array(range(9))))
+    assert written.decode() == (
+        'a,n\n007,0\n x ,1\n"say ""hi""",2\n"a,b",3\na;b,4\n"two\nlines",5\n"cr\r",6\n,7\né,8\n'
+    )
+
+
+def test_names_are_quoted_like_cells() -> None:
+    assert write(pa.table({"a;b": ["1"], 'c"': ["2"]}), delimiter=";") == b'"a;b";"c"""\n1;2\n'
+
+
+def test_a_delimiter_that_is_special_in_patterns_is_taken_as_it_is() -> None:
+    assert write(pa.table({"a": ["x|y", "z"], "b": ["1", "2"]}), delimiter="|") == (
+        b'a|b\n"x|y"|1\nz|2\n'
+    )
+
+
+def test_what_is_written_is_what_python_reads() -> None:
+    chance = random.Random(3)  # noqa: S311 - examples, not secrets
+    cells = ["".join(chance.choices('ab,"\n\r ;é', k=chance.randint(0, 6))) for _ in range(400)]
+    written = write(pa.table({"a": cells, "b": cells[::-1]})).decode()
+    rows = list(csv.reader(io.StringIO(written, newline="")))
+    assert rows == [["a", "b"], *([a, b] for a, b in zip(cells, cells[::-1], strict=True))]
+
+
+def test_floats_are_as_short_as_they_read_back_the_same() -> None:
+    values = [0.1, 1.0, 1e-05, 1 / 3, 1e22, -0.0, 123456789.123]
+    assert write(pa.table({"p": values})).decode().split() == ["p", *map(repr, values)]
+
+
+def test_single_precision_is_written_in_its_own_digits() -> None:
+    assert write(pa.table({"p": pa.array([0.1, 2.5], pa.float32())})) == b"p\n0.1\n2.5\n"
+
+
+def test_a_null_is_written_as_nothing() -> None:
+    table = pa.table({"f": [1.5, None], "i": [None, 2], "s": [None, "x"], "b": [True, None]})
+    assert write(table) == b"f,i,s,b\n1.5,,,true\n,2,x,\n"
+
+
+def test_tables_follow_each_other_under_one_header() -> None:
+    table = pa.table({"a": ["1"], "b": ["2"]})
+    assert write(table.slice(0, 0), table, table) == b"a,b\n1,2\n1,2\n"
+
+
+def test_a_nested_column_cannot_be_csv() -> None:
+    with pytest.raises(SchemaMismatch, match=r"'a' is of type list.*WORKER_KEEP_COLUMNS"):
+        write(pa.table({"a": [[1, 2]]}))
+
+
+def test_output_has_the_encoding_set_and_one_byte_order_mark_at_most() -> None:
+    table = pa.table({"é": ["ü"]})
+    assert write(table, table, encoding="utf-16").decode("utf-16") == "é\nü\nü\n"
+
+
+def test_a_label_that_the_encoding_lacks_is_a_clear_error() -> None:
+    with pytest.raises(PredictionFailed, match="'€' cannot be written as latin-1"):
+        write(pa.table({"a": ["€"]}), encoding="latin-1")
+
+
+def test_rejects_are_a_csv_of_line_reason_and_row() -> None:
+    written = rejects_csv([Reject(7, "column 'x' is bad", '1,"a\nb"'), Reject(9, "y", "2")])
+    assert written == b'line,reason,row\n7,column \'x\' is bad,"1,""a\nb"""\n9,y,2\n'

@@ -1,0 +1,51 @@
+"""The columns a model reads, as it reads them; rows that do not fit are named with the reason."""
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from worker.formats.kinds import Kind, convert, infer, plain, rows_where
+from worker.formats.selection import Needs
+
+_WHY = {"number": "not a number", "truth": "neither true nor false"}
+_SHOWN_CHARACTERS = 60
+
+
+class Features:
+    """The feature columns of one file; the first batch it is shown sets the types of text."""
+
+    def __init__(self, names: Sequence[str], needs: Needs, *, typed: bool) -> None:
+        self._names = tuple(names)
+        self._needs = needs
+        self._typed = typed
+        self._kinds: dict[str, Kind] = {}
+
+    def read(self, table: pa.Table) -> tuple[pa.Table, dict[int, str]]:
+        """The features of every row, and by row number from 0 why a row must be left out."""
+        values: dict[str, pa.ChunkedArray] = {}
+        bad: dict[int, str] = {}
+        for name in self._names:
+            values[name], why = self._column(name, table[name])
+            bad = why | bad
+        return pa.table(values), bad
+
+    def _column(self, name: str, column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, dict[int, str]]:
+        bad: dict[int, str] = {}
+        if self._typed:
+            values = plain(column)
+        else:
+            if name not in self._kinds:
+                self._kinds[name] = infer(column, numbers_only=self._needs.numbers_only)
+            kind = self._kinds[name]
+            values, misfits = convert(column, kind)
+            for row in misfits.tolist():
+                bad[row] = f"column {name!r} is {_shown(column[row].as_py())}, {_WHY[kind]}"
+        if not self._needs.takes_missing:
+            for row in rows_where(pc.is_null(values, nan_is_null=True)).tolist():
+                bad.setdefault(row, f"column {name!r} is missing, which the model does not take")
+        return values, bad
+
+
+def _shown(cell: str) -> str:
+    return repr(cell if len(cell) <= _SHOWN_CHARACTERS else cell[:_SHOWN_CHARACTERS] + "…")

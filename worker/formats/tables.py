@@ -1,0 +1,75 @@
+"""What every format shares: a source of batches, a sink for them, and rejected rows."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import pyarrow as pa
+
+from worker.scored import Format
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """One row that was not predicted: where it stands in the file, why, and as it came."""
+
+    line: int
+    reason: str
+    row: str
+
+
+class Sink(Protocol):
+    """Tables of one schema, in order, to a file."""
+
+    def write(self, table: pa.Table) -> None:
+        """Add the rows of a table; there is at least one table, which may have no rows."""
+        ...
+
+    def finish(self) -> bytes:
+        """The whole file."""
+        ...
+
+
+class Source(Protocol):
+    """A table that is read in batches."""
+
+    format: ClassVar[Format]
+    place: ClassVar[str]
+    """What a reject's `line` counts in this format: lines or rows, from 1."""
+    typed: ClassVar[bool]
+    """Whether columns come with their types; where not, every column is text as it came."""
+    names: tuple[str, ...]
+
+    def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
+        """Tables of exactly `rows` well-formed rows, the last one shorter; at least one table."""
+        ...
+
+    def malformed(self) -> int:
+        """How many rows the batches read so far have left out."""
+        ...
+
+    def rejects(self, bad: Mapping[int, str]) -> Iterator[Reject]:
+        """The rows left out and the bad ones (well-formed row number: reason), in file order."""
+        ...
+
+    def sink(self) -> Sink:
+        """A writer of the same format, dialect and codec."""
+        ...
+
+
+def rebatch(batches: Iterable[pa.RecordBatch], schema: pa.Schema, rows: int) -> Iterator[pa.Table]:
+    """Cut batches of any size into tables of exactly `rows` rows; the last one has the rest.
+
+    The cuts depend on the row count alone, so that predictions do not depend on how a file was
+    read. There is always at least one table.
+    """
+    waiting = schema.empty_table()
+    some = False
+    for batch in batches:
+        waiting = pa.concat_tables([waiting, pa.Table.from_batches([batch])])
+        while waiting.num_rows >= rows:
+            yield waiting.slice(0, rows)
+            waiting = waiting.slice(rows)
+            some = True
+    if waiting.num_rows or not some:
+        yield waiting
