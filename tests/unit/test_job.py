@@ -1,0 +1,59 @@
+import json
+
+import pytest
+
+from worker.errors import UnreadableBody
+from worker.job import Job, S3Uri
+
+FOUR_FIELDS = {"bucket": "b", "key": "dir/my file+1%.csv", "output_bucket": "o", "output_key": "p"}
+
+
+def test_the_origin_posts_four_fields_are_a_job() -> None:
+    job = Job.parse(json.dumps(FOUR_FIELDS))
+    assert job.source == S3Uri("b", "dir/my file+1%.csv")
+    assert (job.version_id, job.etag, job.size, job.sequencer) == (None, None, None, None)
+    assert not job.again
+
+
+def test_the_key_is_taken_as_it_is_and_never_decoded_again() -> None:
+    assert Job.parse(json.dumps(FOUR_FIELDS | {"key": "a%2Bb+c"})).key == "a%2Bb+c"
+
+
+def test_unknown_fields_are_ignored() -> None:
+    assert Job.parse(json.dumps(FOUR_FIELDS | {"colour": "blue"})).bucket == "b"
+
+
+def test_a_trailing_slash_of_the_output_key_is_dropped() -> None:
+    assert Job.parse(json.dumps(FOUR_FIELDS | {"output_key": "p/q/"})).output_key == "p/q"
+
+
+def test_an_output_key_may_be_empty() -> None:
+    assert Job.parse(json.dumps(FOUR_FIELDS | {"output_key": ""})).output_key == ""
+
+
+def test_quotes_around_an_etag_are_dropped() -> None:
+    assert Job.parse(json.dumps(FOUR_FIELDS | {"etag": '"abc"'})).etag == "abc"
+
+
+def test_null_means_unknown() -> None:
+    job = Job.parse(json.dumps(FOUR_FIELDS | {"etag": None, "size": None, "version_id": None}))
+    assert (job.etag, job.size, job.version_id) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ("", "JSON"),
+        ("nonsense", "JSON"),
+        ("[]", "object"),
+        ("{}", "bucket"),
+        (json.dumps(FOUR_FIELDS | {"key": ""}), "key"),
+        (json.dumps(FOUR_FIELDS | {"bucket": 3}), "bucket"),
+        (json.dumps(FOUR_FIELDS | {"size": -1}), "size"),
+        (json.dumps(FOUR_FIELDS | {"sequencer": "xyz"}), "sequencer"),
+    ],
+)
+def test_an_unreadable_body_is_refused_naming_what_is_wrong(body: str, named: str) -> None:
+    with pytest.raises(UnreadableBody, match=named) as error:
+        Job.parse(body)
+    assert "\n" not in str(error.value)

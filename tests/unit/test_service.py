@@ -1,0 +1,422 @@
+import asyncio
+import json
+
+import pytest
+from structlog.testing import LogCapture
+
+from tests.fakes.queue import FakeQueue, now
+from tests.fakes.worker import INPUT, OUTPUT, Cloud, body, output, report, settings
+from worker.errors import ComputeLost, FatalError, TransientError, Unparsable
+from worker.job import Message, S3Uri
+from worker.stop import Stop
+
+
+@pytest.fixture
+def cloud() -> Cloud:
+    return Cloud()
+
+
+async def test_every_message_in_the_queue_is_predicted_and_deleted(cloud: Cloud) -> None:
+    names = [cloud.submit(f"{number}.csv", b"content %d" % number) for number in range(100)]
+    stop = await cloud.work()
+    assert stop.reason == "idle"
+    assert sorted(cloud.queue.deleted) == sorted(names)
+    assert cloud.outputs() == {f"p/{n}.csv": b"CONTENT %d" % n for n in range(100)}
+
+
+async def test_the_worker_leaves_after_its_idle_time_and_not_before(cloud: Cloud) -> None:
+    cloud.submit("a.csv")
+    await cloud.work(idle_seconds=60)
+    assert 60 <= now() < 62
+
+
+async def test_idle_zero_drains_and_exits(cloud: Cloud) -> None:
+    for number in range(50):
+        cloud.submit(f"{number}.csv")
+    await cloud.work(idle_seconds=0)
+    assert not cloud.queue.messages
+    assert now() < 5
+
+
+async def test_a_worker_that_is_never_idle_stays(cloud: Cloud) -> None:
+    async with cloud.working(idle_seconds=-1) as stop:
+        await asyncio.sleep(10_000)
+        assert stop.reason is None
+
+
+async def test_a_worker_with_a_job_in_hand_is_not_idle(cloud: Cloud) -> None:
+    cloud.submit("long.csv", b"500")
+    await cloud.work(idle_seconds=0)
+    assert cloud.outputs() == {"p/long.csv": b"500"}
+
+
+async def test_one_poll_when_idle_and_more_when_messages_come(cloud: Cloud) -> None:
+    under_way = most = 0
+
+    class Counting(FakeQueue):
+        async def receive(self, limit: int, wait_seconds: int) -> list[Message]:
+            nonlocal under_way, most
+            under_way += 1
+            most = max(most, under_way)
+            try:
+                return await super().receive(limit, wait_seconds)
+            finally:
+                under_way -= 1
+
+    cloud.queue = Counting()
+    async with cloud.working(consumers=3, idle_seconds=-1):
+        await asyncio.sleep(200)
+        assert most == 1
+        for number in range(300):
+            cloud.submit(f"{number}.csv")
+        await asyncio.sleep(10)
+        assert most == 3
+
+
+async def test_no_more_messages_are_taken_than_there_are_slots(cloud: Cloud) -> None:
+    for number in range(100):
+        cloud.submit(f"{number}.csv", b"1000")
+    async with cloud.working(concurrency=4, idle_seconds=-1):
+        await asyncio.sleep(100)
+        assert len(cloud.queue.visible()) == 100 - 2 * 4
+        assert cloud.compute.most_running == 4
+
+
+async def test_a_job_longer_than_the_visibility_timeout_runs_once(cloud: Cloud) -> None:
+    cloud.submit("long.csv", b"1000")
+    async with cloud.working(idle_seconds=-1), cloud.working(idle_seconds=-1):
+        await asyncio.sleep(1100)
+    assert cloud.compute.scored == [b"1000"]
+    assert cloud.outputs() == {"p/long.csv": b"1000"}
+
+
+async def test_a_buffered_message_does_not_expire(cloud: Cloud) -> None:
+    for number in range(4):
+        cloud.submit(f"{number}.csv", b"100")
+    async with cloud.working(concurrency=2, idle_seconds=-1):
+        await asyncio.sleep(250)
+    assert len(cloud.compute.scored) == 4
+    assert {stored.receives for stored in cloud.queue.messages.values()} <= {1}
+
+
+async def test_a_stop_finishes_what_is_started_and_gives_back_the_rest(cloud: Cloud) -> None:
+    for number in range(6):
+        cloud.submit(f"{number}.csv", b"60")
+    async with cloud.working(concurrency=2, idle_seconds=-1) as stop:
+        await asyncio.sleep(5)
+        stop.request("SIGTERM")
+        await asyncio.sleep(80)
+    assert len(cloud.outputs()) == 2
+    assert len(cloud.queue.visible()) == len(cloud.queue.messages) == 4
+
+
+async def test_at_the_drain_deadline_what_is_unfinished_is_given_back(cloud: Cloud) -> None:
+    cloud.submit("long.csv", b"1000")
+    stop = Stop()
+    async with asyncio.TaskGroup() as group:
+        worker = group.create_task(cloud.work(stop, idle_seconds=-1, drain_seconds=50))
+        await asyncio.sleep(5)
+        stop.request("SIGTERM")
+        started = now()
+        await worker
+    assert now() - started <= 50
+    assert len(cloud.queue.visible()) == 1
+    assert cloud.outputs() == {}
+
+
+async def test_messages_of_a_poll_under_way_at_the_stop_are_given_back(cloud: Cloud) -> None:
+    async with cloud.working(idle_seconds=-1) as stop:
+        await asyncio.sleep(5)
+        stop.request("SIGTERM")
+        cloud.submit("late.csv")
+        await asyncio.sleep(1)
+        assert len(cloud.queue.visible()) == 1
+    assert cloud.outputs() == {}
+
+
+async def test_deletes_gathered_at_the_stop_are_still_sent(cloud: Cloud) -> None:
+    cloud.submit("a.csv", b"10")
+    async with cloud.working(idle_seconds=-1) as stop:
+        await asyncio.sleep(5)
+        stop.request("SIGTERM")
+    assert not cloud.queue.messages
+
+
+async def test_a_failed_delete_is_tried_again(cloud: Cloud) -> None:
+    cloud.submit("a.csv")
+    cloud.queue.fail_entries = 2
+    await cloud.work()
+    assert not cloud.queue.messages
+
+
+async def test_a_message_whose_delete_is_lost_is_not_predicted_twice(cloud: Cloud) -> None:
+    cloud.submit("a.csv")
+
+    def lose(name: str, _: object) -> None:
+        if name == "delete" and now() < 100:
+            raise TransientError("no network")
+
+    cloud.queue.before = lose
+    async with cloud.working(idle_seconds=-1):
+        await asyncio.sleep(200)
+    assert cloud.compute.scored == [b"abc"]
+    assert not cloud.queue.messages
+
+
+async def test_a_passing_fault_comes_back_after_a_backoff(cloud: Cloud) -> None:
+    cloud.submit("a.csv")
+
+    def flaky(_: bytes) -> None:
+        if len(cloud.queue.named("receive")) < 3:
+            raise ComputeLost("killed")
+
+    cloud.compute.before = flaky
+    await cloud.work(idle_seconds=120)
+    assert cloud.outputs() == {"p/a.csv": b"ABC"}
+
+
+async def test_an_error_nobody_foresaw_is_tried_again(cloud: Cloud) -> None:
+    cloud.submit("a.csv")
+
+    def flaky(_: bytes) -> None:
+        if len(cloud.queue.named("receive")) < 2:
+            raise ZeroDivisionError
+
+    cloud.compute.before = flaky
+    await cloud.work(idle_seconds=120)
+    assert cloud.outputs() == {"p/a.csv": b"ABC"}
+
+
+async def test_backoffs_grow_and_stay_below_fifteen_minutes(cloud: Cloud) -> None:
+    cloud.submit("a.csv")
+
+    def broken(_: bytes) -> None:
+        raise TransientError("throttled")
+
+    cloud.compute.before = broken
+    async with cloud.working(idle_seconds=-1):
+        await asyncio.sleep(20_000)
+    waits = [changes[0][1] for changes in cloud.queue.named("change_visibility")]  # type: ignore[index]
+    assert len(waits) > 20
+    assert max(waits[:1]) <= 30
+    assert 300 < max(waits) <= 900
+
+
+async def test_the_last_receive_the_policy_allows_ends_in_the_dead_letter_queue_with_its_reason(
+    cloud: Cloud,
+) -> None:
+    cloud.queue.max_receive_count = 3
+    cloud.submit("a.csv")
+
+    def broken(_: bytes) -> None:
+        raise TransientError("throttled")
+
+    cloud.compute.before = broken
+    await cloud.work(idle_seconds=300)
+    ((dead, reasons),) = cloud.queue.dead
+    assert dead == body("a.csv")
+    assert reasons["error_type"] == "GaveUp"
+    assert "3 receives: throttled" in reasons["error_message"]
+    assert reasons["receive_count"] == "3"
+    assert json.loads(cloud.outputs()["p/_failed/a.csv.json"])["permanent"] is False
+    assert not cloud.queue.messages
+
+
+async def test_a_permanent_failure_is_reported_dead_lettered_and_deleted(cloud: Cloud) -> None:
+    cloud.submit("a.csv")
+
+    def broken(_: bytes) -> None:
+        raise Unparsable("line 3: nonsense")
+
+    cloud.compute.before = broken
+    await cloud.work()
+    told = json.loads(cloud.storage.body(report("a.csv")))
+    assert (told["error_type"], told["message"]) == ("Unparsable", "line 3: nonsense")
+    assert told["job"]["key"] == "a.csv"
+    assert told["permanent"] is True
+    ((_, reasons),) = cloud.queue.dead
+    assert reasons["error_message"] == "line 3: nonsense"
+    assert not cloud.queue.messages
+
+
+async def test_an_unreadable_message_is_dead_lettered_as_it_is(cloud: Cloud) -> None:
+    cloud.queue.send("nonsense")
+    await cloud.work()
+    ((dead, reasons),) = cloud.queue.dead
+    assert dead == "nonsense"
+    assert reasons["error_type"] == "UnreadableBody"
+    assert not cloud.queue.messages
+
+
+async def test_an_unreadable_message_without_a_dead_letter_queue_is_kept(cloud: Cloud) -> None:
+    cloud.queue.has_dead_letter_queue = False
+    cloud.queue.send("nonsense")
+    await cloud.work()
+    assert len(cloud.queue.messages) == 1
+
+
+async def test_reasons_hold_nothing_that_sqs_refuses(cloud: Cloud) -> None:
+    cloud.submit("a.csv")
+
+    def broken(_: bytes) -> None:
+        raise Unparsable("\x00\x1b[31m" + "x" * 5000)
+
+    cloud.compute.before = broken
+    await cloud.work()
+    ((_, reasons),) = cloud.queue.dead
+    assert reasons["error_message"].startswith("??[31mxxx")
+    assert len(reasons) <= 10
+    assert all(0 < len(value) <= 1000 for value in reasons.values())
+
+
+async def test_a_rejection_that_cannot_be_dead_lettered_is_tried_again(cloud: Cloud) -> None:
+    cloud.queue.send("nonsense")
+
+    def refuse(name: str, _: object) -> None:
+        if name == "dead_letter" and len(cloud.queue.named("dead_letter")) < 3:
+            raise TransientError("throttled")
+
+    cloud.queue.before = refuse
+    await cloud.work(idle_seconds=300)
+    assert len(cloud.queue.dead) == 1
+    assert not cloud.queue.messages
+
+
+async def test_a_missing_input_is_a_permanent_failure(cloud: Cloud) -> None:
+    cloud.queue.send(body("gone.csv"))
+    await cloud.work()
+    assert json.loads(cloud.storage.body(report("gone.csv")))["error_type"] == "NoSuchInput"
+
+
+async def test_a_lost_lease_leaves_no_trace(cloud: Cloud) -> None:
+    cloud.submit("a.csv", b"100")
+    async with cloud.working(idle_seconds=-1):
+        await asyncio.sleep(5)
+        cloud.queue.messages.clear()
+        await asyncio.sleep(200)
+    assert cloud.outputs() == {}
+    assert cloud.queue.named("delete") == []
+
+
+async def test_a_slow_job_is_given_up_for_now(cloud: Cloud) -> None:
+    cloud.queue.max_receive_count = 2
+    cloud.submit("slow.csv", b"100")
+    await cloud.work(job_seconds=50, idle_seconds=120)
+    ((_, reasons),) = cloud.queue.dead
+    assert "WORKER_JOB_SECONDS (50)" in reasons["error_message"]
+
+
+async def test_an_input_overwritten_since_is_left_to_its_own_event(cloud: Cloud) -> None:
+    cloud.storage.versioned = False
+    old = cloud.storage.add(S3Uri(INPUT, "a.csv"), b"old")
+    cloud.queue.send(body("a.csv", etag=old.etag, sequencer="01"))
+    cloud.storage.add(S3Uri(INPUT, "a.csv"), b"new")
+    await cloud.work()
+    assert cloud.outputs() == {}
+    assert not cloud.queue.messages
+
+
+async def test_an_input_overwritten_without_a_known_order_is_predicted_as_it_is_now(
+    cloud: Cloud,
+) -> None:
+    cloud.storage.versioned = False
+    old = cloud.storage.add(S3Uri(INPUT, "a.csv"), b"old")
+    cloud.queue.send(body("a.csv", etag=old.etag))
+    cloud.storage.add(S3Uri(INPUT, "a.csv"), b"new")
+    await cloud.work()
+    assert cloud.outputs() == {"p/a.csv": b"NEW"}
+
+
+async def test_after_a_replacement_the_input_is_looked_at_once_more(cloud: Cloud) -> None:
+    place = S3Uri(INPUT, "a.csv")
+    first = cloud.storage.add(place, b"first")
+    cloud.queue.send(body("a.csv", version_id=first.version_id, sequencer="01"))
+    await cloud.work()
+    second = cloud.storage.add(place, b"second")
+    cloud.queue.send(body("a.csv", version_id=second.version_id, sequencer="02"))
+    cloud.storage.add(place, b"third")
+    await cloud.work()
+    assert cloud.storage.body(output("a.csv")) == b"THIRD"
+
+
+async def test_an_output_that_is_its_own_input_is_refused(cloud: Cloud) -> None:
+    cloud.storage.add(S3Uri("same", "p/a.csv"), b"abc")
+    job = {"bucket": "same", "key": "p/a.csv", "output_bucket": "same", "output_key": "p"}
+    cloud.queue.send(json.dumps(job))
+    await cloud.work(output_template="{key}")
+    assert cloud.storage.body(S3Uri("same", "p/a.csv")) == b"abc"
+    assert cloud.queue.dead[0][1]["error_type"] == "OutputRefused"
+
+
+async def test_outputs_say_what_they_were_made_from(cloud: Cloud) -> None:
+    head = cloud.storage.add(S3Uri(INPUT, "a.csv"), b"abc")
+    cloud.queue.send(body("a.csv", version_id=head.version_id, sequencer="0A"))
+    await cloud.work()
+    told = cloud.storage.metadata(output("a.csv"))
+    assert told["source-etag"] == head.etag
+    assert told["source-version-id"] == head.version_id
+    assert told["source-sequencer"] == "0A"
+    assert told["model-sha256"] == "0" * 64
+    assert (told["rows"], told["rejected"]) == ("1", "0")
+
+
+async def test_a_job_is_logged_once_with_everything(cloud: Cloud, logs: LogCapture) -> None:
+    cloud.submit("a.csv")
+    await cloud.work()
+    (entry,) = [entry for entry in logs.entries if entry.get("input")]
+    assert entry["event"] == "job done"
+    assert entry["input"] == f"s3://{INPUT}/a.csv"
+    assert entry["output"] == f"s3://{OUTPUT}/p/a.csv"
+    assert (entry["rows"], entry["rejected"], entry["status"]) == (1, 0, "predicted")
+    assert entry["model_sha256"] == "0" * 64
+
+
+async def test_failing_receives_are_borne_for_a_while(cloud: Cloud) -> None:
+    cloud.submit("a.csv")
+
+    def unreachable(name: str, _: object) -> None:
+        if name == "receive" and now() < 100:
+            raise TransientError("no network")
+
+    cloud.queue.before = unreachable
+    await cloud.work()
+    assert not cloud.queue.messages
+
+
+async def test_receives_that_fail_for_long_end_the_worker(cloud: Cloud) -> None:
+    def unreachable(name: str, _: object) -> None:
+        if name == "receive":
+            raise TransientError("no network")
+
+    cloud.queue.before = unreachable
+    with pytest.raises(ExceptionGroup) as error:
+        await cloud.work(idle_seconds=-1)
+    assert error.group_contains(FatalError, match="no network")
+
+
+async def test_a_fatal_error_gives_back_everything_in_hand(cloud: Cloud) -> None:
+    for number in range(5):
+        cloud.submit(f"{number}.csv", b"100")
+
+    def denied(name: str, _: object) -> None:
+        if name == "receive" and now() > 5:
+            raise FatalError("access denied")
+
+    cloud.queue.before = denied
+    with pytest.raises(ExceptionGroup) as error:
+        await cloud.work(concurrency=4, idle_seconds=-1)
+    assert error.group_contains(FatalError)
+    assert len(cloud.queue.visible()) == 5
+
+
+async def test_bytes_in_hand_stay_within_the_budget(cloud: Cloud) -> None:
+    for number in range(4):
+        cloud.submit(f"{number}.csv", b"10", size=600 << 10)
+    async with cloud.working(memory_mb=1, idle_seconds=-1):
+        await asyncio.sleep(100)
+    assert cloud.compute.most_running == 1
+    assert len(cloud.outputs()) == 4
+
+
+def test_settings_for_tests_are_the_defaults() -> None:
+    assert settings().concurrency == 16

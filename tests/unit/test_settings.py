@@ -1,0 +1,135 @@
+import pytest
+
+from worker import environment
+from worker.errors import SettingsError
+
+REQUIRED = {"WORKER_QUEUE": "jobs", "WORKER_MODEL": "model.pkl"}
+
+
+@pytest.fixture(autouse=True)
+def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in environment.table():
+        monkeypatch.delenv(name[0], raising=False)
+    monkeypatch.delenv("SQS_QUEUE", raising=False)
+    for name, value in REQUIRED.items():
+        monkeypatch.setenv(name, value)
+
+
+def refusal(monkeypatch: pytest.MonkeyPatch, **changes: str) -> list[str]:
+    for name, value in changes.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as error:
+        environment.load()
+    return str(error.value).splitlines()
+
+
+def test_two_variables_are_enough() -> None:
+    settings = environment.load()
+    assert (settings.queue, settings.model) == ("jobs", "model.pkl")
+    assert (settings.consumers, settings.concurrency, settings.memory_mb) == (2, 16, 512)
+    assert (settings.wait_seconds, settings.idle_seconds, settings.drain_seconds) == (20, 60, 90)
+    assert (settings.job_seconds, settings.retry_seconds) == (3600, 30)
+
+
+def test_the_origins_name_of_the_queue_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORKER_QUEUE")
+    monkeypatch.setenv("SQS_QUEUE", "old")
+    assert environment.load().queue == "old"
+
+
+def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKER_MODEL_SHA256", "")
+    assert environment.load().model_sha256 is None
+
+
+def test_every_missing_variable_is_named_on_a_line_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in REQUIRED:
+        monkeypatch.delenv(name)
+    lines = refusal(monkeypatch)
+    assert [line.split()[0] for line in lines] == ["WORKER_QUEUE", "WORKER_MODEL"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("WORKER_CONCURRENCY", "many"),
+        ("WORKER_CONCURRENCY", "0"),
+        ("WORKER_CONSUMERS", "-1"),
+        ("WORKER_WAIT_SECONDS", "21"),
+        ("WORKER_VISIBILITY_SECONDS", "43201"),
+        ("WORKER_IDLE_SECONDS", "-2"),
+        ("WORKER_DRAIN_SECONDS", "120"),
+        ("WORKER_RETRY_SECONDS", "901"),
+        ("WORKER_MAX_REJECTED", "1.5"),
+        ("WORKER_MODEL_SHA256", "abc"),
+        ("WORKER_PREDICT", "guess"),
+        ("WORKER_PREDICTOR", "no colon"),
+        ("WORKER_DELIMITER", ";;"),
+        ("WORKER_ENCODING", "klingon"),
+        ("WORKER_OUTPUT_FORMAT", "xls"),
+        ("WORKER_OUTPUT_TEMPLATE", "{bucket}/{key}"),
+        ("WORKER_LOG_LEVEL", "loud"),
+        ("WORKER_QUEUE", "jobs.fifo"),
+    ],
+)
+def test_a_bad_value_is_refused_naming_variable_and_value(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    (line,) = refusal(monkeypatch, **{name: value})
+    assert line.startswith(f"{name}: ")
+    assert f"(it is {value!r})" in line or "placeholder" in line
+
+
+def test_a_heartbeat_that_is_too_slow_is_refused_naming_both(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (line,) = refusal(monkeypatch, WORKER_HEARTBEAT_SECONDS="40", WORKER_VISIBILITY_SECONDS="60")
+    assert "WORKER_HEARTBEAT_SECONDS (40)" in line
+    assert "WORKER_VISIBILITY_SECONDS (60)" in line
+
+
+def test_a_poll_that_outlasts_the_drain_is_refused_naming_both(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (line,) = refusal(monkeypatch, WORKER_WAIT_SECONDS="20", WORKER_DRAIN_SECONDS="15")
+    assert "WORKER_WAIT_SECONDS (20)" in line
+    assert "WORKER_DRAIN_SECONDS (15)" in line
+
+
+def test_two_contradictions_are_two_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = refusal(
+        monkeypatch,
+        WORKER_WAIT_SECONDS="20",
+        WORKER_DRAIN_SECONDS="15",
+        WORKER_HEARTBEAT_SECONDS="40",
+        WORKER_VISIBILITY_SECONDS="60",
+    )
+    assert len(lines) == 2
+
+
+def test_a_heartbeat_that_contradicts_the_queue_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKER_HEARTBEAT_SECONDS", "20")
+    with pytest.raises(SettingsError, match=r"WORKER_HEARTBEAT_SECONDS \(20\).*queue's.*\(30\)"):
+        environment.load().lease_times(30)
+
+
+def test_visibility_and_heartbeat_follow_the_queue() -> None:
+    assert environment.load().lease_times(30) == (30, 10)
+
+
+def test_columns_to_keep_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKER_KEEP_COLUMNS", 'id,"a, b"')
+    assert environment.load().keep_columns == ("id", "a, b")
+
+
+def test_a_tab_can_be_written_as_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKER_DELIMITER", "tab")
+    assert environment.load().delimiter == "\t"
+
+
+def test_a_misspelt_variable_is_noticed() -> None:
+    (warning,) = environment.misspelt({"WORKER_CONCURENCY": "4", "WORKER_QUEUE": "q"})
+    assert "WORKER_CONCURENCY" in warning
+    assert "WORKER_CONCURRENCY" in warning
