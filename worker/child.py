@@ -56,10 +56,10 @@ def prepare(plan: ModelPlan) -> int:
 
 def score(body: bytes, options: ScoreOptions) -> Scored:
     """Predict a file; raises PermanentError when it cannot be."""
-    from worker import scoring
+    from worker.scoring import score as score_file
 
     assert _predictor is not None
-    return scoring.score(body, _predictor, options)
+    return score_file(body, _predictor, options)
 
 
 def _die_with_parent() -> None:

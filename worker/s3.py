@@ -174,7 +174,7 @@ class S3Storage:
             size = 0
             with path.open("wb") as file:
                 async with answer["Body"] as stream:
-                    async for chunk in stream.iter_chunks(1 << 20):
+                    async for chunk in stream.content.iter_chunked(1 << 20):
                         size += file.write(chunk)
         if size != answer["ContentLength"]:
             raise TransientError(f"reading the model {uri}: it came short")

@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     )
     predictor: str | None = Field(
         default=None,
-        pattern=r"^[\w.]+:\w+$",
+        pattern=r"^[\w.]+:[\w.]+$",
         description="package.module:factory of a predictor of your own; factory(path) makes it",
     )
     predict: Literal["auto", "predict", "predict_proba", "decision_function"] = Field(
@@ -91,7 +91,7 @@ class Settings(BaseSettings):
         default=30, gt=0, le=900, description="base of the exponential backoff, capped at 900"
     )
     delimiter: str | None = Field(
-        default=None, min_length=1, max_length=1, description="of CSV input: one character, or tab"
+        default=None, pattern="^[\\x00-\\x7f]$", description="of CSV input: one character, or tab"
     )
     encoding: str = Field(default="utf-8", description="of text input")
     keep_columns: Annotated[tuple[str, ...] | None, NoDecode] = Field(

@@ -142,18 +142,18 @@ async def test_a_hanging_heartbeat_does_not_stop_those_of_others(
 
 
 async def test_ending_waits_for_the_beat_under_way(queue: FakeQueue, leases: Leases) -> None:
-    answered = asyncio.Event()
+    sent, answered = asyncio.Event(), asyncio.Event()
 
     async def slow(name: str, _: object) -> None:
         if name == "change_visibility":
+            sent.set()
             await asyncio.sleep(3)
             answered.set()
 
     queue.before = slow
     async with leases.kept_alive():
         (message,) = await received(queue, leases)
-        while not queue.named("change_visibility"):
-            await asyncio.sleep(0.1)
+        await sent.wait()
         assert await leases.end(message) == message.receipt_handle
         assert answered.is_set()
 

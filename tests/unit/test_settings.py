@@ -8,8 +8,8 @@ REQUIRED = {"WORKER_QUEUE": "jobs", "WORKER_MODEL": "model.pkl"}
 
 @pytest.fixture(autouse=True)
 def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in environment.table():
-        monkeypatch.delenv(name[0], raising=False)
+    for variable, _, _ in environment.table():
+        monkeypatch.delenv(variable, raising=False)
     monkeypatch.delenv("SQS_QUEUE", raising=False)
     for name, value in REQUIRED.items():
         monkeypatch.setenv(name, value)

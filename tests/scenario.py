@@ -1,0 +1,154 @@
+"""A worker as people start it by hand, against any endpoint that speaks SQS and S3."""
+
+import asyncio
+import hashlib
+import json
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+import joblib
+import pandas as pd
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+
+ROOT = Path(__file__).parents[1]
+REGION = "eu-central-1"
+HEADER = "id,sepal_length,sepal_width,petal_length,petal_width"
+
+
+def iris() -> pd.DataFrame:
+    """The iris data with an id column first."""
+    frame = load_iris(as_frame=True).data
+    frame.columns = pd.Index(HEADER.split(",")[1:])
+    frame.insert(0, "id", [f"{number:05}" for number in range(len(frame))])
+    return frame
+
+
+def model_file(folder: Path) -> Path:
+    """Train a two-class model on iris and pickle it."""
+    target = load_iris().target == 2
+    path = folder / "model.pkl"
+    joblib.dump(LogisticRegression(max_iter=1000).fit(iris().iloc[:, 1:], target), path)
+    return path
+
+
+@dataclass
+class Ended:
+    """How a worker process ended."""
+
+    status: int
+    stderr: str
+
+    @property
+    def events(self) -> list[dict[str, object]]:
+        return [json.loads(line) for line in self.stderr.splitlines() if line.startswith("{")]
+
+
+@dataclass
+class Endpoint:
+    """Buckets, a queue with a dead-letter queue, and the environment of who uses them."""
+
+    url: str
+    name: str
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "WORKER_QUEUE": self.name,
+            "WORKER_IDLE_SECONDS": "1",
+            "WORKER_PREDICT_PROCESSES": "1",
+        }
+        session = boto3.Session("test", "test", region_name=REGION)
+        self.s3: S3Client = session.client("s3", endpoint_url=self.url)
+        self.sqs: SQSClient = session.client("sqs", endpoint_url=self.url)
+        where: dict[str, str] = {"LocationConstraint": REGION}
+        for bucket in (self.input, self.output):
+            self.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=where)  # type: ignore[arg-type]
+        self.dead = self.sqs.create_queue(QueueName=f"{self.name}-dead")["QueueUrl"]
+        arn = self.sqs.get_queue_attributes(QueueUrl=self.dead, AttributeNames=["QueueArn"])
+        redrive = {
+            "deadLetterTargetArn": arn["Attributes"]["QueueArn"],
+            "maxReceiveCount": "5",
+        }
+        self.queue = self.sqs.create_queue(
+            QueueName=self.name, Attributes={"RedrivePolicy": json.dumps(redrive)}
+        )["QueueUrl"]
+
+    @property
+    def input(self) -> str:
+        return f"{self.name}-in"
+
+    @property
+    def output(self) -> str:
+        return f"{self.name}-out"
+
+    def submit(self, key: str, body: bytes, **more: object) -> None:
+        """Put a file, and send a message with the origin post's four fields (and `more`)."""
+        self.s3.put_object(Bucket=self.input, Key=key, Body=body)
+        job = {"bucket": self.input, "key": key, "output_bucket": self.output, "output_key": "p"}
+        self.sqs.send_message(QueueUrl=self.queue, MessageBody=json.dumps(job | more))
+
+    def get(self, key: str) -> bytes:
+        return self.s3.get_object(Bucket=self.output, Key=key)["Body"].read()
+
+    def keys(self) -> set[str]:
+        listed = self.s3.list_objects_v2(Bucket=self.output).get("Contents", [])
+        return {found["Key"] for found in listed}
+
+    def left(self, queue: str) -> int:
+        """Count the messages of a queue, visible or not."""
+        counts = self.sqs.get_queue_attributes(
+            QueueUrl=queue,
+            AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+        )["Attributes"]
+        return sum(int(count) for count in counts.values())
+
+    async def worker(self, **changes: str) -> Ended:
+        """Run `python -m worker` until it ends by itself."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "worker",
+            cwd=ROOT,
+            env=self.environment | changes,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, stderr = await process.communicate()
+        return Ended(process.returncode or 0, stderr.decode())
+
+
+async def drain_ten(endpoint: Endpoint, folder: Path) -> None:
+    """Ten messages in the origin post's own format are predicted, and the worker leaves."""
+    model = model_file(folder)
+    frame = iris()
+    for number in range(10):
+        part = frame.iloc[number * 15 : (number + 1) * 15]
+        endpoint.submit(f"dir/part {number}.csv", part.to_csv(index=False).encode())
+    digest = hashlib.sha256(model.read_bytes()).hexdigest()
+    ended = await endpoint.worker(WORKER_MODEL=str(model), WORKER_MODEL_SHA256=digest)
+    assert ended.status == 0, ended.stderr
+    assert endpoint.left(endpoint.queue) == endpoint.left(endpoint.dead) == 0
+    expected = joblib.load(model).predict_proba(frame.iloc[:, 1:])[:, 1]
+    lines = ["id,activation"]
+    for number in range(10):
+        header, *rows = endpoint.get(f"p/dir/part {number}.csv").decode().splitlines()
+        assert header == lines[0]
+        lines += rows
+    assert [line.split(",")[0] for line in lines[1:]] == list(frame["id"])
+    for line, value in zip(lines[1:], expected, strict=True):
+        assert abs(float(line.split(",")[1]) - value) <= 1e-12 * abs(value)
