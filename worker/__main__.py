@@ -38,12 +38,14 @@ def main() -> int:
 
 
 async def _run(settings: Settings) -> None:
-    from worker.service import run  # noqa: PLC0415 - not for --help, and not to refuse a setting
-
     stop = Stop()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_signal, number, stop)
+
+    # Heavy: not for --help, not to refuse a setting, and not before a signal can be heard.
+    from worker.service import run  # noqa: PLC0415
+
     await run(settings, stop)
 
 

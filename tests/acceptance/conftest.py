@@ -1,0 +1,79 @@
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from tidegate.screen import Screen
+from tidegate.system import System, local_system
+from tidegate.traffic import PREFIX
+
+T = TypeVar("T")
+Eventually = Callable[[Callable[[], T]], T]
+
+
+async def hold(up: "Future[System]", down: "Future[None]") -> None:
+    parameters = {"IdleSeconds": "3", "MaxTasks": "2", "OutputKey": PREFIX}
+    try:
+        async with local_system(Screen(), parameters) as system:
+            up.set_result(system)
+            await asyncio.wrap_future(down)
+    except BaseException as error:
+        if not up.done():
+            up.set_exception(error)
+        raise
+
+
+@pytest.fixture(scope="session")
+def system() -> Iterator[System]:
+    """Keep the local cloud up, the stack deployed on it, for all the tests that ask for it."""
+    up: Future[System] = Future()
+    down: Future[None] = Future()
+    thread = threading.Thread(target=lambda: asyncio.run(hold(up, down)))
+    thread.start()
+    try:
+        yield up.result()
+    finally:
+        down.set_result(None)
+        thread.join()
+
+
+def poll_until_true(condition: Callable[[], T], seconds: float = 60) -> T:
+    deadline = time.monotonic() + seconds
+    while not (answer := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.1)
+    return answer
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], T]], T]:
+    """Poll for real state, for a minute at most, and answer with what was waited for."""
+    return poll_until_true
+
+
+def processes_below(folder: Path) -> list[str]:
+    """Return the command lines of the processes whose temporary files are below the folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            environment = (entry / "environ").read_bytes()
+            command = (entry / "cmdline").read_bytes()
+        except OSError:  # it has just ended, or is not ours to look at
+            continue
+        if os.fsencode(folder) in environment + command:
+            found.append(command.replace(b"\0", b" ").decode(errors="replace"))
+    return found
+
+
+@pytest.fixture
+def running_below() -> Callable[[Path], list[str]]:
+    """Find processes by the folder that they were given for their temporary files."""
+    return processes_below

@@ -1,0 +1,117 @@
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tidegate.fargate import WorkerTask
+from tidegate.system import System
+from tidegate.traffic import PREFIX, report_key
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_ecs.type_defs import KeyValuePairTypeDef
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+
+Eventually = Callable[[Callable[[], object]], object]
+
+
+@pytest.fixture
+def sqs(system: System) -> "SQSClient":
+    client: SQSClient = system.cloud.client("sqs")
+    return client
+
+
+@pytest.fixture
+def ecs(system: System) -> "ECSClient":
+    client: ECSClient = system.cloud.client("ecs")
+    return client
+
+
+def start_task(system: System, ecs: "ECSClient", environment: Mapping[str, str]) -> str:
+    pairs: list[KeyValuePairTypeDef] = [
+        {"name": name, "value": value} for name, value in environment.items()
+    ]
+    answer = ecs.run_task(
+        cluster=system.stack.cluster,
+        taskDefinition=system.stack.task_definition,
+        overrides={"containerOverrides": [{"name": "worker", "environment": pairs}]},
+    )
+    return answer["tasks"][0]["taskArn"]
+
+
+def over(system: System, arn: str) -> WorkerTask | None:
+    task = system.agent.tasks.get(arn)
+    return task if task and task.over else None
+
+
+def test_a_worker_has_the_rights_of_the_task_role_and_no_others(
+    system: System, sqs: "SQSClient", ecs: "ECSClient", eventually: Eventually
+) -> None:
+    strangers = sqs.create_queue(QueueName="strangers")["QueueUrl"]
+
+    arn = start_task(system, ecs, {"WORKER_QUEUE": strangers})
+
+    eventually(lambda: over(system, arn))
+    task = system.agent.tasks[arn]
+    assert task.exit_code == 1
+    log = task.log.read_text()
+    assert "denied" in log
+    assert "assumed-role/tidegate-TaskRole" in log
+
+
+def test_when_a_worker_has_left_its_task_is_stopped_and_the_dispatcher_looks_again(
+    system: System, sqs: "SQSClient", ecs: "ECSClient", eventually: Eventually
+) -> None:
+    elsewhere = open_queue(sqs, "elsewhere")
+    job = {
+        "bucket": system.stack.input_bucket,
+        "key": "never uploaded.csv",
+        "output_bucket": system.stack.output_bucket,
+        "output_key": PREFIX,
+    }
+    # Sent past the bucket, so that nothing but a worker's end can wake a worker for it.
+    sqs.send_message(QueueUrl=system.stack.queue_url, MessageBody=json.dumps(job))
+
+    arn = start_task(system, ecs, {"WORKER_QUEUE": elsewhere, "WORKER_IDLE_SECONDS": "0"})
+
+    eventually(lambda: over(system, arn))
+    assert system.agent.tasks[arn].exit_code == 0
+    (stopped,) = ecs.describe_tasks(cluster=system.stack.cluster, tasks=[arn])["tasks"]
+    assert stopped["lastStatus"] == "STOPPED"
+    eventually(lambda: is_in_output(system, report_key("never uploaded.csv")))
+    eventually(lambda: not system.agent.live)
+
+
+def test_stopping_a_task_ends_its_process(
+    system: System, ecs: "ECSClient", eventually: Eventually
+) -> None:
+    arn = start_task(system, ecs, {"WORKER_IDLE_SECONDS": "-1"})
+    eventually(lambda: arn in system.agent.tasks and system.agent.tasks[arn].pid)
+    pid = system.agent.tasks[arn].pid
+
+    ecs.stop_task(cluster=system.stack.cluster, task=arn)
+
+    eventually(lambda: over(system, arn))
+    assert not Path(f"/proc/{pid}").exists()
+    # Drained, or ended by SIGTERM where it came before the worker had learnt to drain.
+    assert system.agent.tasks[arn].exit_code in {0, 143}
+
+
+def open_queue(sqs: "SQSClient", name: str) -> str:
+    """Make a queue that everybody in the account may use."""
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sqs:*", "Resource": "*"}],
+    }
+    return sqs.create_queue(QueueName=name, Attributes={"Policy": json.dumps(policy)})["QueueUrl"]
+
+
+def is_in_output(system: System, key: str) -> bool:
+    s3: S3Client = system.cloud.client("s3")
+    with suppress(s3.exceptions.ClientError):
+        return bool(s3.head_object(Bucket=system.stack.output_bucket, Key=key))
+    return False

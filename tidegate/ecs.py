@@ -1,0 +1,67 @@
+"""What ECS documents about a task, as values: its container, its exit status, its last event."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    # Stubs alone: this package is not there outside development.
+    from mypy_boto3_ecs.type_defs import TaskDefinitionTypeDef, TaskTypeDef
+
+DEFAULT_STOP_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """What it takes to run a task's one container."""
+
+    role: str
+    environment: Mapping[str, str]
+    stop_seconds: float
+
+    @classmethod
+    def of(cls, task: "TaskTypeDef", definition: "TaskDefinitionTypeDef") -> Self:
+        """Read the task definition, and lay the overrides of RunTask over it."""
+        (container,) = definition["containerDefinitions"]
+        environment = {pair["name"]: pair["value"] for pair in container.get("environment", [])}
+        for override in task.get("overrides", {}).get("containerOverrides", []):
+            environment |= {pair["name"]: pair["value"] for pair in override.get("environment", [])}
+        return cls(
+            role=definition["taskRoleArn"],
+            environment=environment,
+            stop_seconds=container.get("stopTimeout", DEFAULT_STOP_SECONDS),
+        )
+
+
+def exit_code(status: int) -> int:
+    """Return a container's exit code: 128 and the signal's number when one ended the process."""
+    return status if status >= 0 else 128 - status
+
+
+def state_change(task: "TaskTypeDef", *, exit_code: int, stop_code: str) -> dict[str, Any]:
+    """Return the `ECS Task State Change` event of a stopped task, as EventBridge delivers it."""
+    _, _, _, region, account, _ = task["taskArn"].split(":", 5)
+    family = task["taskDefinitionArn"].rpartition("/")[2].partition(":")[0]
+    containers = [
+        {**container, "lastStatus": "STOPPED", "exitCode": exit_code}
+        for container in task["containers"]
+    ]
+    return {
+        "version": "0",
+        "id": str(uuid.uuid4()),
+        "detail-type": "ECS Task State Change",
+        "source": "aws.ecs",
+        "account": account,
+        "time": task["stoppedAt"].isoformat(),
+        "region": region,
+        "resources": [task["taskArn"]],
+        "detail": {
+            **task,
+            "group": task.get("group") or f"family:{family}",
+            "desiredStatus": "STOPPED",
+            "lastStatus": "STOPPED",
+            "stopCode": stop_code,
+            "containers": containers,
+        },
+    }
