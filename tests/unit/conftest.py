@@ -1,17 +1,16 @@
 """Unit tests run on a virtual clock: hours of heartbeats take milliseconds."""
 
-import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 import structlog
 from structlog.testing import LogCapture
 
+from tests.fakes.clock import VirtualLoop
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.function):
-            item.add_marker(pytest.mark.looptime)
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], VirtualLoop]]:
+    return {"virtual": VirtualLoop}
 
 
 @pytest.fixture(autouse=True)
