@@ -26,7 +26,7 @@ HEADER = "id,sepal_length,sepal_width,petal_length,petal_width"
 
 def iris() -> pd.DataFrame:
     """The iris data with an id column first."""
-    frame = load_iris(as_frame=True).data
+    frame: pd.DataFrame = load_iris(as_frame=True).data
     frame.columns = pd.Index(HEADER.split(",")[1:])
     frame.insert(0, "id", [f"{number:05}" for number in range(len(frame))])
     return frame

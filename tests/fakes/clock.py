@@ -1,5 +1,6 @@
 """An event loop on a virtual clock: where it would wait, time jumps to the next timer."""
 
+# ruff: noqa: ANN401 - the signatures are those of selectors
 import asyncio
 import selectors
 from collections.abc import Mapping
