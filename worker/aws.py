@@ -1,8 +1,11 @@
 """What both AWS clients share: how patient they are, and what their errors mean."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
+import aioboto3
 import aiohttp
 from aiobotocore.config import AioConfig
 from botocore.exceptions import (
@@ -12,7 +15,9 @@ from botocore.exceptions import (
     NoCredentialsError,
     NoRegionError,
     PartialCredentialsError,
+    ProfileNotFound,
 )
+from botocore.parsers import ResponseParserError
 
 from worker.errors import FatalError, SettingsError, TransientError
 
@@ -24,12 +29,37 @@ CREDENTIALS_REFUSED = frozenset(
         "InvalidAccessKeyId",
         "InvalidClientTokenId",
         "InvalidSecurity",
+        "InvalidToken",
         "MissingAuthenticationToken",
         "SignatureDoesNotMatch",
         "UnrecognizedClientException",
     }
 )
 ACCESS_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403", "Forbidden"})
+
+
+@asynccontextmanager
+async def open_client(service: str, settings: AioConfig) -> AsyncIterator[Any]:
+    """Open a client with the region, endpoint and credentials that every AWS tool would use.
+
+    Raises SettingsError when one of them makes no sense.
+    """
+    # botocore itself reads only AWS_DEFAULT_REGION; Fargate and people set AWS_REGION.
+    region = os.environ.get("AWS_REGION") or None
+    try:
+        session: Any = aioboto3.Session(region_name=region)  # typed for each service by its name
+        opening = session.client(service, config=settings)
+        client = await opening.__aenter__()
+    except NoRegionError:
+        raise SettingsError("AWS_REGION is required: the region of the queue") from None
+    except ProfileNotFound as error:
+        raise SettingsError(f"AWS_PROFILE: {error}") from None
+    except ValueError as error:  # how botocore says it
+        raise SettingsError(f"AWS_ENDPOINT_URL: {error}") from None
+    try:
+        yield client
+    finally:
+        await opening.__aexit__(None, None, None)
 
 
 def config(*, connections: int, read_seconds: float, attempts: int) -> AioConfig:
@@ -53,17 +83,15 @@ def code_of(error: ClientError) -> str:
 async def translated(doing: str) -> AsyncIterator[None]:
     """Turn AWS's errors into ours, saying what was being done.
 
-    Raises FatalError when the credentials are refused or missing, SettingsError without a region
-    and TransientError for all else.
+    Raises FatalError when the credentials are refused or missing, and TransientError for all else.
     """
     try:
         yield
-    except NoRegionError:
-        raise SettingsError("AWS_REGION is required: the region of the queue") from None
     except (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError) as error:
         raise FatalError(f"{doing}: no usable AWS credentials: {error}") from error
     except ClientError as error:
         kind = FatalError if code_of(error) in CREDENTIALS_REFUSED else TransientError
         raise kind(f"{doing}: {error}") from error
-    except (BotoCoreError, aiohttp.ClientError, OSError) as error:  # OSError: timeouts too
+    except (BotoCoreError, ResponseParserError, aiohttp.ClientError, OSError) as error:
+        # OSError: timeouts too
         raise TransientError(f"{doing}: {type(error).__name__}: {error}") from error

@@ -4,7 +4,7 @@ import asyncio
 import multiprocessing
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import asynccontextmanager, suppress
@@ -23,8 +23,13 @@ log = structlog.get_logger()
 class Compute(Protocol):
     """Turns a file's bytes into predictions."""
 
-    async def score(self, body: bytes, options: ScoreOptions) -> Scored:
-        """Predict a file; raises PermanentError or ComputeLost."""
+    async def score(
+        self, body: bytes, options: ScoreOptions, *, on_start: Callable[[], None]
+    ) -> Scored:
+        """Predict a file; raises PermanentError or ComputeLost.
+
+        `on_start` is called when its turn has come.
+        """
 
 
 class _Slot:
@@ -95,10 +100,13 @@ class Pool:
         for slot in slots:
             self._free.put_nowait(slot)
 
-    async def score(self, body: bytes, options: ScoreOptions) -> Scored:
+    async def score(
+        self, body: bytes, options: ScoreOptions, *, on_start: Callable[[], None] = lambda: None
+    ) -> Scored:
         """Predict a file in the first free slot; raises PermanentError or ComputeLost."""
         slot = await self._free.get()
         try:
+            on_start()
             return await slot.score(body, options)
         finally:
             self._free.put_nowait(slot)

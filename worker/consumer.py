@@ -104,7 +104,7 @@ class Consumer:
         while slots and self.stop.reason is None:
             self.tide.polls += 1
             try:
-                return await self.queue.receive(slots, self.tide.poll_seconds())
+                return await self._poll(slots)
             except TransientError as error:
                 failing_since = failing_since or _now()
                 if _now() - failing_since > LONGEST_SILENCE_SECONDS:
@@ -117,3 +117,16 @@ class Consumer:
             await self.stop.wait_for(random.uniform(pause / 2, pause))  # noqa: S311 - jitter
             pause = min(LONGEST_PAUSE_SECONDS, pause * 2)
         return []
+
+    async def _poll(self, slots: int) -> list[Message]:
+        """Receive; a cancellation waits for the answer, as SQS may have assigned messages to it."""
+        seconds = self.tide.poll_seconds()
+        overdue = _now() + seconds + 1
+        poll = asyncio.ensure_future(self.queue.receive(slots, seconds))
+        try:
+            return await asyncio.shield(poll)
+        except asyncio.CancelledError:
+            await asyncio.wait([poll], timeout=max(0.0, overdue - _now()))
+            if not poll.cancel() and poll.exception() is None:
+                self._claim(poll.result())  # and the service gives them back
+            raise

@@ -13,7 +13,7 @@ from worker.sqs import BATCH, EntryResult, Queue
 log = structlog.get_logger()
 
 LINGER_SECONDS = 0.2
-LAST_FLUSH_ATTEMPTS = 5
+LAST_FLUSH_SECONDS = 1.5  # the stop has a deadline, and a call may hang
 
 
 class Deletes:
@@ -55,6 +55,9 @@ class Deletes:
                     flushing.cancel()
         finally:
             await self._flush_the_rest()
+            if self._handles:
+                # Harmless: each comes back once, is found already done, and is deleted then.
+                log.warning("messages not deleted", message_ids=list(self._handles))
 
     async def _flush_until_cancelled(self) -> None:
         while True:
@@ -67,14 +70,13 @@ class Deletes:
             await self._flush()
 
     async def _flush_the_rest(self) -> None:
-        for attempt in range(LAST_FLUSH_ATTEMPTS):
-            if not self._handles:
-                return
-            await asyncio.sleep(LINGER_SECONDS * attempt)
-            await self._flush()
-        if self._handles:
-            # Harmless: each comes back once, is found already done, and is deleted then.
-            log.warning("messages not deleted", message_ids=list(self._handles))
+        try:
+            async with asyncio.timeout(LAST_FLUSH_SECONDS):
+                while self._handles:
+                    await self._flush()
+                    await asyncio.sleep(LINGER_SECONDS if self._handles else 0)
+        except TimeoutError:
+            pass
 
     async def _flush(self) -> None:
         self._changed.clear()

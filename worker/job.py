@@ -57,8 +57,6 @@ class Job(BaseModel):
     @field_validator("version_id", "sequencer")
     @classmethod
     def _empty_is_unknown(cls, value: str | None) -> str | None:
-        # "null" is how S3 names the version of an object written before versioning was switched on;
-        # it can be read by that name, but never tells two writes apart.
         return value or None
 
     @property

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from worker.errors import LeaseLost, TransientError
+from worker.errors import FatalError, LeaseLost
 from worker.job import Message
 from worker.sqs import BATCH, EntryResult, Queue
 
@@ -28,7 +28,7 @@ def _now() -> float:
 class Lease:
     """The hold on one message; times are the event loop's, in seconds."""
 
-    id: str
+    message: Message  # the delivery it is for: a later one of the same message has its own
     handle: str
     since: float
     deadline: float  # from then on SQS may give the message to another
@@ -61,7 +61,7 @@ class Leases:
             known.handle, known.deadline = message.receipt_handle, deadline
             return False
         self._held[message.id] = Lease(
-            message.id,
+            message,
             message.receipt_handle,
             now,
             deadline,
@@ -125,6 +125,8 @@ class Leases:
 
     def _ours(self, message: Message) -> Lease:
         lease = self._held.get(message.id)
+        if lease is not None and lease.message is not message:
+            lease = None
         if lease is not None and _now() >= lease.deadline:
             self._lose(lease, "the visibility timeout ran out")
             lease = None
@@ -133,10 +135,12 @@ class Leases:
         return lease
 
     def _lose(self, lease: Lease, why: str) -> None:
+        if lease.lost is not None:
+            return  # a second cancellation of the job would look like the worker's stop
         lease.lost = why
-        if self._held.get(lease.id) is lease:
-            del self._held[lease.id]
-            log.warning("lease lost", message_id=lease.id, reason=why)
+        if self._held.get(lease.message.id) is lease:
+            del self._held[lease.message.id]
+            log.warning("lease lost", message_id=lease.message.id, reason=why)
         lease.confirmed.set()
         if lease.job is not None and lease.job is not asyncio.current_task():
             lease.job.cancel()
@@ -187,7 +191,9 @@ class Leases:
                 results = await self._queue.change_visibility(
                     list(zip(handles, seconds, strict=True))
                 )
-        except (TransientError, TimeoutError) as error:
+        except FatalError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the deadline is not reached yet
             log.warning("heartbeat failed", messages=len(batch), error=str(error))
             results = [EntryResult.FAILED] * len(batch)
         for lease, handle, extension, result in zip(batch, handles, seconds, results, strict=True):

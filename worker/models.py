@@ -161,7 +161,7 @@ def _unpickled(path: Path) -> object:
         warnings.simplefilter("always", InconsistentVersionWarning)
         try:
             model: object = joblib.load(path)
-        except Exception as error:
+        except BaseException as error:  # a module's SystemExit is no end of ours
             _judge_versions(path, seen)
             raise ModelError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
     _judge_versions(path, seen)
@@ -188,7 +188,7 @@ def _made_by(factory: str, path: Path) -> Predictor:
     module, _, name = factory.partition(":")
     try:
         predictor: Predictor = operator.attrgetter(name)(importlib.import_module(module))(path)
-    except Exception as error:
+    except BaseException as error:  # as above
         raise ModelError(
             f"WORKER_PREDICTOR={factory} failed on {path}: {type(error).__name__}: {error}"
         ) from error

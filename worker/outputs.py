@@ -137,7 +137,7 @@ async def _decide(
 
 def _same_version(theirs: Mapping[str, str], ours: Source) -> bool:
     version_id = theirs.get("source-version-id")
-    if version_id and ours.version_id and "null" not in (version_id, ours.version_id):
+    if _tells(version_id) and _tells(ours.version_id):
         return version_id == ours.version_id
     if theirs.get("source-etag") != ours.etag:
         return False
@@ -150,6 +150,11 @@ def is_current(current: Head | None, source: Source) -> bool:
     """Tell whether an input's current version is the one that was read."""
     if current is None:
         return False
-    if current.version_id and source.version_id:
+    if _tells(current.version_id) and _tells(source.version_id):
         return current.version_id == source.version_id
     return current.etag == source.etag
+
+
+def _tells(version_id: str | None) -> bool:
+    """Tell whether a version id names one write: "null" is any made while versioning was off."""
+    return version_id not in (None, "", "null")

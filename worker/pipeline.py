@@ -1,7 +1,8 @@
 """One job's stream: download, predict, upload."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -12,8 +13,6 @@ from worker.job import Done, Job, S3Uri, Status
 from worker.outputs import Source, Written, is_current, target_key, write
 from worker.s3 import Storage
 from worker.scored import Scored, ScoreOptions
-
-UNKNOWN_SIZE = 1 << 20  # bytes reserved for an input whose size the message does not say
 
 REJECTS_SUFFIX = ".rejected.csv"
 _STATUS: Mapping[Written, Status] = {
@@ -44,16 +43,9 @@ class Pipeline:
         `still_ours` is asked just before anything becomes visible, and raises LeaseLost. Raises
         PermanentError and TransientError.
         """
-        clock = asyncio.get_running_loop().time
-        started = clock()
-        try:
-            async with asyncio.timeout(self.job_seconds):
-                done = await self._until_newest(job, still_ours)
-        except TimeoutError as error:
-            raise TransientError(
-                f"{job.source} took longer than WORKER_JOB_SECONDS ({self.job_seconds:g})"
-            ) from error
-        return replace(done, seconds=clock() - started)
+        started = _now()
+        done = await self._until_newest(job, still_ours)
+        return replace(done, seconds=_now() - started)
 
     async def _until_newest(self, job: Job, still_ours: StillOurs) -> Done:
         done: Done | None = None
@@ -70,15 +62,17 @@ class Pipeline:
                 if done is None:
                     raise
                 return done  # deleted since: what was written stays the newest
-            job = job.model_copy(update={"version_id": None, "etag": None, "sequencer": None})
+            now_unknown = dict.fromkeys(("version_id", "etag", "sequencer", "size"))
+            job = job.model_copy(update=now_unknown)
 
     async def _once(self, job: Job, still_ours: StillOurs) -> tuple[Done, bool]:
         """Carry one version through; answer what was done, and whether a newer one is there."""
-        async with self.budget.reserve(UNKNOWN_SIZE if job.size is None else job.size) as held:
+        async with self.budget.reserve(await self._size(job)) as held, self._clock(job) as clock:
             found = await self.storage.get(job.source, version_id=job.version_id, etag=job.etag)
             source = Source.of(job, found.head)
             target = self._target(job, source)
-            scored = await self.compute.score(found.body, self.options)
+            with _paused(clock) as go_on:  # the turns of other files are not this one's time
+                scored = await self.compute.score(found.body, self.options, on_start=go_on)
             held.correct(len(found.body) + len(scored.output) + len(scored.rejects or b""))
             if scored.converted_to is not None:
                 target = self._target(job, source, f".{scored.converted_to}")
@@ -89,6 +83,22 @@ class Pipeline:
         # Two writers that replace each other must not leave the older version standing.
         current = await self.storage.head(job.source)
         return done, current is not None and not is_current(current, source)
+
+    async def _size(self, job: Job) -> int:
+        if job.size is not None:
+            return job.size
+        current = await self.storage.head(job.source)
+        return 0 if current is None else current.size  # gone: the read will say so
+
+    @asynccontextmanager
+    async def _clock(self, job: Job) -> AsyncIterator[asyncio.Timeout]:
+        try:
+            async with asyncio.timeout(self.job_seconds) as clock:
+                yield clock
+        except TimeoutError as error:
+            raise TransientError(
+                f"{job.source} took longer than WORKER_JOB_SECONDS ({self.job_seconds:g})"
+            ) from error
 
     async def _upload(
         self, job: Job, source: Source, target: S3Uri, scored: Scored, still_ours: StillOurs
@@ -114,3 +124,17 @@ class Pipeline:
         if target == job.source:
             raise OutputRefused(f"the output would overwrite its input, {target}")
         return target
+
+
+@contextmanager
+def _paused(clock: asyncio.Timeout) -> Iterator[Callable[[], None]]:
+    """Stop a timeout's clock until the yielded function is called."""
+    end = clock.when()
+    assert end is not None
+    left = end - _now()
+    clock.reschedule(None)
+    yield lambda: clock.reschedule(_now() + left)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -42,7 +42,12 @@ async def process(
         # Somebody else has it; ours must leave no trace.
         log.warning("job abandoned", reason=str(lost))
         return
-    except (asyncio.CancelledError, FatalError):
+    except asyncio.CancelledError as error:
+        if _is_cancelled():
+            await settling.settle(message, Release())
+            raise
+        outcome = Retry(error, job)  # the job's own doing, as any other error of it
+    except FatalError:
         await settling.settle(message, Release())
         raise
     except PermanentError as error:
@@ -50,3 +55,8 @@ async def process(
     except Exception as error:  # noqa: BLE001 - unknown is transient: the redrive policy judges
         outcome = Retry(error, job)
     await settling.settle(message, outcome)
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

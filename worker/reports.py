@@ -7,14 +7,15 @@ from datetime import UTC, datetime
 import structlog
 
 from worker import __version__
-from worker.errors import GaveUp, PermanentError
+from worker.errors import GaveUp, OutputRefused, PermanentError, TransientError
 from worker.job import Job, S3Uri
-from worker.outputs import report_key
-from worker.s3 import Storage
+from worker.outputs import WRITE_ATTEMPTS, report_key
+from worker.s3 import Storage, WriteConflict
 
 log = structlog.get_logger()
 
 TRACEBACK_LINES = 30
+REPORT_MARK = "failure-report"  # metadata; its value is the version of the worker
 
 
 class Reports:
@@ -32,10 +33,29 @@ class Reports:
             log.error("no failure report: its key is the input's", key=str(target))
             return None
         body = json.dumps(self._report(job, error, receive_count), indent=2, ensure_ascii=False)
-        await self._storage.overwrite(
-            target, body.encode("utf-8", "backslashreplace"), content_type="application/json"
-        )
+        await self._put(target, body.encode("utf-8", "backslashreplace"))
         return target
+
+    async def _put(self, target: S3Uri, body: bytes) -> None:
+        """Write over an earlier report, but never over anything else."""
+        replacing: str | None = None
+        for _ in range(WRITE_ATTEMPTS):
+            try:
+                await self._storage.put(
+                    target,
+                    body,
+                    metadata={REPORT_MARK: __version__},
+                    content_type="application/json",
+                    replacing=replacing,
+                )
+            except WriteConflict:
+                there = await self._storage.head(target)
+                if there is not None and REPORT_MARK not in there.metadata:
+                    raise OutputRefused(f"{target} is taken: it is no failure report") from None
+                replacing = there.etag if there is not None else None
+            else:
+                return
+        raise TransientError(f"{target} kept changing under {WRITE_ATTEMPTS} writes")
 
     def _report(self, job: Job, error: PermanentError, receive_count: int) -> dict[str, object]:
         lines = "".join(traceback.format_exception(error)).splitlines()

@@ -1,16 +1,15 @@
 """The storage: all that is said to S3 is said here."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-import aioboto3
 from botocore.exceptions import ClientError
 
-from worker.aws import ACCESS_DENIED, code_of, config, translated
+from worker.aws import ACCESS_DENIED, code_of, config, open_client, translated
 from worker.errors import (
     InputOverwritten,
     ModelError,
@@ -22,6 +21,8 @@ from worker.job import S3Uri
 
 if TYPE_CHECKING:  # stubs of a development package
     from types_aiobotocore_s3 import S3Client
+
+T = TypeVar("T")
 
 READ_ATTEMPTS = 4
 GONE = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404", "NotFound"})
@@ -75,9 +76,6 @@ class Storage(Protocol):
         Raises WriteConflict when what is there is something else.
         """
 
-    async def overwrite(self, uri: S3Uri, body: bytes, *, content_type: str) -> None:
-        """Write whatever is there."""
-
 
 class S3Storage:
     """Storage on S3."""
@@ -96,15 +94,7 @@ class S3Storage:
             which["VersionId"] = version_id
         elif etag is not None:
             which["IfMatch"] = f'"{etag}"'
-        for attempt in range(1, READ_ATTEMPTS + 1):
-            try:
-                return await self._get_once(uri, which)
-            except TransientError as error:
-                # The body comes after the SDK's own retries: the request and its body are one.
-                if attempt == READ_ATTEMPTS or isinstance(error, InputOverwritten):
-                    raise
-                await asyncio.sleep(0.2 * 2**attempt)
-        raise AssertionError("unreachable")  # pragma: no cover
+        return await _patiently(lambda: self._get_once(uri, which))
 
     async def _get_once(self, uri: S3Uri, which: Mapping[str, Any]) -> Object:
         async with translated(f"reading {uri}"):
@@ -141,20 +131,18 @@ class S3Storage:
         replacing: str | None,
     ) -> None:
         """Write where nothing is yet, or over the object with the ETag `replacing`."""
-        condition: dict[str, str] = (
+        condition: dict[str, Any] = (
             {"IfNoneMatch": "*"} if replacing is None else {"IfMatch": f'"{replacing}"'}
         )
-        await self._put(uri, body, content_type, Metadata=metadata, **condition)
-
-    async def overwrite(self, uri: S3Uri, body: bytes, *, content_type: str) -> None:
-        """Write whatever is there."""
-        await self._put(uri, body, content_type)
-
-    async def _put(self, uri: S3Uri, body: bytes, content_type: str, **more: Any) -> None:  # noqa: ANN401 - boto's own keywords
         async with translated(f"writing {uri}"):
             try:
                 await self._client.put_object(
-                    Bucket=uri.bucket, Key=uri.key, Body=body, ContentType=content_type, **more
+                    Bucket=uri.bucket,
+                    Key=uri.key,
+                    Body=body,
+                    ContentType=content_type,
+                    Metadata=metadata,
+                    **condition,
                 )
             except ClientError as error:
                 raise _write_error(uri, error) from error
@@ -162,9 +150,12 @@ class S3Storage:
     async def download(self, uri: S3Uri, path: Path, *, version_id: str | None) -> None:
         """Bring a model to a path; raises ModelError when it is missing or denied."""
         which = {"VersionId": version_id} if version_id else {}
+        await _patiently(lambda: self._download_once(uri, path, which))
+
+    async def _download_once(self, uri: S3Uri, path: Path, which: Mapping[str, Any]) -> None:
         async with translated(f"reading the model {uri}"):
             try:
-                answer = await self._client.get_object(Bucket=uri.bucket, Key=uri.key, **which)  # type: ignore[arg-type]
+                answer = await self._client.get_object(Bucket=uri.bucket, Key=uri.key, **which)
             except ClientError as error:
                 if code_of(error) in GONE | DELETED:
                     raise ModelError(f"the model {uri} does not exist") from error
@@ -184,8 +175,20 @@ class S3Storage:
 async def open_storage(*, connections: int) -> AsyncIterator[S3Storage]:
     """Open the storage; `connections` requests may be under way at once."""
     settings = config(connections=connections, read_seconds=60, attempts=4)
-    async with aioboto3.Session().client("s3", config=settings) as client:
+    async with open_client("s3", settings) as client:
         yield S3Storage(client)
+
+
+async def _patiently(read: Callable[[], Awaitable[T]]) -> T:
+    """Read again where that may help: a body comes after the SDK's own retries."""
+    for attempt in range(1, READ_ATTEMPTS):
+        try:
+            return await read()
+        except InputOverwritten:
+            raise
+        except TransientError:
+            await asyncio.sleep(0.2 * 2**attempt)
+    return await read()
 
 
 def _head(answer: Any) -> Head:  # noqa: ANN401 - two kinds of answers share these fields
@@ -201,7 +204,7 @@ def _read_error(uri: S3Uri, error: ClientError) -> Exception:
     code = code_of(error)
     if code in PRECONDITION:
         return InputOverwritten(f"{uri} was overwritten after the message was sent")
-    if code in GONE | DELETED:
+    if code in GONE | DELETED or "version id" in str(error).lower():
         return NoSuchInput(f"{uri} does not exist ({code})")
     if code == "InvalidObjectState":
         return NoSuchInput(f"{uri} is archived and must be restored before it can be read")

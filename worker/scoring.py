@@ -138,7 +138,7 @@ class _Answers:
             answer = self._predictor.predict(frame)
         except (TidegateError, MemoryError):
             raise
-        except Exception as error:
+        except BaseException as error:  # SystemExit would end the worker with a status of its own
             rows = "" if len(frame) else " on a table without rows"
             raise PredictionFailed(
                 f"the model raised {type(error).__name__}{rows}: {error}"

@@ -19,7 +19,6 @@ log = structlog.get_logger()
 
 METRICS_SECONDS = 60
 LEAST_RECEIVES = 5
-RELEASE_SECONDS = 5.0  # of the drain, kept for giving back what is not finished by then
 
 
 async def run(settings: Settings, stop: Stop) -> None:
@@ -53,12 +52,15 @@ async def run(settings: Settings, stop: Stop) -> None:
                 model_sha256=model.sha256,
             )
             log.info("ready", queue=facts.name, model=settings.model, model_sha256=model.sha256)
-            await serve(worker, stop, settings.drain_seconds)
+            await serve(worker, stop, settings.finish_seconds)
             log.info("leaving", reason=stop.reason)
 
 
-async def serve(worker: Parts, stop: Stop, drain_seconds: float) -> None:
-    """Run until stopped; the nesting is the order in which things end, innermost first."""
+async def serve(worker: Parts, stop: Stop, finish_seconds: float) -> None:
+    """Run until stopped; the nesting is the order in which things end, innermost first.
+
+    What is not finished `finish_seconds` after the stop is given back.
+    """
     try:
         async with (
             worker.leases.kept_alive(),  # heartbeats outlive the drain
@@ -69,14 +71,14 @@ async def serve(worker: Parts, stop: Stop, drain_seconds: float) -> None:
                     async with asyncio.TaskGroup() as processors:
                         _start_processors(processors, worker)
                         async with asyncio.TaskGroup() as polls:
-                            polls.create_task(_close_on_stop(worker, stop, drain, drain_seconds))
+                            polls.create_task(_close_on_stop(worker, stop, drain, finish_seconds))
                             polls.create_task(_report_metrics(worker.metrics, stop))
                             for consumer in worker.consumers:
                                 polls.create_task(consumer.run())
                         # Not before the last poll has ended, or they come straight back.
                         await _release_unstarted(worker)
             except TimeoutError:
-                log.warning("drain deadline reached", drain_seconds=drain_seconds)
+                log.warning("drain deadline reached", seconds=finish_seconds)
             finally:
                 await _release_unstarted(worker)
     finally:
@@ -96,12 +98,11 @@ def _start_processors(group: asyncio.TaskGroup, worker: Parts) -> None:
 
 
 async def _close_on_stop(
-    worker: Parts, stop: Stop, drain: asyncio.Timeout, drain_seconds: float
+    worker: Parts, stop: Stop, drain: asyncio.Timeout, finish_seconds: float
 ) -> None:
     await stop.wait()
     log.info("stopping", reason=stop.reason, in_hand=len(worker.leases))
-    seconds = drain_seconds - min(RELEASE_SECONDS, drain_seconds / 10)
-    drain.reschedule(asyncio.get_running_loop().time() + seconds)
+    drain.reschedule(asyncio.get_running_loop().time() + finish_seconds)
     worker.buffer.close()
     worker.permits.close()
     worker.tide.rising.set()

@@ -13,6 +13,7 @@ from worker.errors import SettingsError
 
 PREFIX = "WORKER_"
 LONGEST_STOP_SECONDS = 120  # the most that Fargate's stopTimeout can be
+RELEASE_SECONDS = 5.0  # of the drain, kept for giving back what is not finished by then
 PLACEHOLDERS = frozenset({"output_key", "key", "etag", "version_id"})
 
 
@@ -162,10 +163,11 @@ class Settings(BaseSettings):
         return self
 
     def _contradictions(self) -> Iterator[str]:
-        if self.wait_seconds >= self.drain_seconds:
+        if self.wait_seconds >= self.finish_seconds:
             yield (
                 f"WORKER_WAIT_SECONDS ({self.wait_seconds}) must be below "
-                f"WORKER_DRAIN_SECONDS ({self.drain_seconds:g}): a poll under way is finished first"
+                f"WORKER_DRAIN_SECONDS ({self.drain_seconds:g}) by more than "
+                f"{self.drain_seconds - self.finish_seconds:g}: a poll under way is finished first"
             )
         if self.output_template == self.failure_template:
             yield "WORKER_OUTPUT_TEMPLATE and WORKER_FAILURE_TEMPLATE must differ"
@@ -179,6 +181,11 @@ class Settings(BaseSettings):
                 f"WORKER_HEARTBEAT_SECONDS ({heartbeat:g}) must be below half of "
                 f"{source} ({visibility})"
             )
+
+    @property
+    def finish_seconds(self) -> float:
+        """Seconds of the drain for finishing; the rest is kept for giving back."""
+        return self.drain_seconds - min(RELEASE_SECONDS, self.drain_seconds / 10)
 
     def lease_times(self, queue_visibility: int) -> tuple[int, float]:
         """Settle visibility and heartbeat, in seconds, with what the queue says of itself.

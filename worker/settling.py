@@ -9,8 +9,15 @@ from typing import Any
 import structlog
 
 from worker.deletes import Deletes
-from worker.errors import FatalError, GaveUp, LeaseLost, TidegateError, UnreadableBody
-from worker.job import Done, Message, Outcome, Reject, Release, Retry
+from worker.errors import (
+    FatalError,
+    GaveUp,
+    LeaseLost,
+    PermanentError,
+    TidegateError,
+    TransientError,
+)
+from worker.job import Done, Message, Outcome, Reject, Release, Retry, S3Uri
 from worker.leases import Leases
 from worker.metrics import Metrics
 from worker.reports import Reports
@@ -19,6 +26,7 @@ from worker.sqs import EntryResult, Queue
 log = structlog.get_logger()
 
 LONGEST_BACKOFF_SECONDS = 900
+HURRY_SECONDS = 1.5  # the stop has a deadline, and a call may hang
 ATTRIBUTE_LENGTH = 1000  # characters; ten of these fit beside a body
 NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -48,7 +56,7 @@ class Settling:
         self._max_receive_count = max_receive_count
 
     async def settle(self, message: Message, outcome: Outcome) -> None:
-        """Settle a message; a cancellation waits until that is done.
+        """Settle a message; a cancellation waits until that is done, but not for a call that hangs.
 
         What cannot be settled is left to its visibility timeout, and logged.
         """
@@ -61,17 +69,20 @@ class Settling:
             log.warning("message not settled", reason=str(lost))
         except FatalError:
             raise
-        except TidegateError as error:
-            log.warning("message not settled", reason=str(error))
+        except (TidegateError, TimeoutError) as error:
+            log.warning("message not settled", reason=str(error) or "SQS does not answer")
 
     def _final(self, message: Message, outcome: Outcome) -> Outcome:
         """Turn the last retry that the redrive policy allows into a rejection with its reason."""
-        last = self._max_receive_count
-        if isinstance(outcome, Retry) and last is not None and message.receive_count >= last:
+        if isinstance(outcome, Retry) and self._is_last(message):
             error = GaveUp(f"gave up after {message.receive_count} receives: {outcome.error}")
             error.__cause__ = outcome.error
             return Reject(error, outcome.job)
         return outcome
+
+    def _is_last(self, message: Message) -> bool:
+        last = self._max_receive_count
+        return last is not None and message.receive_count >= last
 
     async def _carry_out(self, message: Message, outcome: Outcome) -> None:
         match outcome:
@@ -90,28 +101,44 @@ class Settling:
                 await self._reject(message, outcome)
             case Release():
                 log.info("message released")
-                await self._make_visible(message, 0)
+                async with asyncio.timeout(HURRY_SECONDS):
+                    await self._make_visible(message, 0)
 
     async def _reject(self, message: Message, outcome: Reject) -> None:
         error = outcome.error
         about = _about(error)
-        report = None
         try:
-            if outcome.job is not None:
-                report = await self._reports.write(outcome.job, error, message.receive_count)
+            report = await self._report(message, outcome)
             self._leases.check(message)
             dead = await self._queue.dead_letter(message.body, self._reasons(message, error))
+        except FatalError:
+            await self._make_visible(message, 0)
+            raise
         except TidegateError as failure:
             log.warning("rejection failed", **about, failure=str(failure))
             await self._make_visible(message, self._backoff(message.receive_count))
             return
         log.error("job rejected", **about, report=str(report) if report else None, dead_letter=dead)
         self._metrics.rejected()
-        if not dead and isinstance(error, UnreadableBody):
+        if not dead and report is None:
             # Nowhere to keep it but where it is: the queue's retention decides.
             await self._make_visible(message, LONGEST_BACKOFF_SECONDS)
         else:
             self._deletes.add(message.id, await self._leases.end(message))
+
+    async def _report(self, message: Message, outcome: Reject) -> S3Uri | None:
+        """Write the report, where the message says where; None when there can be none."""
+        if outcome.job is None:
+            return None
+        self._leases.check(message)
+        try:
+            return await self._reports.write(outcome.job, outcome.error, message.receive_count)
+        except (PermanentError, TransientError) as failure:
+            if isinstance(failure, TransientError) and not self._is_last(message):
+                raise
+            # The dead letter has the reason too, if it is sent now.
+            log.warning("no failure report", failure=str(failure))
+            return None
 
     async def _make_visible(self, message: Message, seconds: int) -> None:
         handle = await self._leases.end(message)
@@ -150,5 +177,6 @@ async def _uninterrupted(work: Coroutine[Any, Any, None]) -> None:
     try:
         await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait([task])
+        await asyncio.wait([task], timeout=HURRY_SECONDS)
+        task.cancel()
         raise

@@ -2,15 +2,14 @@
 
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
-import aioboto3
 from botocore.exceptions import ClientError
 
-from worker.aws import ACCESS_DENIED, code_of, config, translated
+from worker.aws import ACCESS_DENIED, code_of, config, open_client, translated
 from worker.errors import FatalError
 from worker.job import Message
 
@@ -168,13 +167,9 @@ async def open_queue(
     address: str, *, consumers: int, wait_seconds: int, visibility_seconds: int | None = None
 ) -> AsyncIterator[SqsQueue]:
     """Open the queue of a name, URL or ARN; nothing is asked of it yet."""
-    session = aioboto3.Session()
-    async with AsyncExitStack() as stack:
-        async with translated("opening the SQS clients"):
-            patient = config(connections=consumers, read_seconds=wait_seconds + 10, attempts=1)
-            brisk = config(connections=50, read_seconds=10, attempts=3)
-            polls = await stack.enter_async_context(session.client("sqs", config=patient))
-            calls = await stack.enter_async_context(session.client("sqs", config=brisk))
+    patient = config(connections=consumers, read_seconds=wait_seconds + 10, attempts=1)
+    brisk = config(connections=50, read_seconds=10, attempts=3)
+    async with open_client("sqs", patient) as polls, open_client("sqs", brisk) as calls:
         yield SqsQueue(address, polls, calls, visibility_seconds)
 
 

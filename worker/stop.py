@@ -11,8 +11,8 @@ class Stop:
         self._requested = asyncio.Event()
 
     def request(self, reason: str) -> None:
-        """Ask the worker to stop; the first reason stays."""
-        if self.reason is None:
+        """Ask the worker to stop; the first reason stays, but that a signal outranks idleness."""
+        if self.reason in (None, "idle"):
             self.reason = reason
             self._requested.set()
 

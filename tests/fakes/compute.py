@@ -15,8 +15,20 @@ class FakeCompute:
     most_running: int = 0
     scored: list[bytes] = field(default_factory=list)
     before: Callable[[bytes], object] | None = None
+    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1000))
 
-    async def score(self, body: bytes, options: ScoreOptions) -> Scored:  # noqa: ARG002 - the seam's
+    async def score(
+        self,
+        body: bytes,
+        options: ScoreOptions,  # noqa: ARG002 - the seam's
+        *,
+        on_start: Callable[[], None],
+    ) -> Scored:
+        async with self.slots:
+            on_start()
+            return await self._score(body)
+
+    async def _score(self, body: bytes) -> Scored:
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         try:

@@ -67,10 +67,6 @@ class FakeStorage:
             raise WriteConflict(f"{uri} is not what it was")
         self.add(uri, body, metadata)
 
-    async def overwrite(self, uri: S3Uri, body: bytes, *, content_type: str) -> None:  # noqa: ARG002
-        self._called("overwrite", uri)
-        self.add(uri, body)
-
     def _called(self, name: str, uri: S3Uri) -> None:
         self.calls.append((name, uri))
         if self.before is not None:

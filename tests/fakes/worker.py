@@ -76,7 +76,7 @@ class Cloud:
             compute=self.compute,
             model_sha256="0" * 64,
         )
-        await serve(parts, stop, chosen.drain_seconds)
+        await serve(parts, stop, chosen.finish_seconds)
         return stop
 
     @asynccontextmanager

@@ -292,6 +292,14 @@ def test_an_error_of_the_model_is_told_with_its_type() -> None:
     assert isinstance(caught.value.__cause__, KeyError)
 
 
+def test_a_model_that_exits_fails_its_file_and_not_the_worker() -> None:
+    def leaves(_: pd.DataFrame) -> pd.DataFrame:
+        raise SystemExit(0)
+
+    with pytest.raises(PredictionFailed, match="the model raised SystemExit: 0"):
+        score(b"id,x\na,1\n", Plugin(leaves), DEFAULT)
+
+
 @pytest.mark.parametrize("error", [MemoryError(), TransientError("feature store is down")])
 def test_an_error_that_may_pass_is_not_taken_for_the_models(error: Exception) -> None:
     def fails(_: pd.DataFrame) -> pd.DataFrame:

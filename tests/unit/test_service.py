@@ -5,7 +5,7 @@ import pytest
 from structlog.testing import LogCapture
 
 from tests.fakes.queue import FakeQueue, now
-from tests.fakes.worker import INPUT, OUTPUT, Cloud, body, output, report, settings
+from tests.fakes.worker import INPUT, OUTPUT, Cloud, body, output, report
 from worker.errors import ComputeLost, FatalError, TransientError, Unparsable
 from worker.job import Message, S3Uri
 from worker.stop import Stop
@@ -416,7 +416,3 @@ async def test_bytes_in_hand_stay_within_the_budget(cloud: Cloud) -> None:
         await asyncio.sleep(100)
     assert cloud.compute.most_running == 1
     assert len(cloud.outputs()) == 4
-
-
-def test_settings_for_tests_are_the_defaults() -> None:
-    assert settings().concurrency == 16
