@@ -4,7 +4,11 @@ import asyncio
 import hashlib
 import json
 import os
+import signal
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,6 +55,41 @@ class Ended:
     def events(self) -> list[dict[str, object]]:
         return [json.loads(line) for line in self.stderr.splitlines() if line.startswith("{")]
 
+    def said(self, event: str) -> list[dict[str, object]]:
+        """What it logged under one event's name."""
+        return [line for line in self.events if line["event"] == event]
+
+
+@dataclass
+class Running:
+    """A worker process, the leader of a process group of its own."""
+
+    process: subprocess.Popen[str]
+    lines: list[str] = field(default_factory=list)
+
+    def until(self, event: str) -> None:
+        """Read its log up to an event."""
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.lines.append(line)
+            if line.startswith("{") and json.loads(line)["event"] == event:
+                return
+        raise AssertionError(f"ended without {event!r}: {''.join(self.lines)}")
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the worker alone."""
+        self.process.send_signal(number)
+
+    def send_to_group(self, number: signal.Signals) -> None:
+        """Send a signal to all of its processes, as a terminal does."""
+        os.killpg(self.process.pid, number)
+
+    def ended(self) -> Ended:
+        """Wait for its end, and for that of every process it started: they share its stderr."""
+        assert self.process.stderr is not None
+        self.lines += self.process.stderr
+        return Ended(self.process.wait(), "".join(self.lines))
+
 
 @dataclass
 class Endpoint:
@@ -65,7 +104,6 @@ class Endpoint:
             "PATH": os.environ["PATH"],
             "AWS_ENDPOINT_URL": self.url,
             "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
             "WORKER_QUEUE": self.name,
@@ -109,27 +147,44 @@ class Endpoint:
         listed = self.s3.list_objects_v2(Bucket=self.output).get("Contents", [])
         return {found["Key"] for found in listed}
 
-    def left(self, queue: str) -> int:
-        """Count the messages of a queue, visible or not."""
+    def counts(self, queue: str) -> tuple[int, int]:
+        """Count the messages of a queue that are visible, and those in flight."""
         counts = self.sqs.get_queue_attributes(
             QueueUrl=queue,
             AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
         )["Attributes"]
-        return sum(int(count) for count in counts.values())
+        return (
+            int(counts["ApproximateNumberOfMessages"]),
+            int(counts["ApproximateNumberOfMessagesNotVisible"]),
+        )
+
+    def left(self, queue: str) -> int:
+        """Count the messages of a queue, visible or not."""
+        return sum(self.counts(queue))
+
+    @contextmanager
+    def started(self, **changes: str) -> Iterator[Running]:
+        """Start `python -m worker`, none of whose processes outlives the block."""
+        with subprocess.Popen(
+            [sys.executable, "-m", "worker"],
+            cwd=ROOT,
+            env=self.environment | changes,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            running = Running(process)
+            try:
+                yield running
+            finally:
+                with suppress(ProcessLookupError):
+                    running.send_to_group(signal.SIGKILL)
 
     async def worker(self, **changes: str) -> Ended:
         """Run `python -m worker` until it ends by itself."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "worker",
-            cwd=ROOT,
-            env=self.environment | changes,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        _, stderr = await process.communicate()
-        return Ended(process.returncode or 0, stderr.decode())
+        with self.started(**changes) as running:
+            return await asyncio.to_thread(running.ended)
 
 
 async def drain_ten(endpoint: Endpoint, folder: Path) -> None:

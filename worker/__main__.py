@@ -32,6 +32,8 @@ def main() -> int:
         log.warning(warning)
     try:
         asyncio.run(_run(settings))
+    except KeyboardInterrupt:  # before our own handling of signals began
+        return 128 + signal.SIGINT
     except (TidegateError, ExceptionGroup) as error:
         return _fail(next(_leaves(error)))
     return 0

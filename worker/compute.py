@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import asynccontextmanager, suppress
+from multiprocessing import forkserver, resource_tracker
 from typing import Protocol
 
 import structlog
@@ -48,6 +49,7 @@ class _Slot:
         """Start the process and load the model, unless that is done; raises ModelError."""
         if self._executor is None:
             # A fork of the event loop's process would copy its threads' locks.
+            _start_forkserver()
             context = multiprocessing.get_context("forkserver")
             executor = self._executor = ProcessPoolExecutor(1, mp_context=context)
             loop = asyncio.get_running_loop()
@@ -115,6 +117,16 @@ class Pool:
         """End every process at once."""
         for slot in self._slots:
             slot.kill()
+
+
+def _start_forkserver() -> None:
+    """Start what forks the processes, deaf to stop signals, which a whole group may be sent."""
+    resource_tracker.ensure_running()  # first, as it lifts the block
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @asynccontextmanager

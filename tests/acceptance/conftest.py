@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 import os
 import threading
 import time
@@ -9,12 +10,15 @@ from typing import TypeVar
 
 import pytest
 
+from tests.scenario import Endpoint
 from tidegate.screen import Screen
 from tidegate.system import System, local_system
 from tidegate.traffic import PREFIX
 
 T = TypeVar("T")
 Eventually = Callable[[Callable[[], T]], T]
+
+numbers = itertools.count(1)
 
 
 async def hold(up: "Future[System]", down: "Future[None]") -> None:
@@ -41,6 +45,18 @@ def system() -> Iterator[System]:
     finally:
         down.set_result(None)
         thread.join()
+
+
+@pytest.fixture
+def endpoint(system: System) -> Endpoint:
+    """Buckets and queues of the test's own on the local cloud, and no stack that looks after them.
+
+    The workers' temporary files are among the cloud's: what a killed one leaves goes with it.
+    """
+    own = Endpoint(system.cloud.url, f"by-hand-{next(numbers)}")
+    quick_to_leave = {"WORKER_IDLE_SECONDS": "0", "WORKER_CONSUMERS": "1"}
+    own.environment = system.cloud.environment() | own.environment | quick_to_leave
+    return own
 
 
 def poll_until_true(condition: Callable[[], T], seconds: float = 60) -> T:

@@ -1,0 +1,135 @@
+"""Workers started by hand against the local cloud."""
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.scenario import Endpoint, drain_ten, iris, model_file
+
+Eventually = Callable[[Callable[[], object]], object]
+
+
+async def test_ten_messages_in_the_origins_format_are_drained_and_the_worker_leaves(
+    endpoint: Endpoint, tmp_path: Path
+) -> None:
+    await drain_ten(endpoint, tmp_path)
+
+
+async def test_a_missing_variable_ends_the_start_with_status_2_and_names_it(
+    endpoint: Endpoint,
+) -> None:
+    endpoint.submit("a.csv", b"id,x\n1,2\n")
+
+    ended = await endpoint.worker()
+
+    assert ended.status == 2
+    problem, advice = ended.stderr.splitlines()
+    assert problem.startswith("error: WORKER_MODEL is required")
+    assert advice.startswith("help: ")
+    assert endpoint.counts(endpoint.queue) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"WORKER_QUEUE": "no-such-queue"}, "no-such-queue"),
+        ({"WORKER_MODEL": "s3://{bucket}/no-such.pkl"}, "s3://{bucket}/no-such.pkl"),
+        ({"WORKER_MODEL": "no-such.pkl"}, "no-such.pkl"),
+        ({"WORKER_MODEL_SHA256": "0" * 64}, "0" * 64),
+    ],
+    ids=["queue", "model-in-a-bucket", "model-at-a-path", "digest"],
+)
+async def test_what_cannot_be_used_ends_the_start_with_status_1_and_one_line_naming_it(
+    endpoint: Endpoint, tmp_path: Path, changes: dict[str, str], named: str
+) -> None:
+    endpoint.submit("a.csv", b"id,x\n1,2\n")
+    changes = {name: value.format(bucket=endpoint.input) for name, value in changes.items()}
+
+    ended = await endpoint.worker(**{"WORKER_MODEL": str(model_file(tmp_path))} | changes)
+
+    assert ended.status == 1
+    (line,) = ended.stderr.splitlines()
+    (event,) = ended.events
+    assert event["event"] == "worker failed"
+    assert named.format(bucket=endpoint.input) in str(event["error"])
+    assert "Traceback" not in line
+    assert endpoint.counts(endpoint.queue) == (1, 0)
+
+
+async def test_an_unreadable_message_is_dead_lettered_with_its_reason(
+    endpoint: Endpoint, tmp_path: Path
+) -> None:
+    sent = endpoint.sqs.send_message(QueueUrl=endpoint.queue, MessageBody="nonsense")
+
+    ended = await endpoint.worker(WORKER_MODEL=str(model_file(tmp_path)))
+
+    assert ended.status == 0, ended.stderr
+    assert endpoint.left(endpoint.queue) == 0
+    (dead,) = endpoint.sqs.receive_message(
+        QueueUrl=endpoint.dead, MessageAttributeNames=["All"], MaxNumberOfMessages=10
+    )["Messages"]
+    assert dead["Body"] == "nonsense"
+    reasons = {name: value["StringValue"] for name, value in dead["MessageAttributes"].items()}
+    assert reasons.pop("error_message")
+    assert reasons == {
+        "error_type": "UnreadableBody",
+        "receive_count": "1",
+        "source_queue": endpoint.name,
+        "source_message_id": sent["MessageId"],
+    }
+
+
+def test_two_workers_share_a_queue_and_write_the_bytes_that_one_alone_writes(
+    endpoint: Endpoint, tmp_path: Path, eventually: Eventually
+) -> None:
+    model = str(model_file(tmp_path))
+    flowers = iris()
+    files = {
+        f"{number:02}.csv": flowers.iloc[number : number + 100].to_csv(index=False).encode()
+        for number in range(40)
+    }
+    for key, body in files.items():
+        endpoint.submit(key, body, output_key="alone")
+    with endpoint.started(WORKER_MODEL=model, WORKER_CONCURRENCY="1") as worker:
+        worker.ended()
+
+    # Few at a time, so that there is something left for the other.
+    shared = {"WORKER_MODEL": model, "WORKER_CONCURRENCY": "2", "WORKER_IDLE_SECONDS": "-1"}
+    polls = {"WORKER_CONSUMERS": "2", "WORKER_WAIT_SECONDS": "1"}
+    with endpoint.started(**shared, **polls) as one, endpoint.started(**shared, **polls) as other:
+        for worker in (one, other):
+            worker.until("ready")
+        for key, body in files.items():
+            endpoint.submit(key, body, output_key="shared")
+        eventually(lambda: endpoint.left(endpoint.queue) == 0)
+        for worker in (one, other):
+            worker.send(signal.SIGTERM)
+        both = [worker.ended() for worker in (one, other)]
+
+    assert [ended.status for ended in both] == [0, 0]
+    shares = [len(ended.said("job done")) for ended in both]
+    assert all(shares)
+    assert sum(shares) == len(files)
+    assert endpoint.left(endpoint.queue) == endpoint.left(endpoint.dead) == 0
+    assert endpoint.keys() == {f"{run}/{key}" for run in ("alone", "shared") for key in files}
+    for key in files:
+        assert endpoint.get(f"shared/{key}") == endpoint.get(f"alone/{key}")
+
+
+async def test_a_file_delivered_twice_is_written_once(endpoint: Endpoint, tmp_path: Path) -> None:
+    endpoint.s3.put_bucket_versioning(
+        Bucket=endpoint.output, VersioningConfiguration={"Status": "Enabled"}
+    )
+    for _ in range(2):
+        endpoint.submit("a.csv", iris().to_csv(index=False).encode())
+
+    ended = await endpoint.worker(WORKER_MODEL=str(model_file(tmp_path)))
+
+    assert ended.status == 0, ended.stderr
+    statuses = [done["status"] for done in ended.said("job done")]
+    assert sorted(map(str, statuses)) == ["already done", "predicted"]
+    versions = endpoint.s3.list_object_versions(Bucket=endpoint.output)["Versions"]
+    assert [version["Key"] for version in versions] == ["p/a.csv"]
+    assert endpoint.left(endpoint.queue) == endpoint.left(endpoint.dead) == 0
