@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 REGION = "eu-central-1"
 HEADER = "id,sepal_length,sepal_width,petal_length,petal_width"
+
+
+@cache
+def _session() -> boto3.Session:
+    """Make the one session, which reads the services' models once."""
+    return boto3.Session("test", "test", region_name=REGION)
 
 
 def iris() -> pd.DataFrame:
@@ -110,7 +117,7 @@ class Endpoint:
             "WORKER_IDLE_SECONDS": "1",
             "WORKER_PREDICT_PROCESSES": "1",
         }
-        session = boto3.Session("test", "test", region_name=REGION)
+        session = _session()
         self.s3: S3Client = session.client("s3", endpoint_url=self.url)
         self.sqs: SQSClient = session.client("sqs", endpoint_url=self.url)
         where: dict[str, str] = {"LocationConstraint": REGION}

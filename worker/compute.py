@@ -97,7 +97,6 @@ class Pool:
     """A fixed number of slots; a job waits for one that is free."""
 
     def __init__(self, slots: list[_Slot]) -> None:
-        self._slots = slots
         self._free: asyncio.LifoQueue[_Slot] = asyncio.LifoQueue()
         for slot in slots:
             self._free.put_nowait(slot)
@@ -112,11 +111,6 @@ class Pool:
             return await slot.score(body, options)
         finally:
             self._free.put_nowait(slot)
-
-    def kill(self) -> None:
-        """End every process at once."""
-        for slot in self._slots:
-            slot.kill()
 
 
 def _start_forkserver() -> None:

@@ -102,8 +102,9 @@ class S3Storage:
                 answer = await self._client.get_object(Bucket=uri.bucket, Key=uri.key, **which)
             except ClientError as error:
                 raise _read_error(uri, error) from error
-            async with answer["Body"] as stream:
-                body = await stream.read()
+            # Read through the body itself, which checks S3's checksum; what `as` gives does not.
+            async with answer["Body"]:
+                body = await answer["Body"].read()
         if len(body) != answer["ContentLength"]:
             raise TransientError(
                 f"reading {uri}: {len(body)} of {answer['ContentLength']} bytes came"
@@ -157,15 +158,15 @@ class S3Storage:
             try:
                 answer = await self._client.get_object(Bucket=uri.bucket, Key=uri.key, **which)
             except ClientError as error:
-                if code_of(error) in GONE | DELETED:
+                if _is_missing(error):
                     raise ModelError(f"the model {uri} does not exist") from error
                 if code_of(error) in ACCESS_DENIED:
                     raise ModelError(f"access to the model {uri} is denied: {error}") from error
                 raise
             size = 0
             with path.open("wb") as file:
-                async with answer["Body"] as stream:
-                    async for chunk in stream.content.iter_chunked(1 << 20):
+                async with answer["Body"]:
+                    while chunk := await answer["Body"].read(1 << 20):
                         size += file.write(chunk)
         if size != answer["ContentLength"]:
             raise TransientError(f"reading the model {uri}: it came short")
@@ -184,9 +185,9 @@ async def _patiently(read: Callable[[], Awaitable[T]]) -> T:
     for attempt in range(1, READ_ATTEMPTS):
         try:
             return await read()
-        except InputOverwritten:
-            raise
-        except TransientError:
+        except TransientError as error:
+            if isinstance(error, InputOverwritten) or isinstance(error.__cause__, ClientError):
+                raise  # an answer, which the SDK has asked for again itself where that may help
             await asyncio.sleep(0.2 * 2**attempt)
     return await read()
 
@@ -204,11 +205,16 @@ def _read_error(uri: S3Uri, error: ClientError) -> Exception:
     code = code_of(error)
     if code in PRECONDITION:
         return InputOverwritten(f"{uri} was overwritten after the message was sent")
-    if code in GONE | DELETED or "version id" in str(error).lower():
+    if _is_missing(error):
         return NoSuchInput(f"{uri} does not exist ({code})")
     if code == "InvalidObjectState":
         return NoSuchInput(f"{uri} is archived and must be restored before it can be read")
     return error
+
+
+def _is_missing(error: ClientError) -> bool:
+    # A version id that is none at all is an "InvalidArgument", like much else.
+    return code_of(error) in GONE | DELETED or "version id" in str(error).lower()
 
 
 def _write_error(uri: S3Uri, error: ClientError) -> Exception:

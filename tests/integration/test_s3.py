@@ -1,0 +1,502 @@
+"""The storage, through the real client: moto's server, and a small one that breaks off."""
+
+import asyncio
+import base64
+import os
+import zlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+from moto.core.authorization import enable_iam_authentication
+
+from tests.scenario import REGION, Endpoint
+from worker.errors import (
+    FatalError,
+    InputOverwritten,
+    ModelError,
+    NoSuchInput,
+    OutputRefused,
+    TransientError,
+)
+from worker.job import S3Uri
+from worker.s3 import S3Storage, WriteConflict, open_storage
+
+CSV = "text/csv"
+INPUT = S3Uri("jobs-in", "dir/a.csv")
+OUTPUT = S3Uri("jobs-out", "p/dir/a.csv")
+NOWHERE = S3Uri("no-such-bucket", "a.csv")
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave nothing of this machine's own settings for AWS."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_REGION", REGION)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+
+
+@pytest.fixture
+def endpoint(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> Endpoint:
+    """The account of all tests, where every client now goes."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint.url)
+    return endpoint
+
+
+@pytest.fixture
+async def storage(endpoint: Endpoint) -> AsyncIterator[S3Storage]:
+    assert endpoint.url == os.environ["AWS_ENDPOINT_URL"]
+    async with open_storage(connections=4) as storage:
+        yield storage
+
+
+@pytest.fixture
+def versions(endpoint: Endpoint) -> list[str]:
+    """The ids of two versions of the input: old, then new."""
+    endpoint.s3.put_bucket_versioning(
+        Bucket=INPUT.bucket, VersioningConfiguration={"Status": "Enabled"}
+    )
+    return [
+        endpoint.s3.put_object(Bucket=INPUT.bucket, Key=INPUT.key, Body=body)["VersionId"]
+        for body in (b"old", b"new")
+    ]
+
+
+def add(endpoint: Endpoint, uri: S3Uri, body: bytes) -> str:
+    """Put an object as somebody outside would; its ETag is returned."""
+    return endpoint.s3.put_object(Bucket=uri.bucket, Key=uri.key, Body=body)["ETag"].strip('"')
+
+
+def body_of(endpoint: Endpoint, uri: S3Uri) -> bytes:
+    return endpoint.s3.get_object(Bucket=uri.bucket, Key=uri.key)["Body"].read()
+
+
+async def get(
+    storage: S3Storage, uri: S3Uri = INPUT, version_id: str | None = None, etag: str | None = None
+) -> bytes:
+    return (await storage.get(uri, version_id=version_id, etag=etag)).body
+
+
+async def put(
+    storage: S3Storage, body: bytes, uri: S3Uri = OUTPUT, *, replacing: str | None = None
+) -> None:
+    await storage.put(uri, body, metadata={}, content_type=CSV, replacing=replacing)
+
+
+async def test_the_current_object_is_read_whole_and_tells_of_itself(
+    endpoint: Endpoint, storage: S3Storage
+) -> None:
+    body = os.urandom(300_000)
+    etag = add(endpoint, INPUT, body)
+
+    found = await storage.get(INPUT, version_id=None, etag=None)
+
+    assert found.body == body
+    assert (found.head.etag, found.head.size) == (etag, len(body))
+    assert found.head.version_id is None
+    assert found.head == await storage.head(INPUT)
+
+
+async def test_an_empty_object_is_read(endpoint: Endpoint, storage: S3Storage) -> None:
+    add(endpoint, INPUT, b"")
+    assert await get(storage) == b""
+
+
+async def test_an_object_with_a_content_encoding_comes_as_it_is_stored(
+    endpoint: Endpoint, storage: S3Storage
+) -> None:
+    body = zlib.compress(b"id,x\n1,2\n", wbits=31)
+    endpoint.s3.put_object(
+        Bucket=INPUT.bucket, Key=INPUT.key, Body=body, ContentEncoding="gzip", ContentType=CSV
+    )
+    assert await get(storage) == body
+
+
+async def test_the_version_asked_for_is_read_though_it_is_not_the_newest(
+    storage: S3Storage, versions: list[str]
+) -> None:
+    old, new = versions
+    found = await storage.get(INPUT, version_id=old, etag=None)
+    assert (found.body, found.head.version_id) == (b"old", old)
+    assert await get(storage, version_id=new) == b"new"
+    assert await get(storage) == b"new"
+
+
+async def test_a_version_decides_before_an_etag_does(
+    storage: S3Storage, versions: list[str]
+) -> None:
+    assert await get(storage, version_id=versions[0], etag="0" * 32) == b"old"
+
+
+async def test_an_object_that_still_has_its_etag_is_read(
+    endpoint: Endpoint, storage: S3Storage
+) -> None:
+    assert await get(storage, etag=add(endpoint, INPUT, b"abc")) == b"abc"
+
+
+async def test_an_object_with_another_etag_was_overwritten(
+    endpoint: Endpoint, storage: S3Storage
+) -> None:
+    before = add(endpoint, INPUT, b"abc")
+    add(endpoint, INPUT, b"def")
+    with pytest.raises(InputOverwritten, match=str(INPUT)):
+        await get(storage, etag=before)
+
+
+async def test_a_missing_key_or_bucket_is_no_input_and_is_named(storage: S3Storage) -> None:
+    for uri in (INPUT, NOWHERE):
+        for etag in (None, "0" * 32):
+            with pytest.raises(NoSuchInput, match=str(uri)):
+                await get(storage, uri, etag=etag)
+
+
+async def test_a_version_that_was_deleted_is_no_input(
+    endpoint: Endpoint, storage: S3Storage, versions: list[str]
+) -> None:
+    endpoint.s3.delete_object(Bucket=INPUT.bucket, Key=INPUT.key, VersionId=versions[0])
+    with pytest.raises(NoSuchInput, match=str(INPUT)):
+        await get(storage, version_id=versions[0])
+    assert await get(storage, version_id=versions[1]) == b"new"
+
+
+async def test_behind_a_delete_marker_only_the_versions_are_left(
+    endpoint: Endpoint, storage: S3Storage, versions: list[str]
+) -> None:
+    marker = endpoint.s3.delete_object(Bucket=INPUT.bucket, Key=INPUT.key)["VersionId"]
+    with pytest.raises(NoSuchInput):
+        await get(storage)
+    # S3 answers 405 here and moto 404: both mean that there is nothing to read.
+    with pytest.raises(NoSuchInput):
+        await get(storage, version_id=marker)
+    assert await storage.head(INPUT) is None
+    assert await get(storage, version_id=versions[1]) == b"new"
+
+
+async def test_an_archived_object_is_no_input_until_it_is_restored(
+    endpoint: Endpoint, storage: S3Storage
+) -> None:
+    endpoint.s3.put_object(
+        Bucket=INPUT.bucket, Key=INPUT.key, Body=b"abc", StorageClass="DEEP_ARCHIVE"
+    )
+    with pytest.raises(NoSuchInput, match="archived"):
+        await get(storage)
+
+
+async def test_keys_are_taken_literally_both_ways(endpoint: Endpoint, storage: S3Storage) -> None:
+    keys = {
+        "a b.csv",
+        "a+b.csv",
+        "100%.csv",
+        "a%2Bb%20c.csv",
+        "a+b c.csv",
+        "ünï/日本.csv",
+        "a&b=c;d?e#f.csv",
+        "it's (1) ~*!,@$.csv",
+        "/lead//twice/",
+    }
+    for key in keys:
+        add(endpoint, S3Uri(INPUT.bucket, key), key.encode())
+        assert await get(storage, S3Uri(INPUT.bucket, key)) == key.encode()
+        target = S3Uri(OUTPUT.bucket, key)
+        await put(storage, b"out", target)
+        assert await storage.head(target) is not None
+    assert endpoint.keys() == keys
+
+
+async def test_a_first_write_stands_and_a_second_is_a_conflict(
+    endpoint: Endpoint, storage: S3Storage
+) -> None:
+    await put(storage, b"first")
+    with pytest.raises(WriteConflict, match=str(OUTPUT)):
+        await put(storage, b"second")
+    assert body_of(endpoint, OUTPUT) == b"first"
+
+
+async def test_of_several_first_writes_at_once_one_stands(
+    endpoint: Endpoint, storage: S3Storage
+) -> None:
+    bodies = [f"{number}".encode() for number in range(4)]
+    answers = await asyncio.gather(*(put(storage, body) for body in bodies), return_exceptions=True)
+    assert {type(answer) for answer in answers} <= {type(None), WriteConflict}
+    assert body_of(endpoint, OUTPUT) in [
+        body for body, answer in zip(bodies, answers, strict=True) if answer is None
+    ]
+
+
+async def test_an_output_with_the_expected_etag_is_replaced(
+    endpoint: Endpoint, storage: S3Storage
+) -> None:
+    await put(storage, b"new", replacing=add(endpoint, OUTPUT, b"old"))
+    assert body_of(endpoint, OUTPUT) == b"new"
+
+
+async def test_an_output_with_another_etag_is_left_alone(
+    endpoint: Endpoint, storage: S3Storage
+) -> None:
+    before = add(endpoint, OUTPUT, b"old")
+    add(endpoint, OUTPUT, b"theirs")
+    with pytest.raises(WriteConflict):
+        await put(storage, b"ours", replacing=before)
+    assert body_of(endpoint, OUTPUT) == b"theirs"
+
+
+async def test_to_replace_what_was_deleted_meanwhile_is_a_conflict(
+    endpoint: Endpoint, storage: S3Storage
+) -> None:
+    with pytest.raises(WriteConflict):
+        await put(storage, b"new", replacing="0" * 32)
+    assert endpoint.keys() == set()
+
+
+async def test_metadata_and_content_type_stay_with_the_object(
+    endpoint: Endpoint, storage: S3Storage
+) -> None:
+    metadata = {"source-id": "0" * 64, "source-sequencer": "00A1", "rows": "150"}
+    await storage.put(OUTPUT, b"abc", metadata=metadata, content_type=CSV, replacing=None)
+
+    head = await storage.head(OUTPUT)
+
+    assert head is not None
+    assert head.metadata == metadata
+    assert (await storage.get(OUTPUT, version_id=None, etag=None)).head == head
+    kept = endpoint.s3.head_object(Bucket=OUTPUT.bucket, Key=OUTPUT.key)
+    assert kept["ContentType"] == CSV
+
+
+async def test_a_missing_output_bucket_refuses_the_output(storage: S3Storage) -> None:
+    with pytest.raises(OutputRefused, match=NOWHERE.bucket):
+        await put(storage, b"abc", NOWHERE)
+
+
+async def test_what_is_missing_has_no_head(storage: S3Storage) -> None:
+    assert await storage.head(OUTPUT) is None
+    assert await storage.head(NOWHERE) is None
+
+
+async def test_refused_credentials_are_fatal(endpoint: Endpoint, storage: S3Storage) -> None:
+    add(endpoint, INPUT, b"abc")
+    with enable_iam_authentication(), pytest.raises(FatalError, match="InvalidAccessKeyId"):
+        await get(storage)
+
+
+async def test_a_model_is_brought_to_its_path(
+    endpoint: Endpoint, storage: S3Storage, tmp_path: Path
+) -> None:
+    body = os.urandom(2_500_000)  # more than one chunk
+    add(endpoint, INPUT, body)
+    await storage.download(INPUT, tmp_path / "model.pkl", version_id=None)
+    assert (tmp_path / "model.pkl").read_bytes() == body
+
+
+async def test_a_model_is_brought_in_the_version_asked_for(
+    storage: S3Storage, versions: list[str], tmp_path: Path
+) -> None:
+    await storage.download(INPUT, tmp_path / "model.pkl", version_id=versions[0])
+    assert (tmp_path / "model.pkl").read_bytes() == b"old"
+
+
+async def test_a_missing_model_is_an_error_that_names_it(
+    storage: S3Storage, tmp_path: Path
+) -> None:
+    for uri in (INPUT, NOWHERE):
+        with pytest.raises(ModelError, match=f"{uri} does not exist"):
+            await storage.download(uri, tmp_path / "model.pkl", version_id=None)
+    assert not (tmp_path / "model.pkl").exists()
+
+
+async def test_a_model_whose_version_was_deleted_is_missing(
+    endpoint: Endpoint, storage: S3Storage, versions: list[str], tmp_path: Path
+) -> None:
+    endpoint.s3.delete_object(Bucket=INPUT.bucket, Key=INPUT.key, VersionId=versions[0])
+    with pytest.raises(ModelError, match=f"{INPUT} does not exist"):
+        await storage.download(INPUT, tmp_path / "model.pkl", version_id=versions[0])
+
+
+class Breaking:
+    """An object behind a connection that breaks in the first answers."""
+
+    def __init__(self, breaks: int, *, reset: bool = False) -> None:
+        self.body = os.urandom(400_000)
+        self.requests = 0
+        self._breaks = breaks
+        self._reset = reset
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):  # the client has left
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                self.requests += 1
+                head = (
+                    f'HTTP/1.1 200 OK\r\nETag: "e7a9"\r\nContent-Length: {len(self.body)}\r\n\r\n'
+                )
+                breaks = self.requests <= self._breaks
+                part = self.body[: len(self.body) // 2] if breaks else self.body
+                writer.write(head.encode() + part)
+                await writer.drain()
+                if breaks:
+                    break
+        if self._reset:
+            writer.transport.abort()
+        writer.close()
+
+
+class Corrupting:
+    """An object whose first byte is another one on the way of the first answer."""
+
+    def __init__(self) -> None:
+        self.body = os.urandom(1000)
+        self.requests = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        checksum = base64.b64encode(zlib.crc32(self.body).to_bytes(4)).decode()
+        with suppress(asyncio.IncompleteReadError):  # the client has left
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                self.requests += 1
+                head = (
+                    f'HTTP/1.1 200 OK\r\nETag: "e7a9"\r\nx-amz-checksum-crc32: {checksum}\r\n'
+                    f"Content-Length: {len(self.body)}\r\n\r\n"
+                )
+                first = self.body[0] ^ (self.requests == 1)
+                writer.write(head.encode() + bytes([first]) + self.body[1:])
+        writer.close()
+
+
+class Refusing:
+    """A server that answers everything with one error, as S3 words it."""
+
+    def __init__(self, status: int, code: str, message: str = "no") -> None:
+        body = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
+        self._answer = (
+            f"HTTP/1.1 {status} No\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+        )
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError):  # the client has left
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+                if "expect: 100-continue" in head:
+                    writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                length = head.partition("\ncontent-length: ")[2].partition("\r\n")[0] or "0"
+                await reader.readexactly(int(length))
+                writer.write(self._answer)
+        writer.close()
+
+
+@asynccontextmanager
+async def behind(
+    server: Breaking | Corrupting | Refusing, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[S3Storage]:
+    listener = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    port = listener.sockets[0].getsockname()[1]
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+    async with listener, open_storage(connections=1) as storage:
+        yield storage
+
+
+@pytest.mark.parametrize("reset", [False, True])
+async def test_a_body_that_breaks_off_is_read_again_from_the_start(
+    monkeypatch: pytest.MonkeyPatch, *, reset: bool
+) -> None:
+    server = Breaking(1, reset=reset)
+    async with behind(server, monkeypatch) as storage:
+        found = await storage.get(INPUT, version_id=None, etag=None)
+    assert found.body == server.body
+    assert found.head.size == len(server.body)
+    assert server.requests == 2
+
+
+async def test_a_body_that_keeps_breaking_off_is_given_up_until_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = Breaking(1000)
+    async with behind(server, monkeypatch) as storage:
+        with pytest.raises(TransientError, match=str(INPUT)):
+            await get(storage)
+    assert 2 <= server.requests < 10
+
+
+async def test_a_body_that_does_not_fit_its_checksum_is_read_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for_get, for_download = Corrupting(), Corrupting()
+    async with behind(for_get, monkeypatch) as storage:
+        found = await storage.get(INPUT, version_id=None, etag=None)
+    async with behind(for_download, monkeypatch) as storage:
+        await storage.download(INPUT, tmp_path / "model.pkl", version_id=None)
+    assert found.body == for_get.body
+    assert (tmp_path / "model.pkl").read_bytes() == for_download.body
+    assert for_get.requests == for_download.requests == 2
+
+
+async def test_a_model_that_breaks_off_is_fetched_again_from_the_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    server = Breaking(1)
+    async with behind(server, monkeypatch) as storage:
+        await storage.download(INPUT, tmp_path / "model.pkl", version_id=None)
+    assert (tmp_path / "model.pkl").read_bytes() == server.body
+    assert server.requests == 2
+
+
+# What moto cannot be brought to answer.
+@pytest.mark.parametrize(
+    ("status", "code", "error"),
+    [
+        (403, "ExpiredToken", FatalError),
+        (403, "SignatureDoesNotMatch", FatalError),
+        (405, "MethodNotAllowed", NoSuchInput),  # the version is a delete marker
+        (412, "PreconditionFailed", InputOverwritten),
+    ],
+)
+async def test_what_a_refused_read_means_is_told_from_its_code(
+    monkeypatch: pytest.MonkeyPatch, status: int, code: str, error: type[Exception]
+) -> None:
+    async with behind(Refusing(status, code), monkeypatch) as storage:
+        with pytest.raises(error) as caught:
+            await get(storage, etag="0" * 32)
+    assert type(caught.value) is error
+    assert str(INPUT) in str(caught.value)
+
+
+async def test_a_version_id_that_is_none_is_no_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    # moto answers NoSuchVersion whatever the id looks like.
+    refusing = Refusing(400, "InvalidArgument", "Invalid version id specified")
+    async with behind(refusing, monkeypatch) as storage:
+        with pytest.raises(NoSuchInput, match=str(INPUT)):
+            await get(storage, version_id="nonsense")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "error"),
+    [
+        (400, "KeyTooLongError", OutputRefused),
+        (403, "AccessDenied", TransientError),
+        (404, "NoSuchKey", WriteConflict),
+        (409, "ConditionalRequestConflict", WriteConflict),
+        (412, "PreconditionFailed", WriteConflict),
+    ],
+)
+async def test_what_a_refused_write_means_is_told_from_its_code(
+    monkeypatch: pytest.MonkeyPatch, status: int, code: str, error: type[Exception]
+) -> None:
+    async with behind(Refusing(status, code), monkeypatch) as storage:
+        with pytest.raises(error) as caught:
+            await put(storage, b"abc")
+    assert type(caught.value) is error
+    assert str(OUTPUT) in str(caught.value)
+
+
+async def test_a_model_to_which_access_is_denied_is_an_error_that_names_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async with behind(Refusing(403, "AccessDenied"), monkeypatch) as storage:
+        with pytest.raises(ModelError, match=f"access to the model {INPUT} is denied"):
+            await storage.download(INPUT, tmp_path / "model.pkl", version_id=None)

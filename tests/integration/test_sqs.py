@@ -1,0 +1,388 @@
+"""The queue, through the real client: moto's server, and canned answers where moto has none."""
+
+import asyncio
+import json
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import boto3
+import pytest
+from moto.core.authorization import enable_iam_authentication
+
+from tests.scenario import REGION, Endpoint
+from worker.errors import FatalError, SettingsError, TransientError
+from worker.sqs import EntryResult, QueueFacts, SqsQueue, open_queue
+
+ACCOUNT = "123456789012"  # moto's
+OK, REFUSED, FAILED = EntryResult.OK, EntryResult.REFUSED, EntryResult.FAILED
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave nothing of this machine's own settings for AWS."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_REGION", REGION)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+
+
+@pytest.fixture
+def endpoint(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> Endpoint:
+    """The account of all tests, where every client now goes."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint.url)
+    return endpoint
+
+
+@asynccontextmanager
+async def looked(address: str, visibility_seconds: int | None = None) -> AsyncIterator[SqsQueue]:
+    async with open_queue(
+        address, consumers=1, wait_seconds=1, visibility_seconds=visibility_seconds
+    ) as queue:
+        await queue.look()
+        yield queue
+
+
+class Canned:
+    """A queue with one answer to everything but the first look."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.answer: dict[str, Any] = {}
+        self.asked: list[dict[str, Any]] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError):  # the client has left
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+                length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
+                asked = json.loads(await reader.readexactly(length))
+                status, answer = 200, {"Attributes": {"VisibilityTimeout": "30"}}
+                if "getqueueattributes" not in head:
+                    self.asked.append(asked)
+                    status, answer = self.status, self.answer
+                body = json.dumps(answer).encode()
+                about = f"HTTP/1.1 {status} Canned\r\nContent-Length: {len(body)}\r\n\r\n"
+                writer.write(about.encode() + body)
+        writer.close()
+
+
+@asynccontextmanager
+async def answering(canned: Canned, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SqsQueue]:
+    server = await asyncio.start_server(canned.serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+    async with server, looked(f"{url}/{ACCOUNT}/jobs") as queue:
+        yield queue
+
+
+@pytest.fixture
+async def queue(endpoint: Endpoint) -> AsyncIterator[SqsQueue]:
+    async with looked(endpoint.name) as queue:
+        yield queue
+
+
+def arn(name: str) -> str:
+    return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+
+
+def send(endpoint: Endpoint, count: int) -> None:
+    for number in range(count):
+        endpoint.sqs.send_message(QueueUrl=endpoint.queue, MessageBody=f"body {number}")
+
+
+async def look(address: str) -> QueueFacts:
+    async with open_queue(address, consumers=1, wait_seconds=1) as queue:
+        return await queue.look()
+
+
+@pytest.mark.parametrize("form", ["name", "url", "arn"])
+async def test_a_queue_is_found_by_name_url_and_arn(endpoint: Endpoint, form: str) -> None:
+    address = {"name": "jobs", "url": endpoint.queue, "arn": arn("jobs")}[form]
+    assert await look(address) == QueueFacts(
+        name="jobs",
+        visibility_seconds=30,
+        max_receive_count=5,
+        dead_letter_queue=arn("jobs-dead"),
+    )
+
+
+async def test_the_facts_are_those_of_the_queue(endpoint: Endpoint) -> None:
+    policy = {"deadLetterTargetArn": arn("jobs-dead"), "maxReceiveCount": 3}
+    endpoint.sqs.set_queue_attributes(
+        QueueUrl=endpoint.queue,
+        Attributes={"VisibilityTimeout": "77", "RedrivePolicy": json.dumps(policy)},
+    )
+    facts = await look("jobs")
+    assert (facts.visibility_seconds, facts.max_receive_count) == (77, 3)
+
+
+@pytest.mark.usefixtures("endpoint")
+async def test_a_queue_without_redrive_policy_has_no_limit_and_no_dead_letter_queue() -> None:
+    assert await look("jobs-dead") == QueueFacts("jobs-dead", 30, None, None)
+
+
+@pytest.mark.parametrize("form", ["name", "url", "arn"])
+async def test_an_unknown_queue_is_fatal_and_named(endpoint: Endpoint, form: str) -> None:
+    url = f"{endpoint.url}/{ACCOUNT}/nowhere"
+    address = {"name": "nowhere", "url": url, "arn": arn("nowhere")}[form]
+    with pytest.raises(FatalError) as caught:
+        await look(address)
+    assert f"{address}: the queue does not exist" in str(caught.value)
+
+
+async def test_a_dead_letter_queue_that_is_gone_is_fatal_and_named(endpoint: Endpoint) -> None:
+    endpoint.sqs.delete_queue(QueueUrl=endpoint.dead)
+    with pytest.raises(FatalError, match="jobs-dead: the queue does not exist"):
+        await look("jobs")
+
+
+async def test_a_received_message_has_id_handle_body_and_receive_count(
+    endpoint: Endpoint, queue: SqsQueue
+) -> None:
+    sent = endpoint.sqs.send_message(QueueUrl=endpoint.queue, MessageBody="ünï <&>")
+
+    (first,) = await queue.receive(10, 0)
+    assert (first.id, first.body, first.receive_count) == (sent["MessageId"], "ünï <&>", 1)
+
+    assert await queue.change_visibility([(first.receipt_handle, 0)]) == [OK]
+    (second,) = await queue.receive(10, 0)
+    assert (second.id, second.receive_count) == (first.id, 2)
+    assert second.receipt_handle != first.receipt_handle
+
+
+async def test_an_empty_queue_gives_no_messages(queue: SqsQueue) -> None:
+    assert await queue.receive(10, 1) == []
+
+
+async def test_a_long_poll_ends_when_a_message_comes(endpoint: Endpoint, queue: SqsQueue) -> None:
+    poll = asyncio.create_task(queue.receive(1, 20))
+    await asyncio.to_thread(send, endpoint, 1)
+    async with asyncio.timeout(10):
+        assert [message.body for message in await poll] == ["body 0"]
+
+
+async def test_no_more_than_asked_for_and_never_more_than_ten_are_received(
+    endpoint: Endpoint, queue: SqsQueue
+) -> None:
+    send(endpoint, 14)
+    assert len(await queue.receive(3, 0)) <= 3
+    assert len(await queue.receive(32, 0)) <= 10
+
+
+async def test_without_an_override_the_queues_own_visibility_holds(endpoint: Endpoint) -> None:
+    endpoint.sqs.set_queue_attributes(
+        QueueUrl=endpoint.queue, Attributes={"VisibilityTimeout": "0"}
+    )
+    send(endpoint, 1)
+    async with looked("jobs") as queue:
+        received = [await queue.receive(1, 0) for _ in range(2)]
+    assert [message.receive_count for batch in received for message in batch] == [1, 2]
+
+
+async def test_an_override_hides_messages_for_longer_than_the_queue_would(
+    endpoint: Endpoint,
+) -> None:
+    endpoint.sqs.set_queue_attributes(
+        QueueUrl=endpoint.queue, Attributes={"VisibilityTimeout": "0"}
+    )
+    send(endpoint, 1)
+    async with looked("jobs", visibility_seconds=600) as queue:
+        received = [await queue.receive(1, 0) for _ in range(2)]
+    assert [len(batch) for batch in received] == [1, 0]
+
+
+async def test_ten_messages_are_deleted_in_one_call(endpoint: Endpoint, queue: SqsQueue) -> None:
+    send(endpoint, 10)
+    messages = [message for _ in range(10) for message in await queue.receive(10, 0)]
+    assert await queue.delete([message.receipt_handle for message in messages]) == [OK] * 10
+    assert endpoint.left(endpoint.queue) == 0
+
+
+async def test_visibility_is_changed_message_by_message(
+    endpoint: Endpoint, queue: SqsQueue
+) -> None:
+    send(endpoint, 2)
+    kept, released = await queue.receive(2, 0)
+    changes = [(kept.receipt_handle, 600), (released.receipt_handle, 0)]
+    assert await queue.change_visibility(changes) == [OK, OK]
+    assert [message.id for message in await queue.receive(10, 0)] == [released.id]
+
+
+async def test_handles_that_the_queue_does_not_know_are_refused_at_their_places(
+    endpoint: Endpoint, queue: SqsQueue
+) -> None:
+    send(endpoint, 2)
+    first, second = (message.receipt_handle for message in await queue.receive(2, 0))
+    handles = ["stale", first, "older", second]
+    expected = [REFUSED, OK, REFUSED, OK]
+    assert await queue.change_visibility([(handle, 60) for handle in handles]) == expected
+    assert await queue.delete(handles) == expected
+    assert endpoint.left(endpoint.queue) == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "result"),
+    [
+        ("ReceiptHandleIsInvalid", REFUSED),
+        ("MessageNotInflight", REFUSED),
+        ("AWS.SimpleQueueService.MessageNotInflight", REFUSED),
+        ("InvalidParameterValue", REFUSED),
+        ("InternalError", FAILED),
+        ("ServiceUnavailable", FAILED),
+    ],
+)
+async def test_an_entry_that_fails_by_the_services_fault_is_worth_asking_again(
+    monkeypatch: pytest.MonkeyPatch, code: str, result: EntryResult
+) -> None:
+    canned = Canned()
+    canned.answer = {"Successful": [], "Failed": [{"Id": "1", "Code": code, "SenderFault": False}]}
+    async with answering(canned, monkeypatch) as queue:
+        assert await queue.delete(["a", "b", "c"]) == [OK, result, OK]
+        assert await queue.change_visibility([("a", 1), ("b", 2)]) == [OK, result]
+
+
+async def test_a_message_delivered_twice_may_stand_in_a_batch_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # moto refuses this; SQS asks for distinct ids, not for distinct handles.
+    canned = Canned()
+    async with answering(canned, monkeypatch) as queue:
+        assert await queue.delete(["same", "same"]) == [OK, OK]
+        assert await queue.change_visibility([("same", 1), ("same", 2)]) == [OK, OK]
+    for asked in canned.asked:
+        assert [entry["Id"] for entry in asked["Entries"]] == ["0", "1"]
+        assert {entry["ReceiptHandle"] for entry in asked["Entries"]} == {"same"}
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("RequestThrottled", TransientError),
+        ("InternalFailure", TransientError),
+        ("ExpiredTokenException", FatalError),
+        ("AccessDeniedException", FatalError),
+    ],
+)
+async def test_what_a_failed_poll_means_is_told_from_its_code_and_it_is_asked_once(
+    monkeypatch: pytest.MonkeyPatch, code: str, error: type[Exception]
+) -> None:
+    canned = Canned()
+    canned.status, canned.answer = 400, {"__type": f"com.amazonaws.sqs#{code}", "message": "no"}
+    async with answering(canned, monkeypatch) as queue:
+        with pytest.raises(error, match=rf"receiving messages: .*{code}"):
+            await queue.receive(1, 0)
+    assert len(canned.asked) == 1
+
+
+async def test_a_visibility_that_sqs_does_not_allow_is_refused_and_the_rest_changed(
+    endpoint: Endpoint, queue: SqsQueue
+) -> None:
+    send(endpoint, 2)
+    first, second = (message.receipt_handle for message in await queue.receive(2, 0))
+    assert await queue.change_visibility([(first, 43_201), (second, 0)]) == [REFUSED, OK]
+
+
+@pytest.mark.parametrize("call", ["receive", "delete", "change_visibility"])
+async def test_a_queue_deleted_while_in_use_is_fatal(
+    endpoint: Endpoint, queue: SqsQueue, call: str
+) -> None:
+    endpoint.sqs.delete_queue(QueueUrl=endpoint.queue)
+    calls: dict[str, Callable[[], Awaitable[object]]] = {
+        "receive": lambda: queue.receive(1, 0),
+        "delete": lambda: queue.delete(["handle"]),
+        "change_visibility": lambda: queue.change_visibility([("handle", 1)]),
+    }
+    with pytest.raises(FatalError, match="the queue does not exist"):
+        await calls[call]()
+
+
+async def test_a_dead_letter_carries_its_body_and_attributes(
+    endpoint: Endpoint, queue: SqsQueue
+) -> None:
+    attributes = {"error_type": "Unparsable", "error": "line 3: ünï"}
+
+    assert await queue.dead_letter("the body", attributes)
+
+    (dead,) = endpoint.sqs.receive_message(QueueUrl=endpoint.dead, MessageAttributeNames=["All"])[
+        "Messages"
+    ]
+    assert dead["Body"] == "the body"
+    carried = {name: value["StringValue"] for name, value in dead["MessageAttributes"].items()}
+    assert carried == attributes
+
+
+async def test_without_a_dead_letter_queue_nothing_is_sent(endpoint: Endpoint) -> None:
+    async with looked("jobs-dead") as queue:
+        assert not await queue.dead_letter("the body", {"error": "bad"})
+    assert endpoint.left(endpoint.queue) == endpoint.left(endpoint.dead) == 0
+
+
+async def test_a_dead_letter_queue_deleted_while_in_use_is_no_reason_to_end(
+    endpoint: Endpoint, queue: SqsQueue
+) -> None:
+    endpoint.sqs.delete_queue(QueueUrl=endpoint.dead)
+    with pytest.raises(TransientError):
+        await queue.dead_letter("the body", {"error": "bad"})
+
+
+@pytest.mark.usefixtures("endpoint")
+async def test_refused_credentials_are_fatal() -> None:
+    with enable_iam_authentication(), pytest.raises(FatalError, match="InvalidClientTokenId"):
+        await look("jobs")
+
+
+async def test_denied_access_to_the_queue_is_fatal(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iam = boto3.client("iam", REGION, endpoint_url=endpoint.url)
+    iam.create_user(UserName="nobody")
+    key = iam.create_access_key(UserName="nobody")["AccessKey"]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+    with enable_iam_authentication(), pytest.raises(FatalError, match="access denied"):
+        await look("jobs")
+
+
+async def test_missing_credentials_are_fatal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(FatalError, match="no usable AWS credentials"):
+        await look("jobs")
+
+
+async def test_a_missing_region_is_an_error_of_the_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("AWS_REGION")
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    with pytest.raises(SettingsError, match="AWS_REGION is required"):
+        await look("jobs")
+
+
+@pytest.mark.usefixtures("endpoint")
+@pytest.mark.parametrize("variable", ["AWS_REGION", "AWS_DEFAULT_REGION"])
+async def test_either_variable_tells_the_region(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.delenv("AWS_REGION")
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    monkeypatch.setenv(variable, REGION)
+    assert (await look("jobs")).name == "jobs"
+
+
+async def test_a_server_that_is_not_there_may_be_there_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.socket() as closed:  # bound, so that nobody else listens there
+        closed.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://{}:{}".format(*closed.getsockname()))
+        with pytest.raises(TransientError, match="EndpointConnectionError"):
+            await look("jobs")
