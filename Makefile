@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PACKAGES := worker dispatcher tidegate examples tests
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-UV := .venv/bin/uv --quiet
+UV := .venv/bin/uv --quiet --system-certs
 INSTALL := pip install --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
