@@ -12,13 +12,13 @@ from worker.flow import Buffer, ByteBudget, Permits
 from worker.leases import Leases
 from worker.metrics import Metrics, stream_for
 from worker.pipeline import Pipeline
+from worker.queue import Queue, QueueFacts
 from worker.reports import Reports
-from worker.s3 import Storage
 from worker.scored import ScoreOptions
 from worker.settings import Settings, usable_cores
 from worker.settling import Settling
-from worker.sqs import Queue, QueueFacts
 from worker.stop import Stop
+from worker.storage import Storage
 
 
 @dataclass(frozen=True, slots=True)

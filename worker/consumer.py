@@ -13,7 +13,7 @@ from worker.errors import FatalError, TransientError
 from worker.flow import Buffer, Permits
 from worker.job import Message
 from worker.leases import Leases
-from worker.sqs import BATCH, Queue
+from worker.queue import BATCH, Queue
 from worker.stop import Stop
 
 log = structlog.get_logger()

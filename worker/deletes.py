@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager
 
 import structlog
 
+from worker.beside import running
 from worker.errors import TransientError
 from worker.job import Message
-from worker.sqs import BATCH, EntryResult, Queue
+from worker.queue import BATCH, EntryResult, Queue
 
 log = structlog.get_logger()
 
@@ -47,12 +48,8 @@ class Deletes:
     async def flushed(self) -> AsyncIterator[None]:
         """Delete on size and time for the length of the block, and all the rest at its end."""
         try:
-            async with asyncio.TaskGroup() as group:
-                flushing = group.create_task(self._flush_until_cancelled(), name="deletes")
-                try:
-                    yield
-                finally:
-                    flushing.cancel()
+            async with running(self._flush_until_cancelled()):
+                yield
         finally:
             await self._flush_the_rest()
             if self._handles:

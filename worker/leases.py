@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from worker.beside import running
 from worker.errors import FatalError, LeaseLost
 from worker.job import Message
-from worker.sqs import BATCH, EntryResult, Queue
+from worker.queue import BATCH, EntryResult, Queue
 
 log = structlog.get_logger()
 
@@ -116,12 +117,8 @@ class Leases:
     @asynccontextmanager
     async def kept_alive(self) -> AsyncIterator[None]:
         """Send heartbeats for the length of the block."""
-        async with asyncio.TaskGroup() as group:
-            beating = group.create_task(self._beat_until_cancelled(), name="heartbeats")
-            try:
-                yield
-            finally:
-                beating.cancel()
+        async with running(self._beat_until_cancelled()):
+            yield
 
     def _ours(self, message: Message) -> Lease:
         lease = self._held.get(message.id)

@@ -7,7 +7,7 @@ from enum import Enum
 
 from worker.errors import OutputRefused, TransientError
 from worker.job import Job, S3Uri
-from worker.s3 import Head, Storage, WriteConflict
+from worker.storage import Head, Storage, WriteConflict
 
 LONGEST_KEY = 1024  # bytes, S3's limit
 WRITE_ATTEMPTS = 8

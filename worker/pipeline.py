@@ -11,8 +11,8 @@ from worker.errors import InputOverwritten, NoSuchInput, OutputRefused, Transien
 from worker.flow import ByteBudget
 from worker.job import Done, Job, S3Uri, Status
 from worker.outputs import Source, Written, is_current, target_key, write
-from worker.s3 import Storage
 from worker.scored import Scored, ScoreOptions
+from worker.storage import Storage
 
 REJECTS_SUFFIX = ".rejected.csv"
 _STATUS: Mapping[Written, Status] = {

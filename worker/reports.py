@@ -10,7 +10,7 @@ from worker import __version__
 from worker.errors import GaveUp, OutputRefused, PermanentError, TransientError
 from worker.job import Job, S3Uri
 from worker.outputs import WRITE_ATTEMPTS, report_key
-from worker.s3 import Storage, WriteConflict
+from worker.storage import Storage, WriteConflict
 
 log = structlog.get_logger()
 

@@ -1,11 +1,10 @@
-"""The storage: all that is said to S3 is said here."""
+"""The storage on S3: all that is said to S3 is said here, and its errors become ours."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -18,6 +17,7 @@ from worker.errors import (
     TransientError,
 )
 from worker.job import S3Uri
+from worker.storage import Head, Object, WriteConflict
 
 if TYPE_CHECKING:  # stubs of a development package
     from types_aiobotocore_s3 import S3Client
@@ -29,52 +29,6 @@ GONE = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404", "NotFound
 DELETED = frozenset({"MethodNotAllowed", "405"})  # the version asked for is a delete marker
 PRECONDITION = frozenset({"PreconditionFailed", "412"})
 CONFLICT = frozenset({"ConditionalRequestConflict", "OperationAborted", "409"})
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """What an object says of itself; the ETag without its quotes."""
-
-    etag: str
-    version_id: str | None = None
-    size: int = 0
-    metadata: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Object:
-    """An object, whole."""
-
-    head: Head
-    body: bytes
-
-
-class WriteConflict(TransientError):
-    """The condition of a write did not hold: look at the object and decide again."""
-
-
-class Storage(Protocol):
-    """Objects as the worker uses them."""
-
-    async def get(self, uri: S3Uri, *, version_id: str | None, etag: str | None) -> Object:
-        """Read that version, or the current one if it still has that ETag."""
-
-    async def head(self, uri: S3Uri) -> Head | None:
-        """Look at the current version; None when there is none."""
-
-    async def put(
-        self,
-        uri: S3Uri,
-        body: bytes,
-        *,
-        metadata: Mapping[str, str],
-        content_type: str,
-        replacing: str | None,
-    ) -> None:
-        """Write where nothing is yet, or over the object with the ETag `replacing`.
-
-        Raises WriteConflict when what is there is something else.
-        """
 
 
 class S3Storage:

@@ -10,9 +10,10 @@ from worker.job import Release
 from worker.metrics import Metrics
 from worker.model_file import fetched
 from worker.processor import work
+from worker.queue import QueueFacts
 from worker.s3 import open_storage
 from worker.settings import Settings
-from worker.sqs import QueueFacts, open_queue
+from worker.sqs import open_queue
 from worker.stop import Stop
 
 log = structlog.get_logger()

@@ -20,8 +20,8 @@ from worker.errors import (
 from worker.job import Done, Message, Outcome, Reject, Release, Retry, S3Uri
 from worker.leases import Leases
 from worker.metrics import Metrics
+from worker.queue import EntryResult, Queue
 from worker.reports import Reports
-from worker.sqs import EntryResult, Queue
 
 log = structlog.get_logger()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from worker.job import Message
-from worker.sqs import EntryResult
+from worker.queue import EntryResult
 
 TICK = 0.001  # timers may fire a little early
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from worker.errors import InputOverwritten, NoSuchInput
 from worker.job import S3Uri
-from worker.s3 import Head, Object, WriteConflict
+from worker.storage import Head, Object, WriteConflict
 
 
 @dataclass

@@ -11,9 +11,9 @@ from tests.fakes.queue import FakeQueue
 from tests.fakes.storage import FakeStorage
 from worker.assembly import assemble
 from worker.job import S3Uri
+from worker.queue import QueueFacts
 from worker.service import serve
 from worker.settings import Settings
-from worker.sqs import QueueFacts
 from worker.stop import Stop
 
 INPUT = "in"

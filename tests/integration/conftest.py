@@ -1,12 +1,13 @@
 """moto's server, in this process, with real HTTP between it and whoever calls."""
 
+import os
 from collections.abc import Iterator
 from urllib.request import Request, urlopen
 
 import pytest
 from moto.server import ThreadedMotoServer
 
-from tests.scenario import Endpoint
+from tests.scenario import REGION, Endpoint
 
 
 @pytest.fixture(scope="session")
@@ -18,8 +19,22 @@ def moto_url() -> Iterator[str]:
     server.stop()
 
 
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave nothing of this machine's own settings for AWS."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_REGION", REGION)
+
+
 @pytest.fixture
-def endpoint(moto_url: str) -> Endpoint:
-    """An empty account with buckets and queues."""
+def endpoint(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Endpoint:
+    """An empty account with buckets and queues, where every client of the test goes."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", moto_url)
     with urlopen(Request(f"{moto_url}/moto-api/reset", method="POST")):  # noqa: S310 - our own
         return Endpoint(moto_url, "jobs")

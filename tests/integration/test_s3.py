@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from moto.core.authorization import enable_iam_authentication
 
-from tests.scenario import REGION, Endpoint
+from tests.scenario import Endpoint
 from worker.errors import (
     FatalError,
     InputOverwritten,
@@ -21,33 +21,13 @@ from worker.errors import (
     TransientError,
 )
 from worker.job import S3Uri
-from worker.s3 import S3Storage, WriteConflict, open_storage
+from worker.s3 import S3Storage, open_storage
+from worker.storage import WriteConflict
 
 CSV = "text/csv"
 INPUT = S3Uri("jobs-in", "dir/a.csv")
 OUTPUT = S3Uri("jobs-out", "p/dir/a.csv")
 NOWHERE = S3Uri("no-such-bucket", "a.csv")
-
-
-@pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave nothing of this machine's own settings for AWS."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    monkeypatch.setenv("AWS_REGION", REGION)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-
-
-@pytest.fixture
-def endpoint(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> Endpoint:
-    """The account of all tests, where every client now goes."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint.url)
-    return endpoint
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -14,31 +13,11 @@ from moto.core.authorization import enable_iam_authentication
 
 from tests.scenario import REGION, Endpoint
 from worker.errors import FatalError, SettingsError, TransientError
-from worker.sqs import EntryResult, QueueFacts, SqsQueue, open_queue
+from worker.queue import EntryResult, QueueFacts
+from worker.sqs import SqsQueue, open_queue
 
 ACCOUNT = "123456789012"  # moto's
 OK, REFUSED, FAILED = EntryResult.OK, EntryResult.REFUSED, EntryResult.FAILED
-
-
-@pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave nothing of this machine's own settings for AWS."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    monkeypatch.setenv("AWS_REGION", REGION)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-
-
-@pytest.fixture
-def endpoint(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> Endpoint:
-    """The account of all tests, where every client now goes."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint.url)
-    return endpoint
 
 
 @asynccontextmanager
@@ -362,7 +341,6 @@ async def test_a_missing_region_is_an_error_of_the_settings(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("AWS_REGION")
-    monkeypatch.delenv("AWS_DEFAULT_REGION")
     with pytest.raises(SettingsError, match="AWS_REGION is required"):
         await look("jobs")
 
@@ -373,7 +351,6 @@ async def test_either_variable_tells_the_region(
     monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     monkeypatch.delenv("AWS_REGION")
-    monkeypatch.delenv("AWS_DEFAULT_REGION")
     monkeypatch.setenv(variable, REGION)
     assert (await look("jobs")).name == "jobs"
 

@@ -14,10 +14,10 @@ from worker.errors import FatalError, LeaseLost, Unparsable
 from worker.job import Message, S3Uri
 from worker.leases import Leases
 from worker.outputs import Source
-from worker.s3 import Head, Object
+from worker.queue import EntryResult
 from worker.scored import Scored
-from worker.sqs import EntryResult
 from worker.stop import Stop
+from worker.storage import Head, Object
 
 
 class InTransit(FakeQueue):

@@ -2,7 +2,7 @@
 
 Those of its dispatcher are in test_dispatcher_fleet.py (a task started by RunTask is seen) and
 test_dispatcher_events.py (every record, keys decoded once), those of its one role for everything in
-test_template.py, and whole files in memory come last in the worker's own streaming.
+test_template.py.
 """
 
 import asyncio
