@@ -1,8 +1,8 @@
 """The faults of the system this one descends from, each under the name of what is right.
 
 Those of its dispatcher are in test_dispatcher_fleet.py (a task started by RunTask is seen) and
-test_dispatcher_events.py (every record, keys decoded once), those of its one role for everything in
-test_template.py.
+test_dispatcher_events.py (every record, keys decoded once), its one role for everything in
+test_template.py, its unchecked pickle in test_model_file.py.
 """
 
 import asyncio
