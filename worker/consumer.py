@@ -20,6 +20,7 @@ log = structlog.get_logger()
 
 LONGEST_SILENCE_SECONDS = 300  # of failing receives only: then a fresh worker is better
 LONGEST_PAUSE_SECONDS = 20
+SHORT_POLL_PAUSE_SECONDS = 1.0  # with WORKER_WAIT_SECONDS=0, as every receive is billed
 
 
 def _now() -> float:
@@ -87,6 +88,8 @@ class Consumer:
             self.permits.give_back(slots - claimed)
             if self.tide.is_out(received=len(messages), in_hand=len(self.leases)):
                 self.stop.request("idle")
+            if not messages and not self.tide.wait_seconds:
+                await self.stop.wait_for(SHORT_POLL_PAUSE_SECONDS)
 
     def _claim(self, messages: Sequence[Message]) -> int:
         """Hold all that came before anything else may run; count what is new."""

@@ -38,6 +38,13 @@ async def test_idle_zero_drains_and_exits(cloud: Cloud) -> None:
     assert now() < 5
 
 
+async def test_polls_that_do_not_wait_are_not_repeated_at_once(cloud: Cloud) -> None:
+    cloud.submit("a.csv")
+    await cloud.work(wait_seconds=0, idle_seconds=60)
+    assert cloud.outputs()
+    assert len(cloud.queue.named("receive")) < 70
+
+
 async def test_a_worker_that_is_never_idle_stays(cloud: Cloud) -> None:
     async with cloud.working(idle_seconds=-1) as stop:
         await asyncio.sleep(10_000)
