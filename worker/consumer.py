@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from worker import clock
 from worker.deletes import Deletes
 from worker.errors import FatalError, TransientError
 from worker.flow import Buffer, Permits
@@ -23,17 +24,13 @@ LONGEST_PAUSE_SECONDS = 20
 SHORT_POLL_PAUSE_SECONDS = 1.0  # with WORKER_WAIT_SECONDS=0, as every receive is billed
 
 
-def _now() -> float:
-    return asyncio.get_running_loop().time()
-
-
 @dataclass(slots=True)
 class Tide:
     """What the polls know together: whether messages come, and since when none has."""
 
     idle_seconds: float
     wait_seconds: int
-    last_message: float = field(default_factory=_now)
+    last_message: float = field(default_factory=clock.now)
     polls: int = 0
     rising: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -44,7 +41,7 @@ class Tide:
         else:
             self.rising.clear()
         if received or in_hand:
-            self.last_message = _now()
+            self.last_message = clock.now()
             return False
         # Another poll under way may bring messages yet.
         return not self.polls and self.remaining_seconds() <= 0
@@ -53,7 +50,7 @@ class Tide:
         """Tell how long until the worker may leave: for ever when it never does."""
         if self.idle_seconds < 0:
             return math.inf
-        return self.last_message + self.idle_seconds - _now()
+        return self.last_message + self.idle_seconds - clock.now()
 
     def poll_seconds(self) -> int:
         """Tell how long the next poll may wait.
@@ -109,8 +106,8 @@ class Consumer:
             try:
                 return await self._poll(slots)
             except TransientError as error:
-                failing_since = failing_since or _now()
-                if _now() - failing_since > LONGEST_SILENCE_SECONDS:
+                failing_since = failing_since or clock.now()
+                if clock.now() - failing_since > LONGEST_SILENCE_SECONDS:
                     raise FatalError(
                         f"no receive has succeeded for {LONGEST_SILENCE_SECONDS} s: {error}"
                     ) from error
@@ -124,12 +121,12 @@ class Consumer:
     async def _poll(self, slots: int) -> list[Message]:
         """Receive; a cancellation waits for the answer, as SQS may have assigned messages to it."""
         seconds = self.tide.poll_seconds()
-        overdue = _now() + seconds + 1
+        overdue = clock.now() + seconds + 1
         poll = asyncio.ensure_future(self.queue.receive(slots, seconds))
         try:
             return await asyncio.shield(poll)
         except asyncio.CancelledError:
-            await asyncio.wait([poll], timeout=max(0.0, overdue - _now()))
+            await asyncio.wait([poll], timeout=max(0.0, overdue - clock.now()))
             if not poll.cancel() and poll.exception() is None:
                 self._claim(poll.result())  # and the service gives them back
             raise

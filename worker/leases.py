@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from worker import clock
 from worker.beside import running
 from worker.errors import FatalError, LeaseLost
 from worker.job import Message
@@ -19,10 +20,6 @@ LONGEST_SECONDS = 43_200 - 60  # SQS's twelve hours, less the time a poll may ha
 CONFIRM_AFTER_SECONDS = 1.0  # a message that waited longer is beaten for before it starts
 RETRY_SECONDS = 0.5
 TICK_SECONDS = 0.001  # a timer may fire a little early, and must find its work due all the same
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
 
 
 @dataclass(slots=True, eq=False)
@@ -55,7 +52,7 @@ class Leases:
 
     def claim(self, message: Message) -> bool:
         """Hold a message just received; False when it is in hand already and stays one job."""
-        now = _now()
+        now = clock.now()
         deadline = now + self._visibility
         known = self._held.get(message.id)
         if known is not None:
@@ -78,7 +75,7 @@ class Leases:
     async def confirm(self, message: Message) -> None:
         """Make sure of a message that waited in the buffer; raises LeaseLost."""
         lease = self._ours(message)
-        if _now() - lease.since >= CONFIRM_AFTER_SECONDS and not lease.confirmed.is_set():
+        if clock.now() - lease.since >= CONFIRM_AFTER_SECONDS and not lease.confirmed.is_set():
             lease.due = 0.0
             self._wake.set()
             await lease.confirmed.wait()
@@ -110,7 +107,7 @@ class Leases:
         del self._held[message.id]
         if lease.beat is not None:
             await asyncio.wait([lease.beat])
-        if lease.lost or _now() >= lease.deadline:
+        if lease.lost or clock.now() >= lease.deadline:
             raise LeaseLost(lease.lost or "the visibility timeout ran out")
         return lease.handle
 
@@ -124,7 +121,7 @@ class Leases:
         lease = self._held.get(message.id)
         if lease is not None and lease.message is not message:
             lease = None
-        if lease is not None and _now() >= lease.deadline:
+        if lease is not None and clock.now() >= lease.deadline:
             self._lose(lease, "the visibility timeout ran out")
             lease = None
         if lease is None:
@@ -154,12 +151,12 @@ class Leases:
                 await self._sleep()
 
     def _lose_expired(self) -> None:
-        soon = _now() + TICK_SECONDS
+        soon = clock.now() + TICK_SECONDS
         for lease in [lease for lease in self._held.values() if lease.deadline <= soon]:
             self._lose(lease, "the visibility timeout ran out before a heartbeat succeeded")
 
     def _due(self) -> Iterator[Sequence[Lease]]:
-        now = _now() + TICK_SECONDS
+        now = clock.now() + TICK_SECONDS
         waiting = [lease for lease in self._held.values() if lease.beat is None]
         if not any(lease.due <= now for lease in waiting):
             return
@@ -180,7 +177,7 @@ class Leases:
             pass
 
     async def _beat(self, batch: Sequence[Lease]) -> None:
-        sent = _now()
+        sent = clock.now()
         handles = [lease.handle for lease in batch]
         seconds = [self._extension(lease, sent) for lease in batch]
         try:
@@ -203,7 +200,7 @@ class Leases:
         if result is EntryResult.REFUSED:
             self._lose(lease, "SQS no longer knows our receipt handle")
         elif result is EntryResult.FAILED:
-            lease.due = _now() + RETRY_SECONDS
+            lease.due = clock.now() + RETRY_SECONDS
         elif lease.lost is None and sent < lease.deadline:
             lease.deadline = sent + extension
             lease.due = self._next_beat(sent, extension)

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
+from worker.clock import now
 from worker.compute import Compute
 from worker.errors import InputOverwritten, NoSuchInput, OutputRefused, TransientError
 from worker.flow import ByteBudget
@@ -43,9 +44,9 @@ class Pipeline:
         `still_ours` is asked just before anything becomes visible, and raises LeaseLost. Raises
         PermanentError and TransientError.
         """
-        started = _now()
+        started = now()
         done = await self._until_newest(job, still_ours)
-        return replace(done, seconds=_now() - started)
+        return replace(done, seconds=now() - started)
 
     async def _until_newest(self, job: Job, still_ours: StillOurs) -> Done:
         done: Done | None = None
@@ -131,10 +132,6 @@ def _paused(clock: asyncio.Timeout) -> Iterator[Callable[[], None]]:
     """Stop a timeout's clock until the yielded function is called."""
     end = clock.when()
     assert end is not None
-    left = end - _now()
+    left = end - now()
     clock.reschedule(None)
-    yield lambda: clock.reschedule(_now() + left)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
+    yield lambda: clock.reschedule(now() + left)

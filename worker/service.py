@@ -5,6 +5,7 @@ import asyncio
 import structlog
 
 from worker.assembly import Parts, assemble, model_plan
+from worker.clock import now
 from worker.compute import open_pool
 from worker.job import Release
 from worker.metrics import Metrics
@@ -103,7 +104,7 @@ async def _close_on_stop(
 ) -> None:
     await stop.wait()
     log.info("stopping", reason=stop.reason, in_hand=len(worker.leases))
-    drain.reschedule(asyncio.get_running_loop().time() + finish_seconds)
+    drain.reschedule(now() + finish_seconds)
     worker.buffer.close()
     worker.permits.close()
     worker.tide.rising.set()

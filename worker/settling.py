@@ -12,7 +12,6 @@ from worker.deletes import Deletes
 from worker.errors import (
     FatalError,
     GaveUp,
-    LeaseLost,
     PermanentError,
     TidegateError,
     TransientError,
@@ -65,8 +64,6 @@ class Settling:
     async def _settle(self, message: Message, outcome: Outcome) -> None:
         try:
             await self._carry_out(message, self._final(message, outcome))
-        except LeaseLost as lost:
-            log.warning("message not settled", reason=str(lost))
         except FatalError:
             raise
         except (TidegateError, TimeoutError) as error:
