@@ -105,6 +105,7 @@ class Endpoint:
     url: str
     name: str
     environment: dict[str, str] = field(default_factory=dict)
+    max_receives: int = 5
 
     def __post_init__(self) -> None:
         self.environment = {
@@ -127,7 +128,7 @@ class Endpoint:
         arn = self.sqs.get_queue_attributes(QueueUrl=self.dead, AttributeNames=["QueueArn"])
         redrive = {
             "deadLetterTargetArn": arn["Attributes"]["QueueArn"],
-            "maxReceiveCount": "5",
+            "maxReceiveCount": str(self.max_receives),
         }
         self.queue = self.sqs.create_queue(
             QueueName=self.name, Attributes={"RedrivePolicy": json.dumps(redrive)}
@@ -144,8 +145,20 @@ class Endpoint:
     def submit(self, key: str, body: bytes, **more: object) -> None:
         """Put a file, and send a message with the origin post's four fields (and `more`)."""
         self.s3.put_object(Bucket=self.input, Key=key, Body=body)
-        job = {"bucket": self.input, "key": key, "output_bucket": self.output, "output_key": "p"}
-        self.sqs.send_message(QueueUrl=self.queue, MessageBody=json.dumps(job | more))
+        self.send(json.dumps(self.job(key) | more))
+
+    def job(self, key: str) -> dict[str, object]:
+        """Say what is to be predicted, in the origin post's four fields."""
+        return {
+            "bucket": self.input,
+            "key": key,
+            "output_bucket": self.output,
+            "output_key": "p",
+        }
+
+    def send(self, body: str) -> None:
+        """Send a message, whatever is in it."""
+        self.sqs.send_message(QueueUrl=self.queue, MessageBody=body)
 
     def get(self, key: str) -> bytes:
         return self.s3.get_object(Bucket=self.output, Key=key)["Body"].read()

@@ -10,9 +10,11 @@ from collections.abc import Iterator
 import structlog
 
 from worker import __version__, environment, logs
-from worker.errors import SettingsError, TidegateError
+from worker.beside import running
+from worker.errors import FatalError, LoopDied, SettingsError, TidegateError
 from worker.settings import Settings
 from worker.stop import Stop
+from worker.watchdog import Watchdog, die
 
 EXIT_FATAL = 1
 EXIT_SETTINGS = 2
@@ -30,43 +32,84 @@ def main() -> int:
     logs.configure(logs.resolve(settings.log_format), settings.log_level)
     for warning in environment.misspelt(os.environ):
         log.warning(warning)
+    stop = Stop()
     try:
-        asyncio.run(_run(settings))
+        with Watchdog(stop, settings.drain_seconds) as watchdog:
+            asyncio.run(_run(settings, stop, watchdog))
     except KeyboardInterrupt:  # before our own handling of signals began
         return 128 + signal.SIGINT
-    except (TidegateError, ExceptionGroup) as error:
-        return _fail(next(_leaves(error)))
+    except Exception as error:  # noqa: BLE001 - whatever it was, it ends here with a line
+        return _fail(error)
+    finally:
+        # How it ended stands: a late signal must not turn 0 into "killed".
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
     return 0
 
 
-async def _run(settings: Settings) -> None:
-    stop = Stop()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _on_signal, number, stop)
+async def _run(settings: Settings, stop: Stop, watchdog: Watchdog) -> None:
+    heed_signals(stop)
 
     # Heavy: not for --help, not to refuse a setting, and not before a signal can be heard.
     from worker.service import run  # noqa: PLC0415
 
-    await run(settings, stop)
+    async with running("watchdog", watchdog.ticks):
+        await run(settings, stop)
+
+
+def heed_signals(stop: Stop) -> None:
+    """Let the first SIGTERM or SIGINT ask for a stop, and the second end the process at once.
+
+    One that comes when the worker is stopping of itself is the first: what is just ending is left
+    to end.
+    """
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _on_signal, number, stop)
 
 
 def _on_signal(number: signal.Signals, stop: Stop) -> None:
-    if stop.reason is not None and stop.reason != "idle":
-        # The pool's processes see that we are gone and follow; what is in hand stays invisible
-        # until its visibility timeout.
-        os._exit(128 + number)
-    stop.request(number.name)
+    if stop.signal(number.name):
+        return
+    # The pool's processes see that we are gone and follow.
+    die(
+        128 + number,
+        lambda: log.warning(
+            "stopped at once: messages left to their visibility timeout",
+            signal=number.name,
+            message_ids=list(stop.in_hand()),
+        ),
+    )
 
 
-def _fail(error: BaseException) -> int:
-    if isinstance(error, SettingsError):
-        return _refuse(error)
+def _fail(error: Exception) -> int:
+    first, *rest = sorted(_leaves(error), key=_rank)
+    if isinstance(first, SettingsError):
+        return _refuse(first)
+    about = {"error_type": type(first).__name__, "error": str(first)}
+    # Loops that die of the same thing say it once.
+    also = dict.fromkeys(f"{type(other).__name__}: {other}" for other in rest)
+    also.pop(f"{type(first).__name__}: {first}", None)
     # A traceback helps only with what nobody foresaw.
-    unforeseen = None if isinstance(error, TidegateError) else error
-    about = {"error_type": type(error).__name__, "error": str(error)}
-    log.error("worker failed", **about, exc_info=unforeseen)
+    unforeseen = [
+        leaf
+        for leaf in (first, *rest)
+        if isinstance(leaf, LoopDied) or not isinstance(leaf, TidegateError)
+    ]
+    log.error(
+        "worker failed",
+        **about,
+        **({"also": list(also)} if also else {}),
+        exc_info=unforeseen[0] if unforeseen else None,
+    )
     return EXIT_FATAL
+
+
+def _rank(error: BaseException) -> int:
+    """Sort what ended the worker before what nobody foresaw, and that before what passes."""
+    if isinstance(error, SettingsError | FatalError):
+        return 0
+    return 2 if isinstance(error, TidegateError) else 1
 
 
 def _refuse(error: SettingsError) -> int:
@@ -96,7 +139,8 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"settings, from the environment (variable, default, meaning):\n{table}\n\n"
         "AWS_REGION, AWS_ENDPOINT_URL and credentials are read as by every AWS tool.\n\n"
         "exit status: 0 idle or stopped, everything given back; 1 the queue or the model cannot\n"
-        "be used; 2 a setting is wrong; 130 or 143 a second SIGINT or SIGTERM cut it short.",
+        "be used, or the worker was stuck; 2 a setting is wrong; 130 or 143 a second SIGINT or\n"
+        "SIGTERM cut it short.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"tidegate worker {__version__}")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worker import logs
+from worker.attempts import Attempts
 from worker.child import ModelPlan
 from worker.compute import Compute
 from worker.consumer import Consumer, Tide
@@ -13,6 +14,8 @@ from worker.leases import Leases
 from worker.metrics import Metrics, stream_for
 from worker.pipeline import Pipeline
 from worker.queue import Queue, QueueFacts
+from worker.redrive import Redrive
+from worker.rejections import Rejections
 from worker.reports import Reports
 from worker.scored import ScoreOptions
 from worker.settings import Settings, usable_cores
@@ -32,6 +35,8 @@ class Parts:
     buffer: Buffer
     permits: Permits
     tide: Tide
+    attempts: Attempts
+    redrive: Redrive
     pipeline: Pipeline
     settling: Settling
     metrics: Metrics
@@ -54,6 +59,8 @@ def assemble(
     metrics = Metrics(facts.name, stream_for(logs.resolve(settings.log_format)))
     buffer = Buffer()
     permits = Permits(2 * settings.concurrency)
+    attempts = Attempts(settings.job_seconds)
+    redrive = Redrive(facts.max_receive_count)
     tide = Tide(settings.idle_seconds, settings.wait_seconds)
     return Parts(
         consumers=[
@@ -66,6 +73,8 @@ def assemble(
         buffer=buffer,
         permits=permits,
         tide=tide,
+        attempts=attempts,
+        redrive=redrive,
         pipeline=Pipeline(
             storage=storage,
             compute=compute,
@@ -73,22 +82,27 @@ def assemble(
             options=_score_options(settings),
             output_template=settings.output_template,
             model_sha256=model_sha256,
-            job_seconds=settings.job_seconds,
+            attempts=attempts,
         ),
         settling=Settling(
             queue,
-            name=facts.name,
             leases=leases,
             deletes=deletes,
-            reports=Reports(
-                storage,
-                template=settings.failure_template,
-                model=settings.model,
-                model_sha256=model_sha256,
+            rejections=Rejections(
+                queue,
+                queue_name=facts.name,
+                leases=leases,
+                reports=Reports(
+                    storage,
+                    template=settings.failure_template,
+                    model=settings.model,
+                    model_sha256=model_sha256,
+                ),
+                redrive=redrive,
             ),
             metrics=metrics,
             retry_seconds=settings.retry_seconds,
-            max_receive_count=facts.max_receive_count,
+            redrive=redrive,
         ),
         metrics=metrics,
     )

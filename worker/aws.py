@@ -6,35 +6,33 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import aioboto3
-import aiohttp
 from aiobotocore.config import AioConfig
 from botocore.exceptions import (
-    BotoCoreError,
     ClientError,
-    CredentialRetrievalError,
     NoCredentialsError,
     NoRegionError,
     PartialCredentialsError,
     ProfileNotFound,
 )
-from botocore.parsers import ResponseParserError
 
-from worker.errors import FatalError, SettingsError, TransientError
+from worker.errors import FatalError, SettingsError, TidegateError, TransientError
 
 CREDENTIALS_REFUSED = frozenset(
     {
-        "ExpiredToken",
-        "ExpiredTokenException",
         "IncompleteSignature",
         "InvalidAccessKeyId",
         "InvalidClientTokenId",
         "InvalidSecurity",
+        "InvalidSignatureException",
         "InvalidToken",
         "MissingAuthenticationToken",
         "SignatureDoesNotMatch",
         "UnrecognizedClientException",
     }
 )
+EXPIRED_TOKEN = frozenset({"ExpiredToken", "ExpiredTokenException"})
+# How the services that have no code for it say that a request was signed too long ago.
+LATE_SIGNATURE = ("signature expired", "signature not yet current")
 ACCESS_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403", "Forbidden"})
 
 
@@ -42,12 +40,15 @@ ACCESS_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403", "Forb
 async def open_client(service: str, settings: AioConfig) -> AsyncIterator[Any]:
     """Open a client with the region, endpoint and credentials that every AWS tool would use.
 
-    Raises SettingsError when one of them makes no sense.
+    The credentials of a container's or an instance's role are renewed by the SDK as they age,
+    without blocking the loop. Raises SettingsError when a setting makes no sense.
     """
     # botocore itself reads only AWS_DEFAULT_REGION; Fargate and people set AWS_REGION.
     region = os.environ.get("AWS_REGION") or None
     try:
         session: Any = aioboto3.Session(region_name=region)  # typed for each service by its name
+        async with translated("looking for AWS credentials"):
+            await session.get_credentials()
         opening = session.client(service, config=settings)
         client = await opening.__aenter__()
     except NoRegionError:
@@ -87,11 +88,25 @@ async def translated(doing: str) -> AsyncIterator[None]:
     """
     try:
         yield
-    except (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError) as error:
+    except TidegateError:
+        raise
+    except (NoCredentialsError, PartialCredentialsError) as error:
         raise FatalError(f"{doing}: no usable AWS credentials: {error}") from error
     except ClientError as error:
-        kind = FatalError if code_of(error) in CREDENTIALS_REFUSED else TransientError
+        kind = FatalError if _is_refused(error) else TransientError
         raise kind(f"{doing}: {error}") from error
-    except (BotoCoreError, ResponseParserError, aiohttp.ClientError, OSError) as error:
-        # OSError: timeouts too
+    except Exception as error:
+        # An answer may be cut or garbled anywhere, also that of the credentials' endpoint, and then
+        # whatever the SDK's parsers meet comes out of it.
         raise TransientError(f"{doing}: {type(error).__name__}: {error}") from error
+
+
+def _is_refused(error: ClientError) -> bool:
+    """Tell whether the credentials will never do, so that asking again is in vain."""
+    code = code_of(error)
+    if code in EXPIRED_TOKEN:
+        # The SDK renews what it has fetched itself; it cannot renew keys of the environment.
+        return "AWS_ACCESS_KEY_ID" in os.environ
+    # A loop that lags, or a clock that is off, says nothing against the keys.
+    late = any(words in str(error).lower() for words in LATE_SIGNATURE)
+    return code in CREDENTIALS_REFUSED and not late

@@ -1,96 +1,93 @@
-"""The process pool: predictions off the event loop, one process a slot, rebuilt when killed."""
+"""The process pool: predictions off the event loop, one process a slot, replaced when killed."""
 
 import asyncio
 import multiprocessing
-import os
-import signal
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import asynccontextmanager, suppress
-from multiprocessing import forkserver, resource_tracker
 from typing import Protocol
 
 import structlog
 
-from worker import child
-from worker.child import ModelPlan
+from worker.child import Plan
 from worker.errors import ComputeLost
+from worker.process import PoolProcess
 from worker.scored import Scored, ScoreOptions
 
 log = structlog.get_logger()
+
+CLOSE_SECONDS = 5.0  # until an idle process that does not end by itself is killed
 
 
 class Compute(Protocol):
     """Turns a file's bytes into predictions."""
 
     async def score(
-        self, body: bytes, options: ScoreOptions, *, on_start: Callable[[], None]
+        self,
+        body: bytes,
+        options: ScoreOptions,
+        *,
+        on_start: Callable[[], None],
+        fresh: bool = False,
     ) -> Scored:
         """Predict a file; raises PermanentError or ComputeLost.
 
-        `on_start` is called when its turn has come.
+        `on_start` is called when its turn has come. A `fresh` job runs in a process that has run
+        nothing before it and runs nothing after it.
         """
 
 
 class _Slot:
-    """One process with the model loaded, and the executor around it.
+    """Room for one process with the model loaded.
 
-    An executor of its own, because a killed process breaks its whole executor: this way it takes
-    nobody's job but its own with it.
+    Each job has a process to itself while it runs: one that is killed takes no other job with it.
     """
 
-    def __init__(self, plan: ModelPlan) -> None:
+    def __init__(self, plan: Plan, close_seconds: float) -> None:
         self._plan = plan
-        self._executor: ProcessPoolExecutor | None = None
-        self._pid = 0
+        self._close_seconds = close_seconds
+        self._process: PoolProcess | None = None
 
-    async def start(self) -> ProcessPoolExecutor:
-        """Start the process and load the model, unless that is done; raises ModelError."""
-        if self._executor is None:
-            # A fork of the event loop's process would copy its threads' locks.
-            _start_forkserver()
-            context = multiprocessing.get_context("forkserver")
-            executor = self._executor = ProcessPoolExecutor(1, mp_context=context)
-            loop = asyncio.get_running_loop()
-            try:
-                self._pid = await loop.run_in_executor(executor, child.prepare, self._plan)
-            except BrokenProcessPool as error:
-                self.kill()
-                raise ComputeLost("a process was killed while it loaded the model") from error
-            except BaseException:
-                self.kill()
-                raise
-        return self._executor
+    async def open(self) -> None:
+        """Start a process, trying twice; raises ModelError or ComputeLost."""
+        try:
+            await self._start()
+        except ComputeLost as error:
+            # No message is there yet, whose backoff would be the second try.
+            log.warning("a pool process is started once more", error=str(error))
+            await self._start()
+
+    async def _start(self) -> PoolProcess:
+        self._process = await PoolProcess.start(self._plan)
+        return self._process
 
     async def score(self, body: bytes, options: ScoreOptions) -> Scored:
         """Predict in this slot's process; raises ComputeLost when it dies of it."""
-        executor = await self.start()
-        loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(executor, child.score, body, options)
-        except BrokenProcessPool as error:
-            log.warning("a pool process died", pid=self._pid)
-            self.kill()
-            raise ComputeLost("the process that worked on the file was killed") from error
-        except asyncio.CancelledError:
-            # Nothing else ends a prediction under way, and the slot must not stay taken.
-            self.kill()
-            raise
+        process = await self._taking(options, len(body))
+        return await process.predict(body)
 
-    def kill(self) -> None:
-        """End the process at once; the next job gets a new one."""
-        if self._executor is not None:
-            if self._pid:
-                with suppress(ProcessLookupError):
-                    os.kill(self._pid, signal.SIGKILL)
-            self._executor.shutdown(wait=False, cancel_futures=True)
-        self._executor, self._pid = None, 0
+    async def score_afresh(self, body: bytes, options: ScoreOptions) -> Scored:
+        """Predict as `score` does, in a process that runs nothing else."""
+        await self.close()
+        try:
+            return await self.score(body, options)
+        finally:
+            await self.close()
+
+    async def _taking(self, options: ScoreOptions, size: int) -> PoolProcess:
+        """The process that has taken the job: a new one, if the old one was killed."""
+        if self._process is not None and self._process.is_open:
+            with suppress(ComputeLost):
+                await self._process.take(options, size)
+                return self._process
+        process = await self._start()
+        await process.take(options, size)
+        return process
 
     async def close(self) -> None:
-        """Let the process end by itself."""
-        if self._executor is not None:
-            await asyncio.to_thread(self._executor.shutdown)
+        """Let the process end, for a while, then kill it; the next job gets a new one."""
+        process, self._process = self._process, None
+        if process is not None and process.is_open:
+            await process.close(self._close_seconds)
 
 
 class Pool:
@@ -102,34 +99,44 @@ class Pool:
             self._free.put_nowait(slot)
 
     async def score(
-        self, body: bytes, options: ScoreOptions, *, on_start: Callable[[], None] = lambda: None
+        self,
+        body: bytes,
+        options: ScoreOptions,
+        *,
+        on_start: Callable[[], None] = lambda: None,
+        fresh: bool = False,
     ) -> Scored:
         """Predict a file in the first free slot; raises PermanentError or ComputeLost."""
         slot = await self._free.get()
         try:
             on_start()
-            return await slot.score(body, options)
+            score = slot.score_afresh if fresh else slot.score
+            return await score(body, options)
         finally:
             self._free.put_nowait(slot)
 
 
-def _start_forkserver() -> None:
-    """Start what forks the processes, deaf to stop signals, which a whole group may be sent."""
-    resource_tracker.ensure_running()  # first, as it lifts the block
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+async def _start_all(slots: list[_Slot]) -> None:
     try:
-        forkserver.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        async with asyncio.TaskGroup() as starts:
+            for slot in slots:
+                starts.create_task(slot.open())
+    except ExceptionGroup as alike:
+        raise alike.exceptions[0] from None
 
 
 @asynccontextmanager
-async def open_pool(plan: ModelPlan, processes: int) -> AsyncIterator[Pool]:
-    """Start the processes, each with the model loaded; raises ModelError."""
+async def open_pool(
+    plan: Plan, processes: int, *, close_seconds: float = CLOSE_SECONDS
+) -> AsyncIterator[Pool]:
+    """Start the processes, each with the model loaded; raises ModelError.
+
+    Every job must have ended before the pool is closed.
+    """
     multiprocessing.set_forkserver_preload([])
-    slots = [_Slot(plan) for _ in range(processes)]
+    slots = [_Slot(plan, close_seconds) for _ in range(processes)]
     try:
-        await asyncio.gather(*(slot.start() for slot in slots))
+        await _start_all(slots)
         yield Pool(slots)
     finally:
         await asyncio.gather(*(slot.close() for slot in slots))

@@ -10,7 +10,7 @@ import structlog
 
 from worker import clock
 from worker.deletes import Deletes
-from worker.errors import FatalError, TransientError
+from worker.errors import FatalError, TransientError, told
 from worker.flow import Buffer, Permits
 from worker.job import Message
 from worker.leases import Leases
@@ -21,6 +21,8 @@ log = structlog.get_logger()
 
 LONGEST_SILENCE_SECONDS = 300  # of failing receives only: then a fresh worker is better
 LONGEST_PAUSE_SECONDS = 20
+LOOK_SECONDS = 1.0
+ON_THE_WAY_SECONDS = 1.0  # an answer, at most, as far as anybody can tell
 SHORT_POLL_PAUSE_SECONDS = 1.0  # with WORKER_WAIT_SECONDS=0, as every receive is billed
 
 
@@ -62,6 +64,14 @@ class Tide:
 
 
 @dataclass(frozen=True, slots=True)
+class Batch:
+    """What a receive brought, and when."""
+
+    messages: Sequence[Message]
+    answered: float
+
+
+@dataclass(frozen=True, slots=True)
 class Consumer:
     """One poll loop; the first goes on while idle, the others rest until messages come."""
 
@@ -80,25 +90,26 @@ class Consumer:
             if not self.first:
                 await self.tide.rising.wait()
             slots = await self.permits.reserve(BATCH)
-            messages = await self._receive(slots)
-            claimed = self._claim(messages)
+            batch = await self._receive(slots)
+            claimed = self._claim(batch)
             self.permits.give_back(slots - claimed)
-            if self.tide.is_out(received=len(messages), in_hand=len(self.leases)):
+            if self.tide.is_out(received=len(batch.messages), in_hand=len(self.leases)):
                 self.stop.request("idle")
-            if not messages and not self.tide.wait_seconds:
+            if not batch.messages and not self.tide.wait_seconds:
                 await self.stop.wait_for(SHORT_POLL_PAUSE_SECONDS)
 
-    def _claim(self, messages: Sequence[Message]) -> int:
+    def _claim(self, batch: Batch) -> int:
         """Hold all that came before anything else may run; count what is new."""
         fresh = [
             message
-            for message in messages
-            if not self.deletes.settles(message) and self.leases.claim(message)
+            for message in batch.messages
+            if not self.deletes.settles(message)
+            and self.leases.claim(message, answered=batch.answered)
         ]
         self.buffer.put(fresh)
         return len(fresh)
 
-    async def _receive(self, slots: int) -> list[Message]:
+    async def _receive(self, slots: int) -> Batch:
         failing_since: float | None = None
         pause = 0.5
         while slots and self.stop.reason is None:
@@ -106,27 +117,48 @@ class Consumer:
             try:
                 return await self._poll(slots)
             except TransientError as error:
-                failing_since = failing_since or clock.now()
-                if clock.now() - failing_since > LONGEST_SILENCE_SECONDS:
+                if failing_since is None:
+                    failing_since = clock.now()
+                elif clock.now() - failing_since > LONGEST_SILENCE_SECONDS:
                     raise FatalError(
                         f"no receive has succeeded for {LONGEST_SILENCE_SECONDS} s: {error}"
                     ) from error
-                log.warning("receive failed", error=str(error), again_in=round(pause, 1))
+                log.warning("receive failed", error=told(error), again_in=round(pause, 1))
             finally:
                 self.tide.polls -= 1
             await self.stop.wait_for(random.uniform(pause / 2, pause))  # noqa: S311 - jitter
             pause = min(LONGEST_PAUSE_SECONDS, pause * 2)
-        return []
+        return Batch([], clock.now())
 
-    async def _poll(self, slots: int) -> list[Message]:
+    async def _poll(self, slots: int) -> Batch:
         """Receive; a cancellation waits for the answer, as SQS may have assigned messages to it."""
-        seconds = self.tide.poll_seconds()
-        overdue = clock.now() + seconds + 1
+        sent, seconds = clock.now(), self.tide.poll_seconds()
         poll = asyncio.ensure_future(self.queue.receive(slots, seconds))
         try:
-            return await asyncio.shield(poll)
+            idle_at = await _last_idle(poll)
+            return _batch(await asyncio.shield(poll), idle_at, sent, seconds)
         except asyncio.CancelledError:
-            await asyncio.wait([poll], timeout=max(0.0, overdue - clock.now()))
-            if not poll.cancel() and poll.exception() is None:
-                self._claim(poll.result())  # and the service gives them back
+            left = sent + seconds + ON_THE_WAY_SECONDS - clock.now()
+            await asyncio.wait([poll], timeout=max(0.0, left))
+            poll.cancel()
+            (answer,) = await asyncio.gather(poll, return_exceptions=True)
+            if not isinstance(answer, BaseException):
+                self._claim(_batch(answer, clock.now(), sent, seconds))  # to be given back
             raise
+
+
+async def _last_idle(poll: "asyncio.Future[list[Message]]") -> float:
+    """Wait for an answer; tell when this process last looked and there was none."""
+    while True:
+        looked = clock.now()
+        done, _ = await asyncio.wait([poll], timeout=LOOK_SECONDS)
+        if done:
+            return looked
+
+
+def _batch(messages: Sequence[Message], idle_at: float, sent: float, seconds: int) -> Batch:
+    """Date an answer: one that took too long, or that a suspended process finds, is an old one."""
+    now = clock.now()
+    if now > sent + seconds + ON_THE_WAY_SECONDS:
+        return Batch(messages, sent)
+    return Batch(messages, idle_at if now > idle_at + LOOK_SECONDS + ON_THE_WAY_SECONDS else now)

@@ -9,12 +9,21 @@ class TidegateError(Exception):
     """The base of every error this project raises itself."""
 
 
+def told(error: BaseException) -> str:
+    """Say what an error says, or what it is: a timeout says nothing."""
+    return str(error) or type(error).__name__
+
+
 class SettingsError(TidegateError):
     """A setting is missing or wrong, or two contradict each other: the start ends with status 2."""
 
 
 class FatalError(TidegateError):
     """The worker cannot go on: everything is released and the process ends with status 1."""
+
+
+class LoopDied(FatalError):
+    """A loop of the worker died of something that nobody foresaw."""
 
 
 class ModelError(FatalError):

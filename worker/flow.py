@@ -81,6 +81,7 @@ class Reservation:
 
     def correct(self, size: int) -> None:
         """Hold what is really needed, now that it is known; others wait, this job does not."""
+        size = max(1, size)  # an empty file takes its place too
         self._budget.take(size - self.held)
         self.held = size
 
@@ -89,7 +90,7 @@ class ByteBudget:
     """Bytes that all jobs together may hold; the first to ask is the first to get."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._used = 0
         self._turn = asyncio.Lock()
         self._changed = asyncio.Event()
@@ -101,10 +102,13 @@ class ByteBudget:
 
     @asynccontextmanager
     async def reserve(self, size: int) -> AsyncIterator[Reservation]:
-        """Hold bytes for the length of the block; more than there are means all of them."""
-        size = min(size, self._limit)
+        """Hold bytes for the length of the block; more than there are means all of them.
+
+        Who holds all of them is alone: an empty file takes its place too.
+        """
+        size = max(1, min(size, self.limit))
         async with self._turn:
-            while self._used + size > self._limit and self._used:
+            while self._used + size > self.limit and self._used:
                 self._changed.clear()
                 await self._changed.wait()
             self.take(size)

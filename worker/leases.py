@@ -1,40 +1,22 @@
 """Our hold on every message in hand: kept invisible from receive until settled or lost."""
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
 
 import structlog
 
 from worker import clock
 from worker.beside import running
-from worker.errors import FatalError, LeaseLost
+from worker.errors import FatalError, LeaseLost, told
 from worker.job import Message
+from worker.lease import LONGEST_SECONDS, Lease, LeaseTimes
 from worker.queue import BATCH, EntryResult, Queue
 
 log = structlog.get_logger()
 
-LONGEST_SECONDS = 43_200 - 60  # SQS's twelve hours, less the time a poll may have held the message
 CONFIRM_AFTER_SECONDS = 1.0  # a message that waited longer is beaten for before it starts
-RETRY_SECONDS = 0.5
 TICK_SECONDS = 0.001  # a timer may fire a little early, and must find its work due all the same
-
-
-@dataclass(slots=True, eq=False)
-class Lease:
-    """The hold on one message; times are the event loop's, in seconds."""
-
-    message: Message  # the delivery it is for: a later one of the same message has its own
-    handle: str
-    since: float
-    deadline: float  # from then on SQS may give the message to another
-    due: float  # the next beat
-    beat: "asyncio.Task[None] | None" = None  # under way
-    job: "asyncio.Task[object] | None" = None
-    lost: str | None = None  # why
-    confirmed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Leases:
@@ -42,31 +24,30 @@ class Leases:
 
     def __init__(self, queue: Queue, *, visibility_seconds: int, heartbeat_seconds: float) -> None:
         self._queue = queue
-        self._visibility = visibility_seconds
-        self._heartbeat = heartbeat_seconds
+        self._times = LeaseTimes(visibility_seconds, heartbeat_seconds)
         self._held: dict[str, Lease] = {}
         self._wake = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._held)
 
-    def claim(self, message: Message) -> bool:
-        """Hold a message just received; False when it is in hand already and stays one job."""
-        now = clock.now()
-        deadline = now + self._visibility
+    def message_ids(self) -> list[str]:
+        """Name the messages in hand."""
+        return list(self._held)
+
+    def claim(self, message: Message, *, answered: float | None = None) -> bool:
+        """Hold a message just received; False when it is in hand already and stays one job.
+
+        `answered` is when the receive's answer came, if that was not just now.
+        """
+        answered = clock.now() if answered is None else answered
         known = self._held.get(message.id)
         if known is not None:
-            known.handle, known.deadline = message.receipt_handle, deadline
-            return False
-        self._held[message.id] = Lease(
-            message,
-            message.receipt_handle,
-            now,
-            deadline,
-            self._next_beat(now, self._visibility),
-        )
+            known.received_again(message, answered, self._times)
+        else:
+            self._held[message.id] = Lease.of(message, answered, self._times)
         self._wake.set()
-        return True
+        return known is None
 
     def check(self, message: Message) -> None:
         """Raise LeaseLost unless the message is ours beyond doubt."""
@@ -98,8 +79,8 @@ class Leases:
         finally:
             lease.job = None
 
-    async def end(self, message: Message) -> str:
-        """Let go of a message to settle it: return its handle, no beat under way any more.
+    async def end(self, message: Message) -> Lease:
+        """Let go of a message to settle it, by the lease's handle; no beat is under way any more.
 
         Raises LeaseLost when there is nothing left to settle.
         """
@@ -109,12 +90,12 @@ class Leases:
             await asyncio.wait([lease.beat])
         if lease.lost or clock.now() >= lease.deadline:
             raise LeaseLost(lease.lost or "the visibility timeout ran out")
-        return lease.handle
+        return lease
 
     @asynccontextmanager
     async def kept_alive(self) -> AsyncIterator[None]:
         """Send heartbeats for the length of the block."""
-        async with running(self._beat_until_cancelled()):
+        async with running("heartbeat", self._beat_until_cancelled):
             yield
 
     def _ours(self, message: Message) -> Lease:
@@ -145,7 +126,7 @@ class Leases:
                 self._wake.clear()
                 self._lose_expired()
                 for batch in self._due():
-                    beat = beats.create_task(self._beat(batch))
+                    beat = beats.create_task(self._beat(batch), name="heartbeat")
                     for lease in batch:
                         lease.beat = beat
                 await self._sleep()
@@ -153,7 +134,7 @@ class Leases:
     def _lose_expired(self) -> None:
         soon = clock.now() + TICK_SECONDS
         for lease in [lease for lease in self._held.values() if lease.deadline <= soon]:
-            self._lose(lease, "the visibility timeout ran out before a heartbeat succeeded")
+            self._lose(lease, _why_expired(lease))
 
     def _due(self) -> Iterator[Sequence[Lease]]:
         now = clock.now() + TICK_SECONDS
@@ -161,7 +142,7 @@ class Leases:
         if not any(lease.due <= now for lease in waiting):
             return
         # Those that are due soon go along: a batch costs one call, however many are in it.
-        soon = [lease for lease in waiting if lease.due <= now + self._heartbeat / 5]
+        soon = [lease for lease in waiting if lease.due <= now + self._times.heartbeat / 5]
         for start in range(0, len(soon), BATCH):
             yield soon[start : start + BATCH]
 
@@ -179,16 +160,16 @@ class Leases:
     async def _beat(self, batch: Sequence[Lease]) -> None:
         sent = clock.now()
         handles = [lease.handle for lease in batch]
-        seconds = [self._extension(lease, sent) for lease in batch]
+        seconds = [lease.extension(sent, self._times) for lease in batch]
         try:
-            async with asyncio.timeout(max(1.0, self._heartbeat / 2)):
+            async with asyncio.timeout(max(1.0, self._times.heartbeat / 2)):
                 results = await self._queue.change_visibility(
                     list(zip(handles, seconds, strict=True))
                 )
         except FatalError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the deadline is not reached yet
-            log.warning("heartbeat failed", messages=len(batch), error=str(error))
+            log.warning("heartbeat failed", messages=len(batch), error=told(error))
             results = [EntryResult.FAILED] * len(batch)
         for lease, handle, extension, result in zip(batch, handles, seconds, results, strict=True):
             lease.beat = None
@@ -196,19 +177,17 @@ class Leases:
                 self._note(lease, result, sent, extension)
         self._wake.set()
 
-    def _note(self, lease: Lease, result: EntryResult, sent: float, extension: int) -> None:
-        if result is EntryResult.REFUSED:
-            self._lose(lease, "SQS no longer knows our receipt handle")
-        elif result is EntryResult.FAILED:
-            lease.due = clock.now() + RETRY_SECONDS
-        elif lease.lost is None and sent < lease.deadline:
-            lease.deadline = sent + extension
-            lease.due = self._next_beat(sent, extension)
-            lease.confirmed.set()
+    def _note(self, lease: Lease, result: EntryResult, sent: float, seconds: int) -> None:
+        match result:
+            case EntryResult.OK:
+                lease.extended(sent, seconds, self._times)
+            case EntryResult.REFUSED:
+                self._lose(lease, "SQS no longer knows our receipt handle")
+            case EntryResult.FAILED:
+                lease.failed(clock.now())
 
-    def _extension(self, lease: Lease, now: float) -> int:
-        return max(1, min(self._visibility, int(LONGEST_SECONDS - (now - lease.since))))
 
-    def _next_beat(self, now: float, lasting: float) -> float:
-        jitter = random.uniform(0.8, 1.0)  # noqa: S311 - no secret
-        return now + min(self._heartbeat, lasting / 3) * jitter
+def _why_expired(lease: Lease) -> str:
+    if lease.deadline >= lease.since + LONGEST_SECONDS - 1:
+        return "SQS keeps a message invisible for twelve hours at most"
+    return "the visibility timeout ran out before a heartbeat succeeded"

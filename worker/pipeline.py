@@ -1,14 +1,13 @@
 """One job's stream: download, predict, upload."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
+from worker.attempts import Attempts
 from worker.clock import now
 from worker.compute import Compute
-from worker.errors import InputOverwritten, NoSuchInput, OutputRefused, TransientError
+from worker.errors import InputOverwritten, NoSuchInput, OutputRefused
 from worker.flow import ByteBudget
 from worker.job import Done, Job, S3Uri, Status
 from worker.outputs import Source, Written, is_current, target_key, write
@@ -36,23 +35,23 @@ class Pipeline:
     options: ScoreOptions
     output_template: str
     model_sha256: str
-    job_seconds: float
+    attempts: Attempts
 
-    async def run(self, job: Job, *, still_ours: StillOurs) -> Done:
-        """Predict the job's input and write its output.
+    async def run(self, job: Job, *, still_ours: StillOurs, alone: bool = False) -> Done:
+        """Predict the job's input and write its output; `alone`: while no other job is under way.
 
         `still_ours` is asked just before anything becomes visible, and raises LeaseLost. Raises
         PermanentError and TransientError.
         """
         started = now()
-        done = await self._until_newest(job, still_ours)
+        done = await self._until_newest(job, still_ours, alone=alone)
         return replace(done, seconds=now() - started)
 
-    async def _until_newest(self, job: Job, still_ours: StillOurs) -> Done:
+    async def _until_newest(self, job: Job, still_ours: StillOurs, *, alone: bool) -> Done:
         done: Done | None = None
         while True:
             try:
-                done, newer = await self._once(job, still_ours)
+                done, newer = await self._once(job, still_ours, alone=alone)
                 if not newer:
                     return done
             except InputOverwritten:
@@ -66,40 +65,42 @@ class Pipeline:
             now_unknown = dict.fromkeys(("version_id", "etag", "sequencer", "size"))
             job = job.model_copy(update=now_unknown)
 
-    async def _once(self, job: Job, still_ours: StillOurs) -> tuple[Done, bool]:
+    async def _once(self, job: Job, still_ours: StillOurs, *, alone: bool) -> tuple[Done, bool]:
         """Carry one version through; answer what was done, and whether a newer one is there."""
-        async with self.budget.reserve(await self._size(job)) as held, self._clock(job) as clock:
-            found = await self.storage.get(job.source, version_id=job.version_id, etag=job.etag)
-            source = Source.of(job, found.head)
-            target = self._target(job, source)
-            with _paused(clock) as go_on:  # the turns of other files are not this one's time
-                scored = await self.compute.score(found.body, self.options, on_start=go_on)
-            held.correct(len(found.body) + len(scored.output) + len(scored.rejects or b""))
-            if scored.converted_to is not None:
-                target = self._target(job, source, f".{scored.converted_to}")
-            written = await self._upload(job, source, target, scored, still_ours)
-        done = Done(_STATUS[written], target, scored.rows, scored.rejected, self.model_sha256)
+        async with self.attempts.limited(str(job.source)) as attempt:
+            size = self.budget.limit if alone else await self._size(job)
+            go_on = attempt.waits()
+            async with self.budget.reserve(size) as held:
+                go_on()
+                found = await self.storage.get(job.source, version_id=job.version_id, etag=job.etag)
+                source = Source.of(job, found.head)
+                target = self._target(job, source)
+                scored = await self.compute.score(
+                    found.body, self.options, on_start=attempt.waits(), fresh=alone
+                )
+                if not alone:
+                    held.correct(len(found.body) + len(scored.output) + len(scored.rejects or b""))
+                if scored.converted_to is not None:
+                    target = self._target(job, source, f".{scored.converted_to}")
+                written = await self._upload(job, source, target, scored, still_ours)
+            done = Done(_STATUS[written], target, scored.rows, scored.rejected, self.model_sha256)
+            return done, await self._is_outdated(job, source, written)
+
+    async def _is_outdated(self, job: Job, source: Source, written: Written) -> bool:
+        """Tell whether a newer version is there that may have no message of its own."""
+        if written is Written.SUPERSEDED:
+            return job.sequencer is None
         if written is not Written.REPLACED:
-            return done, False
+            return False
         # Two writers that replace each other must not leave the older version standing.
         current = await self.storage.head(job.source)
-        return done, current is not None and not is_current(current, source)
+        return current is not None and not is_current(current, source)
 
     async def _size(self, job: Job) -> int:
         if job.size is not None:
             return job.size
         current = await self.storage.head(job.source)
         return 0 if current is None else current.size  # gone: the read will say so
-
-    @asynccontextmanager
-    async def _clock(self, job: Job) -> AsyncIterator[asyncio.Timeout]:
-        try:
-            async with asyncio.timeout(self.job_seconds) as clock:
-                yield clock
-        except TimeoutError as error:
-            raise TransientError(
-                f"{job.source} took longer than WORKER_JOB_SECONDS ({self.job_seconds:g})"
-            ) from error
 
     async def _upload(
         self, job: Job, source: Source, target: S3Uri, scored: Scored, still_ours: StillOurs
@@ -125,13 +126,3 @@ class Pipeline:
         if target == job.source:
             raise OutputRefused(f"the output would overwrite its input, {target}")
         return target
-
-
-@contextmanager
-def _paused(clock: asyncio.Timeout) -> Iterator[Callable[[], None]]:
-    """Stop a timeout's clock until the yielded function is called."""
-    end = clock.when()
-    assert end is not None
-    left = end - now()
-    clock.reschedule(None)
-    yield lambda: clock.reschedule(now() + left)

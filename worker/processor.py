@@ -1,6 +1,7 @@
 """One message's life: from its lease to its outcome, and settled; errors end here."""
 
 import asyncio
+from functools import partial
 
 import structlog
 from structlog.contextvars import bind_contextvars, clear_contextvars
@@ -10,24 +11,32 @@ from worker.flow import Buffer, Permits
 from worker.job import Job, Message, Outcome, Reject, Release, Retry
 from worker.leases import Leases
 from worker.pipeline import Pipeline
+from worker.redrive import Redrive
 from worker.settling import Settling
 
 log = structlog.get_logger()
 
 
 async def work(
-    buffer: Buffer, permits: Permits, *, leases: Leases, pipeline: Pipeline, settling: Settling
+    buffer: Buffer,
+    permits: Permits,
+    *,
+    leases: Leases,
+    pipeline: Pipeline,
+    settling: Settling,
+    redrive: Redrive,
 ) -> None:
     """Process one message after the other until the buffer closes."""
     while (message := await buffer.get()) is not None:
         clear_contextvars()
         bind_contextvars(message_id=message.id, receive_count=message.receive_count)
-        await process(message, leases=leases, pipeline=pipeline, settling=settling)
+        alone = redrive.is_suspect(message)
+        await process(message, leases=leases, pipeline=pipeline, settling=settling, alone=alone)
         permits.give_back()
 
 
 async def process(
-    message: Message, *, leases: Leases, pipeline: Pipeline, settling: Settling
+    message: Message, *, leases: Leases, pipeline: Pipeline, settling: Settling, alone: bool
 ) -> None:
     """Carry one leased message to its outcome, then settle it."""
     job: Job | None = None
@@ -37,7 +46,8 @@ async def process(
         with leases.cancel_if_lost(message):
             job = Job.parse(message.body)
             bind_contextvars(input=str(job.source))
-            outcome = await pipeline.run(job, still_ours=lambda: leases.check(message))
+            still_ours = partial(leases.check, message)
+            outcome = await pipeline.run(job, still_ours=still_ours, alone=alone)
     except LeaseLost as lost:
         # Somebody else has it; ours must leave no trace.
         log.warning("job abandoned", reason=str(lost))

@@ -1,26 +1,23 @@
 """The service as a whole: what is opened, what runs inside what, and in which order it ends."""
 
 import asyncio
+from contextlib import AsyncExitStack, suppress
+from functools import partial
 
 import structlog
 
-from worker.assembly import Parts, assemble, model_plan
-from worker.clock import now
-from worker.compute import open_pool
-from worker.job import Release
+from worker.assembly import Parts
+from worker.beside import Stopped, given_up_on, running, supervised
+from worker.ending import Ending
 from worker.metrics import Metrics
-from worker.model_file import fetched
+from worker.opening import open_worker
 from worker.processor import work
-from worker.queue import QueueFacts
-from worker.s3 import open_storage
 from worker.settings import Settings
-from worker.sqs import open_queue
 from worker.stop import Stop
 
 log = structlog.get_logger()
 
 METRICS_SECONDS = 60
-LEAST_RECEIVES = 5
 
 
 async def run(settings: Settings, stop: Stop) -> None:
@@ -28,34 +25,12 @@ async def run(settings: Settings, stop: Stop) -> None:
 
     Raises SettingsError, FatalError, or TransientError when the start does not succeed.
     """
-    async with (
-        open_queue(
-            settings.queue,
-            consumers=settings.consumers,
-            wait_seconds=settings.wait_seconds,
-            visibility_seconds=settings.visibility_seconds,
-        ) as queue,
-        open_storage(connections=settings.concurrency + 4) as storage,
-    ):
-        facts = await queue.look()
-        _warn_of_redrive(facts)
-        settings.lease_times(facts.visibility_seconds)  # before the model: it may take a while
-        async with (
-            fetched(settings.model, settings.model_sha256, storage) as model,
-            open_pool(model_plan(settings, model.path), settings.predict_processes) as pool,
-        ):
-            worker = assemble(
-                settings,
-                facts,
-                stop=stop,
-                queue=queue,
-                storage=storage,
-                compute=pool,
-                model_sha256=model.sha256,
-            )
-            log.info("ready", queue=facts.name, model=settings.model, model_sha256=model.sha256)
+    async with AsyncExitStack() as opened:
+        with suppress(Stopped):
+            async with given_up_on(stop):
+                worker = await open_worker(settings, stop, opened)
             await serve(worker, stop, settings.finish_seconds)
-            log.info("leaving", reason=stop.reason)
+        log.info("leaving", reason=stop.reason)
 
 
 async def serve(worker: Parts, stop: Stop, finish_seconds: float) -> None:
@@ -63,51 +38,53 @@ async def serve(worker: Parts, stop: Stop, finish_seconds: float) -> None:
 
     What is not finished `finish_seconds` after the stop is given back.
     """
+    stop.in_hand = worker.leases.message_ids
     try:
         async with (
             worker.leases.kept_alive(),  # heartbeats outlive the drain
             worker.deletes.flushed(),  # after the last settlement
+            running("watch", worker.attempts.watched),
         ):
-            try:
-                async with asyncio.timeout(None) as drain:
-                    async with asyncio.TaskGroup() as processors:
-                        _start_processors(processors, worker)
-                        async with asyncio.TaskGroup() as polls:
-                            polls.create_task(_close_on_stop(worker, stop, drain, finish_seconds))
-                            polls.create_task(_report_metrics(worker.metrics, stop))
-                            for consumer in worker.consumers:
-                                polls.create_task(consumer.run())
-                        # Not before the last poll has ended, or they come straight back.
-                        await _release_unstarted(worker)
-            except TimeoutError:
-                log.warning("drain deadline reached", seconds=finish_seconds)
-            finally:
-                await _release_unstarted(worker)
+            await _work(worker, stop, finish_seconds)
     finally:
         worker.metrics.flush()
+        if orphans := worker.leases.message_ids():
+            log.warning("messages left to their visibility timeout", message_ids=orphans)
 
 
-def _start_processors(group: asyncio.TaskGroup, worker: Parts) -> None:
-    for _ in range(worker.processors):
-        loop = work(
-            worker.buffer,
-            worker.permits,
-            leases=worker.leases,
-            pipeline=worker.pipeline,
-            settling=worker.settling,
-        )
-        group.create_task(loop)
+async def _work(worker: Parts, stop: Stop, finish_seconds: float) -> None:
+    clock = asyncio.timeout(None)
+    ending = Ending(worker, stop, clock)
+    try:
+        async with clock, asyncio.TaskGroup() as processors:
+            for _ in range(worker.processors):
+                loop = ending.on_failure_of("processor", partial(_process, worker))
+                processors.create_task(loop, name="processor")
+            async with asyncio.TaskGroup() as polls:
+                polls.create_task(ending.on_stop(finish_seconds), name="stop")
+                polls.create_task(_report_metrics(worker.metrics, stop), name="metrics")
+                for consumer in worker.consumers:
+                    polls.create_task(supervised("poll", consumer.run), name="poll")
+            # Not before the last poll has ended, or they come straight back.
+            await _release_unstarted(worker)
+    except TimeoutError:
+        if ending.failure is None:
+            log.warning("drain deadline reached", seconds=finish_seconds)
+    finally:
+        await _release_unstarted(worker, hurry=True)
+    if ending.failure is not None:
+        raise ending.failure
 
 
-async def _close_on_stop(
-    worker: Parts, stop: Stop, drain: asyncio.Timeout, finish_seconds: float
-) -> None:
-    await stop.wait()
-    log.info("stopping", reason=stop.reason, in_hand=len(worker.leases))
-    drain.reschedule(now() + finish_seconds)
-    worker.buffer.close()
-    worker.permits.close()
-    worker.tide.rising.set()
+async def _process(worker: Parts) -> None:
+    await work(
+        worker.buffer,
+        worker.permits,
+        leases=worker.leases,
+        pipeline=worker.pipeline,
+        settling=worker.settling,
+        redrive=worker.redrive,
+    )
 
 
 async def _report_metrics(metrics: Metrics, stop: Stop) -> None:
@@ -116,17 +93,6 @@ async def _report_metrics(metrics: Metrics, stop: Stop) -> None:
         metrics.flush()
 
 
-async def _release_unstarted(worker: Parts) -> None:
-    unstarted = worker.buffer.take_all()
-    await asyncio.gather(*(worker.settling.settle(message, Release()) for message in unstarted))
-
-
-def _warn_of_redrive(facts: QueueFacts) -> None:
-    if facts.dead_letter_queue is None:
-        log.warning("the queue has no dead-letter queue: what fails for good is only reported")
-    elif facts.max_receive_count is not None and facts.max_receive_count < LEAST_RECEIVES:
-        log.warning(
-            "maxReceiveCount is low: every stop of a worker costs the messages in hand a receive",
-            max_receive_count=facts.max_receive_count,
-            least=LEAST_RECEIVES,
-        )
+async def _release_unstarted(worker: Parts, *, hurry: bool = False) -> None:
+    if unstarted := worker.buffer.take_all():
+        await worker.settling.release(unstarted, hurry=hurry)

@@ -2,32 +2,28 @@
 
 import asyncio
 import random
-import re
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Sequence
+from contextlib import suppress
 
 import structlog
+from structlog.contextvars import bind_contextvars
 
+from worker.beside import ended_within
 from worker.deletes import Deletes
-from worker.errors import (
-    FatalError,
-    GaveUp,
-    PermanentError,
-    TidegateError,
-    TransientError,
-)
-from worker.job import Done, Message, Outcome, Reject, Release, Retry, S3Uri
+from worker.errors import FatalError, LeaseLost, TidegateError, told
+from worker.job import Done, Message, Outcome, Reject, Release, Retry
 from worker.leases import Leases
 from worker.metrics import Metrics
-from worker.queue import EntryResult, Queue
-from worker.reports import Reports
+from worker.queue import Queue
+from worker.redrive import Redrive
+from worker.rejections import Rejections
+from worker.visibility import make_visible
 
 log = structlog.get_logger()
 
 LONGEST_BACKOFF_SECONDS = 900
+LONGEST_KEEP_SECONDS = 120.0  # for report and dead letter; then the message is tried again
 HURRY_SECONDS = 1.5  # the stop has a deadline, and a call may hang
-ATTRIBUTE_LENGTH = 1000  # characters; ten of these fit beside a body
-NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class Settling:
@@ -37,143 +33,138 @@ class Settling:
         self,
         queue: Queue,
         *,
-        name: str,
         leases: Leases,
         deletes: Deletes,
-        reports: Reports,
+        rejections: Rejections,
         metrics: Metrics,
         retry_seconds: float,
-        max_receive_count: int | None,
+        redrive: Redrive,
     ) -> None:
         self._queue = queue
-        self._name = name
         self._leases = leases
         self._deletes = deletes
-        self._reports = reports
+        self._rejections = rejections
         self._metrics = metrics
         self._retry_seconds = retry_seconds
-        self._max_receive_count = max_receive_count
+        self._redrive = redrive
 
     async def settle(self, message: Message, outcome: Outcome) -> None:
         """Settle a message; a cancellation waits until that is done, but not for a call that hangs.
 
         What cannot be settled is left to its visibility timeout, and logged.
         """
-        await _uninterrupted(self._settle(message, outcome))
+        task = asyncio.create_task(self._settle(message, outcome), name="settle")
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not await ended_within(task, HURRY_SECONDS):
+                log.warning("settlement cut short", message_id=message.id)
+                await self._release([message], HURRY_SECONDS)  # unless it is let go of already
+            raise
+
+    async def release(self, messages: Sequence[Message], *, hurry: bool = False) -> None:
+        """Give back messages that were never started, in batches; else as `settle`.
+
+        It takes as long as it takes, which a drain's deadline cuts short, unless there is a hurry.
+        """
+        release = self._release_each(messages, HURRY_SECONDS if hurry else None)
+        task = asyncio.create_task(release, name="settle")
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await ended_within(task, HURRY_SECONDS)
+            raise
+
+    async def _release_each(self, messages: Sequence[Message], seconds: float | None) -> None:
+        last = [message for message in messages if self._redrive.is_last(message)]
+        async with asyncio.TaskGroup() as group:
+            for message in last:
+                group.create_task(self.settle(message, Release()), name="settle")
+            others = [message for message in messages if message not in last]
+            await self._release(others, seconds)
 
     async def _settle(self, message: Message, outcome: Outcome) -> None:
+        bind_contextvars(message_id=message.id, receive_count=message.receive_count)
+        final = self._redrive.final(message, outcome)
         try:
-            await self._carry_out(message, self._final(message, outcome))
+            await self._carry_out(message, final, hurry=isinstance(outcome, Release))
         except FatalError:
             raise
-        except (TidegateError, TimeoutError) as error:
-            log.warning("message not settled", reason=str(error) or "SQS does not answer")
+        except TidegateError as error:
+            log.warning("message not settled", reason=told(error))
 
-    def _final(self, message: Message, outcome: Outcome) -> Outcome:
-        """Turn the last retry that the redrive policy allows into a rejection with its reason."""
-        if isinstance(outcome, Retry) and self._is_last(message):
-            error = GaveUp(f"gave up after {message.receive_count} receives: {outcome.error}")
-            error.__cause__ = outcome.error
-            return Reject(error, outcome.job)
-        return outcome
-
-    def _is_last(self, message: Message) -> bool:
-        last = self._max_receive_count
-        return last is not None and message.receive_count >= last
-
-    async def _carry_out(self, message: Message, outcome: Outcome) -> None:
+    async def _carry_out(self, message: Message, outcome: Outcome, *, hurry: bool) -> None:
         match outcome:
             case Done():
-                self._deletes.add(message.id, await self._leases.end(message))
+                self._deletes.add(message.id, (await self._leases.end(message)).handle)
                 log.info("job done", **outcome.facts())
                 self._metrics.done(outcome)
-            case Retry(error=error):
-                seconds = self._backoff(message.receive_count)
-                unforeseen = None if isinstance(error, TidegateError) else error
-                about = _about(error)
-                log.warning("job fails for now", **about, again_in=seconds, exc_info=unforeseen)
-                await self._make_visible(message, seconds)
-                self._metrics.retried()
+            case Retry():
+                await self._retry(message, outcome)
             case Reject():
-                await self._reject(message, outcome)
+                await self._reject(message, outcome, hurry=hurry)
             case Release():
-                log.info("message released")
-                async with asyncio.timeout(HURRY_SECONDS):
-                    await self._make_visible(message, 0)
+                await self._release([message], HURRY_SECONDS)
 
-    async def _reject(self, message: Message, outcome: Reject) -> None:
+    async def _retry(self, message: Message, outcome: Retry) -> None:
         error = outcome.error
-        about = _about(error)
+        seconds = self._backoff(message)
+        unforeseen = None if isinstance(error, TidegateError) else error
+        log.warning("job fails for now", **_about(error), again_in=seconds, exc_info=unforeseen)
+        await self._make_visible(message, seconds)
+        self._metrics.retried()
+
+    async def _reject(self, message: Message, outcome: Reject, *, hurry: bool) -> None:
+        about = _about(outcome.error)
         try:
-            report = await self._report(message, outcome)
-            self._leases.check(message)
-            dead = await self._queue.dead_letter(message.body, self._reasons(message, error))
+            async with asyncio.timeout(HURRY_SECONDS if hurry else LONGEST_KEEP_SECONDS):
+                kept = await self._rejections.keep(message, outcome)
         except FatalError:
-            await self._make_visible(message, 0)
+            await self._release([message], HURRY_SECONDS)
             raise
-        except TidegateError as failure:
-            log.warning("rejection failed", **about, failure=str(failure))
-            await self._make_visible(message, self._backoff(message.receive_count))
+        except (TidegateError, TimeoutError) as failure:
+            log.warning("rejection failed", **about, failure=told(failure))
+            if hurry:
+                await self._release([message], HURRY_SECONDS)
+            else:
+                await self._make_visible(message, self._backoff(message))
             return
-        log.error("job rejected", **about, report=str(report) if report else None, dead_letter=dead)
+        report = str(kept.report) if kept.report else None
+        log.error("job rejected", **about, report=report, dead_letter=kept.dead_letter)
         self._metrics.rejected()
-        if not dead and report is None:
+        if kept.report or kept.dead_letter:
+            self._deletes.add(message.id, (await self._leases.end(message)).handle)
+        else:
             # Nowhere to keep it but where it is: the queue's retention decides.
             await self._make_visible(message, LONGEST_BACKOFF_SECONDS)
-        else:
-            self._deletes.add(message.id, await self._leases.end(message))
 
-    async def _report(self, message: Message, outcome: Reject) -> S3Uri | None:
-        """Write the report, where the message says where; None when there can be none."""
-        if outcome.job is None:
-            return None
-        self._leases.check(message)
+    async def _release(self, messages: Sequence[Message], seconds: float | None) -> None:
+        ended: list[tuple[str, str]] = []
         try:
-            return await self._reports.write(outcome.job, outcome.error, message.receive_count)
-        except (PermanentError, TransientError) as failure:
-            if isinstance(failure, TransientError) and not self._is_last(message):
+            async with asyncio.timeout(seconds):
+                for message in messages:
+                    with suppress(LeaseLost):  # then it is somebody else's, or visible already
+                        ended.append((message.id, (await self._leases.end(message)).handle))
+                await make_visible(self._queue, ended, 0)
+        except (TimeoutError, asyncio.CancelledError) as error:
+            log.warning("release cut short", message_ids=[message.id for message in messages])
+            if isinstance(error, asyncio.CancelledError):
                 raise
-            # The dead letter has the reason too, if it is sent now.
-            log.warning("no failure report", failure=str(failure))
-            return None
+        else:
+            if ended:
+                log.info("messages released", message_ids=[name for name, _ in ended])
 
     async def _make_visible(self, message: Message, seconds: int) -> None:
-        handle = await self._leases.end(message)
-        for _ in range(3):
-            (result,) = await self._queue.change_visibility([(handle, seconds)])
-            if result is not EntryResult.FAILED:
-                return
-        log.warning("message left to its visibility timeout")
+        lease = await self._leases.end(message)
+        with suppress(TimeoutError):  # by then it is visible, and may be somebody else's
+            async with asyncio.timeout_at(lease.deadline):
+                await make_visible(self._queue, [(message.id, lease.handle)], seconds)
 
-    def _backoff(self, receive_count: int) -> int:
+    def _backoff(self, message: Message) -> int:
         """Draw a full-jitter exponential backoff, in seconds."""
-        ceiling = self._retry_seconds * 2.0 ** min(receive_count - 1, 20)
+        ceiling = self._retry_seconds * 2.0 ** min(message.receive_count - 1, 20)
         return int(random.uniform(0, min(LONGEST_BACKOFF_SECONDS, ceiling)))  # noqa: S311 - jitter
-
-    def _reasons(self, message: Message, error: BaseException) -> dict[str, str]:
-        """Say in message attributes, of which SQS takes ten, why a message is dead."""
-        reasons = {
-            "error_type": type(error).__name__,
-            "error_message": str(error),
-            "receive_count": str(message.receive_count),
-            "source_queue": self._name,
-            "source_message_id": message.id,
-        }
-        return {
-            name: NOT_IN_XML.sub("?", text)[:ATTRIBUTE_LENGTH] or "?"
-            for name, text in reasons.items()
-        }
 
 
 def _about(error: BaseException) -> dict[str, str]:
-    return {"error_type": type(error).__name__, "error": str(error)}
-
-
-async def _uninterrupted(work: Coroutine[Any, Any, None]) -> None:
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task], timeout=HURRY_SECONDS)
-        task.cancel()
-        raise
+    return {"error_type": type(error).__name__, "error": told(error)}

@@ -1,5 +1,6 @@
 """The queue on SQS: all that is said to SQS is said here, and its errors become ours."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -11,15 +12,13 @@ from worker.aws import ACCESS_DENIED, code_of, config, open_client, translated
 from worker.errors import FatalError
 from worker.job import Message
 from worker.queue import BATCH, EntryResult, QueueFacts
+from worker.sqs_answers import is_intact, message, results
 
 if TYPE_CHECKING:  # stubs of a development package
     from types_aiobotocore_sqs import SQSClient
-    from types_aiobotocore_sqs.type_defs import BatchResultErrorEntryTypeDef
 
+LONGEST_CALL_SECONDS = 45.0  # three attempts of the client, and what they wait between
 QUEUE_GONE = frozenset({"NonExistentQueue", "QueueDoesNotExist", "InvalidAddress"})
-HANDLE_REFUSED = frozenset(
-    {"ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidParameterValue"}
-)
 
 
 class SqsQueue:
@@ -67,7 +66,7 @@ class SqsQueue:
 
     async def receive(self, limit: int, wait_seconds: int) -> list[Message]:
         """Long-poll for at most `limit` messages."""
-        async with _translated("receiving messages"):
+        async with _translated("receiving messages", wait_seconds + LONGEST_CALL_SECONDS):
             answer = await self._polls.receive_message(
                 QueueUrl=self._url,
                 MaxNumberOfMessages=min(limit, BATCH),
@@ -75,15 +74,7 @@ class SqsQueue:
                 MessageSystemAttributeNames=["ApproximateReceiveCount"],
                 **self._override,
             )
-        return [
-            Message(
-                id=message["MessageId"],
-                receipt_handle=message["ReceiptHandle"],
-                body=message["Body"],
-                receive_count=int(message.get("Attributes", {}).get("ApproximateReceiveCount", 1)),
-            )
-            for message in answer.get("Messages", [])
-        ]
+        return [message(found) for found in answer.get("Messages", []) if is_intact(found)]
 
     async def delete(self, handles: Sequence[str]) -> list[EntryResult]:
         """Delete messages; one result for each handle."""
@@ -96,7 +87,7 @@ class SqsQueue:
                     for position, handle in enumerate(handles)
                 ],
             )
-        return _results(len(handles), answer.get("Failed", []))
+        return results(len(handles), answer)
 
     async def change_visibility(self, changes: Sequence[tuple[str, int]]) -> list[EntryResult]:
         """Make messages visible again in so many seconds; one result for each."""
@@ -108,13 +99,16 @@ class SqsQueue:
                     for position, (handle, seconds) in enumerate(changes)
                 ],
             )
-        return _results(len(changes), answer.get("Failed", []))
+        return results(len(changes), answer)
 
     async def dead_letter(self, body: str, attributes: Mapping[str, str]) -> bool:
         """Send to the dead-letter queue; False when the queue has none."""
         if self._dead_letter_url is None:
             return False
-        async with translated("sending to the dead-letter queue"):
+        async with (
+            translated("sending to the dead-letter queue"),
+            asyncio.timeout(LONGEST_CALL_SECONDS),
+        ):
             await self._calls.send_message(
                 QueueUrl=self._dead_letter_url,
                 MessageBody=body,
@@ -150,9 +144,12 @@ async def _url_of(name: str, client: "SQSClient") -> str:
 
 
 @asynccontextmanager
-async def _translated(doing: str) -> AsyncIterator[None]:
-    """Translate as `translated` does; a queue that is gone or denied is fatal too."""
-    async with translated(doing):
+async def _translated(doing: str, seconds: float = LONGEST_CALL_SECONDS) -> AsyncIterator[None]:
+    """Translate as `translated` does; a queue that is gone or denied is fatal too.
+
+    The client's own timeouts end a call sooner; nothing outlasts `seconds`.
+    """
+    async with translated(doing), asyncio.timeout(seconds):
         try:
             yield
         except ClientError as error:
@@ -161,12 +158,3 @@ async def _translated(doing: str) -> AsyncIterator[None]:
             if code_of(error) in ACCESS_DENIED:
                 raise FatalError(f"{doing}: access denied: {error}") from error
             raise
-
-
-def _results(count: int, failed: "Sequence[BatchResultErrorEntryTypeDef]") -> list[EntryResult]:
-    results = [EntryResult.OK] * count
-    for entry in failed:
-        code = entry["Code"].removeprefix("AWS.SimpleQueueService.")
-        refused = code in HANDLE_REFUSED
-        results[int(entry["Id"])] = EntryResult.REFUSED if refused else EntryResult.FAILED
-    return results

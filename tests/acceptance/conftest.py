@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import pytest
 
+from tests.acceptance.simulation_sides import SIMULATED, Side, local_cloud_side, simulated_side
 from tests.scenario import Endpoint
 from tidegate.screen import Screen
 from tidegate.system import System, local_system
@@ -93,3 +94,20 @@ def processes_below(folder: Path) -> list[str]:
 def running_below() -> Callable[[Path], list[str]]:
     """Find processes by the folder that they were given for their temporary files."""
     return processes_below
+
+
+@pytest.fixture(scope="session")
+def local_cloud(system: System) -> Iterator[Side]:
+    """Open clients of the local cloud, for all the tests that run on both sides."""
+    with local_cloud_side(system.cloud) as side:
+        yield side
+
+
+@pytest.fixture
+def side(request: pytest.FixtureRequest) -> Iterator[Side]:
+    """The simulated services, or the local cloud."""
+    if request.param == SIMULATED:
+        with simulated_side() as side:
+            yield side
+    else:
+        yield request.getfixturevalue("local_cloud")

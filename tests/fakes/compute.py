@@ -23,6 +23,7 @@ class FakeCompute:
         options: ScoreOptions,  # noqa: ARG002 - the seam's
         *,
         on_start: Callable[[], None],
+        fresh: bool = False,  # noqa: ARG002 - the seam's
     ) -> Scored:
         async with self.slots:
             on_start()

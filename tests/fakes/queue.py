@@ -1,131 +1,97 @@
-"""A queue in memory, on the event loop's clock, with SQS's documented semantics."""
+"""The worker's own queue on a simulated SQS, so that a test may watch and disturb every call."""
 
 import asyncio
 import itertools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+import json
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
+from tests.simulation.effects import now
+from tests.simulation.habits import ORDERLY, SqsHabits
+from tests.simulation.message import StoredMessage
+from tests.simulation.queue import DEFAULTS, SimulatedQueue
+from tests.simulation.sqs import SimulatedSqs
 from worker.job import Message
 from worker.queue import EntryResult
+from worker.sqs import SqsQueue
 
-TICK = 0.001  # timers may fire a little early
+__all__ = ["FakeQueue", "now"]
 
-StaleHandles = Literal["refused", "ignored", "honoured"]
+T = TypeVar("T")
 
-
-def now() -> float:
-    return asyncio.get_running_loop().time()
-
-
-@dataclass(slots=True)
-class Stored:
-    id: str
-    body: str
-    visible_at: float = 0.0
-    receives: int = 0
-    handle: str = ""
-    handles: set[str] = field(default_factory=set)
+QUEUE, DEAD = "q", "dlq"
+ENDLESS = 1000  # receives, the most that a redrive policy allows
 
 
-@dataclass
-class FakeQueue:
-    """Implements worker.sqs.Queue.
+class FakeQueue(SqsQueue):
+    """Its `max_receive_count` is that of the redrive policy; None for no dead-letter queue.
 
     `before` is called with the name and the arguments of every call, and may raise or wait; every
-    call is kept in `calls` with the time it came.
+    call is kept in `calls` with the time it came. So many entries as `fail_entries` says fail.
     """
 
-    visibility_seconds: int = 30
-    max_receive_count: int | None = None
-    has_dead_letter_queue: bool = True
-    stale_handles: StaleHandles = "refused"
-    messages: dict[str, Stored] = field(default_factory=dict)
-    dead: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
-    deleted: list[str] = field(default_factory=list)
-    calls: list[tuple[float, str, object]] = field(default_factory=list)
-    before: Callable[[str, object], object] | None = None
-    fail_entries: int = 0
-    _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
-    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    def __init__(
+        self,
+        visibility_seconds: int = 30,
+        max_receive_count: int | None = ENDLESS,
+        habits: SqsHabits = ORDERLY,
+    ) -> None:
+        sqs: Any = SimulatedSqs(random.Random(0), habits)  # noqa: S311 - a seed
+        super().__init__(QUEUE, sqs, sqs)
+        self._dead = SimulatedQueue(DEAD, dict(DEFAULTS))
+        self._jobs = SimulatedQueue(
+            QUEUE, DEFAULTS | {"VisibilityTimeout": str(visibility_seconds)}
+        )
+        if max_receive_count is not None:
+            policy = {"deadLetterTargetArn": self._dead.arn, "maxReceiveCount": max_receive_count}
+            self._jobs.attributes["RedrivePolicy"] = json.dumps(policy)
+            self._dead_letter_url = self._dead.url
+        self._url = self._jobs.url
+        sqs.queues |= {QUEUE: self._jobs, DEAD: self._dead}
+        self._numbers = itertools.count()
+        self.calls: list[tuple[float, str, object]] = []
+        self.before: Callable[[str, object], object] | None = None
+        self.fail_entries = 0
+
+    @property
+    def messages(self) -> dict[str, StoredMessage]:
+        return self._jobs.messages
+
+    @property
+    def dead(self) -> list[tuple[str, dict[str, str]]]:
+        """Bodies and attributes of what is in the dead-letter queue."""
+        return [
+            (message.body, {name: text["StringValue"] for name, text in message.attributes.items()})
+            for message in self._dead.messages.values()
+        ]
 
     def send(self, body: str) -> str:
-        name = f"m{next(self._numbers)}"
-        self.messages[name] = Stored(name, body)
-        self._changed.set()
-        return name
+        message = StoredMessage(f"m{next(self._numbers)}", body, {}, now(), now())
+        self._jobs.add(message)
+        return message.id
 
-    def visible(self) -> list[str]:
-        return [name for name, stored in self.messages.items() if stored.visible_at <= now() + TICK]
+    def visible(self) -> list[StoredMessage]:
+        return self._jobs.visible()
 
     def named(self, call: str) -> list[object]:
         return [arguments for _, name, arguments in self.calls if name == call]
 
     async def receive(self, limit: int, wait_seconds: int) -> list[Message]:
         await self._called("receive", (limit, wait_seconds))
-        end = now() + wait_seconds
-        while not (ready := self.visible()):
-            times = [stored.visible_at for stored in self.messages.values()]
-            self._changed.clear()
-            try:
-                async with asyncio.timeout_at(min([end, *times])):
-                    await self._changed.wait()
-            except TimeoutError:
-                if now() >= end - TICK:
-                    return []
-        return [self._hand_out(self.messages[name]) for name in ready[: min(limit, 10)]]
-
-    def _hand_out(self, stored: Stored) -> Message:
-        stored.receives += 1
-        stored.handle = f"{stored.id}/{stored.receives}"
-        stored.handles.add(stored.handle)
-        stored.visible_at = now() + self.visibility_seconds
-        return Message(stored.id, stored.handle, stored.body, stored.receives)
+        return await super().receive(limit, wait_seconds)
 
     async def delete(self, handles: Sequence[str]) -> list[EntryResult]:
         await self._called("delete", list(handles))
-        results = []
-        for handle in handles:
-            result, stored = self._look_up(handle)
-            if stored is not None:
-                del self.messages[stored.id]
-                self.deleted.append(stored.id)
-            results.append(result)
-        return results
+        return await self._each(handles, super().delete)
 
     async def change_visibility(self, changes: Sequence[tuple[str, int]]) -> list[EntryResult]:
         await self._called("change_visibility", list(changes))
-        results = []
-        for handle, seconds in changes:
-            result, stored = self._look_up(handle)
-            if stored is not None:
-                stored.visible_at = now() + seconds
-                self._changed.set()
-            results.append(result)
-        return results
+        return await self._each(changes, super().change_visibility)
 
     async def dead_letter(self, body: str, attributes: Mapping[str, str]) -> bool:
         await self._called("dead_letter", (body, attributes))
-        if self.has_dead_letter_queue:
-            self.dead.append((body, attributes))
-        return self.has_dead_letter_queue
-
-    def _look_up(self, handle: str) -> tuple[EntryResult, Stored | None]:
-        if self.fail_entries:
-            self.fail_entries -= 1
-            return EntryResult.FAILED, None
-        stored = next((s for s in self.messages.values() if handle in s.handles), None)
-        if stored is None:
-            return EntryResult.REFUSED, None
-        if stored.handle == handle and stored.visible_at > now():
-            return EntryResult.OK, stored
-        match self.stale_handles:
-            case "refused":
-                return EntryResult.REFUSED, None
-            case "ignored":
-                return EntryResult.OK, None
-            case "honoured":
-                return EntryResult.OK, stored
+        return await super().dead_letter(body, attributes)
 
     async def _called(self, name: str, arguments: object) -> None:
         self.calls.append((now(), name, arguments))
@@ -134,3 +100,12 @@ class FakeQueue:
             answer = self.before(name, arguments)
             if asyncio.iscoroutine(answer):
                 await answer
+
+    async def _each(
+        self, entries: Sequence[T], ask: Callable[[Sequence[T]], Awaitable[list[EntryResult]]]
+    ) -> list[EntryResult]:
+        """Fail the first entries, if they are to, and ask SQS about the rest."""
+        count = min(self.fail_entries, len(entries))
+        self.fail_entries -= count
+        rest = entries[count:]
+        return [EntryResult.FAILED] * count + (await ask(rest) if rest else [])

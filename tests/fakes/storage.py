@@ -1,56 +1,59 @@
-"""Objects in memory with S3's conditional writes, versions and metadata."""
+"""The worker's own storage on a simulated S3, so that a test may watch and disturb every call."""
 
-import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from typing import Any
 
-from worker.errors import InputOverwritten, NoSuchInput
+from tests.simulation.bucket import SimulatedBucket, Version, Versioning, md5
+from tests.simulation.effects import now
+from tests.simulation.s3 import SimulatedS3
 from worker.job import S3Uri
-from worker.storage import Head, Object, WriteConflict
+from worker.s3 import S3Storage
+from worker.storage import Head, Object
 
 
-@dataclass
-class FakeStorage:
-    """Implements worker.s3.Storage; `before` is called with name and address of every call."""
+class FakeStorage(S3Storage):
+    """Every bucket is there; `before` is called with name and address of every call."""
 
-    versions: dict[S3Uri, list[Object]] = field(default_factory=dict)
-    versioned: bool = True
-    calls: list[tuple[str, S3Uri]] = field(default_factory=list)
-    before: Callable[[str, S3Uri], object] | None = None
+    def __init__(self, versioning: Versioning | None = "Enabled") -> None:
+        client: Any = SimulatedS3()
+        super().__init__(client)
+        self._buckets: dict[str, SimulatedBucket] = client.buckets
+        self.versioning = versioning
+        self.calls: list[tuple[str, S3Uri]] = []
+        self.before: Callable[[str, S3Uri], object] | None = None
+
+    @property
+    def versions(self) -> dict[S3Uri, list[Version]]:
+        return {
+            S3Uri(name, key): versions
+            for name, bucket in self._buckets.items()
+            for key, versions in bucket.keys.items()
+        }
 
     def add(self, uri: S3Uri, body: bytes, metadata: Mapping[str, str] | None = None) -> Head:
         """Write an object as somebody outside would."""
-        versions = self.versions.setdefault(uri, [])
-        head = Head(
-            etag=hashlib.md5(body, usedforsecurity=False).hexdigest(),
-            version_id=f"v{len(versions) + 1}" if self.versioned else None,
-            size=len(body),
-            metadata=dict(metadata or {}),
-        )
-        versions.append(Object(head, body))
-        return head
+        bucket = self._bucket(uri)
+        version = Version(bucket.new_id(), md5(body), body, dict(metadata or {}), "", now())
+        bucket.add(uri.key, version)
+        return Head(version.etag, bucket.shown_id(version), len(body), version.metadata)
+
+    def remove(self, uri: S3Uri) -> None:
+        """Take an object away with all of its versions."""
+        del self._bucket(uri).keys[uri.key]
 
     def body(self, uri: S3Uri) -> bytes:
         return self.versions[uri][-1].body
 
     def metadata(self, uri: S3Uri) -> Mapping[str, str]:
-        return self.versions[uri][-1].head.metadata
+        return self.versions[uri][-1].metadata
 
     async def get(self, uri: S3Uri, *, version_id: str | None, etag: str | None) -> Object:
         self._called("get", uri)
-        versions = self.versions.get(uri)
-        if not versions:
-            raise NoSuchInput(f"{uri} does not exist (NoSuchKey)")
-        if version_id is not None:
-            return next(found for found in versions if found.head.version_id == version_id)
-        if etag is not None and versions[-1].head.etag != etag:
-            raise InputOverwritten(f"{uri} was overwritten after the message was sent")
-        return versions[-1]
+        return await super().get(uri, version_id=version_id, etag=etag)
 
     async def head(self, uri: S3Uri) -> Head | None:
         self._called("head", uri)
-        versions = self.versions.get(uri)
-        return versions[-1].head if versions else None
+        return await super().head(uri)
 
     async def put(
         self,
@@ -58,16 +61,19 @@ class FakeStorage:
         body: bytes,
         *,
         metadata: Mapping[str, str],
-        content_type: str,  # noqa: ARG002 - the seam's
+        content_type: str,
         replacing: str | None,
     ) -> None:
         self._called("put", uri)
-        there = self.versions.get(uri)
-        if (there[-1].head.etag if there else None) != replacing:
-            raise WriteConflict(f"{uri} is not what it was")
-        self.add(uri, body, metadata)
+        await super().put(
+            uri, body, metadata=metadata, content_type=content_type, replacing=replacing
+        )
+
+    def _bucket(self, uri: S3Uri) -> SimulatedBucket:
+        return self._buckets.setdefault(uri.bucket, SimulatedBucket(uri.bucket, self.versioning))
 
     def _called(self, name: str, uri: S3Uri) -> None:
+        self._bucket(uri)
         self.calls.append((name, uri))
         if self.before is not None:
             self.before(name, uri)

@@ -11,7 +11,6 @@ from tests.fakes.queue import FakeQueue
 from tests.fakes.storage import FakeStorage
 from worker.assembly import assemble
 from worker.job import S3Uri
-from worker.queue import QueueFacts
 from worker.service import serve
 from worker.settings import Settings
 from worker.stop import Stop
@@ -61,15 +60,9 @@ class Cloud:
         """Run a worker until it leaves."""
         stop = stop or Stop()
         chosen = settings(**changes)
-        facts = QueueFacts(
-            name="q",
-            visibility_seconds=self.queue.visibility_seconds,
-            max_receive_count=self.queue.max_receive_count,
-            dead_letter_queue="dlq" if self.queue.has_dead_letter_queue else None,
-        )
         parts = assemble(
             chosen,
-            facts,
+            await self.queue.look(),
             stop=stop,
             queue=self.queue,
             storage=self.storage,

@@ -1,29 +1,47 @@
-"""The pool on real processes: what they answer, what ends them, and what they outlive."""
+"""The pool on real processes: what they answer, what ends them, and what they outlive.
 
+Where the model is not the point a process loads none, for scikit-learn takes seconds each time: so
+nothing that the processes import from here imports it either.
+"""
+
+# ruff: noqa: PLC0415 - see above
 import asyncio
-import csv
+import builtins
 import io
 import json
+import multiprocessing
 import os
+import pickle
+import resource
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing.connection import wait
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import joblib
-import numpy as np
-import pandas as pd
 import pytest
 import pytest_asyncio
-import threadpoolctl  # type: ignore[import-untyped]  # it has none
 
-from worker import errors
-from worker.child import THREAD_VARIABLES, ModelPlan
+from worker import child, errors
+from worker.child import OOM_SCORE_ADJ, THREAD_VARIABLES, ModelPlan, Score
 from worker.compute import Pool, open_pool
-from worker.errors import ComputeLost, ModelError, PermanentError, SchemaMismatch
-from worker.scored import ScoreOptions
+from worker.errors import (
+    ComputeLost,
+    ModelError,
+    PermanentError,
+    SchemaMismatch,
+    TransientError,
+)
+from worker.process import start_forkserver
+from worker.scored import Scored, ScoreOptions
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -31,68 +49,123 @@ ROOT = Path(__file__).parents[2]
 SECONDS = 30  # after which a test has failed
 HEAVY = ("joblib", "numpy", "pandas", "pyarrow", "scipy", "sklearn")
 
+_lines: list[socket.socket] = []  # of the process; they break when it ends
 
+
+@dataclass(frozen=True)
 class Obedient:
-    """Does in its process what the first cell says, and answers in the prediction."""
+    """Its process does what the body says and answers in the output; without a model."""
 
-    def __init__(self, _: Path) -> None:
-        self._lines: list[socket.socket] = []
+    loading: str = "pid"  # the order it begins with
 
-    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
-        order, _, detail = str(frame.iloc[0, 0]).partition(" ")
-        orders: dict[str, Callable[[], object]] = {
-            "pid": os.getpid,
-            "call": lambda: self._call(detail),
-            "hold": lambda: self._hold(detail),
-            "die": lambda: os.kill(os.getpid(), signal.SIGKILL),
-            "raise": lambda: self._raise(detail),
-            "threads": self._threads,
-        }
-        return pd.DataFrame({"prediction": [json.dumps(orders[order]())]})
-
-    def _call(self, port: str) -> int:
-        """Call the test; the line breaks when this process ends."""
-        line = socket.create_connection(("127.0.0.1", int(port)), timeout=SECONDS)
-        line.sendall(b"%d\n" % os.getpid())
-        self._lines.append(line)
-        return os.getpid()
-
-    def _hold(self, port: str) -> int:
-        """Call the test, and go on when it says so."""
-        # Some Pythons start the process with these blocked, which is not what it relies on.
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
-        pid = self._call(port)
-        self._lines[-1].recv(1)
-        return pid
-
-    def _raise(self, kind: str) -> None:
-        raise getattr(errors, kind)(f"{kind} from the child")
-
-    def _threads(self) -> object:
-        pools = threadpoolctl.threadpool_info()
-        return {
-            "variables": [os.environ.get(name) for name in THREAD_VARIABLES],
-            "pools": {pool["internal_api"]: pool["num_threads"] for pool in pools},
-        }
+    def load(self) -> Score:
+        obey(self.loading)
+        return lambda body, _: told(obey(body.decode()))
 
 
-def killed_while_loading(_: Path) -> Obedient:
-    """End as by the kernel when memory runs out."""
+def obey(orders: str) -> object:
+    order, _, detail = orders.partition(" ")
+    known: dict[str, Callable[[], object]] = {
+        "pid": os.getpid,
+        "parent": os.getppid,
+        "length": lambda: len(detail),
+        "call": lambda: call(detail),
+        "hold": lambda: hold(detail),
+        "die": lambda: os.kill(os.getpid(), signal.SIGKILL),
+        "fork": lambda: fork(detail),
+        "raise": lambda: fail(detail),
+        "oom": lambda: oom_score_adj(os.getpid()),
+    }
+    return known[order]()
+
+
+def call(port: str) -> int:
+    """Call the test; the line breaks when this process ends."""
+    line = socket.create_connection(("127.0.0.1", int(port)), timeout=SECONDS)
+    line.sendall(b"%d\n" % os.getpid())
+    _lines.append(line)
+    return os.getpid()
+
+
+def hold(port: str) -> int:
+    """Call the test, and go on when it says so."""
+    # Some Pythons start the process with these blocked, which is not what it relies on.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    pid = call(port)
+    _lines[-1].recv(1)
+    return pid
+
+
+def fork(port: str) -> None:
+    """Leave a process behind that holds all that this one holds, and die."""
+    if os.fork() == 0:
+        try:
+            hold(port)
+        finally:
+            os._exit(0)
     os.kill(os.getpid(), signal.SIGKILL)
-    raise AssertionError("unreachable")
 
 
-def plan(path: Path = Path("unused"), *, factory: str | None = None) -> ModelPlan:
-    return ModelPlan(path, "auto", factory, threads=1, log_format="json", log_level="error")
+class Odd(SchemaMismatch):
+    """As a plug-in might define it: no module but its own has it, and no pickle can make it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, threading.Lock())
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
-OBEDIENT = plan(factory=f"{__name__}:Obedient")
+def fail(kind: str) -> None:
+    places = (errors, builtins, sys.modules[__name__])
+    raise next(getattr(place, kind) for place in places if hasattr(place, kind))(
+        f"{kind} from the child"
+    )
 
 
-async def tell(pool: Pool, order: str) -> object:
-    scored = await pool.score(f"id,order\n1,{order}\n".encode(), ScoreOptions())
-    (row,) = csv.DictReader(io.StringIO(scored.output.decode()))
-    answer: object = json.loads(row["prediction"])
+def bring_to_a_halt(pid: int) -> None:
+    os.kill(pid, signal.SIGSTOP)
+    while "State:\tT" not in Path(f"/proc/{pid}/status").read_text():
+        os.sched_yield()
+
+
+def oom_score_adj(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/oom_score_adj").read_text())
+
+
+@dataclass(frozen=True)
+class WithModel:
+    """Its process has a real model, and says how many threads the libraries were given."""
+
+    path: Path
+
+    def load(self) -> Score:
+        plan = ModelPlan(self.path, "auto", None, threads=1, log_format="json", log_level="error")
+        score = plan.load()
+        return lambda body, options: threads() if body == b"threads" else score(body, options)
+
+
+def threads() -> Scored:
+    import threadpoolctl  # type: ignore[import-untyped]  # it has none
+
+    found = {pool["internal_api"]: pool["num_threads"] for pool in threadpoolctl.threadpool_info()}
+    variables = [os.environ.get(name) for name in THREAD_VARIABLES]
+    return told([variables, found])
+
+
+def told(answer: object) -> Scored:
+    return Scored(json.dumps(answer).encode(), 1, 0, None, "application/json", None)
+
+
+async def pid_of(pool: Pool, order: str = "pid", *, fresh: bool = False) -> int:
+    pid = await tell(pool, order, fresh=fresh)
+    assert isinstance(pid, int)
+    return pid
+
+
+async def tell(pool: Pool, order: str, *, fresh: bool = False) -> object:
+    scored = await pool.score(order.encode(), ScoreOptions(), fresh=fresh)
+    answer: object = json.loads(scored.output)
     return answer
 
 
@@ -121,18 +194,27 @@ class Line:
 
     def __init__(self) -> None:
         self.port = 0
-        self._calls: asyncio.Queue[Caller] = asyncio.Queue()
-        self._taken: list[Caller] = []
+        self._waiting: asyncio.Queue[Caller] = asyncio.Queue()
+        self._callers: list[Caller] = []
 
     async def ring(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._calls.put_nowait(Caller(int(await reader.readline()), reader, writer))
+        self._callers.append(Caller(int(await reader.readline()), reader, writer))
+        self._waiting.put_nowait(self._callers[-1])
 
     async def caller(self) -> Caller:
-        self._taken.append(await self._calls.get())
-        return self._taken[-1]
+        return await self._waiting.get()
+
+    async def let_in(self) -> Caller:
+        caller = await self.caller()
+        caller.let_go()
+        return caller
+
+    async def kill_one_and_let_in_the_next(self) -> Caller:
+        os.kill((await self.caller()).pid, signal.SIGKILL)
+        return await self.let_in()
 
     def hang_up(self) -> None:
-        for caller in self._taken:
+        for caller in self._callers:
             caller.hang_up()
 
 
@@ -150,35 +232,91 @@ async def listening() -> AsyncIterator[Line]:
 
 async def keep_one_idle_and_one_busy(port: int) -> None:
     """Run as a process of its own, which the test kills."""
-    async with open_pool(OBEDIENT, 2) as pool:
+    async with open_pool(Obedient(), 2) as pool:
         await asyncio.gather(tell(pool, f"hold {port}"), tell(pool, f"call {port}"))
+
+
+async def keep_one_at(loading: str, predicting: str) -> None:
+    """Run as a process of its own, which the test kills."""
+    async with open_pool(Obedient(loading), 1) as pool:
+        await tell(pool, predicting)
+
+
+async def leave_nothing(port: int) -> None:
+    """Run as a process of its own: use a pool in every way, then close it on a stopped process."""
+    async with open_pool(Obedient(), 2, close_seconds=0.1) as pool:
+        await tell(pool, "pid", fresh=True)
+        job = asyncio.create_task(tell(pool, f"hold {port}"))
+        os.kill(await pid_of(pool, f"call {port}"), signal.SIGSTOP)
+        job.cancel()
+        await asyncio.wait([job])
+    assert threading.enumerate() == [threading.main_thread()]
+    for process in multiprocessing.active_children():  # killed, but perhaps not gone yet
+        process.join(SECONDS)
+    assert multiprocessing.active_children() == []
+    print("closed")  # noqa: T201 - for the test
+
+
+@contextmanager
+def no_descriptors_left() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest_free = os.dup(0)
+    os.close(lowest_free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def start_preloaded() -> None:
+    multiprocessing.set_forkserver_preload([__name__])
+    start_forkserver()
+
+
+async def run_here(call: str) -> asyncio.subprocess.Process:
+    """Start a process of its own that runs a coroutine of this module."""
+    code = f"import asyncio, {__name__} as t; t.start_preloaded(); asyncio.run(t.{call})"
+    pipe = asyncio.subprocess.PIPE
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, cwd=ROOT, stdout=pipe, stderr=pipe
+    )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def preload() -> None:
+    """Import this module and pytest once, not once a process."""
+    start_preloaded()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def pool() -> AsyncIterator[Pool]:
     """Two processes for all tests: a pool is whole again after whatever a job did to it."""
-    async with open_pool(OBEDIENT, 2) as pool:
+    async with open_pool(Obedient(), 2) as pool:
         yield pool
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame]:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> "tuple[Path, pd.DataFrame]":
     """A model and what it was trained on."""
-    # The processes import this module too, and boto3 would take each of them a second.
-    from tests.scenario import iris, model_file  # noqa: PLC0415 - see above
+    from tests.scenario import iris, model_file
 
     return model_file(tmp_path_factory.mktemp("model")), iris()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def iris_pool(trained: tuple[Path, pd.DataFrame]) -> AsyncIterator[Pool]:
-    async with open_pool(plan(trained[0]), 1) as pool:
+async def iris_pool(trained: "tuple[Path, pd.DataFrame]") -> AsyncIterator[Pool]:
+    async with open_pool(WithModel(trained[0]), 1) as pool:
         yield pool
 
 
 async def test_a_file_is_predicted_by_the_model(
-    trained: tuple[Path, pd.DataFrame], iris_pool: Pool
+    trained: "tuple[Path, pd.DataFrame]", iris_pool: Pool
 ) -> None:
+    import joblib
+    import numpy as np
+    import pandas as pd
+
     model, frame = trained
 
     scored = await iris_pool.score(frame.to_csv(index=False).encode(), ScoreOptions())
@@ -191,10 +329,27 @@ async def test_a_file_is_predicted_by_the_model(
 
 
 async def test_what_is_wrong_with_a_file_is_raised_here_as_it_was_there(iris_pool: Pool) -> None:
-    with pytest.raises(SchemaMismatch, match="petal_width"):
+    with pytest.raises(SchemaMismatch, match="petal_width") as caught:
         await iris_pool.score(
             b"id,sepal_length,sepal_width,petal_length\n1,2,3,4\n", ScoreOptions()
         )
+    assert "in select" in caught.value.__notes__[0]  # where it was raised, for the report
+
+
+async def test_the_math_libraries_keep_to_the_threads_of_the_plan(iris_pool: Pool) -> None:
+    assert await tell(iris_pool, "threads") == [
+        ["1"] * len(THREAD_VARIABLES),
+        {"openblas": 1, "openmp": 1},
+    ]
+
+
+async def test_the_event_loops_process_loads_none_of_the_math_libraries() -> None:
+    code = f"import sys, worker.__main__, worker.service; print({{*{HEAVY}}} & {{*sys.modules}})"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    stdout, _ = await process.communicate()
+    assert stdout == b"set()\n"
 
 
 async def test_every_permanent_error_keeps_class_and_message_and_costs_no_process(
@@ -210,17 +365,74 @@ async def test_every_permanent_error_keeps_class_and_message_and_costs_no_proces
     assert await tell(pool, "pid") == pid
 
 
-async def test_a_model_that_cannot_be_loaded_ends_the_start(tmp_path: Path) -> None:
-    path = tmp_path / "model.pkl"
-    path.write_bytes(b"not a pickle")
-    with pytest.raises(ModelError, match=r"model\.pkl cannot be loaded"):
-        async with open_pool(plan(path), 2):
+@pytest.mark.parametrize("kind", ["MemoryError", "SystemExit", "KeyboardInterrupt"])
+async def test_what_nobody_foresaw_is_transient_and_says_what_it_was(pool: Pool, kind: str) -> None:
+    pid = await tell(pool, "pid")
+    with pytest.raises(TransientError, match=f"{kind}: {kind} from the child"):
+        await tell(pool, f"raise {kind}")
+    assert await tell(pool, "pid") == pid
+
+
+async def test_a_plug_ins_own_kind_of_error_arrives_as_the_kind_of_ours_that_it_is(
+    pool: Pool,
+) -> None:
+    pid = await tell(pool, "pid")
+    with pytest.raises(SchemaMismatch, match="Odd from the child") as caught:
+        await tell(pool, "raise Odd")
+    assert type(caught.value) is SchemaMismatch
+    assert "in fail" in caught.value.__notes__[0]
+    assert await tell(pool, "pid") == pid
+
+
+async def test_a_file_whose_rest_never_comes_is_not_predicted() -> None:
+    ours, theirs = socket.socketpair()
+    predicted: list[bytes] = []
+
+    def score(body: bytes, _: ScoreOptions) -> Scored:
+        predicted.append(body)
+        return told(None)
+
+    with ours, theirs, theirs.makefile("rwb") as stream:
+        ours.sendall(pickle.dumps((ScoreOptions(), 8)) + b"1234")
+        ours.shutdown(socket.SHUT_WR)
+        with suppress(EOFError):
+            child._predict_next(stream, score)
+    assert predicted == []
+
+
+async def test_a_body_larger_than_any_buffer_arrives_whole(pool: Pool) -> None:
+    assert await tell(pool, "length " + "x" * (8 << 20)) == 8 << 20
+
+
+async def test_a_model_that_cannot_be_loaded_ends_the_start() -> None:
+    with pytest.raises(ModelError, match="ModelError from the child"):
+        async with open_pool(Obedient("raise ModelError"), 2):
             pytest.fail("the pool opened")
 
 
-async def test_a_process_killed_while_it_loads_the_model_ends_the_start() -> None:
+async def test_a_library_missing_when_the_model_loads_is_an_error_of_the_model() -> None:
+    with pytest.raises(ModelError, match="ImportError: ImportError from the child"):
+        async with open_pool(Obedient("raise ImportError"), 1):
+            pytest.fail("the pool opened")
+
+
+async def test_a_process_killed_while_it_loads_the_model_is_started_once_more() -> None:
+    async with listening() as line:
+        second = asyncio.create_task(line.kill_one_and_let_in_the_next())
+        async with open_pool(Obedient(f"hold {line.port}"), 1) as pool:
+            assert await tell(pool, "pid") == (await second).pid
+
+
+async def test_a_process_killed_twice_while_it_loads_the_model_ends_the_start() -> None:
     with pytest.raises(ComputeLost, match="loaded the model"):
-        async with open_pool(plan(factory=f"{__name__}:killed_while_loading"), 1):
+        async with open_pool(Obedient("die"), 1):
+            pytest.fail("the pool opened")
+
+
+async def test_a_process_that_cannot_be_started_is_not_said_to_have_been_killed() -> None:
+    said = "cannot be started: .*Too many open files"
+    with no_descriptors_left(), pytest.raises(ComputeLost, match=said):
+        async with open_pool(Obedient(), 1):
             pytest.fail("the pool opened")
 
 
@@ -238,6 +450,53 @@ async def test_a_killed_process_fails_its_own_job_alone_and_the_next_runs_on_a_n
         assert await neighbour == held.pid
 
 
+async def test_a_slot_outlives_twenty_kills_of_its_jobs(pool: Pool) -> None:
+    for _ in range(20):
+        with pytest.raises(ComputeLost):
+            await tell(pool, "die")
+    assert await tell(pool, "pid")
+
+
+async def test_twenty_kills_of_an_idle_process_fail_no_job(pool: Pool) -> None:
+    for _ in range(20):
+        idle = await pid_of(pool)
+        os.kill(idle, signal.SIGKILL)
+        assert await tell(pool, "pid") != idle
+
+
+async def test_a_job_whose_process_died_is_lost_though_a_fork_of_it_lives_on(pool: Pool) -> None:
+    async with listening() as line:
+        with pytest.raises(ComputeLost):
+            await tell(pool, f"fork {line.port}")
+        (await line.caller()).let_go()
+
+
+async def test_a_fresh_job_has_a_process_that_runs_nothing_before_it_and_nothing_after(
+    pool: Pool,
+) -> None:
+    async with listening() as line:
+        neighbour = asyncio.create_task(tell(pool, f"hold {line.port}"))
+        held = await line.caller()
+        before = await tell(pool, f"call {line.port}")
+        old = await line.caller()
+        fresh = await tell(pool, f"call {line.port}", fresh=True)
+        await old.gone()
+        await (await line.caller()).gone()
+        after = await tell(pool, "pid")
+        assert len({before, fresh, after, held.pid}) == 4
+        assert await tell(pool, "pid") == after
+        held.let_go()
+        assert await neighbour == held.pid
+
+
+@pytest.mark.parametrize("order", ["raise PermanentError", "die"])
+async def test_a_fresh_job_that_fails_leaves_a_slot_for_the_next(pool: Pool, order: str) -> None:
+    before = await tell(pool, "pid")
+    with pytest.raises((PermanentError, ComputeLost)):
+        await tell(pool, order, fresh=True)
+    assert await tell(pool, "pid") != before
+
+
 async def test_a_cancelled_job_loses_its_process_and_frees_its_slot(pool: Pool) -> None:
     async with listening() as line:
         neighbour = asyncio.create_task(tell(pool, f"hold {line.port}"))
@@ -251,6 +510,60 @@ async def test_a_cancelled_job_loses_its_process_and_frees_its_slot(pool: Pool) 
         assert await tell(pool, "pid") not in {cancelled.pid, held.pid}
         held.let_go()
         assert await neighbour == held.pid
+
+
+async def test_a_process_that_loads_the_model_ends_with_the_job_it_loads_it_for() -> None:
+    async with listening() as line:
+        first = asyncio.create_task(line.let_in())
+        async with open_pool(Obedient(f"hold {line.port}"), 1) as pool:
+            os.kill((await first).pid, signal.SIGKILL)
+            job = asyncio.create_task(tell(pool, "pid"))
+            loading = await line.caller()
+            job.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await job
+            await loading.gone()
+
+            job = asyncio.create_task(tell(pool, "pid"))
+            os.kill((await line.caller()).pid, signal.SIGKILL)
+            with pytest.raises(ComputeLost, match="loaded the model"):
+                await job
+
+            job = asyncio.create_task(tell(pool, "pid"))
+            last = await line.let_in()
+            assert await job == last.pid
+
+
+async def test_a_start_that_is_cancelled_leaves_no_process() -> None:
+    async def start(port: int) -> None:
+        async with open_pool(Obedient(f"hold {port}"), 2):
+            pytest.fail("the pool opened")
+
+    async with listening() as line:
+        starting = asyncio.create_task(start(line.port))
+        callers = [await line.caller(), await line.caller()]
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        for caller in callers:
+            await caller.gone()
+
+
+@pytest.mark.parametrize("padding", [0, 8 << 20])
+async def test_a_job_cancelled_in_any_turn_of_the_loop_leaves_no_process(padding: int) -> None:
+    others = set(multiprocessing.active_children())
+    async with listening() as line, open_pool(Obedient(), 1) as pool:
+        order = f"hold {line.port}" + " " * padding  # more turns, while the body is sent
+        for turns in range(1, 41):
+            job = asyncio.create_task(tell(pool, order, fresh=True))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            job.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await job
+            for process in {*multiprocessing.active_children()} - others:
+                assert wait([process.sentinel], SECONDS)
+        assert await tell(pool, "pid")
 
 
 async def test_a_job_waits_for_a_free_slot_and_one_cancelled_there_costs_no_process(
@@ -270,6 +583,43 @@ async def test_a_job_waits_for_a_free_slot_and_one_cancelled_there_costs_no_proc
         assert {await job for job in jobs} == {held.pid, longer.pid}
 
 
+async def test_a_stopped_process_ends_with_its_job(pool: Pool) -> None:
+    async with listening() as line:
+        job = asyncio.create_task(tell(pool, f"hold {line.port}"))
+        stopped = await line.caller()
+        os.kill(stopped.pid, signal.SIGSTOP)
+        job.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await job
+        await stopped.gone()
+        assert await tell(pool, "pid") != stopped.pid
+
+
+async def test_a_process_stopped_while_idle_ends_with_the_job_it_does_not_take(pool: Pool) -> None:
+    async with listening() as line:
+        idle = await pid_of(pool, f"call {line.port}")
+        os.kill(idle, signal.SIGSTOP)
+        job = asyncio.create_task(tell(pool, "pid"))
+        await asyncio.sleep(0)
+        job.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await job
+        await (await line.caller()).gone()
+        assert await tell(pool, "pid") != idle
+
+
+async def test_a_fresh_job_cancelled_while_a_stopped_process_makes_room_for_it_ends_both() -> None:
+    async with listening() as line, open_pool(Obedient(), 1, close_seconds=SECONDS) as pool:
+        os.kill(await pid_of(pool, f"call {line.port}"), signal.SIGSTOP)
+        job = asyncio.create_task(tell(pool, "pid", fresh=True))
+        await asyncio.sleep(0)
+        job.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await job
+        await (await line.caller()).gone()
+        assert await tell(pool, "pid")
+
+
 async def test_signals_meant_for_the_worker_do_not_reach_a_prediction(pool: Pool) -> None:
     async with listening() as line:
         job = asyncio.create_task(tell(pool, f"hold {line.port}"))
@@ -280,37 +630,74 @@ async def test_signals_meant_for_the_worker_do_not_reach_a_prediction(pool: Pool
         assert await job == held.pid
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other kernels have no such score")
+async def test_out_of_memory_the_kernel_takes_a_pool_process_before_the_worker(pool: Pool) -> None:
+    forkserver = await pid_of(pool, "parent")
+    assert await tell(pool, "oom") == OOM_SCORE_ADJ
+    assert oom_score_adj(os.getpid()) < OOM_SCORE_ADJ
+    assert oom_score_adj(forkserver) == oom_score_adj(os.getpid())
+
+
 async def test_the_processes_end_with_the_pool() -> None:
     async with listening() as line:
-        async with open_pool(OBEDIENT, 1) as pool:
+        async with open_pool(Obedient(), 1, close_seconds=SECONDS) as pool:
             await tell(pool, f"call {line.port}")
         await (await line.caller()).gone()
 
 
-async def test_idle_and_busy_processes_end_when_the_worker_is_killed() -> None:
-    code = f"import asyncio, {__name__} as t; asyncio.run(t.keep_one_idle_and_one_busy({{}}))"
+async def test_a_stopped_process_does_not_keep_the_pool_from_closing() -> None:
     async with listening() as line:
-        worker = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", code.format(line.port), cwd=ROOT
-        )
+        async with open_pool(Obedient(), 1, close_seconds=0.1) as pool:
+            os.kill(await pid_of(pool, f"call {line.port}"), signal.SIGSTOP)
+        await (await line.caller()).gone()
+
+
+async def test_a_closed_pool_leaves_no_process_no_thread_and_nothing_to_wait_for() -> None:
+    async with listening() as line:
+        worker = await run_here(f"leave_nothing({line.port})")
+        stdout, stderr = await worker.communicate()
+        assert stdout.endswith(b"closed\n")
+        assert (stderr, worker.returncode) == (b"", 0)
+
+
+async def test_idle_and_busy_processes_end_when_the_worker_is_killed() -> None:
+    async with listening() as line:
+        worker = await run_here(f"keep_one_idle_and_one_busy({line.port})")
         callers = [await line.caller(), await line.caller()]
         worker.kill()
-        await worker.wait()
+        await worker.communicate()
         for caller in callers:
             await caller.gone()
 
 
-async def test_the_math_libraries_keep_to_the_threads_of_the_plan(pool: Pool) -> None:
-    assert await tell(pool, "threads") == {
-        "variables": ["1"] * len(THREAD_VARIABLES),
-        "pools": {"openblas": 1, "openmp": 1},
-    }
+@pytest.mark.skipif(sys.platform != "linux", reason="other kernels do not do it")
+@pytest.mark.parametrize("moment", ["loading", "predicting"])
+async def test_a_process_that_can_do_nothing_itself_ends_when_the_worker_is_killed(
+    moment: str,
+) -> None:
+    async with listening() as line:
+        orders = {"loading": "pid", "predicting": "pid"} | {moment: f"hold {line.port}"}
+        worker = await run_here(f"keep_one_at(**{orders})")
+        held = await line.caller()
+        bring_to_a_halt(held.pid)
+        worker.kill()
+        try:
+            await held.gone()
+        finally:
+            with suppress(ProcessLookupError):
+                os.kill(held.pid, signal.SIGKILL)
+            await worker.communicate()
 
 
-async def test_the_event_loops_process_loads_none_of_the_math_libraries() -> None:
-    code = f"import sys, worker.__main__, worker.service; print({{*{HEAVY}}} & {{*sys.modules}})"
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", code, cwd=ROOT, stdout=asyncio.subprocess.PIPE
-    )
-    stdout, _ = await process.communicate()
-    assert stdout == b"set()\n"
+async def test_a_killed_forkserver_costs_the_jobs_under_way_and_no_more() -> None:
+    async with listening() as line, open_pool(Obedient(), 1) as pool:
+        forkserver = await pid_of(pool, "parent")
+        job = asyncio.create_task(tell(pool, f"hold {line.port}"))
+        held = await line.caller()
+        os.kill(forkserver, signal.SIGKILL)
+        # Its descriptors break a moment before it is seen to have ended.
+        await asyncio.to_thread(os.waitid, os.P_PID, forkserver, os.WEXITED | os.WNOWAIT)
+        with pytest.raises(ComputeLost):
+            await job
+        await held.gone()
+        assert await tell(pool, "pid") != held.pid

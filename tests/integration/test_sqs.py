@@ -1,6 +1,7 @@
 """The queue, through the real client: moto's server, and canned answers where moto has none."""
 
 import asyncio
+import hashlib
 import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,11 +11,16 @@ from typing import Any
 import boto3
 import pytest
 from moto.core.authorization import enable_iam_authentication
+from structlog.testing import capture_logs
 
+from tests.fakes.clock import VirtualLoop
+from tests.fakes.worker import settings
 from tests.scenario import REGION, Endpoint
 from worker.errors import FatalError, SettingsError, TransientError
 from worker.queue import EntryResult, QueueFacts
+from worker.service import run
 from worker.sqs import SqsQueue, open_queue
+from worker.stop import Stop
 
 ACCOUNT = "123456789012"  # moto's
 OK, REFUSED, FAILED = EntryResult.OK, EntryResult.REFUSED, EntryResult.FAILED
@@ -47,10 +53,18 @@ class Canned:
                 if "getqueueattributes" not in head:
                     self.asked.append(asked)
                     status, answer = self.status, self.answer
+                    if "Failed" in answer:
+                        answer = self.completed(asked["Entries"])
                 body = json.dumps(answer).encode()
                 about = f"HTTP/1.1 {status} Canned\r\nContent-Length: {len(body)}\r\n\r\n"
                 writer.write(about.encode() + body)
         writer.close()
+
+    def completed(self, entries: list[dict[str, Any]]) -> dict[str, Any]:
+        """Name as successful what has not failed, as SQS does."""
+        failed = {entry["Id"] for entry in self.answer["Failed"]}
+        rest = [{"Id": entry["Id"]} for entry in entries if entry["Id"] not in failed]
+        return self.answer | {"Successful": rest}
 
 
 @asynccontextmanager
@@ -233,6 +247,7 @@ async def test_a_message_delivered_twice_may_stand_in_a_batch_twice(
 ) -> None:
     # moto refuses this; SQS asks for distinct ids, not for distinct handles.
     canned = Canned()
+    canned.answer = {"Failed": []}
     async with answering(canned, monkeypatch) as queue:
         assert await queue.delete(["same", "same"]) == [OK, OK]
         assert await queue.change_visibility([("same", 1), ("same", 2)]) == [OK, OK]
@@ -363,3 +378,114 @@ async def test_a_server_that_is_not_there_may_be_there_later(
         monkeypatch.setenv("AWS_ENDPOINT_URL", "http://{}:{}".format(*closed.getsockname()))
         with pytest.raises(TransientError, match="EndpointConnectionError"):
             await look("jobs")
+
+
+async def test_a_batch_answer_that_names_no_entry_is_a_failure_of_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    canned = Canned()
+    async with answering(canned, monkeypatch) as queue:
+        assert await queue.delete(["a", "b"]) == [FAILED, FAILED]
+        assert await queue.change_visibility([("a", 1)]) == [FAILED]
+
+
+async def test_an_entry_that_a_batch_answer_leaves_out_has_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    canned = Canned()
+    canned.answer = {"Successful": [{"Id": "2"}]}
+    async with answering(canned, monkeypatch) as queue:
+        assert await queue.delete(["a", "b", "c"]) == [FAILED, FAILED, OK]
+
+
+async def test_a_body_that_does_not_match_its_digest_is_left_out_and_logged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def found(name: str, body: str, digested: str) -> dict[str, str]:
+        digest = hashlib.md5(digested.encode(), usedforsecurity=False).hexdigest()
+        return {"MessageId": name, "ReceiptHandle": "h", "Body": body, "MD5OfBody": digest}
+
+    canned = Canned()
+    canned.answer = {"Messages": [found("damaged", "a", "b"), found("intact", "ünï", "ünï")]}
+    with capture_logs() as logs:
+        async with answering(canned, monkeypatch) as queue:
+            (message,) = await queue.receive(10, 1)
+    assert (message.id, message.body) == ("intact", "ünï")
+    (line,) = logs
+    assert (line["event"], line["message_id"]) == ("message damaged on its way", "damaged")
+
+
+class Silent:
+    """A client whose every call is never answered."""
+
+    def __getattr__(self, call: str) -> Callable[..., Awaitable[None]]:
+        return self._for_ever
+
+    async def _for_ever(self, **_: object) -> None:
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize(
+    ("call", "seconds"),
+    [("receive", 20 + 45), ("delete", 45), ("change_visibility", 45), ("dead_letter", 45)],
+)
+def test_a_call_that_never_ends_is_given_up_for_now(call: str, seconds: float) -> None:
+    silent: Any = Silent()
+    queue = SqsQueue("https://sqs/jobs", silent, silent)
+    queue._dead_letter_url = "https://sqs/jobs-dead"
+    calls: dict[str, Callable[[], Awaitable[object]]] = {
+        "receive": lambda: queue.receive(1, 20),
+        "delete": lambda: queue.delete(["handle"]),
+        "change_visibility": lambda: queue.change_visibility([("handle", 1)]),
+        "dead_letter": lambda: queue.dead_letter("body", {}),
+    }
+
+    async def give_up() -> float:
+        with pytest.raises(TransientError):
+            await calls[call]()
+        return asyncio.get_running_loop().time()
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        assert runner.run(give_up()) == pytest.approx(seconds)
+
+
+async def test_a_stop_during_the_start_does_not_wait_for_an_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stop = Stop()
+
+    left = asyncio.Event()
+
+    async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        stop.request("SIGTERM")
+        await reader.read()  # to its end: the client has left
+        writer.close()
+        await writer.wait_closed()
+        left.set()
+
+    server = await asyncio.start_server(stall, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+    with capture_logs() as logs:
+        async with server, asyncio.timeout(8):  # the client's own patience is longer
+            await run(settings(), stop)
+            await left.wait()
+    assert logs == [{"event": "leaving", "reason": "SIGTERM", "log_level": "info"}]
+
+
+async def test_polls_that_wait_keep_no_connection_from_heartbeats(endpoint: Endpoint) -> None:
+    async with open_queue(endpoint.name, consumers=3, wait_seconds=20) as queue:
+        await queue.look()
+        send(endpoint, 1)
+        (message,) = await queue.receive(1, 5)
+        polls = [asyncio.ensure_future(queue.receive(1, 20)) for _ in range(3)]
+        async with asyncio.timeout(10):  # half of what the polls wait
+            for _ in range(5):
+                assert await queue.change_visibility([(message.receipt_handle, 30)]) == [
+                    EntryResult.OK
+                ]
+        assert not any(poll.done() for poll in polls)
+        for poll in polls:
+            poll.cancel()
+        await asyncio.gather(*polls, return_exceptions=True)

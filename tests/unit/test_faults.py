@@ -1,8 +1,7 @@
 """Schedules that once broke a promise: each was found by looking for it, and stays here."""
 
 import asyncio
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -17,7 +16,6 @@ from worker.outputs import Source
 from worker.queue import EntryResult
 from worker.scored import Scored
 from worker.stop import Stop
-from worker.storage import Head, Object
 
 
 class InTransit(FakeQueue):
@@ -44,8 +42,8 @@ async def test_what_a_poll_under_way_brings_is_given_back_when_the_worker_fails(
 
 
 async def test_waiting_for_a_process_is_not_the_jobs_time() -> None:
-    cloud = Cloud(compute=FakeCompute(slots=asyncio.Semaphore(1)))
-    cloud.queue.max_receive_count = 5
+    compute = FakeCompute(slots=asyncio.Semaphore(1))
+    cloud = Cloud(queue=FakeQueue(max_receive_count=5), compute=compute)
     for number in range(10):
         cloud.submit(f"{number}.csv", b"60")
     await cloud.work(job_seconds=100)
@@ -116,17 +114,8 @@ async def test_an_error_nobody_foresaw_in_a_heartbeat_is_borne() -> None:
     assert cloud.outputs() == {"p/a.csv": b"100"}
 
 
-class Suspended(FakeStorage):
-    """A bucket whose versioning is suspended: every version is called null."""
-
-    def add(self, uri: S3Uri, body: bytes, metadata: Mapping[str, str] | None = None) -> Head:
-        head = dataclasses.replace(super().add(uri, body, metadata), version_id="null")
-        self.versions[uri] = [Object(head, body)]
-        return head
-
-
 async def test_an_older_input_replaces_nothing_where_every_version_is_called_null() -> None:
-    cloud = Cloud(storage=Suspended())
+    cloud = Cloud(storage=FakeStorage("Suspended"))
     place = S3Uri(INPUT, "a.csv")
     cloud.storage.add(place, b"old")
     cloud.queue.send(body("a.csv"))

@@ -3,6 +3,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.fakes.storage import FakeStorage
+from tests.simulation.bucket import Versioning
 from worker.errors import LeaseLost, OutputRefused, TransientError
 from worker.job import Job, S3Uri
 from worker.outputs import Source, Written, report_key, target_key, write
@@ -80,17 +81,17 @@ async def test_an_object_of_unknown_origin_is_never_touched(storage: FakeStorage
         await put(storage, added(storage, b"1"), b"ours")
 
 
-@pytest.mark.parametrize("versioned", [True, False])
+@pytest.mark.parametrize("versioning", ["Enabled", "Suspended", None])
 @pytest.mark.parametrize("sequencers", [("0055AA", "0055AB"), ("0055aa", "0055AB"), (None, None)])
 @pytest.mark.parametrize("in_order", [True, False])
 async def test_the_newest_version_stays_whatever_the_order(
     storage: FakeStorage,
     sequencers: tuple[str | None, str | None],
     *,
-    versioned: bool,
+    versioning: Versioning | None,
     in_order: bool,
 ) -> None:
-    storage.versioned = versioned
+    storage.versioning = versioning
     older = added(storage, b"1", sequencers[0])
     newer = added(storage, b"2", sequencers[1])
     order = [(older, b"one"), (newer, b"two")] if in_order else [(newer, b"two"), (older, b"one")]
@@ -113,7 +114,7 @@ async def test_sequencers_of_unequal_length_leave_it_to_the_input(storage: FakeS
 
 
 async def test_content_that_returns_is_known_by_its_sequencer(storage: FakeStorage) -> None:
-    storage.versioned = False
+    storage.versioning = None
     x, y, x_again = (
         added(storage, b"x", "01"),
         added(storage, b"y", "02"),
@@ -146,7 +147,7 @@ async def test_an_output_deleted_on_the_way_is_written_anew(storage: FakeStorage
     def vanish(name: str, uri: S3Uri) -> None:
         if (name, uri) == ("head", OUTPUT):
             storage.before = None
-            del storage.versions[OUTPUT]
+            storage.remove(OUTPUT)
 
     storage.before = vanish
     assert await put(storage, newer, b"two") is Written.NEW

@@ -1,13 +1,18 @@
 import asyncio
 import json
+from collections.abc import Sequence
 
 import pytest
 from structlog.testing import LogCapture
 
+from tests.fakes.clock import VirtualLoop
+from tests.fakes.compute import FakeCompute
 from tests.fakes.queue import FakeQueue, now
 from tests.fakes.worker import INPUT, OUTPUT, Cloud, body, output, report
-from worker.errors import ComputeLost, FatalError, TransientError, Unparsable
+from worker.errors import ComputeLost, FatalError, LoopDied, TransientError, Unparsable
 from worker.job import Message, S3Uri
+from worker.queue import EntryResult
+from worker.scored import Scored
 from worker.stop import Stop
 
 
@@ -17,10 +22,11 @@ def cloud() -> Cloud:
 
 
 async def test_every_message_in_the_queue_is_predicted_and_deleted(cloud: Cloud) -> None:
-    names = [cloud.submit(f"{number}.csv", b"content %d" % number) for number in range(100)]
+    for number in range(100):
+        cloud.submit(f"{number}.csv", b"content %d" % number)
     stop = await cloud.work()
     assert stop.reason == "idle"
-    assert sorted(cloud.queue.deleted) == sorted(names)
+    assert not cloud.queue.messages
     assert cloud.outputs() == {f"p/{n}.csv": b"CONTENT %d" % n for n in range(100)}
 
 
@@ -212,7 +218,7 @@ async def test_backoffs_grow_and_stay_below_fifteen_minutes(cloud: Cloud) -> Non
 async def test_the_last_receive_the_policy_allows_ends_in_the_dead_letter_queue_with_its_reason(
     cloud: Cloud,
 ) -> None:
-    cloud.queue.max_receive_count = 3
+    cloud.queue = FakeQueue(max_receive_count=3)
     cloud.submit("a.csv")
 
     def broken(_: bytes) -> None:
@@ -256,7 +262,7 @@ async def test_an_unreadable_message_is_dead_lettered_as_it_is(cloud: Cloud) -> 
 
 
 async def test_an_unreadable_message_without_a_dead_letter_queue_is_kept(cloud: Cloud) -> None:
-    cloud.queue.has_dead_letter_queue = False
+    cloud.queue = FakeQueue(max_receive_count=None)
     cloud.queue.send("nonsense")
     await cloud.work()
     assert len(cloud.queue.messages) == 1
@@ -306,7 +312,7 @@ async def test_a_lost_lease_leaves_no_trace(cloud: Cloud) -> None:
 
 
 async def test_a_slow_job_is_given_up_for_now(cloud: Cloud) -> None:
-    cloud.queue.max_receive_count = 2
+    cloud.queue = FakeQueue(max_receive_count=2)
     cloud.submit("slow.csv", b"100")
     await cloud.work(job_seconds=50, idle_seconds=120)
     ((_, reasons),) = cloud.queue.dead
@@ -314,7 +320,7 @@ async def test_a_slow_job_is_given_up_for_now(cloud: Cloud) -> None:
 
 
 async def test_an_input_overwritten_since_is_left_to_its_own_event(cloud: Cloud) -> None:
-    cloud.storage.versioned = False
+    cloud.storage.versioning = None
     old = cloud.storage.add(S3Uri(INPUT, "a.csv"), b"old")
     cloud.queue.send(body("a.csv", etag=old.etag, sequencer="01"))
     cloud.storage.add(S3Uri(INPUT, "a.csv"), b"new")
@@ -326,7 +332,7 @@ async def test_an_input_overwritten_since_is_left_to_its_own_event(cloud: Cloud)
 async def test_an_input_overwritten_without_a_known_order_is_predicted_as_it_is_now(
     cloud: Cloud,
 ) -> None:
-    cloud.storage.versioned = False
+    cloud.storage.versioning = None
     old = cloud.storage.add(S3Uri(INPUT, "a.csv"), b"old")
     cloud.queue.send(body("a.csv", etag=old.etag))
     cloud.storage.add(S3Uri(INPUT, "a.csv"), b"new")
@@ -423,3 +429,251 @@ async def test_bytes_in_hand_stay_within_the_budget(cloud: Cloud) -> None:
         await asyncio.sleep(100)
     assert cloud.compute.most_running == 1
     assert len(cloud.outputs()) == 4
+
+
+class Late(FakeQueue):
+    """The answer to the first poll takes so many seconds to arrive."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(visibility_seconds=30)
+        self.seconds = seconds
+
+    async def receive(self, limit: int, wait_seconds: int) -> list[Message]:
+        messages = await super().receive(limit, wait_seconds)
+        seconds, self.seconds = self.seconds, 0
+        await asyncio.sleep(seconds)
+        return messages
+
+
+@pytest.mark.parametrize(("seconds", "confirmations"), [(20.5, 0), (22, 1)])
+async def test_an_answer_later_than_a_poll_can_take_counts_from_its_request(
+    seconds: float, confirmations: int
+) -> None:
+    cloud = Cloud(queue=Late(seconds))
+    cloud.submit("a.csv")
+    await cloud.work(wait_seconds=20)
+    assert cloud.outputs() == {"p/a.csv": b"ABC"}
+    assert len(cloud.queue.named("change_visibility")) == confirmations
+
+
+async def test_an_answer_later_than_the_visibility_timeout_starts_nothing(
+    logs: LogCapture,
+) -> None:
+    cloud = Cloud(queue=Late(35))
+    cloud.submit("a.csv")
+    await cloud.work(wait_seconds=20)
+    assert cloud.compute.scored == [b"abc"]
+    abandoned, done = (line for line in logs.entries if line["event"].startswith("job"))
+    assert (abandoned["event"], abandoned["receive_count"]) == ("job abandoned", 1)
+    assert (done["event"], done["receive_count"]) == ("job done", 2)
+
+
+async def test_a_buffered_message_that_sqs_has_forgotten_is_not_started(cloud: Cloud) -> None:
+    cloud.submit("first.csv", b"5")
+    forgotten = cloud.submit("second.csv")
+    async with cloud.working(concurrency=1, idle_seconds=-1):
+        await asyncio.sleep(3)
+        del cloud.queue.messages[forgotten]
+        await asyncio.sleep(60)
+    assert cloud.outputs() == {"p/first.csv": b"5"}
+    assert ("get", S3Uri(INPUT, "second.csv")) not in cloud.storage.calls
+
+
+async def _fails(cloud: Cloud, stop: Stop, **changes: object) -> BaseException:
+    """Run a worker to its bad end."""
+    with pytest.raises(ExceptionGroup) as error:
+        await cloud.work(stop, idle_seconds=-1, **changes)
+    return error.value
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
+    return [error]
+
+
+class Short(FakeQueue):
+    """Its answers to heartbeats are one result short."""
+
+    async def change_visibility(self, changes: Sequence[tuple[str, int]]) -> list[EntryResult]:
+        results = await super().change_visibility(changes)
+        return [result for result, (_, s) in zip(results, changes, strict=True) if not s]
+
+
+def _once(cloud: Cloud, call: str) -> None:
+    def dies(name: str, _: object) -> None:
+        if name == call and len(cloud.queue.named(name)) == 1:
+            raise KeyError(name)
+
+    cloud.queue.before = dies
+
+
+@pytest.mark.parametrize(
+    ("call", "loop"),
+    [("receive", "poll"), ("delete", "delete"), ("change_visibility", "processor")],
+)
+async def test_a_loop_that_dies_ends_the_worker_and_is_named(
+    cloud: Cloud, call: str, loop: str
+) -> None:
+    _once(cloud, call)
+    cloud.submit("long.csv", b"1000")
+    cloud.submit("bad.csv", b"bad")
+    cloud.submit("good.csv", b"good")
+
+    def fail(content: bytes) -> None:
+        if content == b"bad":
+            raise TransientError("throttled")
+
+    cloud.compute.before = fail
+    stop = Stop()
+    (leaf,) = _leaves(await _fails(cloud, stop, consumers=1))
+    assert isinstance(leaf, LoopDied)
+    assert str(leaf) == f"the {loop} loop died: KeyError: {call!r}"
+    assert stop.reason is not None
+    assert stop.reason.startswith("failed")
+
+
+async def test_a_heartbeat_loop_that_dies_ends_the_worker_and_is_named() -> None:
+    cloud = Cloud(queue=Short())
+    cloud.submit("long.csv", b"1000")
+    stop = Stop()
+    (leaf,) = _leaves(await _fails(cloud, stop))
+    assert isinstance(leaf, LoopDied)
+    assert str(leaf).startswith("the heartbeat loop died: ValueError")
+    assert stop.reason == "failed"
+    assert len(cloud.queue.visible()) == 1
+
+
+@pytest.mark.parametrize("call", ["receive", "delete"])
+async def test_when_a_loop_dies_everything_in_hand_is_given_back(cloud: Cloud, call: str) -> None:
+    cloud.submit("short.csv", b"3")
+    held = {cloud.submit(f"{number}.csv", b"1000") for number in range(5)}
+    died: list[str] = []
+
+    def dies(name: str, _: object) -> None:
+        if name == call and now() > 2 and not died:
+            died.append(name)
+            raise KeyError(name)
+
+    cloud.queue.before = dies
+    await _fails(cloud, Stop(), concurrency=3)
+    assert held <= cloud.queue.messages.keys()
+    assert len(cloud.queue.visible()) == len(cloud.queue.messages)
+
+
+class Deaf(FakeCompute):
+    """Works on until its time has come, whoever asks it to end."""
+
+    async def _score(self, body: bytes) -> Scored:
+        end = now() + int(body)
+        while now() < end:
+            try:
+                await asyncio.sleep(end - now())
+            except asyncio.CancelledError:
+                continue
+        raise asyncio.CancelledError
+
+
+async def test_a_job_that_does_not_end_when_its_time_is_over_ends_the_worker_and_is_named() -> None:
+    cloud = Cloud(compute=Deaf())
+    cloud.submit("deaf.csv", b"500")
+    reasons: list[str | None] = []
+
+    async def look() -> None:
+        for end in (50 + 60, 50 + 60 + 20):
+            await asyncio.sleep(end - now())
+            reasons.append(stop.reason)
+
+    stop = Stop()
+    looking = asyncio.create_task(look())
+    error = await _fails(cloud, stop, job_seconds=50)
+    assert looking.done()
+    assert reasons == [None, "failed"]
+    (told,) = [str(leaf) for leaf in _leaves(error) if isinstance(leaf, FatalError)]
+    assert "a processor is wedged: s3://in/deaf.csv" in told
+
+
+async def test_a_worker_that_was_suspended_goes_on(cloud: Cloud) -> None:
+    cloud.submit("a.csv", b"10")
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    clock = loop._clock
+
+    def suspend() -> None:
+        clock.jumped += 86_400
+
+    async with cloud.working(idle_seconds=-1, job_seconds=50):
+        loop.call_later(5, suspend)
+        await asyncio.sleep(86_400 + 1000)
+    assert cloud.outputs() == {"p/a.csv": b"10"}
+
+
+async def test_five_minutes_without_a_successful_receive_end_the_worker(cloud: Cloud) -> None:
+    def unreachable(name: str, _: object) -> None:
+        if name == "receive":
+            raise TransientError("no network")
+
+    cloud.queue.before = unreachable
+    stop = Stop()
+    (leaf,) = _leaves(await _fails(cloud, stop))
+    assert str(leaf) == "no receive has succeeded for 300 s: no network"
+    assert 300 < now() < 330
+    assert stop.reason == "failed"
+
+
+async def test_every_successful_receive_starts_the_five_minutes_anew(cloud: Cloud) -> None:
+    def unreachable(name: str, _: object) -> None:
+        if name == "receive" and now() % 300 > 50:
+            raise TransientError("no network")
+
+    cloud.queue.before = unreachable
+    async with cloud.working(idle_seconds=-1) as stop:
+        await asyncio.sleep(3000)
+        assert stop.reason is None
+
+
+async def test_what_is_in_hand_can_be_asked_of_the_stop(cloud: Cloud) -> None:
+    held = {cloud.submit(f"{number}.csv", b"20") for number in range(3)}
+    async with cloud.working(concurrency=2, idle_seconds=-1) as stop:
+        await asyncio.sleep(5)
+        assert set(stop.in_hand()) == held
+        await asyncio.sleep(60)
+        assert list(stop.in_hand()) == []
+
+
+async def test_messages_that_are_left_at_the_end_are_named_in_one_warning(
+    logs: LogCapture,
+) -> None:
+    cloud = Cloud(queue=FakeQueue(visibility_seconds=300))
+    names = [cloud.submit(f"{number}.csv", b"1000") for number in range(8)]
+    stop = Stop()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(cloud.work(stop, concurrency=4, idle_seconds=-1, drain_seconds=25))
+        await asyncio.sleep(70)
+        # A heartbeat hangs, and nothing can be let go of before it has ended.
+        cloud.queue.before = lambda name, _: asyncio.sleep(1000) if "change" in name else None
+        await asyncio.sleep(31)
+        stop.request("SIGTERM")
+    ends = [line for line in logs.entries if line["event"].startswith("messages left")]
+    assert ends == logs.entries[-1:]
+    assert set(names[5:]) <= set(ends[0]["message_ids"])
+
+
+async def test_what_a_failed_worker_gives_back_does_not_come_back_to_it() -> None:
+    cloud = Cloud()
+    for number in range(3):
+        cloud.submit(f"{number}.csv", b"1000")
+    cloud.submit("bad.csv", b"bad")
+
+    def fail(content: bytes) -> None:
+        if content == b"bad":
+            raise TransientError("throttled")
+
+    def dies(name: str, _: object) -> None:
+        if name == "change_visibility" and len(cloud.queue.named(name)) == 1:
+            raise KeyError(name)
+
+    cloud.compute.before, cloud.queue.before = fail, dies
+    with pytest.raises(ExceptionGroup):
+        await cloud.work(idle_seconds=-1, concurrency=4)
+    assert [stored.receives for stored in cloud.queue.messages.values()] == [1] * 4

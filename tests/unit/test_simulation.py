@@ -1,0 +1,413 @@
+"""The habits of the simulated SQS, and what the simulation tells whoever checks a run."""
+
+# ruff: noqa: S311 - the randomness is a seed's
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.fakes.clock import VirtualLoop
+from tests.simulation.effects import now
+from tests.simulation.habits import ORDERLY, StaleHandles
+from tests.simulation.s3 import Removed, S3Effect, SimulatedS3, Written
+from tests.simulation.sqs import (
+    DeadLettered,
+    Deleted,
+    Received,
+    Sent,
+    SimulatedSqs,
+    SqsEffect,
+    SqsHabits,
+    VisibilityChanged,
+)
+from worker.aws import code_of
+
+QUEUE, DEAD = "jobs", "jobs-dead"
+TWELVE_HOURS = 43_200
+
+
+async def sqs_with(habits: SqsHabits = ORDERLY, seed: int = 0, **queue: str) -> SimulatedSqs:
+    sqs = SimulatedSqs(random.Random(seed), habits)
+    await sqs.create_queue(QueueName=QUEUE, Attributes=queue)
+    return sqs
+
+
+async def send(sqs: SimulatedSqs, *bodies: str) -> None:
+    for body in bodies:
+        await sqs.send_message(QueueUrl=QUEUE, MessageBody=body)
+
+
+async def receive(sqs: SimulatedSqs, wait: int = 0, visibility: int = 30) -> list[dict[str, Any]]:
+    answer = await sqs.receive_message(
+        QueueUrl=QUEUE,
+        MaxNumberOfMessages=10,
+        WaitTimeSeconds=wait,
+        VisibilityTimeout=visibility,
+        AttributeNames=["ApproximateReceiveCount"],
+    )
+    messages: list[dict[str, Any]] = answer.get("Messages", [])
+    return messages
+
+
+async def handle_of_one(sqs: SimulatedSqs, visibility: int = 30) -> str:
+    await send(sqs, "one")
+    (message,) = await receive(sqs, visibility=visibility)
+    return str(message["ReceiptHandle"])
+
+
+async def delete(sqs: SimulatedSqs, handle: str) -> str:
+    """Delete; "OK" or the error's code is returned."""
+    try:
+        await sqs.delete_message(QueueUrl=QUEUE, ReceiptHandle=handle)
+    except ClientError as error:
+        return code_of(error)
+    return "OK"
+
+
+async def change(sqs: SimulatedSqs, handle: str, seconds: int) -> str:
+    """Change the visibility; "OK" or the error's code is returned."""
+    try:
+        await sqs.change_message_visibility(
+            QueueUrl=QUEUE, ReceiptHandle=handle, VisibilityTimeout=seconds
+        )
+    except ClientError as error:
+        return code_of(error)
+    return "OK"
+
+
+def visible(sqs: SimulatedSqs) -> int:
+    return len(sqs.queues[QUEUE].visible())
+
+
+async def test_a_message_is_invisible_to_the_second_and_a_poll_wakes_right_after() -> None:
+    sqs = await sqs_with()
+    await handle_of_one(sqs, visibility=30)
+    (message,) = await receive(sqs, wait=20) or await receive(sqs, wait=20)
+    assert message["Attributes"]["ApproximateReceiveCount"] == "2"
+    assert 30 <= now() < 30.01
+
+
+async def test_a_poll_that_may_not_wait_does_not() -> None:
+    assert await receive(await sqs_with()) == []
+    assert now() == 0
+
+
+async def test_polls_that_wait_share_what_comes() -> None:
+    sqs = await sqs_with()
+    polls = [asyncio.create_task(receive(sqs, wait=20)) for _ in range(3)]
+    await asyncio.sleep(5)
+    await send(sqs, "one")
+    assert sorted([len(await poll) for poll in polls]) == [0, 0, 1]
+    assert 20 <= now() < 20.01
+
+
+async def test_a_poll_that_waits_wakes_when_a_message_is_released() -> None:
+    sqs = await sqs_with()
+    handle = await handle_of_one(sqs)
+    poll = asyncio.create_task(receive(sqs, wait=20))
+    await asyncio.sleep(5)
+    await change(sqs, handle, 0)
+    assert len(await poll) == 1
+    assert now() < 5.01
+
+
+async def test_a_message_may_be_kept_for_twelve_hours_and_no_longer() -> None:
+    sqs = await sqs_with()
+    handle = await handle_of_one(sqs, visibility=TWELVE_HOURS)
+    await asyncio.sleep(TWELVE_HOURS - 100)
+    assert await change(sqs, handle, 101) == "InvalidParameterValue"
+    assert await change(sqs, handle, 100) == "OK"
+    assert await change(sqs, handle, -1) == "InvalidParameterValue"
+
+
+@pytest.mark.parametrize(
+    ("habit", "deletion", "left"),
+    [("refused", "ReceiptHandleIsInvalid", 1), ("ignored", "OK", 1), ("honoured", "OK", 0)],
+)
+async def test_a_deletion_by_a_stale_handle(habit: StaleHandles, deletion: str, left: int) -> None:
+    sqs = await sqs_with(SqsHabits(stale_handles=habit))
+    expired = await handle_of_one(sqs, visibility=10)
+    await asyncio.sleep(10)
+    assert await delete(sqs, expired) == deletion
+    assert len(sqs.queues[QUEUE].messages) == left
+
+    sqs = await sqs_with(SqsHabits(stale_handles=habit))
+    old = await handle_of_one(sqs, visibility=0)
+    await receive(sqs)
+    assert await delete(sqs, old) == deletion
+    assert len(sqs.queues[QUEUE].messages) == left
+
+
+@pytest.mark.parametrize(
+    ("habit", "of_expired", "of_old", "honoured"),
+    [
+        ("refused", "MessageNotInflight", "ReceiptHandleIsInvalid", False),
+        ("ignored", "OK", "OK", False),
+        ("honoured", "OK", "OK", True),
+    ],
+)
+async def test_a_change_by_a_stale_handle(
+    habit: StaleHandles, of_expired: str, of_old: str, honoured: bool
+) -> None:
+    sqs = await sqs_with(SqsHabits(stale_handles=habit))
+    expired = await handle_of_one(sqs, visibility=10)
+    await asyncio.sleep(10)
+    assert await change(sqs, expired, 60) == of_expired
+    assert visible(sqs) == (0 if honoured else 1)
+
+    sqs = await sqs_with(SqsHabits(stale_handles=habit))
+    old = await handle_of_one(sqs, visibility=0)
+    await receive(sqs)
+    assert await change(sqs, old, 0) == of_old
+    assert visible(sqs) == (1 if honoured else 0)
+
+
+@pytest.mark.parametrize("habit", ["refused", "ignored", "honoured"])
+async def test_a_handle_of_a_message_that_is_gone_deletes_nothing_and_changes_nothing(
+    habit: StaleHandles,
+) -> None:
+    sqs = await sqs_with(SqsHabits(stale_handles=habit))
+    handle = await handle_of_one(sqs)
+    assert [await delete(sqs, handle), await delete(sqs, handle)] == ["OK", "OK"]
+    assert await change(sqs, handle, 30) == "InvalidParameterValue"
+    assert await delete(sqs, "nobody's") == "ReceiptHandleIsInvalid"
+
+
+async def test_both_handles_of_a_duplicate_are_good_until_its_flight_ends() -> None:
+    sqs = await sqs_with(SqsHabits(duplicate=1.0))
+    first = await handle_of_one(sqs)
+    (again,) = await receive(sqs)
+    second = again["ReceiptHandle"]
+    assert first != second
+    assert again["Attributes"]["ApproximateReceiveCount"] == "2"
+    assert [await change(sqs, handle, 60) for handle in (first, second)] == ["OK", "OK"]
+    await change(sqs, first, 0)
+    assert await change(sqs, second, 60) == "MessageNotInflight"
+    await receive(sqs)
+    assert await delete(sqs, second) == "ReceiptHandleIsInvalid"
+
+
+async def test_a_duplicate_does_not_shorten_what_was_promised_before() -> None:
+    sqs = await sqs_with(SqsHabits(duplicate=1.0))
+    await handle_of_one(sqs, visibility=600)
+    await receive(sqs, visibility=30)
+    (stored,) = sqs.queues[QUEUE].messages.values()
+    assert stored.visible_at == 600
+
+
+async def test_a_duplicate_takes_the_place_of_none_that_waits() -> None:
+    sqs = await sqs_with(SqsHabits(duplicate=1.0))
+    await handle_of_one(sqs)
+    await send(sqs, "two")
+    answer = await sqs.receive_message(QueueUrl=QUEUE, MaxNumberOfMessages=1)
+    assert [message["Body"] for message in answer["Messages"]] == ["two"]
+
+
+async def test_a_message_on_its_last_receive_is_not_duplicated() -> None:
+    sqs = SimulatedSqs(random.Random(0), SqsHabits(duplicate=1.0))
+    await with_dead_letter_queue(sqs, receives=1)
+    await handle_of_one(sqs)
+    assert await receive(sqs) == []
+
+
+async def test_a_receive_may_answer_nothing_at_once_though_messages_wait() -> None:
+    sqs = await sqs_with(SqsHabits(empty=1.0))
+    await send(sqs, "one")
+    assert await receive(sqs, wait=20) == []
+    assert now() == 0
+
+
+async def test_messages_may_come_in_any_order() -> None:
+    bodies = [str(number) for number in range(10)]
+    orders = []
+    for habits in (SqsHabits(), SqsHabits(shuffled=True)):
+        sqs = await sqs_with(habits)
+        await send(sqs, *bodies)
+        orders.append([message["Body"] for message in await receive(sqs)])
+    assert orders[0] == bodies
+    assert orders[1] != bodies
+    assert sorted(orders[1]) == bodies
+
+
+@pytest.mark.parametrize(
+    ("habits", "left"),
+    [(SqsHabits(failed_entries=1.0), 1), (SqsHabits(failed_though_applied=1.0), 0)],
+)
+async def test_an_entry_may_fail_applied_or_not(habits: SqsHabits, left: int) -> None:
+    sqs = await sqs_with(habits)
+    handle = await handle_of_one(sqs)
+    answer = await sqs.delete_message_batch(
+        QueueUrl=QUEUE, Entries=[{"Id": "0", "ReceiptHandle": handle}]
+    )
+    assert "Successful" not in answer
+    (failed,) = answer["Failed"]
+    assert (failed["Id"], failed["Code"], failed["SenderFault"]) == ("0", "InternalError", False)
+    assert len(sqs.queues[QUEUE].messages) == left
+
+
+async def test_entries_fail_one_by_one() -> None:
+    sqs = await sqs_with(SqsHabits(failed_entries=0.5))
+    await send(sqs, *"abcdefghij")
+    entries = [
+        {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"], "VisibilityTimeout": 0}
+        for number, message in enumerate(await receive(sqs))
+    ]
+    answer = await sqs.change_message_visibility_batch(QueueUrl=QUEUE, Entries=entries)
+    assert len(answer["Successful"]) + len(answer["Failed"]) == 10
+    assert visible(sqs) == len(answer["Successful"])
+
+
+async def with_dead_letter_queue(sqs: SimulatedSqs, receives: int) -> None:
+    await sqs.create_queue(QueueName=DEAD)
+    arn = sqs.queues[DEAD].arn
+    policy = f'{{"deadLetterTargetArn": "{arn}", "maxReceiveCount": {receives}}}'
+    await sqs.create_queue(QueueName=QUEUE, Attributes={"RedrivePolicy": policy})
+
+
+async def test_every_effect_on_a_message_is_told_as_it_happens() -> None:
+    sqs = SimulatedSqs(random.Random(0))
+    told: list[SqsEffect] = []
+    sqs.on_effect = told.append
+    await with_dead_letter_queue(sqs, receives=1)
+    await send(sqs, "kept", "poison")
+    kept, poison = await receive(sqs)
+    await asyncio.sleep(1)
+    await change(sqs, poison["ReceiptHandle"], 5)
+    await delete(sqs, kept["ReceiptHandle"])
+    await delete(sqs, kept["ReceiptHandle"])
+    await asyncio.sleep(5)
+    await receive(sqs)
+
+    ids, handles = zip(
+        *((one["MessageId"], one["ReceiptHandle"]) for one in (kept, poison)), strict=True
+    )
+    assert told == [
+        Sent(QUEUE, ids[0], "kept", {}, at=0),
+        Sent(QUEUE, ids[1], "poison", {}, at=0),
+        Received(QUEUE, ids[0], handles[0], receive_count=1, visible_at=30, at=0),
+        Received(QUEUE, ids[1], handles[1], receive_count=1, visible_at=30, at=0),
+        VisibilityChanged(QUEUE, ids[1], handles[1], visible_at=6, at=1),
+        Deleted(QUEUE, ids[0], handles[0], at=1),
+        DeadLettered(QUEUE, ids[1], at=6),
+    ]
+    assert list(sqs.queues[DEAD].messages) == [ids[1]]
+
+
+async def everything_at_once(seed: int) -> list[SqsEffect]:
+    """Return what happens."""
+    habits = SqsHabits("honoured", duplicate=0.3, empty=0.3, shuffled=True, failed_entries=0.3)
+    sqs = await sqs_with(habits, seed)
+    told: list[SqsEffect] = []
+    sqs.on_effect = told.append
+    for number in range(50):
+        await send(sqs, str(number))
+        for message in await receive(sqs, wait=1, visibility=3):
+            entry = {"Id": "0", "ReceiptHandle": message["ReceiptHandle"]}
+            await sqs.delete_message_batch(QueueUrl=QUEUE, Entries=[entry])
+    return told
+
+
+def test_a_seed_says_all_that_happens() -> None:
+    runs = []
+    for seed in (1, 1, 2):
+        with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+            runs.append(runner.run(everything_at_once(seed)))
+    first, second, other = runs
+    assert len(first) > 100
+    assert first == second
+    assert first != other
+
+
+@pytest.fixture
+async def s3() -> SimulatedS3:
+    return await storage()
+
+
+async def storage(**more: bool) -> SimulatedS3:
+    s3 = SimulatedS3(**more)
+    await s3.create_bucket(Bucket="b")
+    return s3
+
+
+async def completion(s3: SimulatedS3) -> Callable[[], Any]:
+    """Upload the one part of an object; what completes it is returned."""
+    upload = (await s3.create_multipart_upload(Bucket="b", Key="k"))["UploadId"]
+    about = {"Bucket": "b", "Key": "k", "UploadId": upload}
+    part = await s3.upload_part(**about, PartNumber=1, Body=b"parts")
+    parts = [{"PartNumber": 1, "ETag": part["ETag"]}]
+    return lambda: s3.complete_multipart_upload(
+        **about, MultipartUpload={"Parts": parts}, IfNoneMatch="*"
+    )
+
+
+async def test_a_completion_may_be_answered_again_and_writes_once() -> None:
+    s3 = await storage(completes_again=True)
+    told: list[S3Effect] = []
+    s3.on_effect = told.append
+    complete = await completion(s3)
+    assert await complete() == await complete()
+    assert len(told) == 1
+
+
+async def test_every_effect_on_an_object_is_told(s3: SimulatedS3) -> None:
+    told: list[S3Effect] = []
+    s3.on_effect = told.append
+    await s3.put_object(Bucket="b", Key="k", Body=b"body", Metadata={"Name": "value"})
+    await s3.delete_object(Bucket="b", Key="k")
+    await s3.delete_object(Bucket="b", Key="k")
+    await asyncio.sleep(1)
+    await s3.put_bucket_versioning(Bucket="b", VersioningConfiguration={"Status": "Enabled"})
+    await (await completion(s3))()
+    await s3.delete_object(Bucket="b", Key="k")
+    with pytest.raises(ClientError):
+        await s3.put_object(Bucket="b", Key="k", Body=b"never", IfMatch="etag")
+
+    written, removed, completed, hidden = told
+    etag = "841a2d689ad86bd1611447453c22c6fc"
+    assert written == Written("b", "k", None, etag, b"body", {"name": "value"}, at=0)
+    assert removed == Removed("b", "k", at=0)
+    assert isinstance(completed, Written)
+    assert (completed.body, completed.version_id, completed.at) == (b"parts", "v00000001", 1)
+    assert completed.etag.endswith("-1")
+    assert hidden == Removed("b", "k", at=1)
+
+
+async def test_nothing_is_kept_of_what_was_deleted_nor_of_a_body_that_was_closed(
+    s3: SimulatedS3,
+) -> None:
+    await s3.put_object(Bucket="b", Key="k", Body=b"body")
+    async with (await s3.get_object(Bucket="b", Key="k"))["Body"] as body:
+        assert await body.read(1) == b"b"
+    assert await body.read() == b""
+    await s3.delete_object(Bucket="b", Key="k")
+    assert s3.buckets["b"].keys == {}
+
+
+async def test_the_end_of_an_older_version_or_of_none_is_no_effect(s3: SimulatedS3) -> None:
+    await s3.put_bucket_versioning(Bucket="b", VersioningConfiguration={"Status": "Enabled"})
+    old = await s3.put_object(Bucket="b", Key="k", Body=b"old")
+    await s3.put_object(Bucket="b", Key="k", Body=b"new")
+    told: list[S3Effect] = []
+    s3.on_effect = told.append
+    for _ in range(2):
+        await s3.delete_object(Bucket="b", Key="k", VersionId=old["VersionId"])
+    assert not told
+
+
+async def test_a_bucket_is_made_once(s3: SimulatedS3) -> None:
+    with pytest.raises(ClientError) as caught:
+        await s3.create_bucket(Bucket="b")
+    assert code_of(caught.value) == "BucketAlreadyOwnedByYou"
+
+
+async def test_what_a_caller_changes_later_changes_nothing_stored(s3: SimulatedS3) -> None:
+    metadata, body = {"name": "value"}, bytearray(b"body")
+    await s3.put_object(Bucket="b", Key="k", Body=bytes(body), Metadata=metadata)
+    metadata["name"] = "other"
+    answer = await s3.get_object(Bucket="b", Key="k")
+    answer["Metadata"].clear()
+    head = await s3.head_object(Bucket="b", Key="k")
+    assert head["Metadata"] == {"name": "value"}

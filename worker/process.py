@@ -1,0 +1,157 @@
+"""A pool process as its parent sees it: started, spoken to, ended."""
+
+import asyncio
+import multiprocessing
+import pickle
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from multiprocessing import forkserver, resource_tracker
+from multiprocessing.process import BaseProcess
+from typing import Self
+
+import structlog
+
+from worker import child
+from worker.child import SIZE, Plan
+from worker.errors import ComputeLost, told
+from worker.scored import Scored, ScoreOptions
+
+log = structlog.get_logger()
+
+
+class PoolProcess:
+    """A process with the model loaded, and the line to it.
+
+    The line is plain reads and writes, which a cancellation can end. One that does, or anything
+    else that breaks the conversation off, ends the process too, for nothing else would.
+    """
+
+    def __init__(self, process: BaseProcess, line: socket.socket) -> None:
+        self._process = process
+        self._line = line
+        self._pid = process.pid  # which the process forgets when it is buried
+        self._ended = asyncio.Event()
+        asyncio.get_running_loop().add_reader(process.sentinel, self._bury)
+
+    @classmethod
+    async def start(cls, plan: Plan) -> Self:
+        """Start one and load the model; raises ModelError or ComputeLost."""
+        process = cls(*_forked(plan))
+        with process._ended_by_errors("a process was killed while it loaded the model"):
+            refusal = await process._hear()
+            if isinstance(refusal, Exception):
+                raise refusal
+        return process
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was neither killed nor closed, though it may have died."""
+        return self._line.fileno() >= 0
+
+    async def take(self, options: ScoreOptions, size: int) -> None:
+        """Give it a job, whose body must follow; raises ComputeLost when it did not live to."""
+        with self._ended_by_errors("a process was killed before it took the file"):
+            await self._say(pickle.dumps((options, size)))
+            await self._hear()
+
+    async def predict(self, body: bytes) -> Scored:
+        """Predict the file of the job it has taken; raises ComputeLost when it dies of it."""
+        with self._ended_by_errors("the process that worked on the file was killed"):
+            await self._say(body)
+            outcome = await self._hear()
+        if isinstance(outcome, Exception):
+            raise outcome
+        assert isinstance(outcome, Scored)
+        return outcome
+
+    @contextmanager
+    def _ended_by_errors(self, lost: str) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, EOFError) as error:
+            log.warning("a pool process died", pid=self._pid)
+            self.kill()
+            raise ComputeLost(lost) from error
+        except BaseException:
+            self.kill()
+            raise
+
+    async def _say(self, message: bytes) -> None:
+        await asyncio.get_running_loop().sock_sendall(self._line, message)
+
+    async def _hear(self) -> object:
+        (size,) = SIZE.unpack(await self._read(SIZE.size))
+        return pickle.loads(await self._read(size))  # noqa: S301 - from a process of ours
+
+    async def _read(self, size: int) -> bytearray:
+        loop = asyncio.get_running_loop()
+        message = bytearray(size)
+        rest = memoryview(message)
+        while rest:
+            received = await loop.sock_recv_into(self._line, rest)
+            if not received:
+                raise EOFError
+            rest = rest[received:]
+        return message
+
+    async def close(self, seconds: float) -> None:
+        """Let it end by itself, or kill it when it has not after so many seconds."""
+        with suppress(OSError):
+            self._line.shutdown(socket.SHUT_WR)
+        try:
+            if not await self._ends_within(seconds):
+                log.warning("a pool process does not end and is killed", pid=self._pid)
+        finally:
+            self.kill()
+        await self._ends_within(seconds)
+
+    async def _ends_within(self, seconds: float) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._ended.wait()
+        return self._ended.is_set()
+
+    def kill(self) -> None:
+        """End it at once."""
+        if not self._ended.is_set():
+            self._process.kill()
+        self._line.close()
+
+    def _bury(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._process.sentinel)
+        self._process.close()
+        # What a process of its own still holds of the line must not keep the job waiting.
+        with suppress(OSError):
+            self._line.shutdown(socket.SHUT_RDWR)
+        self._ended.set()
+
+
+def _forked(plan: Plan) -> tuple[BaseProcess, socket.socket]:
+    """Fork a process, without an await: a cancellation finds one that is known, or none."""
+    # A fork of the event loop's process would copy its threads' locks.
+    context = multiprocessing.get_context("forkserver")
+    try:
+        with ExitStack() as on_error:
+            line, theirs = socket.socketpair()
+            on_error.callback(line.close)
+            line.setblocking(False)
+            with theirs:
+                start_forkserver()
+                process = context.Process(target=child.serve, args=(theirs, plan))
+                process.start()
+            on_error.pop_all()
+    except (OSError, EOFError) as error:  # out of descriptors, say
+        raise ComputeLost(f"a process cannot be started: {told(error)}") from error
+    return process, line
+
+
+def start_forkserver() -> None:
+    """Start what forks the processes, deaf to stop signals, which a whole group may be sent."""
+    resource_tracker.ensure_running()  # first, as it lifts the block
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
