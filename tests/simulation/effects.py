@@ -1,0 +1,89 @@
+"""What has really happened in the simulated services, for whoever checks a run.
+
+An effect is told as it takes place, `at` the loop's time, whatever becomes of the answer.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+def now() -> float:
+    """Return the running loop's time in seconds."""
+    return asyncio.get_running_loop().time()
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    queue: str
+    message_id: str
+    body: str
+    attributes: Mapping[str, Any]  # as MessageAttributes came
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    queue: str
+    message_id: str
+    handle: str
+    receive_count: int
+    visible_at: float
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    queue: str
+    message_id: str
+    handle: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class VisibilityChanged:
+    queue: str
+    message_id: str
+    handle: str
+    visible_at: float
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLettered:
+    """Moved by the redrive policy, out of `queue`."""
+
+    queue: str
+    message_id: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A new current version; its ETag is without quotes, as in S3's own notifications."""
+
+    bucket: str
+    key: str
+    version_id: str | None  # None where the bucket was never versioned
+    etag: str
+    body: bytes
+    metadata: Mapping[str, str]
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What was the current version no longer is, and nothing was written in its place."""
+
+    bucket: str
+    key: str
+    at: float
+
+
+SqsEffect = Sent | Received | Deleted | VisibilityChanged | DeadLettered
+S3Effect = Written | Removed
+
+
+def ignore(_effect: SqsEffect | S3Effect) -> None:
+    """Tell nobody."""
