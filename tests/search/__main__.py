@@ -1,0 +1,81 @@
+"""python -m tests.search: play schedules until one breaks a promise; replay and shrink that one."""
+
+import argparse
+import multiprocessing
+import os
+import secrets
+import sys
+import time
+from collections import Counter
+from dataclasses import replace
+
+from tests.search.schedule import Verdict, play
+from tests.search.shrinking import shrunk
+
+CHUNK = 20
+
+
+def main() -> int:
+    """Search, or replay one seed; the exit status is 1 when a promise was broken."""
+    asked = _parser().parse_args()
+    if asked.seed is not None:
+        return _replay(asked.seed, shrink=asked.shrink)
+    first = secrets.randbelow(10**9) if asked.first is None else asked.first
+    print(f"{asked.schedules} schedules, seeds from {first}")
+    broken = _search(range(first, first + asked.schedules), asked.processes)
+    return 1 if broken else 0
+
+
+def _search(seeds: range, processes: int) -> int:
+    started, broken, faults = time.monotonic(), 0, Counter[str]()
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        for number, verdict in enumerate(pool.imap_unordered(_judged, seeds, CHUNK), start=1):
+            faults.update(verdict.injected.values())
+            if verdict.broken:
+                broken += 1
+                _tell(verdict)
+            if number % 500 == 0 or number == len(seeds):
+                seconds = time.monotonic() - started
+                print(f"{number} played in {seconds:.0f} s, {broken} broken", flush=True)
+    print(f"{sum(faults.values())} faults injected:")
+    print("\n".join(f"  {count:8} {kind}" for kind, count in faults.most_common()))
+    return broken
+
+
+def _judged(seed: int) -> Verdict:
+    return replace(play(seed), timeline=[])  # nobody reads so many stories
+
+
+def _tell(verdict: Verdict) -> None:
+    print(f"seed {verdict.seed} broke:")
+    print("\n".join(f"  {problem}" for problem in verdict.broken[:5]))
+    print(f"  replay: python -m tests.search --seed {verdict.seed} --shrink", flush=True)
+
+
+def _replay(seed: int, *, shrink: bool) -> int:
+    verdict = play(seed)
+    if verdict.broken and shrink:
+        verdict = shrunk(verdict)
+    print(verdict.story())
+    print(f"\nseed {seed}, {len(verdict.injected)} faults:")
+    print("\n".join(f"  {kind:15} {where}" for where, kind in verdict.injected.items()))
+    print("\n".join(verdict.broken) or "all promises kept")
+    return 1 if verdict.broken else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.search", description=__doc__)
+    parser.add_argument("--schedules", type=int, default=300, help="how many to play (300)")
+    parser.add_argument("--first", type=int, help="the first seed (a random one)")
+    parser.add_argument(
+        "--processes", type=int, default=os.cpu_count() or 1, help="at once (as many as cores)"
+    )
+    parser.add_argument("--seed", type=int, help="replay this one, and tell its story")
+    parser.add_argument(
+        "--shrink", action="store_true", help="with --seed: leave out what it breaks without"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

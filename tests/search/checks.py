@@ -1,0 +1,201 @@
+"""The promises, checked against the books: as things happen, at each exit, and at the end."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from structlog.contextvars import get_contextvars
+
+from tests.search.compute import predicted
+from tests.search.ledger import Asked, Dead, Ledger, Output
+from tests.search.network import CALL, Call
+from tests.search.plan import MANY, OUTPUT, PREFIX, QUEUE, Plan
+from tests.search.processes import Process
+from tests.simulation.s3 import S3Effect, SimulatedS3, Written
+from tests.simulation.sqs import Deleted, Received, SimulatedSqs, SqsEffect
+from worker.clock import now
+
+TICK = 0.001  # a timer may fire a little early
+EXCUSED_SECONDS = 40.0  # how long a faulty call may take effect late, or keep others waiting
+
+
+@dataclass
+class Checks:
+    """Says which promise was broken, how and when."""
+
+    plan: Plan
+    ledger: Ledger
+    sqs: SimulatedSqs
+    s3: SimulatedS3
+    broken: list[str] = field(default_factory=list)
+
+    def on_call(self, call: Call) -> None:
+        """P2: an output is sent only while its message is the worker's own."""
+        self.ledger.on_call(call)
+        if call.operation != "put_object" or call.caller != "processor":
+            return
+        message_id, name = get_contextvars()["message_id"], call.process.name
+        if message_id not in self.sqs.queues[QUEUE].messages:
+            return
+        if message_id in self.ledger.hands[name].slow:
+            return  # nobody who was not told knows how long an answer was on its way
+        handle, holder = self.ledger.holder[message_id]
+        by, through, _ = self.ledger.touched.get(message_id, (name, handle, None))
+        habits = self.plan.habits
+        # A call that is taken for failed is made again, by a handle that may be good all the same.
+        honoured = habits.stale_handles == "honoured" and habits.failed_though_applied > 0
+        taken = holder != name and not habits.duplicate and not honoured
+        visible = self.sqs.queues[QUEUE].messages[message_id].visible_at < now() - TICK
+        # Visible by nobody's hand but time's: where two handles are good, another may let it go.
+        if taken or (visible and (by, through) == (name, handle)):
+            self._break(now(), f"P2: {name} uploads for {message_id}, which it lost")
+
+    def on_sqs(self, effect: SqsEffect) -> None:
+        """P2: a message is deleted only when its outcome is durable."""
+        self.ledger.on_sqs(effect)
+        if isinstance(effect, Received) and self._is_too_late():
+            self._break(effect.at, f"P2: {effect.message_id} received by a worker that has left")
+        if isinstance(effect, Deleted) and effect.queue == QUEUE:
+            asked = self.ledger.asked[effect.message_id]
+            if not self._is_durable(effect.message_id, asked):
+                self._break(effect.at, f"P2: {effect.message_id} deleted, no outcome: {asked}")
+
+    def _is_shared(self) -> bool:
+        """Tell whether a second handle is good as well: then others may have settled a message."""
+        return self.plan.habits.duplicate > 0 or self.plan.habits.stale_handles == "honoured"
+
+    def _is_too_late(self) -> bool:
+        call = CALL.get(None)
+        return call is not None and call.fate.kind is None and call.process.has_left
+
+    def on_s3(self, effect: S3Effect) -> None:
+        """P1, P3: an output is whole, and of a newer version than what it replaces."""
+        if not isinstance(effect, Written) or effect.bucket != OUTPUT:
+            return
+        key = effect.key.removeprefix(f"{PREFIX}/")
+        self.ledger.note(effect.at, "s3", f"written {effect.key} {effect.body[:60]!r}")
+        if key.startswith("_failed/"):
+            return
+        version = self.ledger.version_of(key, effect.metadata.get("source-etag", ""))
+        if version < 0 or effect.body != predicted(self.ledger.versions[key][version]):
+            self._break(effect.at, f"P3: {key} is no prediction of any version: {effect.body!r}")
+        output = Output(version, effect.metadata.get("source-sequencer"))
+        outputs = self.ledger.written[key]
+        if outputs and not self._may_follow(outputs, output):
+            self._break(effect.at, f"P1: {key}: {output} written over {outputs[-1]}")
+        outputs.append(output)
+
+    def _may_follow(self, outputs: list[Output], output: Output) -> bool:
+        """The same bytes go up again only to record a sequencer, where versions have no ids."""
+        before = outputs[-1]
+        if self.plan.versioned or output.version != before.version:
+            return output.version > before.version
+        same = {one.sequencer for one in [*outputs, output] if one.version == output.version}
+        return len(same) > 1
+
+    def on_lost(self, process: Process, message_id: str) -> None:
+        """5.1: a lease is lost through trouble, never in peace."""
+        hand, at = self.ledger.hands[process.name], now()
+        recent = at - EXCUSED_SECONDS - self.plan.visibility_seconds
+        if max(hand.trouble, process.thawed_at) < recent and not self._is_shared():
+            self._break(at, f"5.1: {process.name} lost {message_id} for no reason")
+
+    def at_exit(self, process: Process, at: float) -> None:
+        """P2's exit invariant, for a worker that was not killed."""
+        hand = self.ledger.hands[process.name]
+        for message_id, handle in hand.received.items():
+            settled = self._is_settled(process, message_id, handle, at)
+            if settled or message_id in hand.overtaken:
+                continue
+            if message_id not in hand.named:
+                self._break(at, f"P7: {process.name} left {message_id} behind and does not say so")
+            if self.plan.habits.failed_entries:
+                continue  # again and again, perhaps
+            recent = max(hand.troubled.get(message_id, -1e9), process.thawed_at)
+            if hand.trouble < at - EXCUSED_SECONDS and recent < at - EXCUSED_SECONDS:
+                self._break(at, f"P2: {process.name} left {message_id} invisible")
+        if left := [task for task in process.tasks if not task.done()]:
+            self._break(at, f"leak: {process.name} left {[task.get_name() for task in left]}")
+
+    def _is_settled(self, process: Process, message_id: str, handle: str, at: float) -> bool:
+        stored = self.sqs.queues[QUEUE].messages.get(message_id)
+        if stored is None or stored.visible_at <= at:
+            return True
+        if self.ledger.holder[message_id][0] != handle:
+            return True  # it was received again since
+        if self._is_durable(message_id, self.ledger.asked[message_id]):
+            return True
+        # Both handles of a message delivered twice are good: another worker may hold it by one.
+        by, _, until = self.ledger.touched.get(message_id, (process.name, "", None))
+        return by != process.name or until == stored.visible_at
+
+    def at_end(self) -> None:
+        """Everything that was uploaded has come to its end, once."""
+        for message_id in self.sqs.queues[QUEUE].messages:
+            self.broken.append(f"P2: {message_id} never left the queue")
+        for beat in self.ledger.late_beats:
+            self._break(beat.at, f"5.1: a heartbeat after the settlement of {beat.message_id}")
+        for problem in [*self._wrong_outputs(), *self._wrong_letters(), *self._strangers()]:
+            self.broken.append(problem)
+
+    def _wrong_outputs(self) -> Iterator[str]:
+        for key, versions in self.ledger.versions.items():
+            messages = [name for name, asked in self.ledger.asked.items() if asked.key == key]
+            gave_up = any(self.ledger.dead_letters(name) for name in messages)
+            written = self.ledger.written[key]
+            newest = written[-1].version if written else -1
+            good = self.ledger.asked[messages[0]].kind == "good"
+            if good and not gave_up and newest != len(versions) - 1:
+                yield f"P1: {key} has version {newest} of the output, of {len(versions)}"
+            if not good and written:
+                yield f"P1: {key} has an output: {written}"
+
+    def _wrong_letters(self) -> Iterator[str]:
+        for name, asked in self.ledger.asked.items():
+            letters = self.ledger.dead_letters(name)
+            if asked.kind != "good" and not letters and self.plan.max_receive_count is not None:
+                yield f"P7: {name} should be dead-lettered: {asked}"
+            for letter in letters:
+                if problem := self._wrong_letter(asked, letter):
+                    yield f"P7: {name} {problem}: {asked} {letter}"
+
+    def _wrong_letter(self, asked: Asked, letter: Dead) -> str | None:
+        most = self.plan.max_receive_count
+        assert most is not None
+        plenty = most == MANY and not self.plan.habits.duplicate  # which costs receives for ever
+        if letter.reasons is None:
+            return "ran out of receives" if plenty else None
+        error = letter.reasons["error_type"]
+        if error == "GaveUp":
+            return "was given up too early" if letter.receives < most or plenty else None
+        expected = {
+            "poison": "Unparsable", "missing": "NoSuchInput", "unreadable": "UnreadableBody",
+        }  # fmt: skip
+        if expected.get(asked.kind) != error:
+            return "is dead for another reason"
+        if asked.kind == "unreadable" or letter.receives >= most or self._reported(asked.key):
+            return None
+        return "has no report"
+
+    def _reported(self, key: str) -> bool:
+        return self.s3.buckets[OUTPUT].current(f"{PREFIX}/_failed/{key}.json") is not None
+
+    def _strangers(self) -> Iterator[str]:
+        known = {f"{PREFIX}/{key}" for key in self.ledger.versions}
+        known |= {f"{PREFIX}/_failed/{asked.key}.json" for asked in self.ledger.asked.values()}
+        for key in self.s3.buckets[OUTPUT].keys:
+            if key not in known:
+                yield f"P3: nobody asked for {key}"
+
+    def _is_durable(self, message_id: str, asked: Asked) -> bool:
+        if self.ledger.dead_letters(message_id):
+            return True
+        if asked.kind != "good":
+            return self.plan.max_receive_count is None and self._reported(asked.key)
+        versions = self.ledger.versions[asked.key]
+        if asked.told and len(versions) - 1 > asked.version:
+            return True  # the newer version's own message is on its way, or done
+        written = self.ledger.written[asked.key]
+        return bool(written) and written[-1].version >= asked.version
+
+    def _break(self, at: float, what: str) -> None:
+        self.broken.append(f"{at:.3f} s: {what}")

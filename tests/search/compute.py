@@ -1,0 +1,77 @@
+"""A simulated process pool: a file says itself how long it takes, and what it does."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from structlog.contextvars import get_contextvars
+
+from worker.clock import now
+from worker.errors import ComputeLost, Unparsable
+from worker.scored import Scored, ScoreOptions
+
+
+def predicted(content: bytes) -> bytes:
+    """Say what comes of a file."""
+    return b"predicted: " + content
+
+
+@dataclass
+class SimulatedCompute:
+    """Implements worker.compute.Compute for one simulated worker."""
+
+    slots: asyncio.Semaphore
+    is_suspect: Callable[[int], bool]  # by the receive count
+    broken: list[str] = field(default_factory=list)  # what it saw and should not have
+    _running: dict[asyncio.Future[bool], bool] = field(default_factory=dict)
+    _ends: dict[asyncio.Future[bool], float] = field(default_factory=dict)
+
+    def next_end(self) -> float:
+        """Tell when the next prediction is done; now if none is under way."""
+        return min(self._ends.values(), default=now())
+
+    async def score(
+        self,
+        body: bytes,
+        options: ScoreOptions,  # noqa: ARG002 - the seam's
+        *,
+        on_start: Callable[[], None],
+        fresh: bool = False,
+    ) -> Scored:
+        if self.is_suspect(get_contextvars()["receive_count"]) != fresh:
+            self.broken.append(f"quarantine: {body!r} is suspect, or is not: {fresh}")
+        async with self.slots:
+            on_start()
+            return await self._score(body, fresh=fresh)
+
+    def kill_one(self) -> None:
+        """Kill a process that is at work, if one is."""
+        for process in self._running:
+            if not process.done():
+                process.set_result(False)
+                return
+
+    async def _score(self, body: bytes, *, fresh: bool) -> Scored:
+        if self._running and (fresh or any(self._running.values())):
+            self.broken.append(f"quarantine: {body!r} did not run alone")
+        loop = asyncio.get_running_loop()
+        process: asyncio.Future[bool] = loop.create_future()
+        kind, seconds, *_ = body.split()
+        self._running[process] = fresh
+        self._ends[process] = now() + float(seconds)
+        end = loop.call_later(float(seconds), _finish, process)
+        try:
+            alive = await process
+        finally:
+            end.cancel()
+            del self._running[process], self._ends[process]
+        if not alive or kind == b"killer":
+            raise ComputeLost("killed")
+        if kind == b"poison":
+            raise Unparsable("not a table")
+        return Scored(predicted(body), 1, 0, None, "text/csv", None)
+
+
+def _finish(process: asyncio.Future[bool]) -> None:
+    if not process.done():
+        process.set_result(True)

@@ -1,0 +1,179 @@
+"""The workers of a schedule: started while there is work, as ECS would, and struck as planned."""
+
+import asyncio
+
+from tests.fakes.worker import settings
+from tests.search.checks import Checks
+from tests.search.compute import SimulatedCompute
+from tests.search.network import Network, Wire
+from tests.search.plan import QUEUE, Blow, Plan
+from tests.search.processes import Process
+from worker.assembly import assemble
+from worker.beside import Stopped, given_up_on
+from worker.clock import now
+from worker.errors import FatalError, TransientError
+from worker.s3 import S3Storage
+from worker.service import serve
+from worker.settings import Settings
+from worker.sqs import SqsQueue
+from worker.stop import Stop
+
+POLL_SECONDS, CALL_SECONDS, STORAGE_SECONDS = 10.0, 30.0, 60.0  # until the clients give up
+RELEASE_SECONDS = 6.0  # from the drain's deadline to the end
+ALMOST_SECONDS = 0.05
+LOOK_SECONDS = 2.0
+LONGEST_STOP_SECONDS = 300.0
+
+
+class TimedStop(Stop):
+    """Remembers when it was first asked."""
+
+    at: float | None = None
+
+    def request(self, reason: str) -> None:
+        if self.at is None:
+            self.at = now()
+        super().request(reason)
+
+
+class Worker:
+    """One worker of the fleet."""
+
+    def __init__(self, number: int, plan: Plan, chosen: Settings) -> None:
+        self.process = Process(f"worker-{number}")
+        self.stop = TimedStop()
+        self.settings = chosen
+        self.compute = SimulatedCompute(asyncio.Semaphore(plan.slots), plan.is_suspect)
+        self.killed = asyncio.Event()
+
+    async def run(self, network: Network, checks: Checks) -> None:
+        """Work as `worker.service.run` does, but on wires."""
+        polls = Wire(network, checks.sqs, POLL_SECONDS)
+        calls = Wire(network, checks.sqs, CALL_SECONDS)
+        queue = SqsQueue(QUEUE, polls, calls)  # type: ignore[arg-type] # a stand-in for any client
+        storage = S3Storage(Wire(network, checks.s3, STORAGE_SECONDS))  # type: ignore[arg-type] # likewise
+        try:
+            async with given_up_on(self.stop):
+                facts = await queue.look()
+        except Stopped:
+            return
+        parts = assemble(
+            self.settings,
+            facts,
+            stop=self.stop,
+            queue=queue,
+            storage=storage,
+            compute=self.compute,
+            model_sha256="0" * 64,
+        )
+        await serve(parts, self.stop, self.settings.finish_seconds)
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        self.process.kill()
+        self.killed.set()
+
+
+class Fleet:
+    """Starts workers, strikes them, and checks how each of them ends."""
+
+    def __init__(self, plan: Plan, network: Network, checks: Checks) -> None:
+        self._plan = plan
+        self._settings = settings(**plan.settings)
+        self._network = network
+        self._checks = checks
+        self.workers: list[Worker] = []
+        self.live: dict[Worker, asyncio.Task[None]] = {}
+
+    async def kept(self) -> None:
+        """Keep as many workers as wanted while the queue holds anything."""
+        while True:
+            if self._checks.sqs.queues[QUEUE].messages and len(self.live) < self._plan.workers:
+                worker = Worker(len(self.workers) + 1, self._plan, self._settings)
+                self.workers.append(worker)
+                self.live[worker] = asyncio.create_task(self._attend(worker))
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def left(self) -> None:
+        """Stop those that are left, and wait for them, but not for ever."""
+        for worker in self.live:
+            worker.process.call(worker.stop.signal, "SIGTERM")
+        if self.live:
+            _, pending = await asyncio.wait(self.live.values(), timeout=LONGEST_STOP_SECONDS)
+            if pending:
+                names = [worker.process.name for worker in self.live]
+                self._checks.broken.append(f"unbounded wait: {names} do not stop")
+        for worker in list(self.live):
+            worker.kill()
+
+    async def struck(self) -> None:
+        """Carry out the plan's blows."""
+        async with asyncio.TaskGroup() as group:
+            for blow in sorted(self._plan.blows, key=lambda blow: blow.at):
+                await asyncio.sleep(blow.at - now())
+                if self.live and self._network.faults.strikes(str(blow), blow.kind):
+                    worker = list(self.live)[blow.worker % len(self.live)]
+                    self._checks.ledger.note(now(), worker.process.name, f"BLOW {blow.kind}")
+                    group.create_task(_strike(worker, blow))
+
+    async def _attend(self, worker: Worker) -> None:
+        main = worker.process.start(worker.run(self._network, self._checks))
+        killed = asyncio.ensure_future(worker.killed.wait())
+        await asyncio.wait([main, killed], return_when=asyncio.FIRST_COMPLETED)
+        killed.cancel()
+        del self.live[worker]
+        what = "is killed" if worker.killed.is_set() else f"ends: {worker.stop.reason}"
+        self._checks.ledger.note(now(), worker.process.name, what)
+        if not worker.killed.is_set():
+            self._check_end(worker, main)
+
+    def _check_end(self, worker: Worker, main: "asyncio.Task[None]") -> None:
+        name, stop = worker.process.name, worker.stop
+        worker.process.has_left = True
+        self._checks.at_exit(worker.process, now())
+        for problem in worker.compute.broken:
+            self._checks.broken.append(problem)
+        error = _innermost(main.exception())
+        if error is not None and not self._is_expected(worker.process, error):
+            self._checks.broken.append(f"{now():.3f} s: {name} died of {error!r}")
+        longest = max(
+            worker.settings.drain_seconds, worker.settings.finish_seconds + RELEASE_SECONDS
+        )
+        took = 0.0 if stop.at is None else now() - stop.at - worker.process.frozen_seconds
+        if took > longest:
+            self._checks.broken.append(f"{now():.3f} s: {name} took {took:.1f} s to stop")
+
+    def _is_expected(self, process: Process, error: BaseException) -> bool:
+        hand = self._checks.ledger.hands[process.name]
+        if isinstance(error, TransientError):  # it did not even start
+            return not hand.received and max(hand.trouble, process.thawed_at) > float("-inf")
+        silent = "no receive has succeeded" in str(error)
+        return isinstance(error, FatalError) and (hand.fatal or silent)
+
+
+async def _strike(worker: Worker, blow: Blow) -> None:
+    process = worker.process
+    match blow.kind:
+        case "SIGTERM":
+            process.call(worker.stop.signal, "SIGTERM")
+        case "SIGTERM twice":
+            process.call(worker.stop.signal, "SIGTERM")
+            await asyncio.sleep(blow.seconds)
+            worker.kill()  # the second ends it as hard as SIGKILL does
+        case "SIGKILL":
+            worker.kill()
+        case "SIGSTOP" if not process.frozen:
+            if blow.just_before_an_end:
+                await asyncio.sleep(worker.compute.next_end() - now() - ALMOST_SECONDS)
+            process.freeze()
+            await asyncio.sleep(blow.seconds)
+            if process.alive:
+                process.thaw(timers_first=blow.worker == 0)  # either may be
+        case "child killed":
+            worker.compute.kill_one()
+
+
+def _innermost(error: BaseException | None) -> BaseException | None:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

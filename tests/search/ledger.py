@@ -1,0 +1,135 @@
+"""The books of a run: what was asked for, and what SQS and S3 really did about it, and for whom."""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tests.search.network import CALL, Call
+from tests.search.plan import QUEUE, FileKind
+from tests.simulation.sqs import DeadLettered, Received, Sent, SqsEffect, VisibilityChanged
+from worker.clock import now
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a message asks for: a prediction of this version of a file, or of a newer one."""
+
+    key: str
+    kind: FileKind
+    version: int
+    told: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """A dead letter: as the worker sent it, or moved by SQS (no reasons then)."""
+
+    message_id: str
+    reasons: Mapping[str, str] | None
+    receives: int
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A prediction that was written, by the version of its file."""
+
+    version: int
+    sequencer: str | None
+
+
+@dataclass
+class Hand:
+    """What one worker had in its hands."""
+
+    received: dict[str, str] = field(default_factory=dict)  # message id -> newest handle
+    troubled: dict[str, float] = field(default_factory=dict)  # message id -> last faulty call
+    slow: set[str] = field(default_factory=set)  # message ids whose answer was on its way for long
+    overtaken: set[str] = field(default_factory=set)  # message ids: a beat after the settlement
+    trouble: float = float("-inf")  # last faulty call of any kind
+    fatal: bool = False  # a call was answered that nothing can be done without
+    named: set[str] = field(default_factory=set)  # message ids in its warnings
+
+
+@dataclass
+class Ledger:
+    """Everything that the checks need to know; times are the loop's."""
+
+    asked: dict[str, Asked] = field(default_factory=dict)
+    versions: dict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))
+    written: dict[str, list[Output]] = field(default_factory=lambda: defaultdict(list))
+    hands: dict[str, Hand] = field(default_factory=lambda: defaultdict(Hand))
+    # Message id -> its newest handle, and whose that is.
+    holder: dict[str, tuple[str, str]] = field(default_factory=dict)
+    # Message id -> who changed its visibility last, by which handle, and if set aside, till when.
+    touched: dict[str, tuple[str, str, float | None]] = field(default_factory=dict)
+    late_beats: list[VisibilityChanged] = field(default_factory=list)  # after a settlement
+    dead: list[Dead] = field(default_factory=list)
+    timeline: list[tuple[float, str, str]] = field(default_factory=list)
+
+    def note(self, at: float, who: str, what: str) -> None:
+        """Keep a line of the story."""
+        self.timeline.append((at, who, what))
+
+    def on_call(self, call: Call) -> None:
+        """Remember whom and what a fault concerns."""
+        fate = call.fate
+        if fate.kind is None:
+            return
+        at = now()
+        hand = self.hands[call.process.name]
+        hand.trouble = at
+        hand.fatal = hand.fatal or fate.kind in ("denied", "expired")
+        handles = {entry["ReceiptHandle"] for entry in call.arguments.get("Entries", ())}
+        for message_id, handle in hand.received.items():
+            if handle in handles:
+                hand.troubled[message_id] = at
+        self.note(at, call.process.name, f"  {call.operation}: {fate.kind} ({call.caller})")
+
+    def on_sqs(self, effect: SqsEffect) -> None:
+        """Follow the messages."""
+        call = CALL.get(None)
+        who = call.process.name if call is not None else "outside"
+        self.note(effect.at, who, _told(effect))
+        match effect:
+            case Received(queue=queue) if queue == QUEUE:
+                self.holder[effect.message_id] = (effect.handle, who)
+                self.touched.pop(effect.message_id, None)
+                if call is not None and call.fate.kind == "slow answer":
+                    self.hands[who].slow.add(effect.message_id)
+                if call is not None and call.fate.kind is None:  # else it may never hear of it
+                    self.hands[who].received[effect.message_id] = effect.handle
+            case VisibilityChanged() if call is not None:
+                beat = call.caller == "heartbeat"
+                _, handle, until = self.touched.get(effect.message_id, ("", "", None))
+                if beat and handle == effect.handle and until is not None:
+                    if call.fate.kind is None:
+                        self.late_beats.append(effect)
+                    else:  # given up by the worker, and on its way all the same
+                        self.hands[who].overtaken.add(effect.message_id)
+                until = None if beat else effect.visible_at
+                self.touched[effect.message_id] = (who, effect.handle, until)
+            case DeadLettered():
+                self.dead.append(Dead(effect.message_id, None, 0))
+            case Sent(queue=queue) if queue != QUEUE:
+                reasons = {n: str(a["StringValue"]) for n, a in effect.attributes.items()}
+                name, count = reasons["source_message_id"], int(reasons["receive_count"])
+                self.dead.append(Dead(name, reasons, count))
+
+    def dead_letters(self, message_id: str) -> list[Dead]:
+        """Return the dead letters of a message."""
+        return [dead for dead in self.dead if dead.message_id == message_id]
+
+    def version_of(self, key: str, etag: str) -> int:
+        """Tell which version of a file has an ETag; -1 for none."""
+        for number, content in enumerate(self.versions[key]):
+            if hashlib.md5(content, usedforsecurity=False).hexdigest() == etag:
+                return number
+        return -1
+
+
+def _told(effect: object) -> str:
+    fields = {name: getattr(effect, name) for name in getattr(effect, "__slots__", ())}
+    shown = {k: v for k, v in fields.items() if k not in ("at", "body", "attributes", "queue")}
+    return f"{type(effect).__name__} {json.dumps(shown, default=str)}"

@@ -1,0 +1,165 @@
+"""The network between simulated processes and the simulated services, and all that goes wrong."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from contextvars import Context, ContextVar, copy_context
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Self
+
+from aiohttp import ClientPayloadError
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+
+from tests.search.faults import Fate, Faults
+from tests.search.processes import PROCESS, Process
+from tests.simulation.s3 import SimulatedBody
+from worker.clock import now
+
+Answer = dict[str, Any]  # shaped by botocore's models
+
+URL = "https://simulated"
+CODES = {
+    "throttled": ("RequestThrottled", "ThrottlingException", "SlowDown", "RequestLimitExceeded"),
+    "conflict": ("ConditionalRequestConflict",),
+    "denied": ("AccessDenied",),
+    "expired": ("ExpiredToken",),
+}
+OVERLOADED = ("ServiceUnavailable", "InternalError", "RequestTimeout", "")  # "": no answer at all
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request on its way; `seconds` until its client gives up waiting."""
+
+    process: Process
+    caller: str
+    operation: str
+    arguments: Mapping[str, Any]
+    seconds: float
+    fate: Fate
+
+    def error(self, codes: tuple[str, ...], pick: float) -> Exception:
+        code = codes[int(pick * len(codes))]
+        if not code:
+            return EndpointConnectionError(endpoint_url=URL)
+        return ClientError({"Error": {"Code": code, "Message": "injected"}}, self.operation)
+
+
+CALL: ContextVar[Call] = ContextVar("CALL")  # the one that a service is serving
+
+
+@dataclass
+class Network:
+    """Carries calls; `on_call` hears of each."""
+
+    faults: Faults
+    on_call: Callable[[Call], None]
+    _outside: Context = field(default_factory=copy_context)
+    _under_way: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def carry(self, call: Call, service: object) -> Answer:
+        """Bring a request to its service, and the answer back if it comes in time."""
+        if not call.process.alive:
+            raise call.error(("",), 0)
+        loop = asyncio.get_running_loop()
+        self.on_call(call)
+        reply: asyncio.Future[Answer] = loop.create_future()
+        # What is sent cannot be called back: it goes on whatever becomes of the process.
+        task = loop.create_task(self._deliver(call, service, reply), context=self._serving(call))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        if call.fate.kind != "deaf":
+            loop.call_later(call.seconds, _give_up, reply)
+        return await reply
+
+    def close(self) -> None:
+        """Lose what is still on its way."""
+        for task in self._under_way:
+            task.cancel()
+
+    def _serving(self, call: Call) -> Context:
+        context = self._outside.copy()
+        context.run(CALL.set, call)
+        return context
+
+    async def _deliver(self, call: Call, service: object, reply: asyncio.Future[Answer]) -> None:
+        try:
+            answer = await _answered(call, service)
+        except Exception as error:  # noqa: BLE001 - the client's to deal with
+            if not reply.done():
+                reply.set_exception(error)
+            return
+        if call.fate.kind not in ("hangs after", "deaf") and not reply.done():
+            reply.set_result(answer)
+
+
+async def _answered(call: Call, service: object) -> Answer:
+    """Carry a call to the service and its answer back, but for what befalls it on the way."""
+    fate = call.fate
+    await asyncio.sleep(fate.out)
+    match fate.kind:
+        case "throttled" | "conflict" | "denied" | "expired":
+            raise call.error(CODES[fate.kind], fate.pick)
+        case "error before":
+            raise call.error(OVERLOADED, fate.pick)
+        case "hangs":
+            await asyncio.Event().wait()
+    serve = partial(getattr(service, call.operation), **call.arguments)
+    if fate.kind == "repeated":  # the client never saw the first answer, and asked again
+        with suppress(ClientError):
+            await serve()
+    answer: Answer = await serve()
+    await asyncio.sleep(fate.back)
+    match fate.kind:
+        case "error after":
+            raise call.error(OVERLOADED, fate.pick)
+        case "body cut":
+            answer["Body"] = _CutBody(answer["Body"], fate.pick)
+    return answer
+
+
+def _give_up(reply: asyncio.Future[Answer]) -> None:
+    if not reply.done():
+        reply.set_exception(ReadTimeoutError(endpoint_url=URL))
+
+
+class _CutBody:
+    """The connection breaks in the middle of it; or it comes short, and nobody says so."""
+
+    def __init__(self, body: SimulatedBody, pick: float) -> None:
+        self._body = body
+        self._pick = pick
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._body.close()
+
+    async def read(self, n: int = -1) -> bytes:
+        chunk = await self._body.read(n)
+        if self._pick < 0.5:
+            raise ClientPayloadError("Response payload is not completed")
+        return chunk[: len(chunk) // 2]
+
+
+class Wire:
+    """What a process has for a client: each operation goes over the network."""
+
+    def __init__(self, network: Network, service: object, seconds: float) -> None:
+        self._network = network
+        self._service = service
+        self._seconds = seconds
+
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        return partial(self._call, operation)
+
+    async def _call(self, operation: str, **arguments: Any) -> Answer:  # noqa: ANN401 - botocore's
+        process, task = PROCESS.get(), asyncio.current_task()
+        assert process is not None
+        assert task is not None
+        seconds = self._seconds + float(arguments.get("WaitTimeSeconds", 0))
+        fate = self._network.faults.fate(process.name, operation, now())
+        call = Call(process, task.get_name(), operation, arguments, seconds, fate)
+        return await self._network.carry(call, self._service)

@@ -1,0 +1,174 @@
+"""What a schedule is made of: the files, the fleet and all that befalls it, drawn from its seed."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from tests.search.faults import EVERYWHERE, OPERATIONS, Kind, Outage
+from tests.simulation.sqs import SqsHabits
+
+T = TypeVar("T")
+
+FileKind = Literal["good", "poison", "killer", "missing", "unreadable"]
+BlowKind = Literal["SIGTERM", "SIGTERM twice", "SIGKILL", "SIGSTOP", "child killed"]
+KINDS: tuple[FileKind, ...] = ("good", "poison", "killer", "missing", "unreadable")
+WEIGHTS = (16, 2, 1, 1, 1)
+BLOWS: tuple[BlowKind, ...] = ("SIGTERM", "SIGTERM twice", "SIGKILL", "SIGSTOP", "child killed")
+
+MANY = 50  # receives: more than all the trouble there is can cost
+INPUT, OUTPUT, PREFIX = "in", "out", "p"
+QUEUE, DEAD = "q", "q-dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that lands, or only its message if it is missing or the body unreadable."""
+
+    at: float
+    key: str
+    kind: FileKind
+    content: bytes
+    messages: int
+    told: bool  # the message knows version, ETag, size and sequencer
+
+
+@dataclass(frozen=True, slots=True)
+class Blow:
+    """What is done to a worker."""
+
+    at: float
+    worker: int  # among those that live then
+    kind: BlowKind
+    seconds: float
+    just_before_an_end: bool  # of a prediction, the worst of moments to be stopped at
+
+    def __str__(self) -> str:
+        return f"blow at {self.at:.3f}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One schedule, before it runs."""
+
+    seed: int
+    settings: dict[str, object]
+    visibility_seconds: int
+    max_receive_count: int | None
+    versioned: bool
+    habits: SqsHabits
+    slots: int
+    workers: int
+    uploads: tuple[Upload, ...]
+    blows: tuple[Blow, ...]
+    outages: tuple[Outage, ...]
+    fault_rate: float
+    fault_kinds: tuple[Kind, ...]
+    fatal: bool
+    calm_at: float
+
+    def is_suspect(self, receive_count: int) -> bool:
+        """Tell whether a message runs alone: on its last two receives, or from the fourth on."""
+        most = self.max_receive_count
+        return receive_count >= (4 if most is None else max(2, most - 1))
+
+
+def plan(seed: int) -> Plan:
+    """Draw a schedule. Each leaves some kinds of trouble out, so that no kind hides another."""
+    draw = random.Random(f"plan {seed}")  # noqa: S311 - no secret
+    calm_at = draw.choice((60.0, 200.0, 600.0))
+    visibility = draw.choice((6, 15, 30, 60))
+    most = draw.choice((None, 3, 5, MANY, MANY, MANY))
+    return Plan(
+        seed=seed,
+        settings=_settings(draw),
+        visibility_seconds=visibility,
+        max_receive_count=most,
+        versioned=draw.random() < 0.6,
+        habits=_habits(draw),
+        slots=draw.choice((1, 2, 4)),
+        workers=draw.choice((1, 1, 2, 3)),
+        uploads=tuple(_uploads(draw, calm_at, most)),
+        blows=tuple(_blows(draw, calm_at, visibility)),
+        outages=tuple(_outages(draw, calm_at, visibility)),
+        fault_rate=draw.choice((0.0, 0.02, 0.1, 0.3)),
+        fault_kinds=_some(draw, EVERYWHERE),
+        fatal=draw.random() < 0.2,
+        calm_at=calm_at,
+    )
+
+
+def _settings(draw: random.Random) -> dict[str, object]:
+    drain = draw.choice((10, 30, 90))
+    return {
+        "concurrency": draw.choice((1, 2, 4)),
+        "consumers": draw.choice((1, 2, 3)),
+        "wait_seconds": draw.choice((0, 2, 7) if drain == 10 else (0, 2, 20)),
+        "idle_seconds": draw.choice((0, 5, 30, -1)),
+        "drain_seconds": drain,
+        "job_seconds": draw.choice((40, 300)),
+        "retry_seconds": draw.choice((1, 30)),
+        "log_format": "console",  # and no metrics on standard output
+    }
+
+
+def _habits(draw: random.Random) -> SqsHabits:
+    return SqsHabits(
+        stale_handles=draw.choice(("refused", "ignored", "honoured")),
+        duplicate=draw.choice((0, 0, 0.1)),
+        empty=draw.choice((0, 0, 0.2)),
+        shuffled=draw.random() < 0.5,
+        failed_entries=draw.choice((0, 0, 0.1)),
+        failed_though_applied=draw.choice((0, 0, 0.1)),
+    )
+
+
+def _uploads(draw: random.Random, calm_at: float, most: int | None) -> list[Upload]:
+    uploads = []
+    longest = draw.choice((0, 2, 30, 30))
+    for number in range(draw.choice((2, 5, 10, 20))):
+        key = f"{number}.csv"
+        kind = draw.choices(KINDS, WEIGHTS)[0]
+        if (kind == "killer" and most in (None, MANY)) or (kind == "unreadable" and not most):
+            kind = "poison"  # the others would be tried for hours, as they should be
+        versions = 1 if kind != "good" or draw.random() < 0.7 else draw.choice((2, 3))
+        at = draw.choice((0.0, draw.uniform(0, calm_at)))
+        for version in range(versions):
+            content = f"{kind} {draw.uniform(0, longest):.3f} {key} {version}".encode()
+            uploads.append(
+                Upload(
+                    at,
+                    key,
+                    kind,
+                    content,
+                    messages=draw.choice((1, 1, 1, 2)),
+                    told=draw.random() < 0.7,
+                )
+            )
+            at += draw.uniform(0.01, calm_at / 4)
+    return sorted(uploads, key=lambda upload: upload.at)
+
+
+def _blows(draw: random.Random, calm_at: float, visibility: int) -> list[Blow]:
+    kinds = _some(draw, BLOWS)
+    return [
+        Blow(
+            at=draw.uniform(0, calm_at),
+            worker=draw.randrange(3),
+            kind=draw.choice(kinds),
+            seconds=draw.choice((0.5, 1.2, 2.0, 2.0)) * visibility,
+            just_before_an_end=draw.random() < 0.7,
+        )
+        for _ in range(draw.choice((0, 2, 5, 10)))
+    ]
+
+
+def _outages(draw: random.Random, calm_at: float, visibility: int) -> Iterator[Outage]:
+    for _ in range(draw.choice((0, 0, 1, 3))):
+        start = draw.uniform(0, calm_at)
+        end = start + draw.choice((0.5, 1.5, 4)) * visibility
+        yield Outage(start, end, frozenset(draw.sample(OPERATIONS, draw.choice((1, 2, 8)))))
+
+
+def _some(draw: random.Random, of: tuple[T, ...]) -> tuple[T, ...]:
+    return tuple(draw.sample(of, draw.randint(1, len(of))))

@@ -1,0 +1,141 @@
+"""Processes of a simulated fleet, on one loop: each can be frozen, thawed, and killed."""
+
+# ruff: noqa: ANN401 - the signatures are those of event loops
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextvars import Context, ContextVar, copy_context
+from typing import Any
+
+from tests.fakes.clock import VirtualLoop
+from worker.clock import now
+
+PROCESS: ContextVar["Process | None"] = ContextVar("PROCESS", default=None)
+
+
+class Process:
+    """All that runs in one context, and what was put off while it was frozen."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.frozen = False
+        self.alive = True
+        self.has_left = False  # of itself
+        self.context = copy_context()
+        self.context.run(PROCESS.set, self)
+        self.frozen_at = self.thawed_at = float("-inf")
+        self.frozen_seconds = 0.0
+        self.tasks: list[asyncio.Task[Any]] = []
+        self.put_off: list[_Gate] = []
+
+    def freeze(self) -> None:
+        """Stop it, as SIGSTOP does: answers and timers wait for it."""
+        self.frozen = True
+        self.frozen_at = now()
+
+    def thaw(self, *, timers_first: bool) -> None:
+        """Let it go on, with everything that became due meanwhile due at once."""
+        self.frozen = False
+        waiting, self.put_off = self.put_off, []
+        if timers_first:
+            waiting.sort(key=lambda gate: not gate.is_timer)
+        self.thawed_at = now()
+        self.frozen_seconds += self.thawed_at - self.frozen_at
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, FleetLoop)
+        for gate in waiting:
+            loop.call_ungated(gate.again, gate.context)
+
+    def kill(self) -> None:
+        """End it, as SIGKILL does: nothing of it runs any more."""
+        self.alive = False
+        self.frozen = True
+
+    def start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run its main task."""
+        loop = asyncio.get_running_loop()
+        return loop.create_task(coroutine, name="main", context=self.context)
+
+    def call(self, callback: Callable[..., object], *arguments: object) -> None:
+        """Have it run a callback, as a signal does: when it runs."""
+        asyncio.get_running_loop().call_soon(callback, *arguments, context=self.context)
+
+    def bury(self) -> list[asyncio.Task[Any]]:
+        """Let a killed process's tasks end, so that the loop can close; its calls fail."""
+        left = [task for task in self.tasks if not task.done()]
+        self.thaw(timers_first=False)
+        for task in left:
+            task.cancel()
+        return left
+
+
+class _Gate:
+    """A callback of a process, run only while it is not frozen."""
+
+    __slots__ = ("_arguments", "_callback", "_process", "context", "handle", "is_timer")
+
+    def __init__(
+        self, process: Process, callback: Callable[..., object], arguments: Any, context: Context
+    ) -> None:
+        self._process = process
+        self._callback = callback
+        self._arguments = arguments
+        self.context = context
+        self.handle: asyncio.Handle | None = None
+        self.is_timer = False
+
+    def __call__(self) -> None:
+        if self._process.frozen:
+            self._process.put_off.append(self)
+        else:
+            self._callback(*self._arguments)
+
+    def again(self) -> None:
+        assert self.handle is not None
+        if not self.handle.cancelled():  # by what was thawed before it
+            self()
+
+
+class FleetLoop(VirtualLoop):
+    """A virtual loop that knows which process each callback and task belongs to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.set_task_factory(_owned)
+
+    def call_soon(  # type: ignore[override] # whose arguments are the callback's own
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        process = PROCESS.get() if context is None else context.get(PROCESS)
+        if process is None:
+            return super().call_soon(callback, *args, context=context)
+        gate = _Gate(process, callback, args, context or copy_context())
+        gate.handle = super().call_soon(gate, context=gate.context)
+        return gate.handle
+
+    def call_at(  # type: ignore[override] # as above
+        self,
+        when: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        process = PROCESS.get() if context is None else context.get(PROCESS)
+        if process is None:
+            return super().call_at(when, callback, *args, context=context)
+        gate = _Gate(process, callback, args, context or copy_context())
+        gate.is_timer = True
+        gate.handle = timer = super().call_at(when, gate, context=gate.context)
+        return timer
+
+    def call_ungated(self, callback: Callable[[], object], context: Context) -> None:
+        """Schedule what looks after being frozen itself."""
+        super().call_soon(callback, context=context)
+
+
+def _owned(loop: asyncio.AbstractEventLoop, coroutine: Any, **more: Any) -> asyncio.Task[Any]:
+    context = more.get("context")
+    process = PROCESS.get() if context is None else context.get(PROCESS)
+    task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, **more)
+    if process is not None:
+        process.tasks.append(task)
+    return task

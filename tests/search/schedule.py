@@ -1,0 +1,174 @@
+"""One schedule, played from its seed to its end on a virtual clock."""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import random
+from collections.abc import Collection, Iterator, MutableMapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import structlog
+
+from tests.search.checks import Checks
+from tests.search.faults import Faults
+from tests.search.fleet import Fleet
+from tests.search.ledger import Asked, Ledger
+from tests.search.network import Network
+from tests.search.plan import DEAD, INPUT, OUTPUT, PREFIX, QUEUE, Upload, plan
+from tests.search.processes import PROCESS, FleetLoop
+from tests.simulation.s3 import SimulatedS3
+from tests.simulation.sqs import SimulatedSqs
+from worker.clock import now
+
+UNTOLD = frozenset(["event", "model_sha256", "exc_info"])
+LONGEST_SECONDS = 3600.0  # from the calm to the end: the longest backoff four times over
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a schedule went."""
+
+    seed: int
+    broken: list[str]
+    injected: dict[str, str]
+    timeline: list[tuple[float, str, str]]
+
+    def story(self) -> str:
+        """Tell what happened, line by line."""
+        return "\n".join(f"{at:9.3f}  {who:10} {what}" for at, who, what in self.timeline)
+
+
+def play(seed: int, only: Collection[str] | None = None) -> Verdict:
+    """Play a schedule; with `only`, of its faults and blows these alone."""
+    random.seed(seed)  # the workers' own jitter
+    chosen = plan(seed)
+    faults = Faults(
+        seed=seed,
+        rate=chosen.fault_rate,
+        kinds=chosen.fault_kinds,
+        fatal=chosen.fatal,
+        calm_at=chosen.calm_at,
+        outages=chosen.outages,
+        only=None if only is None else frozenset(only),
+    )
+    sqs = SimulatedSqs(random.Random(f"sqs {seed}"), chosen.habits)  # noqa: S311 - no secret
+    checks = Checks(chosen, Ledger(), sqs, SimulatedS3())
+    with _heard(checks), asyncio.Runner(loop_factory=FleetLoop) as runner:
+        try:
+            runner.run(_play(checks, faults))
+        except RuntimeError as error:  # the clock's: nothing can happen any more
+            checks.broken.append(f"unbounded wait: {error}")
+    return Verdict(seed, checks.broken, dict(faults.injected), checks.ledger.timeline)
+
+
+async def _play(checks: Checks, faults: Faults) -> None:
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: checks.broken.append(f"unhandled: {context}"))
+    network = Network(faults, checks.on_call)
+    await _build(checks)
+    fleet = Fleet(checks.plan, network, checks)
+    async with asyncio.TaskGroup() as group:
+        keeper = group.create_task(fleet.kept())
+        feeder = group.create_task(_feed(checks))
+        striker = group.create_task(fleet.struck())
+        await asyncio.wait([feeder, striker])
+        await _settled(checks)
+        keeper.cancel()
+        await fleet.left()
+    checks.at_end()
+    await _wind_up(fleet, network)
+
+
+async def _build(checks: Checks) -> None:
+    plan, sqs, s3 = checks.plan, checks.sqs, checks.s3
+    await sqs.create_queue(QueueName=DEAD)
+    arn = sqs.queues[DEAD].arn
+    attributes = {"VisibilityTimeout": str(plan.visibility_seconds)}
+    if plan.max_receive_count is not None:
+        policy = {"deadLetterTargetArn": arn, "maxReceiveCount": str(plan.max_receive_count)}
+        attributes["RedrivePolicy"] = json.dumps(policy)
+    await sqs.create_queue(QueueName=QUEUE, Attributes=attributes)
+    for bucket in (INPUT, OUTPUT):
+        await s3.create_bucket(Bucket=bucket)
+        if plan.versioned:
+            await s3.put_bucket_versioning(
+                Bucket=bucket, VersioningConfiguration={"Status": "Enabled"}
+            )
+    sqs.on_effect, s3.on_effect = checks.on_sqs, checks.on_s3
+
+
+async def _feed(checks: Checks) -> None:
+    sequencers = itertools.count(1)
+    for upload in checks.plan.uploads:
+        await asyncio.sleep(upload.at - now())
+        await _land(checks, upload, f"{next(sequencers):016X}")
+
+
+async def _land(checks: Checks, upload: Upload, sequencer: str) -> None:
+    ledger = checks.ledger
+    body: dict[str, Any] = {
+        "bucket": INPUT, "key": upload.key, "output_bucket": OUTPUT, "output_key": PREFIX,
+    }  # fmt: skip
+    if upload.kind not in ("missing", "unreadable"):
+        ledger.versions[upload.key].append(upload.content)
+        put = await checks.s3.put_object(Bucket=INPUT, Key=upload.key, Body=upload.content)
+        if upload.told:
+            etag, version_id = put["ETag"].strip('"'), put.get("VersionId")
+            body |= {"etag": etag, "size": len(upload.content), "sequencer": sequencer}
+            body |= {"version_id": version_id} if version_id else {}
+    text = "{" if upload.kind == "unreadable" else json.dumps(body)
+    version = len(ledger.versions[upload.key]) - 1 if upload.key in ledger.versions else 0
+    for _ in range(upload.messages):
+        queue = checks.sqs.queues[QUEUE].url
+        answer = await checks.sqs.send_message(QueueUrl=queue, MessageBody=text)
+        asked = Asked(upload.key, upload.kind, version, told=upload.told)
+        ledger.asked[answer["MessageId"]] = asked
+
+
+async def _settled(checks: Checks) -> None:
+    """Wait until all is done, but not for ever."""
+    end = checks.plan.calm_at + LONGEST_SECONDS
+    messages = checks.sqs.queues[QUEUE].messages
+    while now() < end and (messages or now() < checks.plan.calm_at):  # noqa: ASYNC110 - virtual
+        await asyncio.sleep(1)
+
+
+async def _wind_up(fleet: Fleet, network: Network) -> None:
+    for worker in fleet.workers:
+        if not worker.process.alive:
+            await asyncio.gather(*worker.process.bury(), return_exceptions=True)
+    network.close()
+    await asyncio.sleep(0)
+
+
+@contextlib.contextmanager
+def _heard(checks: Checks) -> Iterator[None]:
+    """Put the workers' logs into the books."""
+
+    def hear(_: object, level: str, event: MutableMapping[str, Any]) -> NoReturn:
+        process = PROCESS.get()
+        if process is not None and process.alive:
+            # Sorted, as the order of context variables is not the same in every process.
+            facts = sorted(f"{name}={event[name]}" for name in event if name not in UNTOLD)
+            line = " ".join([f"{level}: {event['event']}", *facts])
+            checks.ledger.note(now(), process.name, line)
+            if event["event"] == "lease lost":
+                checks.on_lost(process, event["message_id"])
+            if level in ("warning", "error"):
+                named = checks.ledger.hands[process.name].named
+                named.update(event.get("message_ids", ()))
+                named.update([event["message_id"]] if "message_id" in event else [])
+        raise structlog.DropEvent
+
+    structlog.configure(
+        processors=[structlog.contextvars.merge_contextvars, hear],
+        wrapper_class=structlog.make_filtering_bound_logger(0),
+        cache_logger_on_first_use=False,
+    )
+    try:
+        yield
+    finally:
+        structlog.reset_defaults()
+        structlog.contextvars.clear_contextvars()
