@@ -1,0 +1,29 @@
+"""A short form of `make chaos`."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.run import Plan, chaos
+from tidegate.system import System
+
+PLAN = Plan(
+    files=36,
+    killer=False,
+    workers=2,
+    blows=4,
+    feed_seconds=4,
+    rough_seconds=7,
+    visibility_seconds=3,
+    slow_seconds=3,
+    max_receives=8,
+)
+
+
+@pytest.mark.timeout(240)  # a run that does not converge is told of, not cut off
+def test_workers_that_are_stopped_paused_and_killed_on_a_bad_network_write_what_a_quiet_one_does(
+    system: System, tmp_path: Path
+) -> None:
+    outcome = chaos(1, PLAN, system.cloud.environment(), tmp_path)
+
+    assert not outcome.problems, f"\n{outcome}"

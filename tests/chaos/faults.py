@@ -1,0 +1,57 @@
+"""What a bad network does to an exchange of HTTP, drawn by chance.
+
+Production speaks TLS, where a corrupted byte breaks the connection. Plain HTTP is the harder case,
+and the corruption here is one that HTTP, JSON, XML or S3's checksum can tell: in the answer's first
+line, in its length, or in a run of its body that a zero byte begins. Another header, or a body that
+parses and says something else (a receive count, an ETag), is beyond what plain HTTP can tell.
+"""
+
+import re
+from random import Random
+
+ROUGHNESS = 0.15  # the part of the exchanges that something is done to
+FAULTS = {
+    "delay": 6,
+    "answer cut": 4,
+    "corruption": 4,
+    "unavailable": 3,
+    "request cut": 2,
+    "silence": 2,
+}
+DELAYS_SECONDS = (0.05, 0.3, 1.0, 3.0)  # the last is longer than a heartbeat
+SILENCE_SECONDS = (1.0, 12.0)  # at its longest, longer than a call to SQS waits
+
+LENGTH = re.compile(rb"^content-length: *(\d+)", re.IGNORECASE | re.MULTILINE)
+THROTTLED = b'{"__type": "com.amazonaws.sqs#RequestThrottled", "message": "as ordered"}'
+SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>as ordered</Message></Error>"
+
+
+def draw(random: Random) -> str | None:
+    """Draw what is done to an exchange: to most, nothing."""
+    if random.random() >= ROUGHNESS:
+        return None
+    (fault,) = random.choices(list(FAULTS), list(FAULTS.values()))
+    return fault
+
+
+def unavailable(request: bytes) -> bytes:
+    """Answer as SQS or S3 does when there is too much to do."""
+    body = THROTTLED if b"x-amz-target" in request.lower() else SLOW_DOWN
+    if request.startswith(b"HEAD"):
+        body = b""
+    return b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+
+
+def corrupted(head: bytes, body: bytes, random: Random) -> bytes:
+    """Overwrite a run of an answer, in its first line, its length or its body, with garbage."""
+    spans = [(len("HTTP/"), len("HTTP/1.1 200"))]
+    if length := LENGTH.search(head):
+        spans.append(length.span(1))
+    if body:
+        spans += 2 * [(len(head), len(head) + len(body))]
+    start, end = random.choice(spans)
+    first = random.randrange(start, end)
+    run = min(random.randint(1, 24), end - first)
+    answer = bytearray(head + body)
+    answer[first : first + run] = [0, *random.choices(range(0x80, 0x100), k=run - 1)]
+    return bytes(answer)
