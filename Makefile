@@ -7,7 +7,11 @@ UV := .venv/bin/uv --quiet --system-certs
 INSTALL := pip install --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format unit integration acceptance template lock clean
+.PHONY: help demo test levels chaos check format unit integration acceptance search template lock clean
+
+# What `make chaos` runs: so many simulated schedules, and real processes once for each of the seeds.
+SCHEDULES ?= 20000
+SEEDS ?= 1 2 3
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,7 +19,18 @@ help: ## list the targets
 demo: .venv/demo.stamp .venv-cloud/stamp ## run the whole system on a local cloud, with real input
 	@$(BIN)/python -m tidegate demo
 
-test: check unit integration acceptance ## lint, types, template and all three levels of tests
+test: check levels ## lint, types, template, all three levels of tests, and a short search
+	@echo "all tests passed"
+
+# Two at a time, the longest first, as most of them wait for processes; each says what it has to say when it is done.
+levels: .venv/dev.stamp .venv-cloud/stamp
+	@echo "acceptance, integration, search and unit tests: some minutes, two at a time"
+	@$(MAKE) --no-print-directory -j 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) \
+	  acceptance integration search unit
+
+chaos: .venv/dev.stamp .venv-cloud/stamp ## break everything at once: simulated, by the thousand, and for real
+	$(BIN)/python -m tests.search --schedules $(SCHEDULES)
+	$(BIN)/python -m pytest tests/chaos $(foreach seed,$(SEEDS),--seed $(seed))
 
 check: .venv/dev.stamp template ## lint and types
 	$(BIN)/ruff check $(PACKAGES)
@@ -34,6 +49,9 @@ integration: .venv/dev.stamp ## tests against moto's server
 
 acceptance: .venv/dev.stamp .venv-cloud/stamp ## tests of real processes on the local cloud
 	$(BIN)/python -m pytest tests/acceptance
+
+search: .venv/dev.stamp ## play 300 schedules of faults, and some against an engine with a fault in it
+	$(BIN)/python -m pytest tests/search
 
 format: .venv/dev.stamp ## format the code and mend what the linter can
 	$(BIN)/ruff check --fix $(PACKAGES)
