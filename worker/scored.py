@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Format = Literal["csv", "parquet"]
+Format = Literal["csv", "jsonl", "parquet"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,15 +15,20 @@ class ScoreOptions:
     keep_columns: tuple[str, ...] | None = None  # None: the first; ("*",): all
     output_format: Format | None = None  # None: format and compression of the input
     max_rejected: float = 0.0  # a fraction of the rows
+    memory_bytes: int = 512 * 2**20  # more than this no part of a file may need at once
+
+
+@dataclass(frozen=True, slots=True)
+class OutputForm:
+    """What an output is, known before its first byte."""
+
+    content_type: str
+    converted_to: Format | None  # set when the output has another format than the input
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A file's predictions, ready to upload."""
+    """How many of a file's rows were predicted, and how many set aside."""
 
-    output: bytes
     rows: int
     rejected: int
-    rejects: bytes | None  # CSV: line, reason, row
-    content_type: str
-    converted_to: Format | None  # set when the output has another format than the input

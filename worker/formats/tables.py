@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import pyarrow as pa
 
@@ -18,15 +18,21 @@ class Reject:
     row: str
 
 
-class Sink(Protocol):
-    """Tables of one schema, in order, to a file."""
+Cells = Literal["text", "json", "typed"]
 
-    def write(self, table: pa.Table) -> None:
-        """Add the rows of a table; there is at least one table, which may have no rows."""
+
+class Sink(Protocol):
+    """Tables of one schema, in order, to a file; the same tables give the same pieces."""
+
+    def write(self, table: pa.Table) -> bytes:
+        """Add the rows of a table, and hand over what is ready of the file.
+
+        There is at least one table, which may have no rows.
+        """
         ...
 
     def finish(self) -> bytes:
-        """The whole file."""
+        """The rest of the file."""
         ...
 
 
@@ -36,8 +42,8 @@ class Source(Protocol):
     format: ClassVar[Format]
     place: ClassVar[str]
     """What a reject's `line` counts in this format: lines or rows, from 1."""
-    typed: ClassVar[bool]
-    """Whether columns come with their types; where not, every column is text as it came."""
+    cells: ClassVar[Cells]
+    """What columns hold: text as it came, JSON text as it came, or values with their types."""
     names: tuple[str, ...]
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
@@ -45,11 +51,14 @@ class Source(Protocol):
         ...
 
     def malformed(self) -> int:
-        """How many rows the batches read so far have left out."""
+        """How many rows were left out so far: up to the end of the batch last yielded."""
         ...
 
     def rejects(self, bad: Mapping[int, str]) -> Iterator[Reject]:
-        """The rows left out and the bad ones (well-formed row number: reason), in file order."""
+        """What was set aside since the batch before: left out, or bad in the batch last yielded.
+
+        `bad` says why, by row number in that batch. In file order; asked for once a batch.
+        """
         ...
 
     def sink(self) -> Sink:
