@@ -12,6 +12,7 @@ from worker.deletes import Deletes
 from worker.flow import Buffer, ByteBudget, Permits
 from worker.leases import Leases
 from worker.metrics import Metrics, stream_for
+from worker.passage import Passage
 from worker.pipeline import Pipeline
 from worker.queue import Queue, QueueFacts
 from worker.redrive import Redrive
@@ -22,6 +23,7 @@ from worker.settings import Settings, usable_cores
 from worker.settling import Settling
 from worker.stop import Stop
 from worker.storage import Storage
+from worker.window import PART_BYTES, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ def assemble(
     storage: Storage,
     compute: Compute,
     model_sha256: str,
+    part_bytes: int = PART_BYTES,
 ) -> Parts:
     """Put a worker together from its settings and what it talks to."""
     visibility, heartbeat = settings.lease_times(facts.visibility_seconds)
@@ -76,13 +79,17 @@ def assemble(
         attempts=attempts,
         redrive=redrive,
         pipeline=Pipeline(
-            storage=storage,
-            compute=compute,
-            budget=ByteBudget(settings.memory_mb << 20),
-            options=_score_options(settings),
-            output_template=settings.output_template,
-            model_sha256=model_sha256,
-            attempts=attempts,
+            storage,
+            Passage(
+                storage=storage,
+                compute=compute,
+                budget=ByteBudget(settings.memory_mb << 20),
+                window=Window(part_bytes, outputs=2 if settings.max_rejected else 1),
+                options=_score_options(settings),
+                output_template=settings.output_template,
+                model_sha256=model_sha256,
+                attempts=attempts,
+            ),
         ),
         settling=Settling(
             queue,
@@ -127,4 +134,5 @@ def _score_options(settings: Settings) -> ScoreOptions:
         keep_columns=settings.keep_columns,
         output_format=settings.output_format,
         max_rejected=settings.max_rejected,
+        memory_bytes=settings.memory_mb << 20,
     )

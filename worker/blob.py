@@ -1,6 +1,9 @@
-"""What a pool process reads from and writes to: an object by its ranges, and an output in pieces."""
+"""What a pool process reads from and writes to: an object by its ranges, and an output in pieces.
 
-from collections.abc import Iterator, Sequence
+`Blob` and `Outlet` are how the pool process has them, `AsyncBlob` and `AsyncOutlet` its parent.
+"""
+
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Protocol
 
 from worker.scored import OutputForm
@@ -24,7 +27,7 @@ class Blob(Protocol):
         ...
 
     def reserve(self, size: int) -> None:
-        """Wait until so many bytes of the worker's budget are this job's, and not fewer."""
+        """See to it that so many bytes of the worker's budget are this job's, and not fewer."""
         ...
 
 
@@ -42,3 +45,29 @@ class Outlet(Protocol):
     def reject(self, data: bytes) -> None:
         """Add to the file of rejected rows, which stands beside the output."""
         ...
+
+
+class AsyncBlob(Protocol):
+    """An input object, in the process that fetches it."""
+
+    @property
+    def size(self) -> int: ...  # noqa: D102 - as above
+    @property
+    def first(self) -> bytes: ...  # noqa: D102 - as above
+
+    def read(self, ranges: Sequence[Range]) -> AsyncGenerator[bytes, None]:
+        """The bytes of the ranges, in order, in pieces of any length; fetched ahead."""
+        ...
+
+
+class AsyncOutlet(Protocol):
+    """Where predictions go, in the process that sends them there."""
+
+    async def open(self, form: OutputForm) -> None:
+        """Learn what the output will be."""
+
+    async def write(self, data: bytes) -> None:
+        """Add to the output; whoever writes faster than can be sent waits here."""
+
+    async def reject(self, data: bytes) -> None:
+        """Add to the file of rejected rows."""

@@ -6,13 +6,10 @@ read them when they are loaded.
 
 # ruff: noqa: PLC0415 - see above
 import fcntl
-import io
 import multiprocessing
 import os
-import pickle
 import signal
 import socket
-import struct
 import sys
 import threading
 import traceback
@@ -23,11 +20,12 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar
 
+from worker.blob import Blob, Outlet
 from worker.errors import ModelError, TidegateError, TransientError
+from worker.line import Line
 from worker.scored import Scored, ScoreOptions
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-SIZE = struct.Struct("!Q")  # of the pickle that follows it
 
 # The kernel adds this many thousandths of all memory to what a process uses, and kills the greatest
 # sum: less than 1000, and a worker with its hands full of files could outweigh the job that ate the
@@ -35,7 +33,7 @@ SIZE = struct.Struct("!Q")  # of the pickle that follows it
 OOM_SCORE_ADJ = 1000
 
 T = TypeVar("T")
-Score = Callable[[bytes, ScoreOptions], Scored]
+Score = Callable[[Blob, ScoreOptions, Outlet], Scored]
 
 
 class Plan(Protocol):
@@ -68,24 +66,30 @@ class ModelPlan:
 
         logs.configure(self.log_format, self.log_level)
         predictor = load_predictor(self.path, method=self.method, factory=self.factory)
-        return lambda body, options: score(body, predictor, options)
+        return lambda blob, options, outlet: score(blob, predictor, options, outlet)
 
 
-def serve(line: socket.socket, plan: Plan) -> None:
+def serve(sock: socket.socket, plan: Plan) -> None:
     """Load the model, then predict file after file until the line is cut.
 
-    Three things are answered, each with a value or with the error in its place: the model loaded, a
-    job taken, a file predicted.
+    The first answer says that the model is loaded, or holds the error in its place.
     """
     _adapt()
-    with suppress(EOFError, ConnectionError), line, line.makefile("rwb") as stream:
+    with suppress(EOFError, ConnectionError), sock, sock.makefile("rwb") as stream:
+        line = Line(stream)
         score = _attempt(plan.load, otherwise=ModelError)
         if isinstance(score, TidegateError):
-            _answer(stream, score)
+            line.say(score)
             return
-        _answer(stream, None)
+        line.say(None)
         while True:
-            _predict_next(stream, score)
+            predict_next(line, score)
+
+
+def predict_next(line: Line, score: Score) -> None:
+    """Predict a file; raises EOFError when there is none, or the rest of it never comes."""
+    options = line.take()
+    line.end(_attempt(lambda: score(line, options, line), otherwise=TransientError))
 
 
 def _adapt() -> None:
@@ -116,16 +120,6 @@ def _join_and_exit(parent: BaseProcess) -> None:
     os._exit(1)
 
 
-def _predict_next(stream: io.BufferedRWPair, score: Score) -> None:
-    options, size = pickle.load(stream)  # noqa: S301 - from our own parent
-    # Before the body is read: a process that dies without this answer did not die of the job.
-    _answer(stream, None)
-    body = stream.read(size)
-    if len(body) < size:
-        raise EOFError
-    _answer(stream, _attempt(lambda: score(body, options), otherwise=TransientError))
-
-
 def _attempt(call: Callable[[], T], *, otherwise: type[TidegateError]) -> T | TidegateError:
     """What the call returns, or what it raises as one of our own errors."""
     try:
@@ -141,10 +135,3 @@ def _portable(error: BaseException, otherwise: type[TidegateError]) -> TidegateE
     # Pickling drops the traceback, but not the notes.
     said.add_note("In the pool process:\n" + "".join(traceback.format_exception(error)))
     return said
-
-
-def _answer(stream: io.BufferedRWPair, outcome: object) -> None:
-    frame = pickle.dumps(outcome)
-    stream.write(SIZE.pack(len(frame)))
-    stream.write(frame)
-    stream.flush()

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import structlog
 
+from worker.blob import AsyncBlob, AsyncOutlet
 from worker.child import Plan
 from worker.errors import ComputeLost
 from worker.process import PoolProcess
@@ -19,20 +20,22 @@ CLOSE_SECONDS = 5.0  # until an idle process that does not end by itself is kill
 
 
 class Compute(Protocol):
-    """Turns a file's bytes into predictions."""
+    """Turns files into predictions."""
 
     async def score(
         self,
-        body: bytes,
+        blob: AsyncBlob,
         options: ScoreOptions,
+        outlet: AsyncOutlet,
         *,
         on_start: Callable[[], None],
         fresh: bool = False,
     ) -> Scored:
-        """Predict a file; raises PermanentError or ComputeLost.
+        """Predict a file into the outlet.
 
         `on_start` is called when its turn has come. A `fresh` job runs in a process that has run
-        nothing before it and runs nothing after it.
+        nothing before it and runs nothing after it. Raises PermanentError, ComputeLost, NeedsMemory
+        where `reserved_bytes` do not do, and what blob and outlet raise.
         """
 
 
@@ -60,27 +63,29 @@ class _Slot:
         self._process = await PoolProcess.start(self._plan)
         return self._process
 
-    async def score(self, body: bytes, options: ScoreOptions) -> Scored:
+    async def score(self, blob: AsyncBlob, options: ScoreOptions, outlet: AsyncOutlet) -> Scored:
         """Predict in this slot's process; raises ComputeLost when it dies of it."""
-        process = await self._taking(options, len(body))
-        return await process.predict(body)
+        process = await self._taking(blob, options)
+        return await process.predict(blob, outlet)
 
-    async def score_afresh(self, body: bytes, options: ScoreOptions) -> Scored:
+    async def score_afresh(
+        self, blob: AsyncBlob, options: ScoreOptions, outlet: AsyncOutlet
+    ) -> Scored:
         """Predict as `score` does, in a process that runs nothing else."""
         await self.close()
         try:
-            return await self.score(body, options)
+            return await self.score(blob, options, outlet)
         finally:
             await self.close()
 
-    async def _taking(self, options: ScoreOptions, size: int) -> PoolProcess:
+    async def _taking(self, blob: AsyncBlob, options: ScoreOptions) -> PoolProcess:
         """The process that has taken the job: a new one, if the old one was killed."""
         if self._process is not None and self._process.is_open:
             with suppress(ComputeLost):
-                await self._process.take(options, size)
+                await self._process.take(blob, options)
                 return self._process
         process = await self._start()
-        await process.take(options, size)
+        await process.take(blob, options)
         return process
 
     async def close(self) -> None:
@@ -100,18 +105,19 @@ class Pool:
 
     async def score(
         self,
-        body: bytes,
+        blob: AsyncBlob,
         options: ScoreOptions,
+        outlet: AsyncOutlet,
         *,
         on_start: Callable[[], None] = lambda: None,
         fresh: bool = False,
     ) -> Scored:
-        """Predict a file in the first free slot; raises PermanentError or ComputeLost."""
+        """Predict a file in the first free slot."""
         slot = await self._free.get()
         try:
             on_start()
             score = slot.score_afresh if fresh else slot.score
-            return await score(body, options)
+            return await score(blob, options, outlet)
         finally:
             self._free.put_nowait(slot)
 

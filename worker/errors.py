@@ -42,6 +42,15 @@ class ComputeLost(TransientError):
     """The pool process that worked on the job died."""
 
 
+class NeedsMemory(TransientError):
+    """A file cannot be read in as few bytes as were reserved for it; says how many it takes."""
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return int(self.args[0])
+
+
 class InputOverwritten(TransientError):
     """The object is no longer the one the message speaks of."""
 

@@ -6,6 +6,8 @@ import structlog
 
 from worker.assembly import Parts, assemble, model_plan
 from worker.compute import open_pool
+from worker.delivery import HELD_PARTS
+from worker.download import READ_AHEAD
 from worker.model_file import fetched
 from worker.queue import QueueFacts
 from worker.s3 import open_storage
@@ -16,6 +18,7 @@ from worker.stop import Stop
 log = structlog.get_logger()
 
 LEAST_RECEIVES = 5
+SPARE_CONNECTIONS = 4
 
 
 async def open_worker(settings: Settings, stop: Stop, opened: AsyncExitStack) -> Parts:
@@ -30,7 +33,7 @@ async def open_worker(settings: Settings, stop: Stop, opened: AsyncExitStack) ->
         visibility_seconds=settings.visibility_seconds,
     )
     queue = await opened.enter_async_context(opening)
-    storage = await opened.enter_async_context(open_storage(connections=settings.concurrency + 4))
+    storage = await opened.enter_async_context(open_storage(connections=_connections(settings)))
     facts = await queue.look()
     _warn_of_redrive(facts)
     settings.lease_times(facts.visibility_seconds)  # before the model: it may take a while
@@ -50,6 +53,12 @@ async def open_worker(settings: Settings, stop: Stop, opened: AsyncExitStack) ->
         compute=pool,
         model_sha256=model.sha256,
     )
+
+
+def _connections(settings: Settings) -> int:
+    """Count the requests to S3 that may be under way at once: none has to wait for another."""
+    streaming = settings.predict_processes * (READ_AHEAD + HELD_PARTS)
+    return settings.concurrency + streaming + SPARE_CONNECTIONS
 
 
 def _warn_of_redrive(facts: QueueFacts) -> None:

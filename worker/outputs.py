@@ -1,13 +1,13 @@
 """Where outputs go, what they say of their origin, and which of two versions may stay."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 from worker.errors import OutputRefused, TransientError
 from worker.job import Job, S3Uri
-from worker.storage import Head, Storage, WriteConflict
+from worker.storage import Head, Storage, UploadLost, WriteConflict
 
 LONGEST_KEY = 1024  # bytes, S3's limit
 WRITE_ATTEMPTS = 8
@@ -82,41 +82,48 @@ def _fill(template: str, job: Job, source: Source | None, key: str) -> str:
 async def write(
     storage: Storage,
     target: S3Uri,
-    body: bytes,
+    put: Callable[[str | None], Awaitable[None]],
     *,
     source: Source,
-    metadata: dict[str, str],
-    content_type: str,
     again: bool,
     still_ours: Callable[[], None],
 ) -> Written:
     """Write an output unless its place is rightly taken, so that the newest version stays.
 
-    Raises OutputRefused when another input's output is there.
+    `put` writes where nothing is yet, or in the place of the ETag that it is given. Raises
+    OutputRefused when another input's output is there.
     """
     replacing: str | None = None
     for _ in range(WRITE_ATTEMPTS):
         still_ours()
         try:
-            await storage.put(
-                target,
-                body,
-                metadata=source.metadata() | metadata,
-                content_type=content_type,
-                replacing=replacing,
-            )
-        except WriteConflict:
+            await put(replacing)
+        except WriteConflict as conflict:
             there = await storage.head(target)
-            if there is None:
-                replacing = None
-                continue
-            verdict = await _decide(storage, target, there, source, again=again)
-            if verdict is not Written.REPLACED:
-                return verdict
-            replacing = there.etag
+            if there is not None:
+                verdict = await _decide(storage, target, there, source, again=again)
+                if verdict is not Written.REPLACED:
+                    return verdict
+            if isinstance(conflict, UploadLost):
+                raise TransientError(f"{conflict}, and all of it must go up anew") from conflict
+            replacing = None if there is None else there.etag
         else:
             return Written.NEW if replacing is None else Written.REPLACED
     raise TransientError(f"{target} kept changing under {WRITE_ATTEMPTS} writes")
+
+
+async def foreseen(
+    storage: Storage, target: S3Uri, *, source: Source, again: bool
+) -> Written | None:
+    """Tell what a write would come to if nothing changed; None when it would write.
+
+    Raises OutputRefused as `write` does.
+    """
+    there = await storage.head(target)
+    if there is None:
+        return None
+    verdict = await _decide(storage, target, there, source, again=again)
+    return None if verdict is Written.REPLACED else verdict
 
 
 async def _decide(

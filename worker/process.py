@@ -2,7 +2,6 @@
 
 import asyncio
 import multiprocessing
-import pickle
 import signal
 import socket
 from collections.abc import Iterator
@@ -14,8 +13,12 @@ from typing import Self
 import structlog
 
 from worker import child
-from worker.child import SIZE, Plan
+from worker.async_line import AsyncLine
+from worker.blob import AsyncBlob, AsyncOutlet
+from worker.child import Plan
 from worker.errors import ComputeLost, told
+from worker.feed import Feed
+from worker.line import Assignment
 from worker.scored import Scored, ScoreOptions
 
 log = structlog.get_logger()
@@ -24,13 +27,13 @@ log = structlog.get_logger()
 class PoolProcess:
     """A process with the model loaded, and the line to it.
 
-    The line is plain reads and writes, which a cancellation can end. One that does, or anything
-    else that breaks the conversation off, ends the process too, for nothing else would.
+    A cancellation, or anything else that breaks the conversation off, ends the process too, for
+    nothing else would.
     """
 
     def __init__(self, process: BaseProcess, line: socket.socket) -> None:
         self._process = process
-        self._line = line
+        self._line = AsyncLine(line)
         self._pid = process.pid  # which the process forgets when it is buried
         self._ended = asyncio.Event()
         asyncio.get_running_loop().add_reader(process.sentinel, self._bury)
@@ -40,7 +43,7 @@ class PoolProcess:
         """Start one and load the model; raises ModelError or ComputeLost."""
         process = cls(*_forked(plan))
         with process._ended_by_errors("a process was killed while it loaded the model"):
-            refusal = await process._hear()
+            refusal = await process._line.hear()
             if isinstance(refusal, Exception):
                 raise refusal
         return process
@@ -48,19 +51,23 @@ class PoolProcess:
     @property
     def is_open(self) -> bool:
         """Whether it was neither killed nor closed, though it may have died."""
-        return self._line.fileno() >= 0
+        return self._line.is_open
 
-    async def take(self, options: ScoreOptions, size: int) -> None:
-        """Give it a job, whose body must follow; raises ComputeLost when it did not live to."""
+    async def take(self, blob: AsyncBlob, options: ScoreOptions) -> None:
+        """Give it a job, whose beginning must follow; raises ComputeLost if it does not live to."""
         with self._ended_by_errors("a process was killed before it took the file"):
-            await self._say(pickle.dumps((options, size)))
-            await self._hear()
+            await self._line.hand_over(Assignment(options, blob.size, len(blob.first)))
 
-    async def predict(self, body: bytes) -> Scored:
+    async def predict(self, blob: AsyncBlob, outlet: AsyncOutlet) -> Scored:
         """Predict the file of the job it has taken; raises ComputeLost when it dies of it."""
-        with self._ended_by_errors("the process that worked on the file was killed"):
-            await self._say(body)
-            outcome = await self._hear()
+        feed = Feed(blob, self._line.say_piece, self._end)
+        try:
+            with self._ended_by_errors("the process that worked on the file was killed"):
+                outcome = await self._line.converse(feed, blob, outlet)
+        except ComputeLost:
+            if feed.failure is not None:  # which is what the process was killed for
+                raise feed.failure from None
+            raise
         if isinstance(outcome, Exception):
             raise outcome
         assert isinstance(outcome, Scored)
@@ -78,28 +85,10 @@ class PoolProcess:
             self.kill()
             raise
 
-    async def _say(self, message: bytes) -> None:
-        await asyncio.get_running_loop().sock_sendall(self._line, message)
-
-    async def _hear(self) -> object:
-        (size,) = SIZE.unpack(await self._read(SIZE.size))
-        return pickle.loads(await self._read(size))  # noqa: S301 - from a process of ours
-
-    async def _read(self, size: int) -> bytearray:
-        loop = asyncio.get_running_loop()
-        message = bytearray(size)
-        rest = memoryview(message)
-        while rest:
-            received = await loop.sock_recv_into(self._line, rest)
-            if not received:
-                raise EOFError
-            rest = rest[received:]
-        return message
-
     async def close(self, seconds: float) -> None:
         """Let it end by itself, or kill it when it has not after so many seconds."""
         with suppress(OSError):
-            self._line.shutdown(socket.SHUT_WR)
+            self._line.shut_down(socket.SHUT_WR)
         try:
             if not await self._ends_within(seconds):
                 log.warning("a pool process does not end and is killed", pid=self._pid)
@@ -115,16 +104,19 @@ class PoolProcess:
 
     def kill(self) -> None:
         """End it at once."""
+        self._end()
+        self._line.close()
+
+    def _end(self) -> None:
         if not self._ended.is_set():
             self._process.kill()
-        self._line.close()
 
     def _bury(self) -> None:
         asyncio.get_running_loop().remove_reader(self._process.sentinel)
         self._process.close()
         # What a process of its own still holds of the line must not keep the job waiting.
         with suppress(OSError):
-            self._line.shutdown(socket.SHUT_RDWR)
+            self._line.shut_down(socket.SHUT_RDWR)
         self._ended.set()
 
 

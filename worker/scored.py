@@ -15,7 +15,8 @@ class ScoreOptions:
     keep_columns: tuple[str, ...] | None = None  # None: the first; ("*",): all
     output_format: Format | None = None  # None: format and compression of the input
     max_rejected: float = 0.0  # a fraction of the rows
-    memory_bytes: int = 512 * 2**20  # more than this no part of a file may need at once
+    memory_bytes: int = 512 << 20  # more than this no part of a file may need at once
+    reserved_bytes: int = 32 << 20  # how much of it this file may use
 
 
 @dataclass(frozen=True, slots=True)

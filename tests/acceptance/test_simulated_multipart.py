@@ -1,8 +1,13 @@
 """Uploads in parts, on both sides."""
 
+import pytest
+
 from tests.acceptance.simulation_calls import complete, etag, get, md5, part, put, started
 from tests.acceptance.simulation_sides import Side, on_both, refused
 from tests.simulation.multipart import SMALLEST_PART
+from worker.job import S3Uri
+from worker.s3 import S3Storage
+from worker.storage import UploadLost, WriteConflict
 
 BIG = b"x" * SMALLEST_PART
 
@@ -179,3 +184,23 @@ async def test_uploads_under_way_and_their_parts_are_listed(side: Side) -> None:
     await side.s3.abort_multipart_upload(**upload)
     listed = await side.s3.list_multipart_uploads(Bucket=bucket, Prefix="p/")
     assert "Uploads" not in listed
+
+
+@on_both()
+async def test_the_workers_storage_uploads_in_parts_on_it(side: Side) -> None:
+    bucket = await side.bucket()
+    storage = S3Storage(side.s3)
+    uri = S3Uri(bucket, "p/a.csv")
+    upload = await storage.begin(uri, metadata={"source-id": "abc"}, content_type="text/csv")
+    etags = [await storage.put_part(uri, upload, n, body) for n, body in ((1, BIG), (2, b"end"))]
+    there = (await put(side, bucket, uri.key, b"older"))["ETag"].strip('"')
+    with pytest.raises(WriteConflict):
+        await storage.complete(uri, upload, etags, replacing=None)
+    await storage.complete(uri, upload, etags, replacing=there)
+    assert await get(side, bucket, uri.key) == BIG + b"end"
+    with pytest.raises(UploadLost):
+        await storage.complete(uri, upload, etags, replacing=None)
+    await storage.abort(uri, upload)
+    head = await storage.head(uri)
+    assert head is not None
+    assert await storage.read(uri, 1, 3, version_id=None, etag=head.etag) == b"xx"

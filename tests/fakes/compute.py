@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from worker.scored import Scored, ScoreOptions
+from tests.fakes.async_blob import whole
+from worker.blob import AsyncBlob, AsyncOutlet
+from worker.scored import OutputForm, Scored, ScoreOptions
 
 
 @dataclass
@@ -19,17 +21,21 @@ class FakeCompute:
 
     async def score(
         self,
-        body: bytes,
+        blob: AsyncBlob,
         options: ScoreOptions,  # noqa: ARG002 - the seam's
+        outlet: AsyncOutlet,
         *,
         on_start: Callable[[], None],
         fresh: bool = False,  # noqa: ARG002 - the seam's
     ) -> Scored:
         async with self.slots:
             on_start()
-            return await self._score(body)
+            await outlet.open(OutputForm("text/csv", None))
+            body = await whole(blob)
+            await outlet.write(await self._predicted(body))
+            return Scored(1, 0)
 
-    async def _score(self, body: bytes) -> Scored:
+    async def _predicted(self, body: bytes) -> bytes:
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         try:
@@ -37,6 +43,6 @@ class FakeCompute:
                 self.before(body)
             await asyncio.sleep(int(body) if body.isdigit() else 0)
             self.scored.append(body)
-            return Scored(body.upper(), 1, 0, None, "text/csv", None)
+            return body.upper()
         finally:
             self.running -= 1

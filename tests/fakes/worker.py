@@ -14,6 +14,7 @@ from worker.job import S3Uri
 from worker.service import serve
 from worker.settings import Settings
 from worker.stop import Stop
+from worker.window import PART_BYTES
 
 INPUT = "in"
 OUTPUT = "out"
@@ -43,6 +44,7 @@ class Cloud:
     queue: FakeQueue = field(default_factory=FakeQueue)
     storage: FakeStorage = field(default_factory=FakeStorage)
     compute: FakeCompute = field(default_factory=FakeCompute)
+    part_bytes: int = PART_BYTES
 
     def submit(self, key: str, content: bytes = b"abc", **more: object) -> str:
         """Put an input and its message; the message's id is returned."""
@@ -68,6 +70,7 @@ class Cloud:
             storage=self.storage,
             compute=self.compute,
             model_sha256="0" * 64,
+            part_bytes=self.part_bytes,
         )
         await serve(parts, stop, chosen.finish_seconds)
         return stop

@@ -17,7 +17,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import wait
@@ -27,18 +27,25 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
+from tests.fakes.async_blob import BytesBlob, Collected
 from worker import child, errors
+from worker.blob import Blob, Outlet, Range
 from worker.child import OOM_SCORE_ADJ, THREAD_VARIABLES, ModelPlan, Score
 from worker.compute import Pool, open_pool
 from worker.errors import (
     ComputeLost,
+    InputOverwritten,
     ModelError,
+    NeedsMemory,
     PermanentError,
     SchemaMismatch,
     TransientError,
+    Unparsable,
 )
+from worker.line import Assignment
+from worker.line import Line as PoolLine
 from worker.process import start_forkserver
-from worker.scored import Scored, ScoreOptions
+from worker.scored import OutputForm, Scored, ScoreOptions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,7 +67,21 @@ class Obedient:
 
     def load(self) -> Score:
         obey(self.loading)
-        return lambda body, _: told(obey(body.decode()))
+        return follow
+
+
+def follow(blob: Blob, _: ScoreOptions, outlet: Outlet) -> Scored:
+    match blob.first.split():
+        case [b"half"]:
+            next(iter(blob.read([(5, blob.size)])))
+            raise Unparsable("that is enough of it")
+        case [b"reserve", size]:
+            blob.reserve(int(size))
+            return tell_of(None, outlet)
+        case [b"reject", row]:
+            outlet.reject(row)
+            return tell_of(None, outlet)
+    return tell_of(obey(all_of(blob).decode()), outlet)
 
 
 def obey(orders: str) -> object:
@@ -69,6 +90,7 @@ def obey(orders: str) -> object:
         "pid": os.getpid,
         "parent": os.getppid,
         "length": lambda: len(detail),
+        "echo": lambda: detail,
         "call": lambda: call(detail),
         "hold": lambda: hold(detail),
         "die": lambda: os.kill(os.getpid(), signal.SIGKILL),
@@ -142,19 +164,31 @@ class WithModel:
     def load(self) -> Score:
         plan = ModelPlan(self.path, "auto", None, threads=1, log_format="json", log_level="error")
         score = plan.load()
-        return lambda body, options: threads() if body == b"threads" else score(body, options)
+
+        def either(blob: Blob, options: ScoreOptions, outlet: Outlet) -> Scored:
+            if blob.first == b"threads":
+                return tell_of(threads(), outlet)
+            return score(blob, options, outlet)
+
+        return either
 
 
-def threads() -> Scored:
+def threads() -> object:
     import threadpoolctl  # type: ignore[import-untyped]  # it has none
 
     found = {pool["internal_api"]: pool["num_threads"] for pool in threadpoolctl.threadpool_info()}
     variables = [os.environ.get(name) for name in THREAD_VARIABLES]
-    return told([variables, found])
+    return [variables, found]
 
 
-def told(answer: object) -> Scored:
-    return Scored(json.dumps(answer).encode(), 1, 0, None, "application/json", None)
+def all_of(blob: Blob) -> bytes:
+    return blob.first + b"".join(blob.read([(len(blob.first), blob.size)]))
+
+
+def tell_of(answer: object, outlet: Outlet) -> Scored:
+    outlet.open(OutputForm("application/json", None))
+    outlet.write(json.dumps(answer).encode())
+    return Scored(1, 0)
 
 
 async def pid_of(pool: Pool, order: str = "pid", *, fresh: bool = False) -> int:
@@ -164,8 +198,9 @@ async def pid_of(pool: Pool, order: str = "pid", *, fresh: bool = False) -> int:
 
 
 async def tell(pool: Pool, order: str, *, fresh: bool = False) -> object:
-    scored = await pool.score(order.encode(), ScoreOptions(), fresh=fresh)
-    answer: object = json.loads(scored.output)
+    collected = Collected()
+    await pool.score(BytesBlob(order.encode()), ScoreOptions(), collected, fresh=fresh)
+    answer: object = json.loads(collected.output)
     return answer
 
 
@@ -319,9 +354,11 @@ async def test_a_file_is_predicted_by_the_model(
 
     model, frame = trained
 
-    scored = await iris_pool.score(frame.to_csv(index=False).encode(), ScoreOptions())
+    collected = Collected()
+    blob = BytesBlob(frame.to_csv(index=False).encode(), begins_with=100)
+    scored = await iris_pool.score(blob, ScoreOptions(), collected)
 
-    answer = pd.read_csv(io.BytesIO(scored.output), dtype={"id": str})
+    answer = pd.read_csv(io.BytesIO(collected.output), dtype={"id": str})
     assert (scored.rows, scored.rejected) == (len(frame), 0)
     assert list(answer["id"]) == list(frame["id"])
     expected = joblib.load(model).predict_proba(frame.iloc[:, 1:])[:, 1]
@@ -329,10 +366,9 @@ async def test_a_file_is_predicted_by_the_model(
 
 
 async def test_what_is_wrong_with_a_file_is_raised_here_as_it_was_there(iris_pool: Pool) -> None:
+    file = BytesBlob(b"id,sepal_length,sepal_width,petal_length\n1,2,3,4\n")
     with pytest.raises(SchemaMismatch, match="petal_width") as caught:
-        await iris_pool.score(
-            b"id,sepal_length,sepal_width,petal_length\n1,2,3,4\n", ScoreOptions()
-        )
+        await iris_pool.score(file, ScoreOptions(), Collected())
     assert "in select" in caught.value.__notes__[0]  # where it was raised, for the report
 
 
@@ -388,20 +424,83 @@ async def test_a_file_whose_rest_never_comes_is_not_predicted() -> None:
     ours, theirs = socket.socketpair()
     predicted: list[bytes] = []
 
-    def score(body: bytes, _: ScoreOptions) -> Scored:
-        predicted.append(body)
-        return told(None)
+    def score(blob: Blob, _: ScoreOptions, outlet: Outlet) -> Scored:
+        predicted.append(blob.first)
+        return tell_of(None, outlet)
 
     with ours, theirs, theirs.makefile("rwb") as stream:
-        ours.sendall(pickle.dumps((ScoreOptions(), 8)) + b"1234")
+        ours.sendall(pickle.dumps(Assignment(ScoreOptions(), 8, 8)) + b"1234")
         ours.shutdown(socket.SHUT_WR)
         with suppress(EOFError):
-            child._predict_next(stream, score)
+            child.predict_next(PoolLine(stream), score)
     assert predicted == []
 
 
 async def test_a_body_larger_than_any_buffer_arrives_whole(pool: Pool) -> None:
     assert await tell(pool, "length " + "x" * (8 << 20)) == 8 << 20
+
+
+async def test_a_file_is_read_by_ranges_while_its_output_is_written(pool: Pool) -> None:
+    orders = b"echo " + b"".join(b"%07d" % number for number in range(500_000))
+    for begins_with, piece in ((0, 1 << 20), (5, 1 << 16), (1 << 20, 3 << 20)):
+        blob, collected = BytesBlob(orders, begins_with, piece), Collected()
+        await pool.score(blob, ScoreOptions(), collected)
+        assert blob.asked == [(begins_with, len(orders))]
+        assert json.loads(collected.output) == orders.decode().removeprefix("echo ")
+
+
+class Broken(BytesBlob):
+    """Its second piece never comes."""
+
+    async def read(self, ranges: Sequence[Range]) -> AsyncGenerator[bytes, None]:
+        async for piece in super().read(ranges):
+            yield piece
+            raise InputOverwritten("another version by now")
+
+
+class Full(Collected):
+    """Takes the first piece in and no more."""
+
+    async def write(self, data: bytes) -> None:
+        if self.output:
+            raise TransientError("no room")
+        await super().write(data)
+
+
+async def test_a_read_that_fails_fails_its_own_job_with_its_own_error(pool: Pool) -> None:
+    with pytest.raises(InputOverwritten, match="another version"):
+        await pool.score(Broken(b"length " + bytes(9 << 20), 1000), ScoreOptions(), Collected())
+    assert await tell(pool, "pid")
+
+
+async def test_an_outlet_that_fails_fails_its_own_job_with_its_own_error(pool: Pool) -> None:
+    with pytest.raises(TransientError, match="no room"):
+        await pool.score(BytesBlob(b"echo " + b"x" * (9 << 20)), ScoreOptions(), Full())
+    assert await tell(pool, "pid")
+
+
+async def test_a_file_that_fails_half_read_costs_no_process(pool: Pool) -> None:
+    pid = await tell(pool, "pid")
+    for _ in range(3):
+        half_read = BytesBlob(b"half " + bytes(32 << 20), begins_with=5, piece=1 << 20)
+        with pytest.raises(Unparsable, match="enough of it"):
+            await pool.score(half_read, ScoreOptions(), Collected())
+    assert await tell(pool, "pid") == pid
+
+
+async def test_a_file_that_needs_more_memory_says_how_much(pool: Pool) -> None:
+    options = ScoreOptions(reserved_bytes=1000)
+    with pytest.raises(NeedsMemory) as caught:
+        await pool.score(BytesBlob(b"reserve 1001"), options, Collected())
+    assert caught.value.size == 1001
+    await pool.score(BytesBlob(b"reserve 1000"), options, Collected())
+
+
+async def test_rejected_rows_leave_beside_the_output(pool: Pool) -> None:
+    collected = Collected()
+    await pool.score(BytesBlob(b"reject this"), ScoreOptions(), collected)
+    assert collected.rejects == b"this"
+    assert collected.output == b"null"
 
 
 async def test_a_model_that_cannot_be_loaded_ends_the_start() -> None:

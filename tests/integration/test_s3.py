@@ -4,7 +4,7 @@ import asyncio
 import base64
 import os
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from worker.errors import (
 )
 from worker.job import S3Uri
 from worker.s3 import S3Storage, open_storage
-from worker.storage import WriteConflict
+from worker.storage import UploadLost, WriteConflict
 
 CSV = "text/csv"
 INPUT = S3Uri("jobs-in", "dir/a.csv")
@@ -58,10 +58,13 @@ def body_of(endpoint: Endpoint, uri: S3Uri) -> bytes:
     return endpoint.s3.get_object(Bucket=uri.bucket, Key=uri.key)["Body"].read()
 
 
+MOST = 1 << 20
+
+
 async def get(
     storage: S3Storage, uri: S3Uri = INPUT, version_id: str | None = None, etag: str | None = None
 ) -> bytes:
-    return (await storage.get(uri, version_id=version_id, etag=etag)).body
+    return (await storage.get(uri, version_id=version_id, etag=etag, most=MOST)).body
 
 
 async def put(
@@ -76,12 +79,85 @@ async def test_the_current_object_is_read_whole_and_tells_of_itself(
     body = os.urandom(300_000)
     etag = add(endpoint, INPUT, body)
 
-    found = await storage.get(INPUT, version_id=None, etag=None)
+    found = await storage.get(INPUT, version_id=None, etag=None, most=MOST)
 
     assert found.body == body
     assert (found.head.etag, found.head.size) == (etag, len(body))
     assert found.head.version_id is None
     assert found.head == await storage.head(INPUT)
+
+
+async def test_of_a_large_object_the_beginning_is_read_and_its_whole_size_told(
+    endpoint: Endpoint, storage: S3Storage
+) -> None:
+    body = os.urandom(3 << 20)
+    add(endpoint, INPUT, body)
+    for most in (1, 1000, MOST, len(body) - 1, len(body), len(body) + 1):
+        found = await storage.get(INPUT, version_id=None, etag=None, most=most)
+        assert (found.body, found.head.size) == (body[:most], len(body))
+
+
+async def test_a_range_is_read_of_the_version_it_belongs_to(
+    endpoint: Endpoint, storage: S3Storage
+) -> None:
+    body = os.urandom(100_000)
+    etag = add(endpoint, INPUT, body)
+    for start, stop in ((0, 1), (5, 70_000), (99_999, 100_000)):
+        found = await storage.read(INPUT, start, stop, version_id=None, etag=etag)
+        assert found == body[start:stop]
+    add(endpoint, INPUT, body[::-1])
+    with pytest.raises(InputOverwritten):
+        await storage.read(INPUT, 0, 10, version_id=None, etag=etag)
+
+
+async def test_a_range_of_an_old_version_is_read_though_it_is_not_the_newest(
+    storage: S3Storage, versions: list[str]
+) -> None:
+    read = await storage.read(INPUT, 1, 3, version_id=versions[0], etag="0" * 32)
+    assert read == b"ld"
+
+
+async def begun(storage: S3Storage, parts: Sequence[bytes]) -> tuple[str, list[str]]:
+    upload = await storage.begin(OUTPUT, metadata={"source-id": "abc"}, content_type=CSV)
+    return upload, [
+        await storage.put_part(OUTPUT, upload, number, part)
+        for number, part in enumerate(parts, start=1)
+    ]
+
+
+async def test_parts_become_an_object_with_the_metadata_they_began_with(
+    endpoint: Endpoint, storage: S3Storage
+) -> None:
+    parts = [os.urandom(5 << 20), b"the end"]
+    upload, etags = await begun(storage, parts)
+    assert await storage.head(OUTPUT) is None
+    await storage.complete(OUTPUT, upload, etags, replacing=None)
+    assert body_of(endpoint, OUTPUT) == b"".join(parts)
+    head = await storage.head(OUTPUT)
+    assert head is not None
+    assert head.metadata == {"source-id": "abc"}
+
+
+async def test_parts_are_not_completed_over_what_is_there_but_in_its_place(
+    endpoint: Endpoint, storage: S3Storage
+) -> None:
+    there = add(endpoint, OUTPUT, b"older")
+    upload, etags = await begun(storage, [b"newer"])
+    with pytest.raises(WriteConflict) as conflict:
+        await storage.complete(OUTPUT, upload, etags, replacing=None)
+    assert not isinstance(conflict.value, UploadLost)
+    await storage.complete(OUTPUT, upload, etags, replacing=there)
+    assert body_of(endpoint, OUTPUT) == b"newer"
+
+
+async def test_an_upload_let_go_of_leaves_nothing_and_letting_go_twice_is_no_error(
+    endpoint: Endpoint, storage: S3Storage
+) -> None:
+    upload, _ = await begun(storage, [b"never seen"])
+    await storage.abort(OUTPUT, upload)
+    await storage.abort(OUTPUT, upload)
+    assert "Uploads" not in endpoint.s3.list_multipart_uploads(Bucket=OUTPUT.bucket)
+    assert await storage.head(OUTPUT) is None
 
 
 async def test_an_empty_object_is_read(endpoint: Endpoint, storage: S3Storage) -> None:
@@ -103,7 +179,7 @@ async def test_the_version_asked_for_is_read_though_it_is_not_the_newest(
     storage: S3Storage, versions: list[str]
 ) -> None:
     old, new = versions
-    found = await storage.get(INPUT, version_id=old, etag=None)
+    found = await storage.get(INPUT, version_id=old, etag=None, most=MOST)
     assert (found.body, found.head.version_id) == (b"old", old)
     assert await get(storage, version_id=new) == b"new"
     assert await get(storage) == b"new"
@@ -245,7 +321,7 @@ async def test_metadata_and_content_type_stay_with_the_object(
 
     assert head is not None
     assert head.metadata == metadata
-    assert (await storage.get(OUTPUT, version_id=None, etag=None)).head == head
+    assert (await storage.get(OUTPUT, version_id=None, etag=None, most=MOST)).head == head
     kept = endpoint.s3.head_object(Bucket=OUTPUT.bucket, Key=OUTPUT.key)
     assert kept["ContentType"] == CSV
 
@@ -387,7 +463,7 @@ async def test_a_body_that_breaks_off_is_read_again_from_the_start(
 ) -> None:
     server = Breaking(1, reset=reset)
     async with behind(server, monkeypatch) as storage:
-        found = await storage.get(INPUT, version_id=None, etag=None)
+        found = await storage.get(INPUT, version_id=None, etag=None, most=MOST)
     assert found.body == server.body
     assert found.head.size == len(server.body)
     assert server.requests == 2
@@ -408,7 +484,7 @@ async def test_a_body_that_does_not_fit_its_checksum_is_read_again(
 ) -> None:
     for_get, for_download = Corrupting(), Corrupting()
     async with behind(for_get, monkeypatch) as storage:
-        found = await storage.get(INPUT, version_id=None, etag=None)
+        found = await storage.get(INPUT, version_id=None, etag=None, most=MOST)
     async with behind(for_download, monkeypatch) as storage:
         await storage.download(INPUT, tmp_path / "model.pkl", version_id=None)
     assert found.body == for_get.body

@@ -32,7 +32,9 @@ class Upload:
         self.parts[number] = bytes(body)
         return f'"{md5(body)}"'
 
-    def assembled(self, asked: Sequence[Mapping[str, Any]]) -> tuple[bytes, str]:
+    def assembled(
+        self, asked: Sequence[Mapping[str, Any]], smallest_part: int
+    ) -> tuple[bytes, str]:
         """Join the parts asked for; the whole and its ETag are returned."""
         numbers = [part["PartNumber"] for part in asked]
         if not numbers:
@@ -44,8 +46,8 @@ class Upload:
             if body is None or md5(body) != part["ETag"].strip('"'):
                 raise refused(COMPLETE, "InvalidPart", f"Part {part['PartNumber']} was not found.")
         bodies = [self.parts[number] for number in numbers]
-        if any(len(body) < SMALLEST_PART for body in bodies[:-1]):
-            raise refused(COMPLETE, "EntityTooSmall", "A part is smaller than 5 MiB.")
+        if any(len(body) < smallest_part for body in bodies[:-1]):
+            raise refused(COMPLETE, "EntityTooSmall", f"A part is smaller than {smallest_part} B.")
         digests = b"".join(bytes.fromhex(md5(body)) for body in bodies)
         return b"".join(bodies), f"{md5(digests)}-{len(bodies)}"
 

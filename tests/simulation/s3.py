@@ -13,7 +13,7 @@ from tests.simulation.body import SimulatedBody
 from tests.simulation.bucket import SimulatedBucket, Version, md5
 from tests.simulation.effects import Removed, S3Effect, Written, now
 from tests.simulation.errors import refused
-from tests.simulation.multipart import COMPLETE, Upload
+from tests.simulation.multipart import COMPLETE, SMALLEST_PART, Upload
 from tests.simulation.objects import BINARY, Answer, ObjectOperations, checked
 
 __all__ = [
@@ -43,9 +43,12 @@ class SimulatedS3(ObjectOperations):
     first one's answer and nothing else, as S3 has been seen to do.
     """
 
-    def __init__(self, *, completes_again: bool = False) -> None:
+    def __init__(
+        self, *, completes_again: bool = False, smallest_part: int = SMALLEST_PART
+    ) -> None:
         super().__init__()
         self.uploads: dict[str, Upload] = {}  # those under way
+        self._smallest_part = smallest_part
         self._completes_again = completes_again
         self._completed: dict[str, tuple[Completion, Answer]] = {}
         self._numbers = itertools.count(1)
@@ -88,7 +91,7 @@ class SimulatedS3(ObjectOperations):
             if asked == before:
                 return dict(answer)
         upload = self._upload(COMPLETE, Bucket, Key, UploadId)
-        body, etag = upload.assembled(MultipartUpload["Parts"])
+        body, etag = upload.assembled(MultipartUpload["Parts"], self._smallest_part)
         bucket.check_write(COMPLETE, Key, IfMatch, IfNoneMatch)
         del self.uploads[UploadId]
         about = (upload.metadata, upload.content_type, now())

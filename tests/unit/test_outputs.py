@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -35,13 +36,12 @@ async def put(
     again: bool = False,
     still_ours: Callable[[], None] = lambda: None,
 ) -> Written:
+    put = partial(storage.put, OUTPUT, body, metadata=source.metadata(), content_type="text/csv")
     return await write(
         storage,
         OUTPUT,
-        body,
+        lambda replacing: put(replacing=replacing),
         source=source,
-        metadata={},
-        content_type="text/csv",
         again=again,
         still_ours=still_ours,
     )

@@ -11,6 +11,7 @@ from tests.fakes.compute import FakeCompute
 from tests.fakes.queue import FakeQueue
 from tests.fakes.storage import FakeStorage
 from tests.fakes.worker import Cloud
+from worker.blob import AsyncBlob, AsyncOutlet
 from worker.errors import ComputeLost
 from worker.job import S3Uri
 from worker.scored import Scored, ScoreOptions
@@ -26,17 +27,18 @@ class Noting(FakeCompute):
 
     async def score(
         self,
-        body: bytes,
+        blob: AsyncBlob,
         options: ScoreOptions,
+        outlet: AsyncOutlet,
         *,
         on_start: Callable[[], None],
         fresh: bool = False,
     ) -> Scored:
         if fresh:
-            self.fresh.append(body)
-        if not body:
+            self.fresh.append(blob.first)
+        if not blob.first:
             await asyncio.sleep(10)
-        return await super().score(body, options, on_start=on_start, fresh=fresh)
+        return await super().score(blob, options, outlet, on_start=on_start, fresh=fresh)
 
 
 class SlowUploads(FakeStorage):

@@ -12,7 +12,6 @@ from tests.fakes.worker import INPUT, OUTPUT, Cloud, body, output, report
 from worker.errors import ComputeLost, FatalError, LoopDied, TransientError, Unparsable
 from worker.job import Message, S3Uri
 from worker.queue import EntryResult
-from worker.scored import Scored
 from worker.stop import Stop
 
 
@@ -564,7 +563,7 @@ async def test_when_a_loop_dies_everything_in_hand_is_given_back(cloud: Cloud, c
 class Deaf(FakeCompute):
     """Works on until its time has come, whoever asks it to end."""
 
-    async def _score(self, body: bytes) -> Scored:
+    async def _predicted(self, body: bytes) -> bytes:
         end = now() + int(body)
         while now() < end:
             try:

@@ -1,0 +1,87 @@
+"""The parent's end of the line to a pool process; `line` has the other, and what is said on it."""
+
+import asyncio
+import pickle
+import socket
+
+from worker.blob import AsyncBlob, AsyncOutlet
+from worker.feed import Feed
+from worker.line import END, SIZE, Assignment, Piece, Read
+from worker.scored import OutputForm
+
+
+class AsyncLine:
+    """Plain reads and writes, which a cancellation can end, and then the line is of no use.
+
+    Its methods raise OSError or EOFError when the process is gone.
+    """
+
+    def __init__(self, line: socket.socket) -> None:
+        self._line = line
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was not closed on this end, though the other may be gone."""
+        return self._line.fileno() >= 0
+
+    async def hand_over(self, assignment: Assignment) -> None:
+        """Give the process a file to do, whose beginning must follow; wait until it has it."""
+        await self._say(pickle.dumps(assignment))
+        await self.hear()
+
+    async def converse(self, feed: Feed, blob: AsyncBlob, outlet: AsyncOutlet) -> object:
+        """Send the file's beginning, then do what the process asks for; answer with the outcome."""
+        try:
+            await self._say(blob.first)
+            outcome = await self._listen(feed, outlet)
+            await feed.end()
+            await self._say(END)
+        finally:
+            await feed.abandon()  # before the line is closed that it writes to
+        return outcome
+
+    async def say_piece(self, piece: bytes) -> None:
+        """Send a piece of what the process asked to read."""
+        await self._say(SIZE.pack(len(piece)))
+        await self._say(piece)
+
+    async def hear(self) -> object:
+        """Wait for what the process has to say."""
+        (size,) = SIZE.unpack(await self._read(SIZE.size))
+        return pickle.loads(await self._read(size))  # noqa: S301 - from a process of ours
+
+    def shut_down(self, how: int) -> None:
+        """Let the process, or us, read no more than was sent."""
+        self._line.shutdown(how)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._line.close()
+
+    async def _listen(self, feed: Feed, outlet: AsyncOutlet) -> object:
+        while True:
+            match await self.hear():
+                case Read(ranges):
+                    feed.ask(ranges)
+                case OutputForm() as form:
+                    await outlet.open(form)
+                case Piece(data, rejects=False):
+                    await outlet.write(data)
+                case Piece(data):
+                    await outlet.reject(data)
+                case outcome:
+                    return outcome
+
+    async def _say(self, message: bytes) -> None:
+        await asyncio.get_running_loop().sock_sendall(self._line, message)
+
+    async def _read(self, size: int) -> bytearray:
+        loop = asyncio.get_running_loop()
+        message = bytearray(size)
+        rest = memoryview(message)
+        while rest:
+            received = await loop.sock_recv_into(self._line, rest)
+            if not received:
+                raise EOFError
+            rest = rest[received:]
+        return message

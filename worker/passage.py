@@ -1,0 +1,117 @@
+"""One version of an input, carried through: bytes reserved, downloaded, predicted, uploaded."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+from worker.attempts import Attempt, Attempts
+from worker.compute import Compute
+from worker.delivery import AlreadySettled, Delivery
+from worker.download import Download
+from worker.errors import NeedsMemory, OutputRefused
+from worker.flow import ByteBudget
+from worker.job import Job, S3Uri
+from worker.outputs import Source, Written, target_key
+from worker.scored import OutputForm, Scored, ScoreOptions
+from worker.storage import Storage
+from worker.window import Window
+
+StillOurs = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What became of one version."""
+
+    source: Source
+    target: S3Uri
+    written: Written
+    scored: Scored | None  # None: it was found done before it was predicted
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Everything one version passes through."""
+
+    storage: Storage
+    compute: Compute
+    budget: ByteBudget
+    window: Window
+    options: ScoreOptions
+    output_template: str
+    model_sha256: str
+    attempts: Attempts
+
+    async def carry(self, job: Job, still_ours: StillOurs, *, alone: bool) -> Passed:
+        """Predict the version that the job names, or the current one, and write its output."""
+        room = self.budget.limit if alone else None
+        async with self.attempts.limited(str(job.source)) as attempt:
+            while True:
+                try:
+                    return await self._within(room, job, still_ours, attempt, alone=alone)
+                except NeedsMemory as more:
+                    # Taken before a pool process is, or two jobs would wait for each other.
+                    room = more.size
+
+    async def _within(
+        self, room: int | None, job: Job, still_ours: StillOurs, attempt: Attempt, *, alone: bool
+    ) -> Passed:
+        go_on = attempt.waits()
+        async with self.budget.reserve(self.window.need(job.size, room)) as held:
+            go_on()
+            download = await self._open(job)
+            if not alone:
+                held.correct(self.window.need(download.size, room))
+            source = Source.of(job, download.head)
+            options = replace(self.options, reserved_bytes=room or self.window.room)
+            async with self._delivery(job, source, download, still_ours) as delivery:
+                try:
+                    scored = await self.compute.score(
+                        download, options, delivery, on_start=attempt.waits(), fresh=alone
+                    )
+                except AlreadySettled as settled:
+                    return Passed(source, settled.target, settled.written, None)
+                if not alone:
+                    held.correct(len(download.first) + delivery.held)
+                written = await delivery.settle(scored)
+                return Passed(source, delivery.target, written, scored)
+
+    async def _open(self, job: Job) -> Download:
+        found = await self.storage.get(
+            job.source, version_id=job.version_id, etag=job.etag, most=self.window.part_bytes
+        )
+        return Download(
+            self.storage,
+            job.source,
+            job.version_id,
+            found.head,
+            found.body,
+            self.window.part_bytes,
+        )
+
+    def _delivery(
+        self, job: Job, source: Source, download: Download, still_ours: StillOurs
+    ) -> Delivery:
+        target_of = partial(self._target, job, source)
+        target_of(None)  # an output that may not be written is refused before anything is predicted
+        return Delivery(
+            self.storage,
+            target_of,
+            source,
+            metadata={"model-sha256": self.model_sha256},
+            again=job.again,
+            still_ours=still_ours,
+            part_bytes=self.window.upload_part(download.size),
+            looks_first=len(download.first) < download.size,
+        )
+
+    def _target(self, job: Job, source: Source | None, form: OutputForm | None) -> S3Uri:
+        suffix = f".{form.converted_to}" if form and form.converted_to else ""
+        target = S3Uri(job.output_bucket, target_key(self.output_template + suffix, job, source))
+        if target == job.source:
+            raise OutputRefused(f"the output would overwrite its input, {target}")
+        return target
+
+    def target(self, job: Job) -> S3Uri:
+        """Where the output of a job goes, as far as the job alone tells."""
+        return self._target(job, None, None)
