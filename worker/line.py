@@ -1,8 +1,9 @@
 """The line between a pool process and its parent: what is said on it, and the process's end of it.
 
-The parent sends an assignment, then the first bytes of the file, then piece by piece what the process
-asks to read, each after its size, and a size of zero when it has heard the outcome. The process
-answers in pickles of known size: that it has the assignment, what it reads and writes, the outcome.
+The parent sends an assignment, then the first bytes of the file, then piece by piece what the
+process asks to read, each after its size, and a size of zero when it has heard the outcome. The
+process answers in pickles of known size: that it has the assignment, what it reads and writes, and
+the outcome.
 """
 
 import io

@@ -198,9 +198,12 @@ async def test_the_workers_storage_uploads_in_parts_on_it(side: Side) -> None:
         await storage.complete(uri, upload, etags, replacing=None)
     await storage.complete(uri, upload, etags, replacing=there)
     assert await get(side, bucket, uri.key) == BIG + b"end"
-    with pytest.raises(UploadLost):
-        await storage.complete(uri, upload, etags, replacing=None)
     await storage.abort(uri, upload)
+    given_up = await storage.begin(uri, metadata={}, content_type="text/csv")
+    etags = [await storage.put_part(uri, given_up, 1, b"never seen")]
+    await storage.abort(uri, given_up)
+    with pytest.raises(UploadLost):
+        await storage.complete(uri, given_up, etags, replacing=None)
     head = await storage.head(uri)
     assert head is not None
     assert await storage.read(uri, 1, 3, version_id=None, etag=head.etag) == b"xx"
