@@ -1,7 +1,7 @@
 # Every target makes the virtual environments it needs; Python 3.11 or later and make are enough.
 PYTHON ?= python3
 BIN := .venv/bin
-PACKAGES := worker dispatcher tidegate examples tests
+PACKAGES := worker dispatcher tidegate examples tests benchmarks
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV := .venv/bin/uv --quiet --system-certs
 INSTALL := pip install --no-deps --require-hashes
