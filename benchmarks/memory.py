@@ -82,7 +82,7 @@ def _model(folder: Path) -> Path:
     names = [f"x{number}" for number in range(COLUMNS)]
     frame = pd.DataFrame(random.normal(size=(1000, COLUMNS)), columns=names)
     path = folder / "model.pkl"
-    joblib.dump(LogisticRegression().fit(frame, random.random(1000) < 0.5), path)
+    joblib.dump(LogisticRegression().fit(frame, random.integers(0, 2, 1000)), path)
     return path
 
 

@@ -14,7 +14,7 @@ LOOK_SECONDS = 0.05
 
 @dataclass
 class ProcessTree:
-    """Looks at the tree twenty times a second; sums of resident pages, shared ones counted twice."""
+    """Looks at the tree twenty times a second, and sums resident pages, shared ones twice."""
 
     root: int
     peak_bytes: int = 0
