@@ -1,12 +1,13 @@
 """A file's output and its rejected rows on their way up, neither visible before it is settled."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import TracebackType
 from typing import Self
 
-from worker.errors import TidegateError
+from worker.errors import OutputRefused, TidegateError
 from worker.job import S3Uri
 from worker.outputs import Source, Written, foreseen, write
 from worker.scored import OutputForm, Scored
@@ -14,6 +15,7 @@ from worker.storage import Storage
 from worker.upload import Upload
 
 REJECTS_SUFFIX = ".rejected.csv"
+NO_REJECTS = b"line,reason,row\n"
 HELD_PARTS = 2  # of each file: one that fills and one under way
 
 
@@ -83,8 +85,7 @@ class Delivery:
     async def reject(self, data: bytes) -> None:
         """Add to the file of rejected rows."""
         if self._rejects is None:
-            target = replace(self.target, key=self.target.key + REJECTS_SUFFIX)
-            self._rejects = self._upload(target, "text/csv")
+            self._rejects = self._upload(self._beside, "text/csv")
         await self._rejects.write(data)
 
     async def settle(self, scored: Scored) -> Written:
@@ -96,7 +97,23 @@ class Delivery:
             if written is Written.SUPERSEDED:
                 return written
         counts = {"rows": str(scored.rows), "rejected": str(scored.rejected)}
-        return await self._commit(self._output, counts)
+        written = await self._commit(self._output, counts)
+        if written is Written.REPLACED and self._rejects is None:
+            await self._outdate_rejects()
+        return written
+
+    @property
+    def _beside(self) -> S3Uri:
+        return replace(self.target, key=self.target.key + REJECTS_SUFFIX)
+
+    async def _outdate_rejects(self) -> None:
+        """Leave no rejected rows of an older version beside an output that has none."""
+        if await self.storage.head(self._beside) is None:
+            return
+        none = self._upload(self._beside, "text/csv")
+        await none.write(NO_REJECTS)
+        with suppress(OutputRefused):  # that file is none of ours
+            await self._commit(none, {})
 
     def _upload(self, target: S3Uri, content_type: str) -> Upload:
         upload = Upload(
@@ -110,6 +127,7 @@ class Delivery:
         return upload
 
     async def _commit(self, upload: Upload, counts: Mapping[str, str]) -> Written:
+        await upload.finish()  # before the lease is looked at: the last parts may take a while
         return await write(
             self.storage,
             upload.target,

@@ -49,8 +49,17 @@ class Upload:
             await self._send(bytes(self._waiting[: self._part_bytes]))
             del self._waiting[: self._part_bytes]
 
+    async def finish(self) -> None:
+        """Have all the parts up, so that nothing but the commit is left."""
+        if self._id is None:
+            return
+        if self._waiting:
+            await self._send(bytes(self._waiting))
+            self._waiting.clear()
+        await self._landed()
+
     async def commit(self, replacing: str | None, counts: Mapping[str, str]) -> None:
-        """Make it visible where nothing is yet, or in the place of `replacing`.
+        """Make what is finished visible where nothing is yet, or in the place of `replacing`.
 
         `counts` is metadata known only now, which a multipart upload has no room for. Raises
         WriteConflict, after which it may be committed on another condition, or UploadLost.
@@ -64,10 +73,6 @@ class Upload:
                 replacing=replacing,
             )
             return
-        if self._waiting:
-            await self._send(bytes(self._waiting))
-            self._waiting.clear()
-        await self._landed()
         await self._storage.complete(self.target, self._id, self._etags, replacing=replacing)
         self._id = None  # over: nothing is left to be aborted
 

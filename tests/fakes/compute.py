@@ -11,7 +11,7 @@ from worker.scored import OutputForm, Scored, ScoreOptions
 
 @dataclass
 class FakeCompute:
-    """Implements worker.compute.Compute; a body of digits takes that many seconds."""
+    """Implements worker.compute.Compute; digits take that many seconds, "bad" is rejected."""
 
     running: int = 0
     most_running: int = 0
@@ -32,8 +32,11 @@ class FakeCompute:
             on_start()
             await outlet.open(OutputForm("text/csv", None))
             body = await whole(blob)
-            await outlet.write(await self._predicted(body))
-            return Scored(1, 0)
+            predicted = await self._predicted(body)
+            if bad := body.count(b"bad"):
+                await outlet.reject(b"line,reason,row\n1,bad,bad\n")
+            await outlet.write(predicted)
+            return Scored(1, bad)
 
     async def _predicted(self, body: bytes) -> bytes:
         self.running += 1

@@ -56,8 +56,9 @@ async def put(
         content_type="text/csv",
         part_bytes=storage.part_bytes,
     )
-    await upload.write(body)
     try:
+        await upload.write(body)
+        await upload.finish()
         return await write(
             storage,
             OUTPUT,

@@ -104,6 +104,7 @@ def names(storage: FakeStorage) -> list[str]:
 async def test_a_small_output_is_one_put_and_says_its_counts(storage: FakeStorage) -> None:
     async with uploading(storage) as upload:
         await upload.write(b"x" * PART)
+        await upload.finish()
         await upload.commit(None, {"rows": "7"})
     assert names(storage) == ["put"]
     assert storage.metadata(OUTPUT) == {"source-id": "x", "rows": "7"}
@@ -115,6 +116,7 @@ async def test_a_large_output_goes_up_in_parts_and_is_not_seen_before_the_last(
     async with uploading(storage) as upload:
         await upload.write(CONTENT)
         assert await storage.head(OUTPUT) is None
+        await upload.finish()
         await upload.commit(None, {"rows": "7"})
     assert storage.body(OUTPUT) == CONTENT
     assert storage.metadata(OUTPUT) == {"source-id": "x"}
@@ -156,6 +158,7 @@ async def test_after_a_conflict_an_upload_is_completed_on_another_condition(
     there = storage.add(OUTPUT, b"older")
     async with uploading(storage) as upload:
         await upload.write(CONTENT)
+        await upload.finish()
         with pytest.raises(WriteConflict):
             await upload.commit(None, {})
         await upload.commit(there.etag, {})
@@ -166,7 +169,7 @@ async def test_after_a_conflict_an_upload_is_completed_on_another_condition(
 async def test_an_upload_that_is_over_is_lost(storage: FakeStorage) -> None:
     async with uploading(storage) as upload:
         await upload.write(CONTENT)
-        await upload._landed()
+        await upload.finish()
         assert upload._id is not None
         await storage.abort(OUTPUT, upload._id)
         with pytest.raises(UploadLost):
