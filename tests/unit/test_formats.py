@@ -1,14 +1,11 @@
 import gzip
-import io
 
 import pyarrow as pa
 import pytest
-from pyarrow import parquet
 
 from worker.errors import SchemaMismatch, Unparsable
 from worker.formats import Needs, open_source, pack, select, unpack
-from worker.formats.parquet import ParquetSink, ParquetSource
-from worker.formats.tables import Reject, rebatch
+from worker.formats.tables import rebatch
 from worker.scored import ScoreOptions
 
 TEXT = b"id,x\n1,2\n" * 50
@@ -17,12 +14,6 @@ ANY = Needs(names=None, count=None, numbers_only=False, takes_missing=True)
 
 def needs(*names: str) -> Needs:
     return Needs(names=names, count=None, numbers_only=False, takes_missing=True)
-
-
-def as_parquet(table: pa.Table, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    parquet.write_table(table, buffer, **options)
-    return buffer.getvalue()
 
 
 def test_plain_bytes_are_left_as_they_are() -> None:
@@ -87,72 +78,6 @@ def test_there_is_a_table_even_without_rows() -> None:
 def test_no_empty_table_follows_a_full_one() -> None:
     table = pa.table({"n": list(range(20))})
     assert [part.num_rows for part in rebatch(table.to_batches(7), table.schema, 10)] == [10, 10]
-
-
-def test_parquet_columns_keep_their_types() -> None:
-    table = pa.table(
-        {
-            "d": pa.array(["x", None, "x"]).dictionary_encode(),
-            "t": pa.array([0, 1, None], pa.timestamp("us", "UTC")),
-            "i": pa.array([1, None, 3], pa.int16()),
-            "l": [[1], None, [2, 3]],
-        }
-    )
-    found = ParquetSource(as_parquet(table))
-    (read,) = found.batches(found.names, 10)
-    sink = found.sink()
-    sink.write(read)
-    assert parquet.read_table(io.BytesIO(sink.finish())).equals(table)
-
-
-def test_parquet_is_cut_at_the_same_rows_whatever_its_row_groups() -> None:
-    table = pa.table({"n": list(range(25))})
-    for size in (4, 10, 25):
-        found = ParquetSource(as_parquet(table, row_group_size=size))
-        assert [part.num_rows for part in found.batches(("n",), 10)] == [10, 10, 5]
-
-
-def test_a_parquet_column_with_a_dot_is_told_from_a_path() -> None:
-    found = ParquetSource(as_parquet(pa.table({"a.b": [1], "a": [2]})))
-    (table,) = found.batches(("a",), 10)
-    assert table.to_pylist() == [{"a": 2}]
-
-
-@pytest.mark.parametrize("codec", ["SNAPPY", "ZSTD", "GZIP", "NONE"])
-def test_parquet_leaves_in_the_codec_it_came_in(codec: str) -> None:
-    table = pa.table({"n": list(range(1000))})
-    sink = ParquetSource(as_parquet(table, compression=codec)).sink()
-    sink.write(table)
-    group = parquet.ParquetFile(io.BytesIO(sink.finish())).metadata.row_group(0)
-    assert group.column(0).compression == codec.replace("NONE", "UNCOMPRESSED")
-
-
-def test_parquet_row_groups_gather_many_tables() -> None:
-    sink = ParquetSink()
-    table = pa.table({"n": list(range(10_000))})
-    for _ in range(23):
-        sink.write(table)
-    metadata = parquet.ParquetFile(io.BytesIO(sink.finish())).metadata
-    sizes = [metadata.row_group(place).num_rows for place in range(metadata.num_row_groups)]
-    assert sizes == [100_000, 100_000, 30_000]
-
-
-def test_truncated_parquet_is_refused() -> None:
-    with pytest.raises(Unparsable, match="Parquet file is corrupt or truncated"):
-        ParquetSource(as_parquet(pa.table({"n": [1]}))[:-20])
-
-
-def test_parquet_damaged_inside_is_refused() -> None:
-    body = bytearray(as_parquet(pa.table({"n": list(range(1000))}), compression="ZSTD"))
-    body[20:200] = b"\xff" * 180
-    found = ParquetSource(bytes(body))
-    with pytest.raises(Unparsable, match="Parquet file is corrupt or truncated"):
-        list(found.batches(("n",), 10))
-
-
-def test_a_bad_parquet_row_is_shown_whole_with_its_number() -> None:
-    found = ParquetSource(as_parquet(pa.table({"id": ["a", "b"], "x": [1.5, None]})))
-    assert list(found.rejects({1: "why"})) == [Reject(2, "why", '{"id": "b", "x": null}')]
 
 
 def test_the_first_column_is_kept_and_the_rest_are_features() -> None:

@@ -9,7 +9,8 @@ from worker.formats.compression import pack, unpack
 from worker.formats.csv_sink import CsvSink, rejects_csv
 from worker.formats.csv_source import CsvSource
 from worker.formats.features import Features
-from worker.formats.parquet import ParquetSink, ParquetSource
+from worker.formats.parquet_sink import ParquetSink
+from worker.formats.parquet_source import ParquetSource
 from worker.formats.selection import Needs, select
 from worker.formats.tables import Reject, Sink, Source
 from worker.scored import Format, ScoreOptions

@@ -8,6 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from worker.errors import PredictionFailed, SchemaMismatch
+from worker.formats.json_cells import plain_text
+from worker.formats.shortest import shortest
 from worker.formats.tables import Reject
 
 
@@ -22,6 +24,7 @@ class CsvSink:
 
     def write(self, table: pa.Table) -> None:
         """Add the table's rows; the first table's names become the header."""
+        table = plain_text(table)
         if not self._parts:
             names = [self._quoted(pa.chunked_array([[name]])) for name in table.column_names]
             self._add(names)
@@ -69,11 +72,7 @@ def _text(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_string(column.type):
         text = column
     elif pa.types.is_floating(column.type):
-        values = column.to_numpy()
-        # Python shortens a double; a float32 is shortened as what it is, not as the double it fits.
-        shortest = values.tolist() if values.dtype.itemsize == 8 else values  # noqa: PLR2004 - bytes in a double
-        text = pa.chunked_array([pa.array([str(value) for value in shortest], pa.string())])
-        text = pc.if_else(pc.is_null(column), "", text)
+        text = shortest(column)
     else:
         try:
             text = pc.cast(column, pa.string())

@@ -1,0 +1,150 @@
+"""JSON Lines in: every value as the JSON text it is, every line that is no object set aside."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
+from typing import ClassVar
+
+import pyarrow as pa
+
+from worker.errors import Unparsable
+from worker.formats.json_cells import json_field
+from worker.formats.json_lines_sink import JsonLinesSink
+from worker.formats.json_rows import Malformed, Row, as_column, parse
+from worker.formats.tables import Cells, Reject
+from worker.scored import Format
+
+_HEAD_ROWS = 10_000
+_LINE_BYTES = 16 * 2**20
+_PART_ROWS = 1000
+_BLANKS = b" \t\r"
+
+
+class JsonLinesSource:
+    """JSON objects, one a line; the keys of the first 10,000 are the columns.
+
+    With `keeps_all` a row with a key that comes up later is malformed, as the key would be lost.
+    """
+
+    format: ClassVar[Format] = "jsonl"
+    place: ClassVar[str] = "line"
+    cells: ClassVar[Cells] = "json"
+
+    def __init__(self, text: Iterable[bytes], *, keeps_all: bool) -> None:
+        lines = _numbered(text)
+        head = list(islice(lines, _HEAD_ROWS))
+        self.names = _keys(head)
+        self._known = frozenset(self.names) if keeps_all else None
+        self._lines = chain(head, lines)
+        self._batch = _Batch(())
+        self._left_out = 0
+
+    def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
+        """Tables of `rows` rows, every cell JSON text, or null where the key is absent.
+
+        A table has fewer where as many lines are malformed: what is held does not grow with them.
+        """
+        batch = _Batch(columns)
+        some = False
+        for number, line in self._lines:
+            try:
+                batch.add(number, line, self._row(line))
+            except Malformed as error:
+                batch.malformed.append((number, line, str(error)))
+            if rows in {len(batch.lines), len(batch.malformed)}:
+                yield self._handed(batch)
+                some = True
+                batch = _Batch(columns)
+        if batch.lines or batch.malformed or not some:
+            yield self._handed(batch)
+
+    def _row(self, line: bytes) -> Row:
+        row = parse(line)
+        if self._known is not None and (unknown := row.keys() - self._known):
+            raise Malformed(
+                f"the key {min(unknown)!r} comes up after the first {_HEAD_ROWS:,} rows, whose "
+                "keys are the columns: WORKER_KEEP_COLUMNS=* cannot keep it"
+            )
+        return row
+
+    def _handed(self, batch: "_Batch") -> pa.Table:
+        self._batch = batch
+        self._left_out += len(batch.malformed)
+        return batch.table()
+
+    def malformed(self) -> int:
+        """How many lines are no objects, up to the end of the batch last yielded."""
+        return self._left_out
+
+    def rejects(self, bad: Mapping[int, str]) -> Iterator[Reject]:
+        """The malformed and bad lines of the batch last yielded, as they came."""
+        aside = self._batch.malformed + [(*self._batch.lines[row], bad[row]) for row in bad]
+        for number, line, reason in sorted(aside):
+            yield Reject(number, reason, line.decode())
+
+    def sink(self) -> JsonLinesSink:
+        """A writer of JSON Lines."""
+        return JsonLinesSink()
+
+
+class _Batch:
+    """Rows on their way to a table, with the lines that they came from."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self.lines: list[tuple[int, bytes]] = []
+        self.malformed: list[tuple[int, bytes, str]] = []
+        self._schema = pa.schema([json_field(name) for name in columns])
+        self._rows: list[Row] = []
+        self._parts: list[pa.RecordBatch] = []
+
+    def add(self, number: int, line: bytes, row: Row) -> None:
+        self.lines.append((number, line))
+        self._rows.append(row)
+        if len(self._rows) == _PART_ROWS:  # parsed rows are several times the size of their columns
+            self._pack()
+
+    def table(self) -> pa.Table:
+        self._pack()
+        return pa.Table.from_batches(self._parts, self._schema)
+
+    def _pack(self) -> None:
+        columns = [as_column(self._rows, name) for name in self._schema.names]
+        self._parts.append(pa.RecordBatch.from_arrays(columns, schema=self._schema))
+        self._rows = []
+
+
+def _keys(head: Sequence[tuple[int, bytes]]) -> tuple[str, ...]:
+    """The keys of the rows, in the order in which they come up."""
+    keys: dict[str, None] = {}
+    malformed: list[str] = []
+    for number, line in head:
+        try:
+            keys |= dict.fromkeys(parse(line))
+        except Malformed as error:
+            malformed.append(f"line {number}: {error}")
+    if not head:
+        raise Unparsable("the file is empty")
+    if len(malformed) == len(head):
+        raise Unparsable(f"no line is a JSON object, and every one should be; {malformed[0]}")
+    return tuple(keys)
+
+
+def _numbered(text: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    """The lines that are not blank, with their numbers from 1."""
+    for number, line in enumerate(_split(text), 1):
+        if len(line) > _LINE_BYTES:
+            raise Unparsable(f"line {number} is longer than {_LINE_BYTES // 2**20} MiB")
+        if line.strip(_BLANKS):
+            yield number, line.removesuffix(b"\r")
+
+
+def _split(text: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines of a text; one beyond the limit is cut there."""
+    start: list[bytes] = []
+    for chunk in text:
+        first, *others = chunk.split(b"\n")
+        start.append(first)
+        if others or sum(map(len, start)) > _LINE_BYTES:
+            yield b"".join(start)
+            yield from others[:-1]
+            start = others[-1:]
+    yield b"".join(start)
