@@ -103,7 +103,7 @@ class ParquetSource:
         missing = sum(self._file.metadata.row_group(group).num_rows for group in window.groups)
         with _refusing_damage():
             for batch in self._file.iter_batches(
-                _READ_ROWS, row_groups=list(window.groups), columns=columns, use_threads=False
+                _READ_ROWS, row_groups=window.groups, columns=columns, use_threads=False
             ):
                 # A name with a dot in it also matches as a path: the selection is made again.
                 found = batch.select(columns).replace_schema_metadata()

@@ -17,7 +17,7 @@ _PADDING_BYTES = 100
 class Window:
     """Row groups that are fetched together, and where in the file their columns lie."""
 
-    groups: range
+    groups: tuple[int, ...]
     ranges: list[Range]
 
     @property
@@ -32,14 +32,16 @@ def windows(footer: parquet.FileMetaData, columns: Collection[str], size: int) -
     Raised where the footer points to what is not in the file.
     """
     places = _places(footer, frozenset(columns))
-    window = Window(range(0), [])
+    window = Window((), [])
     for number in range(footer.num_row_groups):
         group = footer.row_group(number)
+        if not group.num_rows:
+            continue
         chunks = [_chunk(group.column(place), size) for place in places]
-        grown = Window(range(window.groups.start, number + 1), joined([*window.ranges, *chunks]))
+        grown = Window((*window.groups, number), joined([*window.ranges, *chunks]))
         if window.groups and grown.size > WINDOW_BYTES:
             yield window
-            grown = Window(range(number, number + 1), joined(chunks))
+            grown = Window((number,), joined(chunks))
         window = grown
     if window.groups:
         yield window
