@@ -327,10 +327,17 @@ def test_a_row_group_is_handed_over_when_it_is_done() -> None:
 
 
 def test_the_same_rows_are_the_same_bytes_however_they_lie_in_memory() -> None:
-    words = pa.table({"s": ["x" * (n % 7) for n in range(9999)] + [None], "n": range(10_000)})
-    cut = pa.concat_tables([words.slice(0, 9998), words.slice(9998)])
-    other = pa.concat_tables([words.slice(start, 100) for start in range(0, 10_000, 100)])
+    words = pa.table({"s": [f"{n:0100}" for n in range(19_999)] + [None], "n": range(20_000)})
+    cut = pa.concat_tables([words.slice(0, 19_998), words.slice(19_998)])
+    other = pa.concat_tables([words.slice(start, 333) for start in range(0, 20_000, 333)])
     assert written(cut, cut) == written(other, other) == written(words, words)
+
+
+def test_the_bytes_that_end_a_row_group_are_those_of_the_text() -> None:
+    words = pa.table({"s": ["x" * 33_584] * 999 + [None]})
+    cut = pa.concat_tables([pa.table({"s": ["x" * 33_584] * 999}), words.slice(999)])
+    assert cut.nbytes < 32 * MIB < words.nbytes
+    assert written(cut, words) == written(words, cut)
 
 
 def test_json_text_becomes_text() -> None:
