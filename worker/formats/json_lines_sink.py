@@ -13,6 +13,8 @@ from worker.errors import SchemaMismatch
 from worker.formats.json_cells import holds_json
 from worker.formats.shortest import shortest
 
+_COMMA = ", "
+
 
 class JsonLinesSink:
     """Tables to one JSON object a line, LF line ends.
@@ -27,7 +29,9 @@ class JsonLinesSink:
             _members(field, column)
             for field, column in zip(table.schema, table.columns, strict=True)
         ]
-        rows = pc.binary_join_element_wise(*members, ", ", null_handling="skip")
+        # Not null_handling="skip": Arrow leaves out a whole row in which all members are null.
+        joined = pc.binary_join_element_wise(*members, "", null_handling="replace")
+        rows = pc.utf8_slice_codeunits(joined, len(_COMMA))
         lines: list[str] = pc.binary_join_element_wise("{", rows, "}\n", "").to_pylist()
         return "".join(lines).encode()
 
@@ -37,9 +41,9 @@ class JsonLinesSink:
 
 
 def _members(field: pa.Field, column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The column as members of JSON objects, a null where the key is left out."""
+    """The column as members of JSON objects, each behind a comma; a null for a key left out."""
     text = column if holds_json(field) else pc.fill_null(_json(field, column), "null")
-    return pc.binary_join_element_wise(f"{quoted(field.name)}: ", text, "")
+    return pc.binary_join_element_wise(f"{_COMMA}{quoted(field.name)}: ", text, "")
 
 
 def _json(field: pa.Field, column: pa.ChunkedArray) -> pa.ChunkedArray:
