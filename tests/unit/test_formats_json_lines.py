@@ -21,8 +21,11 @@ ANY = Needs(names=None, count=None, numbers_only=False, takes_missing=True)
 NUMBERS = Needs(names=None, count=None, numbers_only=True, takes_missing=True)
 
 
-def source(*chunks: bytes, keeps_all: bool = False) -> JsonLinesSource:
-    return JsonLinesSource(chunks, keeps_all=keeps_all)
+def source(
+    *chunks: bytes, keeps_all: bool = False, held: list[int] | None = None
+) -> JsonLinesSource:
+    hold = list[int]() if held is None else held
+    return JsonLinesSource(chunks, keeps_all=keeps_all, hold=hold.append)
 
 
 def read(body: bytes) -> list[dict[str, str | None]]:
@@ -178,6 +181,16 @@ def test_many_malformed_lines_are_handed_over_before_they_fill_the_memory() -> N
     assert sizes == [(1, 10), (0, 10), (1, 5)]
 
 
+def test_the_bytes_held_are_told_and_those_of_a_batch_at_most() -> None:
+    held: list[int] = []
+    found = source(b'{"a": 1}\n?\n' * 10_000, held=held)
+    assert max(held) == 5000 * 9
+    held.clear()
+    for table in found.batches(("a",), 100):
+        assert 8 * table.num_rows <= held[-1] == max(held) <= 900
+        held.clear()
+
+
 def test_a_line_beyond_the_limit_is_refused_with_its_number() -> None:
     def text() -> Iterator[bytes]:
         yield b'{"a": 1}\n\n{"a": "'
@@ -185,7 +198,7 @@ def test_a_line_beyond_the_limit_is_refused_with_its_number() -> None:
         raise AssertionError("it is refused before it is read whole")
 
     with pytest.raises(Unparsable, match="line 3 is longer than 16 MiB"):
-        JsonLinesSource(text(), keeps_all=False)
+        JsonLinesSource(text(), keeps_all=False, hold=list[int]().append)
 
 
 def test_a_key_that_comes_up_later_is_ignored() -> None:

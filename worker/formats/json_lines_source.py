@@ -1,6 +1,6 @@
 """JSON Lines in: every value as the JSON text it is, every line that is no object set aside."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import ClassVar
 
@@ -15,26 +15,33 @@ from worker.scored import Format
 
 _HEAD_ROWS = 10_000
 _LINE_BYTES = 16 * 2**20
-_PART_ROWS = 1000
+_PART_ROWS = 200
 _BLANKS = b" \t\r"
+
+Line = tuple[int, bytes]
+"""Its number in the file, from 1, and its text without the line end."""
 
 
 class JsonLinesSource:
     """JSON objects, one a line; the keys of the first 10,000 are the columns.
 
     With `keeps_all` a row with a key that comes up later is malformed, as the key would be lost.
+    `hold` is told how many bytes the lines in hand have, and raises where they are too many.
     """
 
     format: ClassVar[Format] = "jsonl"
     place: ClassVar[str] = "line"
     cells: ClassVar[Cells] = "json"
 
-    def __init__(self, text: Iterable[bytes], *, keeps_all: bool) -> None:
+    def __init__(
+        self, text: Iterable[bytes], *, keeps_all: bool, hold: Callable[[int], None]
+    ) -> None:
         lines = _numbered(text)
-        head = list(islice(lines, _HEAD_ROWS))
+        head = list(_held(islice(lines, _HEAD_ROWS), hold))
         self.names = _keys(head)
         self._known = frozenset(self.names) if keeps_all else None
         self._lines = chain(head, lines)
+        self._hold = hold
         self._batch = _Batch(())
         self._left_out = 0
 
@@ -44,17 +51,16 @@ class JsonLinesSource:
         A table has fewer where as many lines are malformed: what is held does not grow with them.
         """
         batch = _Batch(columns)
-        some = False
-        for number, line in self._lines:
+        for line in self._lines:
             try:
-                batch.add(number, line, self._row(line))
+                batch.add(line, self._row(line[1]))
             except Malformed as error:
-                batch.malformed.append((number, line, str(error)))
+                batch.set_aside(line, str(error))
+            self._hold(batch.size)
             if rows in {len(batch.lines), len(batch.malformed)}:
                 yield self._handed(batch)
-                some = True
                 batch = _Batch(columns)
-        if batch.lines or batch.malformed or not some:
+        if batch.lines or batch.malformed:
             yield self._handed(batch)
 
     def _row(self, line: bytes) -> Row:
@@ -90,21 +96,27 @@ class _Batch:
     """Rows on their way to a table, with the lines that they came from."""
 
     def __init__(self, columns: Sequence[str]) -> None:
-        self.lines: list[tuple[int, bytes]] = []
+        self.lines: list[Line] = []
         self.malformed: list[tuple[int, bytes, str]] = []
+        self.size = 0
         self._schema = pa.schema([json_field(name) for name in columns])
         self._rows: list[Row] = []
         self._parts: list[pa.RecordBatch] = []
 
-    def add(self, number: int, line: bytes, row: Row) -> None:
-        self.lines.append((number, line))
+    def add(self, line: Line, row: Row) -> None:
+        self.size += len(line[1])
+        self.lines.append(line)
         self._rows.append(row)
-        if len(self._rows) == _PART_ROWS:  # parsed rows are several times the size of their columns
+        if len(self._rows) == _PART_ROWS:  # as columns they take a fraction of the memory
             self._pack()
+
+    def set_aside(self, line: Line, reason: str) -> None:
+        self.size += len(line[1])
+        self.malformed.append((*line, reason))
 
     def table(self) -> pa.Table:
         self._pack()
-        return pa.Table.from_batches(self._parts, self._schema)
+        return pa.Table.from_batches(self._parts, self._schema).combine_chunks()
 
     def _pack(self) -> None:
         columns = [as_column(self._rows, name) for name in self._schema.names]
@@ -112,7 +124,7 @@ class _Batch:
         self._rows = []
 
 
-def _keys(head: Sequence[tuple[int, bytes]]) -> tuple[str, ...]:
+def _keys(head: Sequence[Line]) -> tuple[str, ...]:
     """The keys of the rows, in the order in which they come up."""
     keys: dict[str, None] = {}
     malformed: list[str] = []
@@ -128,8 +140,16 @@ def _keys(head: Sequence[tuple[int, bytes]]) -> tuple[str, ...]:
     return tuple(keys)
 
 
-def _numbered(text: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
-    """The lines that are not blank, with their numbers from 1."""
+def _held(lines: Iterable[Line], hold: Callable[[int], None]) -> Iterator[Line]:
+    size = 0
+    for number, line in lines:
+        size += len(line)
+        hold(size)
+        yield number, line
+
+
+def _numbered(text: Iterable[bytes]) -> Iterator[Line]:
+    """The lines that are not blank."""
     for number, line in enumerate(_split(text), 1):
         if len(line) > _LINE_BYTES:
             raise Unparsable(f"line {number} is longer than {_LINE_BYTES // 2**20} MiB")
