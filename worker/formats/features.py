@@ -7,6 +7,7 @@ import pyarrow.compute as pc
 
 from worker.formats.kinds import Kind, convert, infer, plain, rows_where
 from worker.formats.selection import Needs
+from worker.formats.tables import Cells
 
 _WHY = {"number": "not a number", "truth": "neither true nor false"}
 _SHOWN_CHARACTERS = 60
@@ -15,10 +16,10 @@ _SHOWN_CHARACTERS = 60
 class Features:
     """The feature columns of one file; the first batch it is shown sets the types of text."""
 
-    def __init__(self, names: Sequence[str], needs: Needs, *, typed: bool) -> None:
+    def __init__(self, names: Sequence[str], needs: Needs, *, cells: Cells) -> None:
         self._names = tuple(names)
         self._needs = needs
-        self._typed = typed
+        self._cells = cells
         self._kinds: dict[str, Kind] = {}
 
     def read(self, table: pa.Table) -> tuple[pa.Table, dict[int, str]]:
@@ -32,7 +33,7 @@ class Features:
 
     def _column(self, name: str, column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, dict[int, str]]:
         bad: dict[int, str] = {}
-        if self._typed:
+        if self._cells == "typed":
             values = plain(column)
         else:
             if name not in self._kinds:
@@ -47,5 +48,7 @@ class Features:
         return values, bad
 
 
-def _shown(cell: str) -> str:
+def _shown(cell: str | None) -> str:
+    if cell is None:
+        return "missing"
     return repr(cell if len(cell) <= _SHOWN_CHARACTERS else cell[:_SHOWN_CHARACTERS] + "…")

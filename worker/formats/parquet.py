@@ -7,8 +7,9 @@ from typing import ClassVar
 import pyarrow as pa
 from pyarrow import parquet
 
+from worker.blob import Blob
 from worker.errors import Unparsable
-from worker.formats.tables import Reject, rebatch
+from worker.formats.tables import Cells, Reject, rebatch
 from worker.scored import Format
 
 _READ_ROWS = 10_000
@@ -21,9 +22,13 @@ class ParquetSource:
 
     format: ClassVar[Format] = "parquet"
     place: ClassVar[str] = "row"
-    typed: ClassVar[bool] = True
+    cells: ClassVar[Cells] = "typed"
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, blob: Blob, *, memory_bytes: int) -> None:
+        assert blob.size <= memory_bytes
+        rest = blob.read([(len(blob.first), blob.size)]) if len(blob.first) < blob.size else ()
+        body = b"".join([blob.first, *rest])
+        self._yielded = self._begin = 0
         try:
             self._file = parquet.ParquetFile(pa.BufferReader(body))
             self._schema = self._file.schema_arrow.remove_metadata()
@@ -34,7 +39,9 @@ class ParquetSource:
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
         """Tables of `rows` rows."""
         schema = pa.schema([self._schema.field(name) for name in columns])
-        yield from rebatch(self._read(list(columns)), schema, rows)
+        for table in rebatch(self._read(list(columns)), schema, rows):
+            self._begin, self._yielded = self._yielded, self._yielded + table.num_rows
+            yield table
 
     def _read(self, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
         try:
@@ -54,10 +61,10 @@ class ParquetSource:
         start = 0
         for batch in self._read(None) if bad else ():
             for row in range(start, start + batch.num_rows):
-                if row in bad:
+                if row - self._begin in bad:
                     (found,) = batch.slice(row - start, 1).to_pylist()
                     raw = json.dumps(found, default=str, ensure_ascii=False)
-                    yield Reject(row + 1, bad[row], raw)
+                    yield Reject(row + 1, bad[row - self._begin], raw)
             start += batch.num_rows
 
     def sink(self) -> "ParquetSink":
@@ -77,7 +84,7 @@ class ParquetSink:
         self._writer: parquet.ParquetWriter | None = None
         self._waiting: list[pa.Table] = []
 
-    def write(self, table: pa.Table) -> None:
+    def write(self, table: pa.Table) -> bytes:
         """Add the table's rows; every table has the first one's schema."""
         if self._writer is None:
             self._writer = parquet.ParquetWriter(
@@ -86,6 +93,7 @@ class ParquetSink:
         self._waiting.append(table)
         if sum(waiting.num_rows for waiting in self._waiting) >= _GROUP_ROWS:
             self._flush()
+        return b""
 
     def finish(self) -> bytes:
         """The whole file."""
