@@ -19,12 +19,12 @@ from worker.formats import (
     open_source,
     select,
 )
+from worker.formats.tables import SHOWN_REJECTS
 from worker.models import Predictor
 from worker.scored import Format, OutputForm, Scored, ScoreOptions
 
 # No setting changes this: predictions differ in the last bit with the row count of a batch.
 BATCH_ROWS = 10_000
-_SHOWN = 10
 _CONTENT_TYPES: Mapping[Format | Compression, str] = {
     "csv": "text/csv",
     "jsonl": "application/x-ndjson",
@@ -122,11 +122,11 @@ class _Rejected:
         """Take what is set aside of the batch last read, with the bad ones of its rows."""
         self._well_formed += rows
         self._bad += len(bad)
-        if self.count == self._told or (self.hopeless and len(self._shown) == _SHOWN):
+        if self.count == self._told or (self.hopeless and len(self._shown) == SHOWN_REJECTS):
             return
         self._told = self.count
         rejects = list(self._source.rejects(bad))
-        self._shown += rejects[: _SHOWN - len(self._shown)]
+        self._shown += rejects[: SHOWN_REJECTS - len(self._shown)]
         if self._limit:
             self._outlet.reject(self._sink.write(rejects))
 

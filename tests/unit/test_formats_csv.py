@@ -8,13 +8,35 @@ import pytest
 
 from worker.errors import PredictionFailed, SchemaMismatch, Unparsable
 from worker.formats.csv_sink import CsvSink, RejectsSink
-from worker.formats.csv_source import CsvSource
+from worker.formats.csv_source import BLOCK_BYTES, CsvSource
+from worker.formats.room import Room
 from worker.formats.tables import Reject
 from worker.formats.text import utf8
 
+ROOM = Room(lambda size: pytest.fail(f"{size} bytes were asked for"), 2**29)
+
+
+def streamed(
+    text: Iterator[bytes],
+    delimiter: str | None = None,
+    encoding: str = "utf-8",
+    *,
+    room: Room = ROOM,
+    may_reject: bool = True,
+    block_bytes: int = BLOCK_BYTES,
+) -> CsvSource:
+    return CsvSource(
+        text,
+        delimiter=delimiter,
+        encoding=encoding,
+        room=room,
+        may_reject=may_reject,
+        block_bytes=block_bytes,
+    )
+
 
 def source(body: bytes, delimiter: str | None = None, encoding: str = "utf-8") -> CsvSource:
-    return CsvSource(utf8(iter([body]), encoding), delimiter=delimiter, encoding=encoding)
+    return streamed(utf8(iter([body]), encoding), delimiter, encoding)
 
 
 def read(body: bytes, delimiter: str | None = None) -> list[list[str | None]]:
@@ -77,7 +99,7 @@ def test_nothing_is_null_and_empty_text_is_not() -> None:
 
 def test_a_byte_order_mark_inside_a_file_is_part_of_its_cell() -> None:
     body = "a,b\n1,2\n\ufeff3,4\n".encode()
-    found = CsvSource(iter([body]), delimiter=None, encoding="utf-8", block_bytes=8)
+    found = streamed(iter([body]), block_bytes=8)
     assert [table["a"].to_pylist() for table in found.batches(("a",), 10)] == [["1", "\ufeff3"]]
 
 
@@ -150,7 +172,7 @@ def test_a_quote_that_does_not_close_for_16_mib_is_refused_before_the_end() -> N
             yield b"x\n" * 2**19
         pytest.fail("read on to the end")
 
-    found = CsvSource(text(), delimiter=None, encoding="utf-8")
+    found = streamed(text())
     with pytest.raises(Unparsable, match="line 5: a quote opens that is never closed, or not with"):
         list(found.batches(("a",), 10))
 
@@ -162,7 +184,7 @@ def test_a_header_that_does_not_end_for_16_mib_is_refused_before_the_end() -> No
         pytest.fail("read on to the end")
 
     with pytest.raises(Unparsable, match="the header is longer than 16 MiB"):
-        CsvSource(text(), delimiter=None, encoding="utf-8")
+        streamed(text())
 
 
 def test_rows_are_cut_into_tables_of_the_size_asked_for() -> None:
@@ -194,6 +216,35 @@ def test_a_bad_row_is_found_behind_malformed_ones_and_quoted_newlines() -> None:
         Reject(9, "no number", "4,four"),
         Reject(10, "neither", "5,5"),
     ]
+
+
+def wide(rows: int, malformed: int = 0) -> Iterator[bytes]:
+    yield b"a,b\n"
+    for _ in range(rows):
+        yield b"x" * 997 + b",y\n"
+    for _ in range(malformed):
+        yield b"x" * 1000 + b"\n"
+
+
+def test_a_batch_of_wide_rows_asks_for_the_memory_it_takes_but_seldom() -> None:
+    asked: list[int] = []
+    found = streamed(wide(40_000), room=Room(asked.append, 2**30))
+    assert [table.num_rows for table in found.batches(("a",), 30_000)] == [30_000, 10_000]
+    (size,) = asked
+    assert 30_000_000 < size < 40_000_000
+
+
+def test_a_batch_of_rows_that_no_memory_is_allowed_for_is_refused_naming_the_setting() -> None:
+    found = streamed(wide(40_000), room=Room(lambda _: None, 20 * 2**20))
+    with pytest.raises(Unparsable, match="than the 20 MiB that WORKER_MEMORY_MB allows"):
+        list(found.batches(("a",), 30_000))
+
+
+def test_rows_that_fail_a_file_are_counted_without_being_held() -> None:
+    found = streamed(wide(1, 40_000), may_reject=False)
+    (table,) = found.batches(("a",), 30_000)
+    assert (table.num_rows, found.malformed()) == (1, 40_000)
+    assert [reject.line for reject in found.rejects({0: "bad"})][:10] == list(range(2, 12))
 
 
 def test_a_raw_row_is_the_text_of_the_file() -> None:

@@ -7,30 +7,44 @@ from itertools import islice
 
 from worker.formats.csv_blocks import Block
 from worker.formats.dialect import line_ends
-from worker.formats.tables import Reject
+from worker.formats.tables import SHOWN_REJECTS, Reject
 
 
 class Aside:
-    """Knows which rows of which blocks became a batch, and which were left out of it."""
+    """Knows which rows of which blocks became a batch, and which were left out of it.
 
-    def __init__(self) -> None:
+    Where none `may_be` left out, the file fails, and only the first are told.
+    """
+
+    def __init__(self, *, may_be: bool) -> None:
+        self._may_be = may_be
         self._blocks: deque[_Rows] = deque()
-        self._read = 0  # well-formed rows of all blocks so far
+        self._read = self._malformed_read = 0  # rows of all blocks so far, well-formed or not
         self._begin = self._end = 0  # well-formed rows of the batch last yielded
-        self._passed = 0  # malformed rows of blocks that are done with
+        self._passed = 0  # malformed rows of blocks that are not kept
 
     def read(self, block: Block, rows: int, malformed: Mapping[int, str]) -> None:
         """So many rows of a block are well-formed; why others are not, by row number."""
-        self._blocks.append(_Rows(block, self._read, rows, malformed))
+        # Who reads on is done with the batch.
+        while self._blocks and self._blocks[0].is_told:
+            self._passed += len(self._blocks.popleft().malformed)
+        if not self._may_be and self._malformed_read >= SHOWN_REJECTS:
+            self._passed += len(malformed)
+        else:
+            self._blocks.append(_Rows(block, self._read, rows, malformed))
+        self._malformed_read += len(malformed)
         self._read += rows
 
     def yielded(self, rows: int) -> None:
         """The next well-formed rows are a batch, with the malformed ones before and after them."""
         self._begin, self._end = self._end, self._end + rows
-        while self._blocks and self._blocks[0].is_told:
-            self._passed += len(self._blocks.popleft().malformed)
         for block in self._blocks:
             block.advance(self._end)
+
+    @property
+    def text_bytes(self) -> int:
+        """Size of the text that is kept for it."""
+        return sum(block.text_bytes for block in self._blocks)
 
     @property
     def malformed(self) -> int:
@@ -58,6 +72,11 @@ class _Rows:
         self._rows = block.rows()
         self._next = 0
         self._line, self._counted = block.line, 0
+
+    @property
+    def text_bytes(self) -> int:
+        """Size of the block."""
+        return len(self._text)
 
     def advance(self, end: int) -> None:
         """A batch ends before that well-formed row of the file."""

@@ -13,17 +13,19 @@ from worker.formats.csv_aside import Aside
 from worker.formats.csv_blocks import Block, blocks
 from worker.formats.csv_sink import CsvSink
 from worker.formats.dialect import read_header
+from worker.formats.room import Room
 from worker.formats.tables import Cells, Reject, rebatch
 from worker.formats.text import evenly
 from worker.scored import Format
 
-BLOCK_BYTES = 4 * 2**20
+BLOCK_BYTES = 2 * 2**20
 
 
 class CsvSource:
     """A CSV with a header, from its text in UTF-8.
 
-    Cells are strings, and null where there is nothing, not even quotes.
+    Cells are strings, and null where there is nothing, not even quotes. Unless it `may_reject`
+    rows, the file fails at the first that is malformed, and is read on only to count them.
     """
 
     format: ClassVar[Format] = "csv"
@@ -36,6 +38,8 @@ class CsvSource:
         *,
         delimiter: str | None,
         encoding: str,
+        room: Room,
+        may_reject: bool,
         block_bytes: int = BLOCK_BYTES,
     ) -> None:
         pieces = evenly(text, block_bytes)
@@ -44,7 +48,8 @@ class CsvSource:
         self.delimiter = header.delimiter
         self._encoding = encoding
         self._blocks = blocks(chain([header.rest], pieces), header.delimiter, header.line)
-        self._aside = Aside()
+        self._aside = Aside(may_be=may_reject)
+        self._room = room
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
         """Tables of `rows` rows, every cell a string."""
@@ -58,6 +63,7 @@ class CsvSource:
             malformed: dict[int, str] = {}
             table = self._parsed(block, columns, malformed)
             self._aside.read(block, table.num_rows, malformed)
+            self._room.hold(self._aside.text_bytes)
             yield from table.to_batches()
 
     def _parsed(self, block: Block, columns: Sequence[str], malformed: dict[int, str]) -> pa.Table:

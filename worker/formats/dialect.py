@@ -43,7 +43,9 @@ class Patterns:
 def patterns(delimiters: str) -> Patterns:
     """How to find rows whose cells are parted by any of the delimiters."""
     between = re.escape(delimiters.encode()) + rb"\r\n"
-    cells = rb'(?:[^"\r\n]++|(?<=[^' + between + rb'])"|"[^"]*+(?:""[^"]*+)*+")*+'
+    stray = rb"(?<=[^" + between + rb'])"'
+    quoted = rb'"[^"]*+(?:""[^"]*+)*+"'
+    cells = rb'[^"\r\n]*+(?:(?:' + stray + rb"|" + quoted + rb')[^"\r\n]*+)*+'
     return Patterns(
         cells=re.compile(cells),
         row=re.compile(rb"(?P<row>" + cells + rb")(?:\r\n|\r|\n|\Z)"),

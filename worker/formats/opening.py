@@ -10,6 +10,7 @@ from worker.formats.csv_sink import CsvSink
 from worker.formats.csv_source import CsvSource
 from worker.formats.json_lines import JsonLinesSink, JsonLinesSource
 from worker.formats.parquet import ParquetSink, ParquetSource
+from worker.formats.room import Room
 from worker.formats.tables import Sink, Source
 from worker.formats.text import peek, utf8
 from worker.scored import Format, ScoreOptions
@@ -34,7 +35,8 @@ def open_source(blob: Blob, options: ScoreOptions) -> tuple[Source, Compression 
             f"the file is Parquet inside {compression}, which cannot be read by ranges: Parquet "
             "compresses its own columns, so leave it as it is"
         )
-    return _open_text(utf8(pieces, options.encoding), options), compression
+    room = Room(blob.reserve, options.memory_bytes)
+    return _open_text(utf8(pieces, options.encoding), options, room), compression
 
 
 def open_sink(source: Source, output_format: Format, options: ScoreOptions) -> Sink:
@@ -48,14 +50,20 @@ def open_sink(source: Source, output_format: Format, options: ScoreOptions) -> S
     return CsvSink(delimiter=options.delimiter or ",", encoding=options.encoding)
 
 
-def _open_text(text: Iterator[bytes], options: ScoreOptions) -> Source:
+def _open_text(text: Iterator[bytes], options: ScoreOptions, room: Room) -> Source:
     """A delimiter that is set says CSV; without one, what begins as a JSON object is JSON Lines."""
     head, text = peek(text, _HEAD_BYTES)
     if options.delimiter is None and (json := _JSON.match(head)):
         if json["array"]:
             raise Unparsable("the file is a JSON array: write one object a line (JSON Lines)")
         return JsonLinesSource(text)
-    return CsvSource(text, delimiter=options.delimiter, encoding=options.encoding)
+    return CsvSource(
+        text,
+        delimiter=options.delimiter,
+        encoding=options.encoding,
+        room=room,
+        may_reject=options.max_rejected > 0,
+    )
 
 
 def _pieces(blob: Blob) -> Iterator[bytes]:

@@ -8,6 +8,8 @@ import pyarrow as pa
 
 from worker.scored import Format
 
+SHOWN_REJECTS = 10  # of a file that fails for them
+
 
 @dataclass(frozen=True, slots=True)
 class Reject:
