@@ -12,9 +12,10 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestRegressor
 from sklearn.linear_model import LogisticRegression
 
+from tests.whole_file import score
 from worker.models import SklearnPredictor
 from worker.scored import ScoreOptions
-from worker.scoring import BATCH_ROWS, score
+from worker.scoring import BATCH_ROWS
 
 FEATURES = ["a", "b", "c d", "e,f"]
 TRAINING = np.random.default_rng(1).random((200, 4))
