@@ -143,6 +143,13 @@ def test_small_row_groups_are_fetched_together() -> None:
     assert len(blob.asked) == 2
 
 
+def test_small_row_groups_are_fetched_apart_where_the_memory_is_small() -> None:
+    body = as_parquet(noise(200, n=10_000), row_group_size=50)
+    blob = MemoryBlob(body, first=1000)
+    assert read(ParquetSource(blob, memory_bytes=MIB)).num_rows == 200
+    assert len(blob.asked) == 3
+
+
 def test_row_groups_that_share_no_window_are_fetched_apart() -> None:
     table = noise(40, n=MIB)
     body = as_parquet(table, row_group_size=10)

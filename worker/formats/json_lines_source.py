@@ -10,16 +10,12 @@ from worker.errors import Unparsable
 from worker.formats.json_cells import json_field
 from worker.formats.json_lines_sink import JsonLinesSink
 from worker.formats.json_rows import Malformed, Row, as_column, parse
+from worker.formats.lines import Line, numbered
 from worker.formats.tables import Cells, Reject
 from worker.scored import Format
 
 _HEAD_ROWS = 10_000
-_LINE_BYTES = 16 * 2**20
 _PART_ROWS = 200
-_BLANKS = b" \t\r"
-
-Line = tuple[int, bytes]
-"""Its number in the file, from 1, and its text without the line end."""
 
 
 class JsonLinesSource:
@@ -36,7 +32,7 @@ class JsonLinesSource:
     def __init__(
         self, text: Iterable[bytes], *, keeps_all: bool, hold: Callable[[int], None]
     ) -> None:
-        lines = _numbered(text)
+        lines = numbered(text)
         head = list(_held(islice(lines, _HEAD_ROWS), hold))
         self.names = _keys(head)
         self._known = frozenset(self.names) if keeps_all else None
@@ -53,7 +49,7 @@ class JsonLinesSource:
         batch = _Batch(columns)
         for line in self._lines:
             try:
-                batch.add(line, self._row(line[1]))
+                batch.add(line, self._row(line.text))
             except Malformed as error:
                 batch.set_aside(line, str(error))
             self._hold(batch.size)
@@ -83,9 +79,10 @@ class JsonLinesSource:
 
     def rejects(self, bad: Mapping[int, str]) -> Iterator[Reject]:
         """The malformed and bad lines of the batch last yielded, as they came."""
-        aside = self._batch.malformed + [(*self._batch.lines[row], bad[row]) for row in bad]
-        for number, line, reason in sorted(aside):
-            yield Reject(number, reason, line.decode())
+        lines = self._batch.lines
+        aside = [*self._batch.malformed, *((lines[row], reason) for row, reason in bad.items())]
+        for line, reason in sorted(aside):
+            yield Reject(line.number, reason, line.text.decode())
 
     def sink(self) -> JsonLinesSink:
         """A writer of JSON Lines."""
@@ -97,22 +94,22 @@ class _Batch:
 
     def __init__(self, columns: Sequence[str]) -> None:
         self.lines: list[Line] = []
-        self.malformed: list[tuple[int, bytes, str]] = []
+        self.malformed: list[tuple[Line, str]] = []
         self.size = 0
         self._schema = pa.schema([json_field(name) for name in columns])
         self._rows: list[Row] = []
         self._parts: list[pa.RecordBatch] = []
 
     def add(self, line: Line, row: Row) -> None:
-        self.size += len(line[1])
+        self.size += len(line.text)
         self.lines.append(line)
         self._rows.append(row)
         if len(self._rows) == _PART_ROWS:  # as columns they take a fraction of the memory
             self._pack()
 
     def set_aside(self, line: Line, reason: str) -> None:
-        self.size += len(line[1])
-        self.malformed.append((*line, reason))
+        self.size += len(line.text)
+        self.malformed.append((line, reason))
 
     def table(self) -> pa.Table:
         self._pack()
@@ -128,11 +125,11 @@ def _keys(head: Sequence[Line]) -> tuple[str, ...]:
     """The keys of the rows, in the order in which they come up."""
     keys: dict[str, None] = {}
     malformed: list[str] = []
-    for number, line in head:
+    for line in head:
         try:
-            keys |= dict.fromkeys(parse(line))
+            keys |= dict.fromkeys(parse(line.text))
         except Malformed as error:
-            malformed.append(f"line {number}: {error}")
+            malformed.append(f"line {line.number}: {error}")
     if not head:
         raise Unparsable("the file is empty")
     if len(malformed) == len(head):
@@ -142,29 +139,7 @@ def _keys(head: Sequence[Line]) -> tuple[str, ...]:
 
 def _held(lines: Iterable[Line], hold: Callable[[int], None]) -> Iterator[Line]:
     size = 0
-    for number, line in lines:
-        size += len(line)
+    for line in lines:
+        size += len(line.text)
         hold(size)
-        yield number, line
-
-
-def _numbered(text: Iterable[bytes]) -> Iterator[Line]:
-    """The lines that are not blank."""
-    for number, line in enumerate(_split(text), 1):
-        if len(line) > _LINE_BYTES:
-            raise Unparsable(f"line {number} is longer than {_LINE_BYTES // 2**20} MiB")
-        if line.strip(_BLANKS):
-            yield number, line.removesuffix(b"\r")
-
-
-def _split(text: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines of a text; one beyond the limit is cut there."""
-    start: list[bytes] = []
-    for chunk in text:
-        first, *others = chunk.split(b"\n")
-        start.append(first)
-        if others or sum(map(len, start)) > _LINE_BYTES:
-            yield b"".join(start)
-            yield from others[:-1]
-            start = others[-1:]
-    yield b"".join(start)
+        yield line

@@ -13,11 +13,12 @@ from worker.blob import Blob
 from worker.errors import Unparsable
 from worker.formats.parquet_sink import ParquetSink
 from worker.formats.ranges import Fetched
-from worker.formats.row_groups import WINDOW_BYTES, Window, windows
+from worker.formats.row_groups import Window, windows
 from worker.formats.tables import Cells, Reject, rebatch
 from worker.scored import Format
 
 _READ_ROWS = 10_000
+_WINDOW_BYTES = 16 * 2**20
 _TAIL_BYTES = 64 * 2**10
 _END = struct.Struct("<I4s")  # the footer's length and the magic number
 _MIB = 2**20
@@ -76,11 +77,12 @@ class ParquetSource:
 
     def _fetch_footer(self) -> None:
         size = self._blob.size
+        if size < _END.size:
+            raise Unparsable("the Parquet file is corrupt or truncated: it ends too soon")
         tail = max(0, size - _TAIL_BYTES)
         self._fetched.fetch([(tail, size)])
-        with _refusing_damage():
-            self._fetched.seek(size - _END.size)
-            length, magic = _END.unpack(self._fetched.read(_END.size))
+        self._fetched.seek(size - _END.size)
+        length, magic = _END.unpack(self._fetched.read(_END.size))
         if magic == b"PARE":
             raise Unparsable("the Parquet file is encrypted")
         if magic != b"PAR1" or length + _END.size > size:
@@ -91,7 +93,9 @@ class ParquetSource:
 
     def _read(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
         with _refusing_damage():
-            planned = list(windows(self._file.metadata, columns, self._blob.size))
+            limit = min(_WINDOW_BYTES, self._memory_bytes)
+            footer = self._file.metadata
+            planned = list(windows(footer, columns, size=self._blob.size, limit=limit))
         largest = max(planned, key=lambda window: window.size, default=None)
         if largest is not None:
             self._reserve(largest.size, f"row group {largest.groups[0] + 1}")
@@ -119,7 +123,7 @@ class ParquetSource:
                 f"{what} takes {size / _MIB:.1f} MiB at once, and WORKER_MEMORY_MB allows "
                 f"{self._memory_bytes / _MIB:.1f}: raise it, or write smaller row groups"
             )
-        if size > WINDOW_BYTES:
+        if size > _WINDOW_BYTES:
             self._blob.reserve(size)
 
 

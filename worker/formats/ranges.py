@@ -67,7 +67,7 @@ class Fetched:
             if first <= start and end <= last:
                 self._position = end
                 return data[start - first : end - first]
-        raise OSError(f"the bytes {start} to {end} are not where the footer has any column")
+        raise OSError(f"the footer has no column at the bytes {start} to {end}")
 
     def close(self) -> None:
         """Let the ranges go."""

@@ -8,7 +8,6 @@ from pyarrow import parquet
 from worker.blob import Range
 from worker.formats.ranges import joined, total
 
-WINDOW_BYTES = 16 * 2**20
 # Old writers (parquet-mr before 1.2.9) leave out a header's length; readers look that much further.
 _PADDING_BYTES = 100
 
@@ -26,10 +25,12 @@ class Window:
         return total(self.ranges)
 
 
-def windows(footer: parquet.FileMetaData, columns: Collection[str], size: int) -> Iterator[Window]:
-    """All row groups in order, each alone or as many as fit 16 MiB; raises ValueError.
+def windows(
+    footer: parquet.FileMetaData, columns: Collection[str], *, size: int, limit: int
+) -> Iterator[Window]:
+    """All row groups in order, as many at once as fit the limit, and at least one.
 
-    Raised where the footer points to what is not in the file.
+    Raises ValueError where the footer points beyond the file, which has this size.
     """
     places = _places(footer, frozenset(columns))
     window = Window((), [])
@@ -39,7 +40,7 @@ def windows(footer: parquet.FileMetaData, columns: Collection[str], size: int) -
             continue
         chunks = [_chunk(group.column(place), size) for place in places]
         grown = Window((*window.groups, number), joined([*window.ranges, *chunks]))
-        if window.groups and grown.size > WINDOW_BYTES:
+        if window.groups and grown.size > limit:
             yield window
             grown = Window((number,), joined(chunks))
         window = grown
