@@ -60,12 +60,17 @@ def test_a_delimiter_in_a_quoted_name_is_not_counted() -> None:
     assert (found.names, found.delimiter) == (("a,b,c,d", "e"), ";")
 
 
+def test_between_candidates_as_frequent_the_one_that_is_rarer_in_names_is_taken() -> None:
+    assert source(b"name, first\tage\n").names == ("name, first", "age")
+
+
 def test_a_set_delimiter_is_not_sniffed() -> None:
     assert source(b"a,b;c\n", ";").names == ("a,b", "c")
 
 
 def test_a_header_without_a_delimiter_is_one_column() -> None:
-    assert source(b"id\n1\n").names == ("id",)
+    found = source(b"id\n1\n")
+    assert (found.names, found.delimiter) == (("id",), ",")
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_name() -> None:

@@ -10,7 +10,7 @@ from worker.errors import Unparsable
 
 ROW_BYTES = 16 * 2**20
 
-_DELIMITERS = ",;\t|"
+_DELIMITERS = "\t|;,"  # the less likely in a name first
 _BLANK_LINES = re.compile(rb"(?:[ \t]*[\r\n])*")
 _QUOTED = re.compile(r'"[^"]*"')
 
@@ -107,6 +107,7 @@ def _row_after_blank_lines(head: bytes, pattern: re.Pattern[bytes]) -> re.Match[
 
 
 def _sniff(line: str) -> str:
-    """The delimiter that stands most often outside quotes; the earlier candidate on a tie."""
+    """The delimiter that stands most often outside quotes; a comma where there is none."""
     bare = _QUOTED.sub("", line)
-    return max(_DELIMITERS, key=bare.count)
+    most = max(_DELIMITERS, key=bare.count)
+    return most if most in bare else ","
