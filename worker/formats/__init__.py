@@ -2,8 +2,8 @@
 
 On the road of a file: `opening` looks what it is, `compression` (with `zstd`) and `text` unwrap it;
 `csv_source` (with `dialect`, `csv_blocks`, `csv_aside`), `json_lines_source` (with `lines`,
-`json_rows`) or `parquet_source` (with `row_groups`, `ranges`) read it; `selection`, `features` (with
-`kinds`); and out by `csv_sink`, `json_lines_sink` (with `shortest`) or `parquet_sink`. `json_cells`
+`json_rows`) or `parquet_source` (with `row_groups`, `ranges`) read it; `selection`, `features`
+(with `kinds`); out by `csv_sink`, `json_lines_sink` (with `shortest`), `parquet_sink`. `json_cells`
 says what JSON text is to the others, `room` what may be held at once, and `tables` what all share.
 """
 
