@@ -8,6 +8,7 @@ from pandas._libs.parsers import (  # type: ignore[import-not-found] # pandas ke
 
 from worker.formats import Features, Needs
 from worker.formats.kinds import MISSING, convert, infer, plain
+from worker.formats.tables import Cells
 
 ANY = Needs(names=None, count=None, numbers_only=False, takes_missing=True)
 
@@ -16,12 +17,18 @@ def text(*cells: str) -> pa.ChunkedArray:
     return pa.chunked_array([pa.array(cells, pa.string())])
 
 
-def features(needs: Needs = ANY, *, typed: bool = False) -> Features:
-    return Features(("x",), needs, typed=typed)
+def features(needs: Needs = ANY, *, cells: Cells = "text") -> Features:
+    return Features(("x",), needs, cells=cells)
 
 
 def test_the_missing_tokens_are_those_of_pandas() -> None:
     assert set(MISSING) == set(STR_NA_VALUES)
+
+
+def test_nothing_and_empty_text_are_both_missing() -> None:
+    for cells in (["1", "", None], ["x", "", None]):
+        values, bad = features().read(pa.table({"x": cells}))
+        assert (values["x"].null_count, bad) == (2, {})
 
 
 @pytest.mark.parametrize(
@@ -77,11 +84,12 @@ def test_what_does_not_fit_the_first_batch_is_a_bad_row_with_column_and_value() 
 def test_a_cell_that_is_no_truth_is_a_bad_row() -> None:
     column = features()
     column.read(pa.table({"x": ["true"]}))
-    values, bad = column.read(pa.table({"x": ["false", "yes", ""]}))
+    values, bad = column.read(pa.table({"x": ["false", "yes", "", None]}))
     assert values["x"].to_pylist()[0] is False
     assert bad == {
         1: "column 'x' is 'yes', neither true nor false",
         2: "column 'x' is '', neither true nor false",
+        3: "column 'x' is missing, neither true nor false",
     }
 
 
@@ -104,18 +112,26 @@ def test_missing_numbers_go_through_as_nan() -> None:
     assert [math.isnan(value) for value in values.to_pandas()["x"]] == [False, True, True]
 
 
-@pytest.mark.parametrize("typed", [True, False])
-def test_a_missing_cell_is_a_bad_row_for_a_model_that_takes_none(*, typed: bool) -> None:
-    cells = pa.array([1.0, None, math.nan]) if typed else pa.array(["1", "", "nan"])
+@pytest.mark.parametrize(
+    ("cells", "column"),
+    [
+        ("typed", pa.array([1.0, None, math.nan])),
+        ("text", pa.array(["1", "", "nan"])),
+        ("text", pa.array(["1", None, "nan"])),
+    ],
+)
+def test_a_missing_cell_is_a_bad_row_for_a_model_that_takes_none(
+    cells: Cells, column: pa.Array
+) -> None:
     strict = Needs(names=None, count=None, numbers_only=True, takes_missing=False)
-    _, bad = features(strict, typed=typed).read(pa.table({"x": cells}))
+    _, bad = features(strict, cells=cells).read(pa.table({"x": column}))
     reason = "column 'x' is missing, which the model does not take"
     assert bad == {1: reason, 2: reason}
 
 
 def test_the_first_bad_column_of_a_row_gives_the_reason() -> None:
     strict = Needs(names=None, count=None, numbers_only=True, takes_missing=True)
-    _, bad = Features(("b", "a"), strict, typed=False).read(pa.table({"a": ["x"], "b": ["y"]}))
+    _, bad = Features(("b", "a"), strict, cells="text").read(pa.table({"a": ["x"], "b": ["y"]}))
     assert bad == {0: "column 'b' is 'y', not a number"}
 
 

@@ -12,6 +12,9 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
+from tests.fakes.blob import MemoryBlob, Pieces
+from tests.whole_file import ScoredFile, score
+from worker import scoring
 from worker.errors import (
     PredictionFailed,
     SchemaMismatch,
@@ -20,8 +23,8 @@ from worker.errors import (
     Unparsable,
 )
 from worker.models import SklearnPredictor
-from worker.scored import Scored, ScoreOptions
-from worker.scoring import BATCH_ROWS, score
+from worker.scored import ScoreOptions
+from worker.scoring import BATCH_ROWS
 
 DEFAULT = ScoreOptions()
 LENIENT = ScoreOptions(max_rejected=0.5)
@@ -50,11 +53,11 @@ def count(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"n": np.arange(len(frame))})
 
 
-def lines(scored: Scored) -> list[str]:
+def lines(scored: ScoredFile) -> list[str]:
     return scored.output.decode().splitlines()
 
 
-def ids(scored: Scored) -> list[str]:
+def ids(scored: ScoredFile) -> list[str]:
     return [line.split(",")[0] for line in lines(scored)[1:]]
 
 
@@ -64,7 +67,7 @@ def as_parquet(table: pa.Table, **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def from_parquet(scored: Scored) -> pa.Table:
+def from_parquet(scored: ScoredFile) -> pa.Table:
     return parquet.read_table(io.BytesIO(scored.output))
 
 
@@ -99,6 +102,11 @@ def test_a_kept_cell_with_delimiter_quote_or_newline_stays_quoted() -> None:
     body = b'id;x\n"a;b";1\n"say ""hi""";2\n"two\nlines";3\n"needless";4\n'
     scored = score(body, Plugin(count), DEFAULT)
     assert scored.output == b'id;n\n"a;b";0\n"say ""hi""";1\n"two\nlines";2\nneedless;3\n'
+
+
+def test_a_kept_cell_with_nothing_in_it_is_told_from_empty_text() -> None:
+    scored = score(b'id,x,note\n,1,""\n"",2,\n', Plugin(count), ScoreOptions(keep_columns=("*",)))
+    assert scored.output == b'id,x,note,n\n,1,"",0\n"",2,,1\n'
 
 
 def test_a_feature_may_also_be_kept_verbatim() -> None:
@@ -203,6 +211,49 @@ def test_one_bad_cell_fails_the_file_naming_line_column_and_value() -> None:
 def test_one_row_with_too_few_cells_fails_the_file_naming_its_line() -> None:
     with pytest.raises(TooManyRejected, match="line 2: 2 cells where the header has 3"):
         score(b"id,length,width\na,1\n", MODEL, DEFAULT)
+
+
+def test_after_a_bad_row_the_rest_of_the_file_is_counted_but_not_shown_to_the_model() -> None:
+    plugin = Plugin(total)
+    body = b"id,x\n" + b"a,1\n" * BATCH_ROWS + b"b\n" + b"a,1\n" * 2 * BATCH_ROWS + b"c\n"
+    with pytest.raises(TooManyRejected, match=f"^2 of {3 * BATCH_ROWS + 2} rows are bad") as caught:
+        score(body, plugin, DEFAULT)
+    assert "line 10002: 1 cells" in str(caught.value)
+    assert "line 30003: 1 cells" in str(caught.value)
+    assert sum(len(frame) for frame in plugin.frames) <= BATCH_ROWS
+
+
+def test_rejected_rows_of_many_batches_follow_each_other_under_one_header() -> None:
+    body = b"id,x\n" + b"a,1\n" * BATCH_ROWS + b"b\nc,x\n" + b"a,1\n" * BATCH_ROWS + b"d\n"
+    scored = score(body, Plugin(total), LENIENT)
+    assert (scored.rows, scored.rejected) == (2 * BATCH_ROWS, 3)
+    assert scored.rejects == (
+        b"line,reason,row\n"
+        b"10002,1 cells where the header has 2,b\n"
+        b"10003,\"column 'x' is 'x', not a number\",\"c,x\"\n"
+        b"20004,1 cells where the header has 2,d\n"
+    )
+
+
+def test_a_file_that_may_not_have_bad_rows_writes_none() -> None:
+    outlet = Pieces()
+    with pytest.raises(TooManyRejected):
+        scoring.score(MemoryBlob(b"id,x\na\n"), Plugin(total), DEFAULT, outlet)
+    assert outlet.rejects is None
+
+
+def test_a_file_whose_columns_do_not_fit_opens_no_output() -> None:
+    outlet = Pieces()
+    with pytest.raises(SchemaMismatch):
+        scoring.score(MemoryBlob(b"id,other\na,1\n"), MODEL, DEFAULT, outlet)
+    assert outlet.form is None
+
+
+def test_the_output_leaves_batch_by_batch() -> None:
+    outlet = Pieces()
+    body = b"id,x\n" + b"a,1\n" * 3 * BATCH_ROWS
+    scoring.score(MemoryBlob(body), Plugin(count), DEFAULT, outlet)
+    assert [piece.count(b"\n") for piece in outlet.written] == [BATCH_ROWS + 1, *[BATCH_ROWS] * 2]
 
 
 def test_a_bad_file_is_not_shown_to_the_model() -> None:
@@ -343,9 +394,29 @@ def test_columns_named_by_numbers_are_answered_by_name() -> None:
     assert lines(score(b"id,x\na,1\n", plugin, DEFAULT)) == ["id,0,1", "a,1.0,1.0"]
 
 
-def test_the_index_of_an_answer_does_not_matter() -> None:
-    plugin = Plugin(lambda frame: pd.DataFrame({"p": frame["x"]}).set_index(frame["x"] * 7))
-    assert lines(score(b"id,x\na,1\nb,2\n", plugin, DEFAULT)) == ["id,p", "a,1.0", "b,2.0"]
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda frame: pd.DataFrame({"p": frame["x"]}).set_index(frame["x"] * 7),
+        lambda frame: pd.DataFrame({"p": frame["x"]}).sort_values("p", ascending=False),
+        lambda frame: frame.sample(frac=1, random_state=3),
+    ],
+)
+def test_an_answer_under_another_index_is_refused_as_its_rows_may_be_out_of_order(
+    answer: Callable[[pd.DataFrame], object],
+) -> None:
+    with pytest.raises(PredictionFailed, match="under another index"):
+        score(b"id,x\na,1\nb,2\nc,3\n", Plugin(answer), DEFAULT)
+
+
+def test_an_answer_whose_index_is_reset_stands_in_the_order_of_the_rows() -> None:
+    plugin = Plugin(lambda frame: frame.set_index(frame["x"]).reset_index(drop=True))
+    assert ids(score(b"id,x\na,1\nb,2\n", plugin, DEFAULT)) == ["a", "b"]
+
+
+def test_infinite_predictions_are_predictions() -> None:
+    plugin = Plugin(lambda frame: pd.DataFrame({"p": 1 / frame["x"]}))
+    assert lines(score(b"id,x\na,0\nb,-0.0\n", plugin, DEFAULT)) == ["id,p", "a,inf", "b,-inf"]
 
 
 def test_the_output_of_compressed_csv_is_compressed_the_same_way() -> None:

@@ -12,9 +12,10 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestRegressor
 from sklearn.linear_model import LogisticRegression
 
+from tests.whole_file import score
 from worker.models import SklearnPredictor
 from worker.scored import ScoreOptions
-from worker.scoring import BATCH_ROWS, score
+from worker.scoring import BATCH_ROWS
 
 FEATURES = ["a", "b", "c d", "e,f"]
 TRAINING = np.random.default_rng(1).random((200, 4))
@@ -57,6 +58,32 @@ def written(chance: random.Random, rows: int, *, missing: bool) -> tuple[bytes, 
     return text.getvalue().encode(), delimiter
 
 
+def cut(chance: random.Random) -> tuple[int, list[int]]:
+    """How many bytes of a file come first, and how many in each piece of the rest."""
+    return chance.randint(4, 200), [chance.randint(1, 300) for _ in range(7)]
+
+
+def messy(chance: random.Random, rows: int) -> tuple[bytes, list[list[str]]]:
+    """A CSV of several blocks and batches with bad rows in it, and the rows that are good."""
+    text, good = io.StringIO(newline=""), []
+    writer = csv.writer(text, lineterminator=chance.choice(["\n", "\r\n", "\r"]))
+    writer.writerow(["key", *FEATURES, "note"])
+    for row in range(rows):
+        key = chance.choice([f"{row:09d}", f"k,{row}", f'"{row}"', f"{row}\n\n", "", "é\ufeff"])
+        cells = [key, *(repr(chance.uniform(-3, 3)) for _ in FEATURES), "NA " * (row % 40)]
+        fate = chance.random()
+        if fate < 0.01:
+            cells.pop()
+        elif fate < 0.02 and row >= BATCH_ROWS:
+            cells[3] = "x1"
+        else:
+            good.append(cells)
+        writer.writerow(cells)
+        if fate > 0.99:
+            text.write("\r\n")
+    return text.getvalue().encode(), good
+
+
 def expected(model: str, table: pd.DataFrame) -> pd.DataFrame:
     fitted, features = MODELS[model], table[FEATURES].astype(float)
     answer = pd.DataFrame({"prediction": fitted.predict(features)})
@@ -86,7 +113,9 @@ def test_any_csv_is_predicted_as_pandas_reads_it(seed: int) -> None:
             lambda zstd: pa.CompressedInputStream(pa.BufferReader(zstd), "zstd").read(),
         ),
     ):
-        scored = score(packed, SklearnPredictor(MODELS[model]), ScoreOptions())
+        first, pieces = cut(chance)
+        predictor = SklearnPredictor(MODELS[model])
+        scored = score(packed, predictor, ScoreOptions(), first=first, pieces=pieces)
         assert (scored.rows, scored.rejected) == (len(table), 0)
         outputs.append(unpack(scored.output))
     assert len(set(outputs)) == 1
@@ -94,6 +123,23 @@ def test_any_csv_is_predicted_as_pandas_reads_it(seed: int) -> None:
     assert [row[0] for row in rows[1:]] == keys.tolist()
     found = pd.read_csv(io.BytesIO(outputs[0]), sep=delimiter)
     assert_same(found.iloc[:, 1:], expected(model, table))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_file_in_any_pieces_and_packing_gives_the_same_bytes(seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311 - examples, not secrets
+    body, good = messy(chance, 3 * BATCH_ROWS)
+    options = ScoreOptions(keep_columns=("*",), max_rejected=0.1)
+    predictor = SklearnPredictor(MODELS["logistic"])
+    whole = score(body, predictor, options)
+    assert (whole.rows, whole.rejected) == (len(good), 3 * BATCH_ROWS - len(good))
+    kept = csv.reader(io.StringIO(whole.output.decode(), newline=""))
+    assert [row[: len(FEATURES) + 2] for row in kept][1:] == good
+    for packed, unpack in ((body, bytes), (gzip.compress(body), gzip.decompress)):
+        once = score(packed, predictor, options)
+        first, pieces = chance.randint(4, 2**20), [chance.randint(1, 2**18) for _ in range(9)]
+        assert score(packed, predictor, options, first=first, pieces=pieces) == once
+        assert (unpack(once.output), once.rejects) == (whole.output, whole.rejects)
 
 
 @pytest.mark.parametrize("seed", range(15))

@@ -1,50 +1,29 @@
 """Files to tables and back: a format is known by its content, never by its name.
 
-On the road of a file: `compression`, then `csv_source` (with `dialect`) or `parquet`, `selection`,
-`features` (with `kinds`), and out by `csv_sink` or `parquet`. `tables` holds what they share.
+On the road of a file: `opening` looks what it is, `compression` (with `zstd`) and `text` unwrap it;
+`csv_source` (with `dialect`, `csv_blocks`, `csv_aside`), `json_lines_source` (with `lines`,
+`json_rows`) or `parquet_source` (with `row_groups`, `ranges`) read it; `selection`, `features`
+(with `kinds`); out by `csv_sink`, `json_lines_sink` (with `shortest`), `parquet_sink`. `json_cells`
+says what JSON text is to the others, `room` what may be held at once, and `tables` what all share.
 """
 
-from worker.errors import Unparsable
-from worker.formats.compression import pack, unpack
-from worker.formats.csv_sink import CsvSink, rejects_csv
-from worker.formats.csv_source import CsvSource
+from worker.formats.compression import Compression, compressor
+from worker.formats.csv_sink import RejectsSink
 from worker.formats.features import Features
-from worker.formats.parquet import ParquetSink, ParquetSource
+from worker.formats.opening import open_sink, open_source
 from worker.formats.selection import Needs, select
 from worker.formats.tables import Reject, Sink, Source
-from worker.scored import Format, ScoreOptions
 
 __all__ = [
+    "Compression",
     "Features",
     "Needs",
     "Reject",
+    "RejectsSink",
     "Sink",
     "Source",
+    "compressor",
     "open_sink",
     "open_source",
-    "pack",
-    "rejects_csv",
     "select",
-    "unpack",
 ]
-
-_PARQUET = b"PAR1"
-_ZIP = b"PK\x03\x04"
-
-
-def open_source(body: bytes, options: ScoreOptions) -> Source:
-    """The table in a body that is not compressed as a whole; raises Unparsable."""
-    if body.startswith(_PARQUET):
-        return ParquetSource(body)
-    if body.startswith(_ZIP):
-        raise Unparsable("the file is a zip archive or a workbook, not CSV or Parquet")
-    return CsvSource(body, delimiter=options.delimiter, encoding=options.encoding)
-
-
-def open_sink(source: Source, output_format: Format, options: ScoreOptions) -> Sink:
-    """A writer, in the source's own dialect or codec where the formats agree."""
-    if output_format == source.format:
-        return source.sink()
-    if output_format == "parquet":
-        return ParquetSink()
-    return CsvSink(delimiter=options.delimiter or ",", encoding=options.encoding)

@@ -1,40 +1,106 @@
-"""Whole-file compression, undone and done again."""
+"""Whole-file compression, undone and done again as the bytes pass."""
 
-import gzip
 import zlib
-from typing import Literal
-
-import pyarrow as pa
+from collections.abc import Iterator
+from typing import Literal, Protocol
 
 from worker.errors import Unparsable
+from worker.formats.zstd import Zstd, unzstd
 
 Compression = Literal["gzip", "zstd"]
 
-_GZIP = b"\x1f\x8b"
-_ZSTD = b"\x28\xb5\x2f\xfd"
+_MAGIC: dict[Compression, bytes] = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
+_GZIP_WINDOW = 31  # the largest, in gzip's wrapping
 _GZIP_LEVEL = 6
+# An error is known to lie in one step of compressed bytes, and no step can become more than this.
+_STEP_BYTES = 2**14
+_PLAIN_BYTES = 2**20
 
 
-def unpack(body: bytes) -> tuple[bytes, Compression | None]:
-    """The bytes inside and what they were wrapped in; raises Unparsable where they are damaged."""
-    if body.startswith(_GZIP):
-        try:
-            return gzip.decompress(body), "gzip"
-        except (EOFError, OSError, zlib.error) as error:
-            raise Unparsable(f"the gzip data is corrupt or truncated: {error}") from error
-    if body.startswith(_ZSTD):
-        try:
-            with pa.CompressedInputStream(pa.BufferReader(body), "zstd") as stream:
-                return stream.read(), "zstd"
-        except OSError as error:
-            raise Unparsable(f"the zstd data is corrupt or truncated: {error}") from error
-    return body, None
+class Compressor(Protocol):
+    """Bytes to compressed bytes: the same pieces always give the same."""
+
+    def compress(self, data: bytes, /) -> bytes:
+        """Add to what is compressed, and hand over what is ready."""
+        ...
+
+    def flush(self) -> bytes:
+        """The rest."""
+        ...
 
 
-def pack(plain: bytes, compression: Compression | None) -> bytes:
-    """The same bytes for the same input, always: no time and no name goes in."""
+def recognised(head: bytes) -> Compression | None:
+    """What a file is compressed with, by its first four bytes."""
+    return next((name for name, magic in _MAGIC.items() if head.startswith(magic)), None)
+
+
+def unpacked(pieces: Iterator[bytes], compression: Compression | None) -> Iterator[bytes]:
+    """The bytes inside, a bounded piece at a time.
+
+    Raises Unparsable naming the place in the compressed bytes where they are damaged or end early.
+    """
     if compression == "gzip":
-        return gzip.compress(plain, _GZIP_LEVEL, mtime=0)
+        return _gunzipped(_steps(pieces))
     if compression == "zstd":
-        return bytes(pa.compress(plain, codec="zstd", asbytes=True))
-    return plain
+        return unzstd(_steps(pieces), _PLAIN_BYTES)
+    return pieces
+
+
+def compressor(compression: Compression | None) -> Compressor:
+    """What undoes `unpacked`; no time and no name goes in."""
+    if compression == "gzip":
+        return zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
+    if compression == "zstd":
+        return Zstd()
+    return _Plain()
+
+
+def _steps(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    for piece in pieces:
+        for start in range(0, len(piece), _STEP_BYTES):
+            yield piece[start : start + _STEP_BYTES]
+
+
+def _gunzipped(steps: Iterator[bytes]) -> Iterator[bytes]:
+    member = zlib.decompressobj(_GZIP_WINDOW)
+    offset = 0
+    for step in steps:
+        rest = step
+        if member.eof:
+            rest = _after_padding(rest)
+        while rest:
+            if member.eof:
+                member = zlib.decompressobj(_GZIP_WINDOW)
+            try:
+                yield from _inflated(member, rest)
+            except zlib.error as error:
+                place = offset + len(step) - len(rest)
+                raise Unparsable(f"the gzip data is corrupt near byte {place}: {error}") from error
+            rest = _after_padding(member.unused_data)
+        offset += len(step)
+    if not member.eof:
+        raise Unparsable(f"the gzip data is truncated: it ends at byte {offset}")
+
+
+def _inflated(member: "zlib._Decompress", step: bytes) -> Iterator[bytes]:
+    while True:
+        plain = member.decompress(step, _PLAIN_BYTES)
+        yield plain
+        step = member.unconsumed_tail
+        if not step and len(plain) < _PLAIN_BYTES:
+            return
+
+
+def _after_padding(rest: bytes) -> bytes:
+    """What follows a member but for zeros, which fill a block of some medium and are no garbage."""
+    return rest.lstrip(b"\0")
+
+
+class _Plain:
+    """No compression."""
+
+    def compress(self, data: bytes, /) -> bytes:
+        return data
+
+    def flush(self) -> bytes:
+        return b""

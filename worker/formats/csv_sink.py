@@ -1,53 +1,62 @@
 """CSV out: text verbatim, minimal quoting, floats as short as they read back the same."""
 
+import codecs
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import astuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from worker.errors import PredictionFailed, SchemaMismatch
+from worker.formats.json_cells import plain_text
+from worker.formats.shortest import shortest
 from worker.formats.tables import Reject
+
+_REJECTS = pa.schema([("line", pa.int64()), ("reason", pa.string()), ("row", pa.string())])
 
 
 class CsvSink:
-    """Tables to one CSV with a header and LF line ends."""
+    """Tables to one CSV with a header and LF line ends; nulls are nothing, empty text is quoted."""
 
     def __init__(self, *, delimiter: str = ",", encoding: str = "utf-8") -> None:
         self._delimiter = delimiter
         self._encoding = encoding
-        self._special = f'["\\r\\n{re.escape(delimiter)}]'
-        self._parts: list[str] = []
+        self._encoder = codecs.getincrementalencoder(encoding)()
+        self._special = f'^$|["\\r\\n{re.escape(delimiter)}]'
+        self._has_header = False
 
-    def write(self, table: pa.Table) -> None:
+    def write(self, table: pa.Table) -> bytes:
         """Add the table's rows; the first table's names become the header."""
-        if not self._parts:
-            names = [self._quoted(pa.chunked_array([[name]])) for name in table.column_names]
-            self._add(names)
+        table = plain_text(table)
+        text = ""
+        if not self._has_header:
+            self._has_header = True
+            names = [pa.array([name or None], pa.string()) for name in table.column_names]
+            text = self._rows(names)
         if table.num_rows:
-            self._add(
-                [
-                    self._quoted(_text(name, column))
-                    for name, column in zip(table.column_names, table.columns, strict=True)
-                ]
-            )
-
-    def finish(self) -> bytes:
-        """The whole file."""
+            columns = zip(table.column_names, table.columns, strict=True)
+            text += self._rows([_text(name, column) for name, column in columns])
         try:
-            return "".join(self._parts).encode(self._encoding)
+            return self._encoder.encode(text)
         except UnicodeEncodeError as error:
             raise PredictionFailed(
                 f"{error.object[error.start]!r} cannot be written as {self._encoding} "
                 "(WORKER_ENCODING)"
             ) from error
 
-    def _add(self, columns: list[pa.ChunkedArray]) -> None:
-        rows = pc.binary_join_element_wise(*columns, self._delimiter).to_pylist()
-        self._parts.append("\n".join(rows) + "\n")
+    def finish(self) -> bytes:
+        """The rest, which only an encoding with shifts has."""
+        return self._encoder.encode("", final=True)
 
-    def _quoted(self, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    def _rows(self, columns: list[pa.Array | pa.ChunkedArray]) -> str:
+        # A line with nothing on it would be no row to any reader.
+        nothing = "" if len(columns) > 1 else '""'
+        cells = [pc.fill_null(self._quoted(column), nothing) for column in columns]
+        rows = pc.binary_join_element_wise(*cells, self._delimiter).to_pylist()
+        return "\n".join(rows) + "\n"
+
+    def _quoted(self, column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
         special = pc.match_substring_regex(column, self._special)
         if not pc.any(special).as_py():
             return column
@@ -55,25 +64,24 @@ class CsvSink:
         return pc.if_else(special, pc.binary_join_element_wise('"', doubled, '"', ""), column)
 
 
-def rejects_csv(rejects: Iterable[Reject]) -> bytes:
-    """Rejected rows as the CSV that stands beside an output: line, reason, row."""
-    rows = [astuple(reject) for reject in rejects]
-    lines, reasons, raw = zip(*rows, strict=True)
-    sink = CsvSink()
-    sink.write(pa.table({"line": list(lines), "reason": list(reasons), "row": list(raw)}))
-    return sink.finish()
+class RejectsSink:
+    """Rejected rows to the CSV that stands beside an output: line, reason, row."""
+
+    def __init__(self) -> None:
+        self._sink = CsvSink()
+
+    def write(self, rejects: Sequence[Reject]) -> bytes:
+        """Add some of them."""
+        columns = zip(*map(astuple, rejects), strict=True)
+        return self._sink.write(pa.table([list(column) for column in columns], _REJECTS))
 
 
 def _text(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The column as strings, a null as nothing."""
+    """The column as strings; a null remains one."""
     if pa.types.is_string(column.type):
         text = column
     elif pa.types.is_floating(column.type):
-        values = column.to_numpy()
-        # Python shortens a double; a float32 is shortened as what it is, not as the double it fits.
-        shortest = values.tolist() if values.dtype.itemsize == 8 else values  # noqa: PLR2004 - bytes in a double
-        text = pa.chunked_array([pa.array([str(value) for value in shortest], pa.string())])
-        text = pc.if_else(pc.is_null(column), "", text)
+        text = shortest(column)
     else:
         try:
             text = pc.cast(column, pa.string())
@@ -82,4 +90,4 @@ def _text(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
                 f"the column {name!r} is of type {column.type}, which CSV cannot hold: "
                 "leave it out of WORKER_KEEP_COLUMNS"
             ) from error
-    return pc.fill_null(text, "")
+    return text

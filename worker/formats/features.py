@@ -5,20 +5,23 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from worker.errors import SchemaMismatch
+from worker.formats.json_cells import numbers_unquoted, unquoted
 from worker.formats.kinds import Kind, convert, infer, plain, rows_where
 from worker.formats.selection import Needs
+from worker.formats.tables import Cells
 
 _WHY = {"number": "not a number", "truth": "neither true nor false"}
 _SHOWN_CHARACTERS = 60
 
 
 class Features:
-    """The feature columns of one file; the first batch it is shown sets the types of text."""
+    """The feature columns of one file; the first batch with rows sets the types of text."""
 
-    def __init__(self, names: Sequence[str], needs: Needs, *, typed: bool) -> None:
+    def __init__(self, names: Sequence[str], needs: Needs, *, cells: Cells) -> None:
         self._names = tuple(names)
         self._needs = needs
-        self._typed = typed
+        self._cells = cells
         self._kinds: dict[str, Kind] = {}
 
     def read(self, table: pa.Table) -> tuple[pa.Table, dict[int, str]]:
@@ -31,21 +34,42 @@ class Features:
         return pa.table(values), bad
 
     def _column(self, name: str, column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, dict[int, str]]:
-        bad: dict[int, str] = {}
-        if self._typed:
-            values = plain(column)
+        if self._cells == "typed":
+            values, bad = _of_values(name, column), dict[int, str]()
         else:
-            if name not in self._kinds:
-                self._kinds[name] = infer(column, numbers_only=self._needs.numbers_only)
-            kind = self._kinds[name]
-            values, misfits = convert(column, kind)
-            for row in misfits.tolist():
-                bad[row] = f"column {name!r} is {_shown(column[row].as_py())}, {_WHY[kind]}"
+            values, bad = self._of_text(name, column)
         if not self._needs.takes_missing:
             for row in rows_where(pc.is_null(values, nan_is_null=True)).tolist():
                 bad.setdefault(row, f"column {name!r} is missing, which the model does not take")
         return values, bad
 
+    def _of_text(
+        self, name: str, column: pa.ChunkedArray
+    ) -> tuple[pa.ChunkedArray, dict[int, str]]:
+        if self._cells == "json" and self._needs.numbers_only:
+            column = numbers_unquoted(column)
+        kind = self._kinds.get(name) or infer(column, numbers_only=self._needs.numbers_only)
+        if column.length():
+            self._kinds[name] = kind
+        values, misfits = convert(column, kind)
+        if self._cells == "json" and kind == "text":
+            values = unquoted(values)
+        return values, {
+            row: f"column {name!r} is {_shown(column[row].as_py(), self._cells)}, {_WHY[kind]}"
+            for row in misfits.tolist()
+        }
 
-def _shown(cell: str) -> str:
-    return repr(cell if len(cell) <= _SHOWN_CHARACTERS else cell[:_SHOWN_CHARACTERS] + "…")
+
+def _of_values(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_nested(column.type):
+        raise SchemaMismatch(
+            f"the column {name!r} is of type {column.type}: no model takes values within values"
+        )
+    return plain(column)
+
+
+def _shown(cell: str | None, cells: Cells) -> str:
+    if cell is None:
+        return "missing"
+    shown = cell if len(cell) <= _SHOWN_CHARACTERS else cell[:_SHOWN_CHARACTERS] + "…"
+    return shown if cells == "json" else repr(shown)

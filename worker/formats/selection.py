@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from worker.errors import SchemaMismatch, Unparsable
+from worker.formats.tables import Cells
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _ALL = ("*",)
@@ -48,13 +49,13 @@ class Selection:
 
 
 def select(
-    names: Sequence[str], needs: Needs, keep: Sequence[str] | None, *, typed: bool
+    names: Sequence[str], needs: Needs, keep: Sequence[str] | None, *, cells: Cells
 ) -> Selection:
     """The columns to read; raises SchemaMismatch, or Unparsable where a header is none.
 
     Without `keep` the first column passes through, with `*` every one.
     """
-    if not typed and _looks_like_data(names) and not set(needs.names or ()) & set(names):
+    if cells == "text" and _looks_like_data(names) and not set(needs.names or ()) & set(names):
         raise Unparsable(
             f"the first line ({', '.join(names[:5])}, ...) looks like data, not like a header: "
             "a file needs one line of column names"

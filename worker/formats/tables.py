@@ -8,6 +8,8 @@ import pyarrow as pa
 
 from worker.scored import Format
 
+SHOWN_REJECTS = 10  # of a file that fails for them
+
 
 @dataclass(frozen=True, slots=True)
 class Reject:
@@ -70,15 +72,17 @@ def rebatch(batches: Iterable[pa.RecordBatch], schema: pa.Schema, rows: int) -> 
     """Cut batches of any size into tables of exactly `rows` rows; the last one has the rest.
 
     The cuts depend on the row count alone, so that predictions do not depend on how a file was
-    read. There is always at least one table.
+    read. There is always at least one table, and whether it is the last is known when it comes.
     """
-    waiting = schema.empty_table()
-    some = False
+    waiting: list[pa.RecordBatch] = []
+    length = 0
     for batch in batches:
-        waiting = pa.concat_tables([waiting, pa.Table.from_batches([batch])])
-        while waiting.num_rows >= rows:
-            yield waiting.slice(0, rows)
-            waiting = waiting.slice(rows)
-            some = True
-    if waiting.num_rows or not some:
-        yield waiting
+        waiting.append(batch)
+        length += batch.num_rows
+        if length > rows:
+            table = pa.Table.from_batches(waiting, schema)
+            whole = (length - 1) // rows * rows
+            yield from (table.slice(start, rows) for start in range(0, whole, rows))
+            waiting = table.slice(whole).to_batches()
+            length -= whole
+    yield pa.Table.from_batches(waiting, schema)

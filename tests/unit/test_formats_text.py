@@ -1,0 +1,92 @@
+import random
+
+import pytest
+
+from worker.errors import Unparsable
+from worker.formats.text import evenly, peek, utf8
+
+
+def cut(body: bytes, chance: random.Random) -> list[bytes]:
+    pieces = []
+    while body:
+        size = chance.randint(0, 4)
+        pieces.append(body[:size])
+        body = body[size:]
+    return pieces
+
+
+def decoded(body: bytes, encoding: str = "utf-8") -> bytes:
+    return b"".join(utf8(iter([body]), encoding))
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32", "gb18030"]
+)
+def test_text_in_pieces_of_any_size_is_the_same_text(encoding: str) -> None:
+    text = "a,b\r\nü,€,𝄞,\ufeff\n" * 5
+    for seed in range(50):
+        pieces = cut(text.encode(encoding), random.Random(seed))  # noqa: S311 - examples
+        found = list(utf8(iter(pieces), encoding))
+        assert b"".join(found) == text.encode()
+        assert all(piece.decode() is not None for piece in found)
+
+
+def test_a_byte_order_mark_at_the_beginning_is_no_part_of_the_text() -> None:
+    body = "\ufeffid\ufeff".encode()
+    for size in range(1, len(body)):
+        found = utf8(iter([body[:size], body[size:]]), "utf-8")
+        assert b"".join(found).decode() == "id\ufeff"
+
+
+def test_one_byte_encodings_are_read_as_set() -> None:
+    assert decoded("naïve".encode("latin-1"), "latin-1") == "naïve".encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "message"),
+    [
+        (b"a,b\n\xe9,1\n", "utf-8", r"byte 4 \(0xe9\) is not utf-8: set WORKER_ENCODING"),
+        ("ü€".encode() + b"\xff", "utf-8", r"byte 5 \(0xff\)"),
+        ("a€".encode()[:-1], "utf-8", r"byte 1 \(0xe2\)"),
+        ("a€".encode()[:-1] + b"b", "utf-8", r"byte 1 \(0xe2\)"),
+        ("ab".encode("utf-16") + b"c", "utf-16", r"byte 6 \(0x63\) is not utf-16"),
+        (b"\xef\xbb\xbfab\xff", "utf-8-sig", r"byte 5 \(0xff\)"),
+        (
+            "a,b\n".encode("utf-16"),
+            "utf-8",
+            r"byte 0 \(0xff\) is not utf-8 \(it looks like utf-16\)",
+        ),
+        ("a,b\n".encode("utf-16-le"), "utf-16", "not utf-16 .*start with BOM"),
+    ],
+)
+def test_what_is_no_text_is_named_by_its_place_however_it_is_cut(
+    body: bytes, encoding: str, message: str
+) -> None:
+    for seed in range(30):
+        pieces = cut(body, random.Random(seed))  # noqa: S311 - examples
+        with pytest.raises(Unparsable, match=message):
+            list(utf8(iter(pieces), encoding))
+
+
+def test_bytes_are_cut_evenly_whatever_their_pieces() -> None:
+    body = bytes(range(250))
+    for seed in range(20):
+        for size in (1, 3, 10, 250, 251):
+            found = list(evenly(iter(cut(body, random.Random(seed))), size))  # noqa: S311 - examples
+            assert b"".join(found) == body
+            assert {len(piece) for piece in found[:-1]} <= {size}
+            assert 0 < len(found[-1]) <= size
+
+
+def test_nothing_is_cut_into_nothing() -> None:
+    assert list(evenly(iter([b"", b""]), 10)) == []
+
+
+def test_a_look_at_the_beginning_takes_nothing_away() -> None:
+    head, pieces = peek(iter([b"a", b"bc", b"d"]), 2)
+    assert (head, b"".join(pieces)) == (b"abc", b"abcd")
+
+
+def test_a_look_at_a_short_beginning_shows_what_there_is() -> None:
+    head, pieces = peek(iter([b"a"]), 2)
+    assert (head, b"".join(pieces)) == (b"a", b"a")

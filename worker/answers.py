@@ -1,0 +1,75 @@
+"""A predictor's answers, checked before they stand beside the rows they are for."""
+
+import pandas as pd
+import pyarrow as pa
+
+from worker.errors import PredictionFailed, SchemaMismatch, TidegateError
+from worker.models import Predictor
+
+
+class Answers:
+    """A predictor held to its word: a row for a row, and the same columns every time."""
+
+    def __init__(self, predictor: Predictor, kept: tuple[str, ...]) -> None:
+        self._predictor = predictor
+        self._kept = kept
+        self._schema: pa.Schema | None = None
+
+    def to(self, table: pa.Table, features: pa.Table) -> pa.Table:
+        """The table's kept columns with the predictions for its features beside them."""
+        kept = table.select(self._kept)
+        answer = self._ask(features.to_pandas(use_threads=False))
+        if twice := set(kept.column_names) & set(answer.column_names):
+            raise SchemaMismatch(
+                f"{', '.join(map(repr, sorted(twice)))} is both a kept column and a prediction "
+                "column: rename it in the file, or leave it out of WORKER_KEEP_COLUMNS"
+            )
+        if self._schema is not None and answer.schema != self._schema:
+            raise PredictionFailed(
+                f"the model answered {_described(self._schema)} for the first rows and "
+                f"{_described(answer.schema)} for later ones"
+            )
+        self._schema = answer.schema
+        return pa.Table.from_arrays(
+            [*kept.columns, *answer.columns], schema=pa.schema([*kept.schema, *answer.schema])
+        )
+
+    def _ask(self, frame: pd.DataFrame) -> pa.Table:
+        try:
+            answer = self._predictor.predict(frame)
+        except (TidegateError, MemoryError):
+            raise
+        except BaseException as error:  # SystemExit would end the worker with a status of its own
+            rows = "" if len(frame) else " on a table without rows"
+            raise PredictionFailed(
+                f"the model raised {type(error).__name__}{rows}: {error}"
+            ) from error
+        if not isinstance(answer, pd.DataFrame):
+            raise PredictionFailed(f"the model answered a {type(answer).__name__}, not a DataFrame")
+        if len(answer) != len(frame):
+            raise PredictionFailed(f"the model answered {len(answer)} rows for {len(frame)}")
+        # Another order of the index is another order of the rows.
+        if len(answer) and not answer.index.equals(pd.RangeIndex(len(answer))):
+            raise PredictionFailed(
+                "the model answered rows under another index than it was given, so their order is "
+                "not certain: keep the index of the frame, or reset it"
+            )
+        return _as_table(answer)
+
+
+def _as_table(answer: pd.DataFrame) -> pa.Table:
+    names = [str(name) for name in answer.columns]
+    if len(set(names)) < len(names) or not names:
+        raise PredictionFailed(f"the model's columns must have names that differ, not {names}")
+    try:
+        table = pa.Table.from_pandas(answer, preserve_index=False, nthreads=1)
+    except pa.ArrowException as error:
+        raise PredictionFailed(f"the model's answer has no one type a column: {error}") from error
+    for name, column in zip(names, table.columns, strict=True):
+        if column.null_count:
+            raise PredictionFailed(f"the model answered missing values (NaN) in {name!r}")
+    return table.rename_columns(names).replace_schema_metadata()
+
+
+def _described(schema: pa.Schema) -> str:
+    return ", ".join(f"{field.name} ({field.type})" for field in schema)

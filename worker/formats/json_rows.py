@@ -1,0 +1,75 @@
+"""One line to a row whose values are as they came, and rows to columns of JSON text."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from json.encoder import encode_basestring as quoted
+from typing import Any
+
+import pyarrow as pa
+
+Row = dict[str, Any]
+"""A row's values by key: bytes are JSON text, as numbers are; other types are Python's."""
+
+_DECODER = json.JSONDecoder(
+    parse_int=str.encode,
+    parse_float=str.encode,
+    parse_constant=str.encode,
+    # Lists of pairs show a key that stands twice, and as tuples they are told from JSON's own.
+    object_pairs_hook=tuple,
+)
+_ABSENT = object()
+_WORDS = {True: "true", False: "false", None: "null"}
+
+
+class Malformed(Exception):
+    """A line is not an object that can be a row."""
+
+
+def parse(line: bytes) -> Row:
+    """The object on a line; raises Malformed."""
+    try:
+        pairs = _DECODER.decode(line.decode())
+        if not isinstance(pairs, tuple):
+            raise Malformed("not a JSON object")
+        row = dict(pairs)
+        if len(row) < len(pairs):
+            ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
+            raise Malformed(f"the key {twice!r} stands more than once")
+        if b"\\" in line or b"[" in line or line.find(b"{", 1) > 0:
+            "".join(row).encode()
+            row = {key: _text(value).encode() for key, value in row.items()}
+    except json.JSONDecodeError as error:
+        raise Malformed(f"not JSON: {error.msg} at column {error.colno}") from error
+    except UnicodeEncodeError as error:
+        raise Malformed("an escape (\\ud800, say) stands for half a character") from error
+    except RecursionError as error:
+        raise Malformed("nested too deeply") from error
+    return row
+
+
+def as_column(rows: Sequence[Row], key: str) -> pa.Array:
+    """The JSON text of the rows' values for a key, a null where a row lacks it."""
+    cells = [row.get(key, _ABSENT) for row in rows]
+    if set(map(type, cells)) != {bytes}:  # most columns are numbers, and ready
+        cells = [None if cell is _ABSENT else _text(cell) for cell in cells]
+    return pa.array(cells, pa.string())
+
+
+def _text(value: object) -> str:
+    return _TEXTS[type(value)](value)
+
+
+def _member(pair: tuple[str, object]) -> str:
+    key, value = pair
+    return f"{quoted(key)}: {_text(value)}"
+
+
+_TEXTS: dict[type, Callable[[Any], str]] = {
+    bytes: bytes.decode,
+    str: quoted,
+    bool: _WORDS.__getitem__,
+    type(None): _WORDS.__getitem__,
+    list: lambda values: f"[{', '.join(map(_text, values))}]",
+    tuple: lambda pairs: f"{{{', '.join(map(_member, pairs))}}}",
+}
