@@ -202,6 +202,15 @@ def test_columns_come_in_the_order_asked_for() -> None:
     assert table.to_pylist() == [{"c": "3", "a": "1"}]
 
 
+def test_rows_of_many_columns_are_read_like_others() -> None:
+    names = [f"c{n}" for n in range(1000)]
+    rows = [[f"{n}.{row}" for n in range(1000)] for row in range(30)]
+    body = "\n".join(map(",".join, [names, *rows])).encode()
+    found = streamed(iter([body]), block_bytes=100)
+    (table,) = found.batches(names, 100)
+    assert [list(row.values()) for row in table.to_pylist()] == rows
+
+
 def test_rows_with_the_wrong_number_of_cells_are_set_aside_with_their_line() -> None:
     found = source(b'a,b\n1,2\n\n3\n"x\ny",4\n5,6,7\n8,9\n')
     assert sum(table.num_rows for table in found.batches(("a",), 10)) == 3

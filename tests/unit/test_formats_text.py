@@ -57,6 +57,7 @@ def test_one_byte_encodings_are_read_as_set() -> None:
             r"byte 0 \(0xff\) is not utf-8 \(it looks like utf-16\)",
         ),
         ("a,b\n".encode("utf-16-le"), "utf-16", "not utf-16 .*start with BOM"),
+        (b"a\\ud800b", "unicode-escape", "not unicode-escape .*surrogates not allowed"),
     ],
 )
 def test_what_is_no_text_is_named_by_its_place_however_it_is_cut(

@@ -19,6 +19,7 @@ from worker.formats.text import evenly
 from worker.scored import Format
 
 BLOCK_BYTES = 2 * 2**20
+_COLUMNS = 256  # for which a block is long enough: Arrow takes its time for each in every block
 
 
 class CsvSource:
@@ -47,7 +48,10 @@ class CsvSource:
         self.names = header.names
         self.delimiter = header.delimiter
         self._encoding = encoding
-        self._blocks = blocks(chain([header.rest], pieces), header.delimiter, header.line)
+        rows: Iterator[bytes] = chain([header.rest], pieces)
+        if wide := len(header.names) // _COLUMNS:
+            rows = evenly(rows, block_bytes * (1 + wide))
+        self._blocks = blocks(rows, header.delimiter, header.line)
         self._aside = Aside(may_be=may_reject)
         self._room = room
 

@@ -59,16 +59,9 @@ class _Decoder:
 
     def decode(self, piece: bytes, *, final: bool = False) -> bytes:
         """The piece as UTF-8; the beginning of a character waits for the rest of it."""
-        if self._is_utf8 and piece.isascii() and not self._decoder.getstate()[0]:
-            text = piece
-        else:
-            text = self._decoded(piece, final=final)
-        self._seen += len(piece)
-        return text
-
-    def _decoded(self, piece: bytes, *, final: bool) -> bytes:
+        recode = self._checked if self._is_utf8 else self._recoded
         try:
-            return self._decoder.decode(piece, final).encode()
+            text = recode(piece, final)
         except UnicodeDecodeError as error:
             waited = len(error.object) - len(piece)
             raise Unparsable(
@@ -80,3 +73,15 @@ class _Decoder:
             raise Unparsable(
                 f"the text is not {self._encoding} (WORKER_ENCODING): {error}"
             ) from error
+        self._seen += len(piece)
+        return text
+
+    def _recoded(self, piece: bytes, final: bool) -> bytes:
+        return self._decoder.decode(piece, final).encode()
+
+    def _checked(self, piece: bytes, final: bool) -> bytes:
+        waiting = self._decoder.getstate()[0]
+        if waiting or final or not piece.isascii():
+            self._decoder.decode(piece, final)
+        text = waiting + piece
+        return text[: len(text) - len(self._decoder.getstate()[0])]
