@@ -52,8 +52,8 @@ def test_a_plain_pickle_is_loaded_too(tmp_path: Path) -> None:
 
 
 def test_an_unknown_suffix_is_refused_naming_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"model\.onnx.*\.pkl \.pickle \.joblib"):
-        load_predictor(tmp_path / "model.onnx")
+    with pytest.raises(ModelError, match=r"model\.h5.*\.pkl \.pickle \.joblib \.skops \.onnx"):
+        load_predictor(tmp_path / "model.h5")
 
 
 @pytest.mark.parametrize("content", [b"", b"not a pickle", pickle.dumps(X)[:-9]])
