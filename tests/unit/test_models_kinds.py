@@ -177,6 +177,12 @@ def test_a_decision_is_there_for_the_asking(
     assert np.array_equal(answer["decision"], model.decision_function(X))
 
 
+def test_a_decision_between_pairs_of_classes_is_refused(tmp_path: Path) -> None:
+    model = make_pipeline(StandardScaler(), SVC(decision_function_shape="ovo")).fit(X, THREE)
+    with pytest.raises(ModelError, match=r"Pipeline with decision_function_shape='ovo'.*'ovr'"):
+        load_predictor(saved(tmp_path, model), method="decision_function")
+
+
 ENCODERS = [
     OneHotEncoder(),
     OrdinalEncoder(),

@@ -22,6 +22,11 @@ class SklearnPredictor:
         several = isinstance(classes, list) or _is_multilabel(model)
         if several and method in {"predict_proba", "decision_function"}:
             raise ModelError(f"a {type(model).__name__} of several outputs has no one {method}")
+        if method == "decision_function" and _decides_pairs(model):
+            raise ModelError(
+                f"a {type(model).__name__} with decision_function_shape='ovo' decides between pairs, "
+                "which are no columns of ours: set it to 'ovr' before the model is saved"
+            )
         self._classes = None if several else classes
         certain = self._classes is not None and hasattr(model, "predict_proba")
         self._method = "predict" if method == "auto" and not certain else method
@@ -88,3 +93,7 @@ def _is_multilabel(model: Any) -> bool:  # noqa: ANN401 - see above
     classes = getattr(final, "classes_", ())
     several = tells_all(classes) and getattr(final, "n_outputs_", 1) == len(classes)
     return several or getattr(final, "multilabel_", False)
+
+
+def _decides_pairs(model: Any) -> bool:  # noqa: ANN401 - see above
+    return getattr(final_step(model), "decision_function_shape", None) == "ovo"
