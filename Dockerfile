@@ -2,7 +2,7 @@
 ARG BASE=python:3.13-slim-trixie
 
 FROM ${BASE} AS build
-# Which of requirements/*.txt: `onnx` adds the runtime of ONNX models, 75 MB.
+# Which of requirements/*.txt: `onnx` adds the runtime of ONNX models, 28 MB of the pull.
 ARG REQUIREMENTS=image
 WORKDIR /app
 # pip installs from outside, so that none of it is left in the environment.

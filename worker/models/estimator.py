@@ -24,8 +24,8 @@ class SklearnPredictor:
             raise ModelError(f"a {type(model).__name__} of several outputs has no one {method}")
         if method == "decision_function" and _decides_pairs(model):
             raise ModelError(
-                f"a {type(model).__name__} with decision_function_shape='ovo' decides between pairs, "
-                "which are no columns of ours: set it to 'ovr' before the model is saved"
+                f"a {type(model).__name__} with decision_function_shape='ovo' decides between "
+                "pairs of classes, for which there are no columns: save it with 'ovr'"
             )
         self._classes = None if several else classes
         certain = self._classes is not None and hasattr(model, "predict_proba")
