@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import (
@@ -334,6 +335,7 @@ class Own(LogisticRegression):  # type: ignore[misc] # scikit-learn is untyped
         (SELECTED, X.assign(note="dropped"), False, True),
         (FREE, X, False, True),
         (Own(), X, False, True),
+        (make_pipeline(Own()), X, False, True),
     ],
 )
 def test_what_is_certain_of_a_models_input_is_told(
@@ -345,3 +347,17 @@ def test_what_is_certain_of_a_models_input_is_told(
 ) -> None:
     predictor = SklearnPredictor(sklearn.clone(model).fit(frame, TWO))
     assert (predictor.numbers_only, predictor.takes_missing) == (numbers_only, takes_missing)
+
+
+class Bare:
+    """A part that has what it takes to be fitted, and none of what scikit-learn's own can tell."""
+
+    def fit(self) -> None:
+        """Nothing to learn."""
+
+
+def test_of_a_part_that_can_tell_nothing_nothing_is_certain() -> None:
+    model = CalibratedClassifierCV(LinearSVC(), cv=2).fit(X, TWO)
+    model.estimator = Bare()
+    predictor = SklearnPredictor(model)
+    assert (predictor.numbers_only, predictor.takes_missing) == (False, True)

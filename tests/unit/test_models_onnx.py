@@ -1,3 +1,4 @@
+import io
 import json
 import sys
 from collections.abc import Callable
@@ -212,6 +213,16 @@ def test_text_that_reads_as_numbers_is_refused_where_the_graph_takes_text(tmp_pa
     predictor = load_predictor(saved(tmp_path, mixed(OneHotEncoder(handle_unknown="ignore"))))
     with pytest.raises(SchemaMismatch, match="'colour' is float64, and the graph takes text"):
         predictor.predict(MIXED.assign(colour=1.0))
+
+
+def test_a_missing_text_is_the_same_as_in_training(tmp_path: Path) -> None:
+    text = pd.DataFrame({"colour": pd.Series(["red", "blue", np.nan] * 20, dtype=object)})
+    model = make_pipeline(OneHotEncoder(), LogisticRegression()).fit(text, TWO)
+    file = text.to_csv(index=True, index_label="id").encode()
+    predictor = load_predictor(saved(tmp_path, to_onnx(model, text[:1]), takes_missing=True))
+    done = score(file, predictor, ScoreOptions(output_format="parquet"))
+    answer = pd.read_parquet(io.BytesIO(done.output))
+    assert close(answer["activation"], model.predict_proba(text)[:, 1])
 
 
 def test_text_is_refused_where_the_graph_takes_numbers(tmp_path: Path) -> None:

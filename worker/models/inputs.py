@@ -21,10 +21,11 @@ def final_step(model: Any) -> Any:  # noqa: ANN401 - as scikit-learn: untyped
 
 def takes_numbers_only(model: object) -> bool:
     """Whether every column must hold numbers: certain for scikit-learn's own plain parts only."""
-    return all(_part_takes_numbers_only(part) for part in _parts(model))
+    parts = list(_parts(model))
+    return all(map(_is_their_own, parts)) and not any(map(_takes_more, parts))
 
 
-def _parts(model: Any) -> Iterator[object]:  # noqa: ANN401 - see above
+def _parts(model: Any) -> Iterator[Any]:  # noqa: ANN401 - see above
     # What a search has chosen need not be among its parameters.
     model = getattr(model, "best_estimator_", model)
     yield model
@@ -34,13 +35,15 @@ def _parts(model: Any) -> Iterator[object]:  # noqa: ANN401 - see above
                 yield from _parts(part)
 
 
-def _part_takes_numbers_only(part: object) -> bool:
-    if not isinstance(part, BaseEstimator) or not type(part).__module__.startswith("sklearn."):
-        return False
+def _is_their_own(part: object) -> bool:
+    return isinstance(part, BaseEstimator) and type(part).__module__.startswith("sklearn.")
+
+
+def _takes_more(part: Any) -> bool:  # noqa: ANN401 - see above
     tags = part.__sklearn_tags__()
     # Not yet fitted, as some parts are kept, gradient boosting does not know its categories.
     categories = getattr(part, "is_categorical_", getattr(part, "categorical_features", None))
-    return not (
+    return (
         isinstance(part, ColumnTransformer)  # the columns that it drops may hold anything
         or tags.no_validation
         or tags.input_tags.string

@@ -64,7 +64,7 @@ def _cells(column: pd.Series, kind: type[np.generic]) -> Array:
             raise SchemaMismatch(
                 f"column {column.name!r} is {column.dtype}, and the graph takes text"
             )
-        return column.to_numpy(np.object_)
+        return column.to_numpy(np.object_)  # a missing one as nan, which converters write as text
     if not pd.api.types.is_numeric_dtype(column):
         raise SchemaMismatch(f"column {column.name!r} is text, and the graph takes numbers")
     values = column.to_numpy()
