@@ -2,10 +2,12 @@
 ARG BASE=python:3.13-slim-trixie
 
 FROM ${BASE} AS build
+# Which of requirements/*.txt: `onnx` adds the runtime of ONNX models, 28 MB of the pull.
+ARG REQUIREMENTS=image
 WORKDIR /app
 # pip installs from outside, so that none of it is left in the environment.
 RUN python -m venv --without-pip /opt/venv
-COPY requirements/image.txt requirements.txt
+COPY requirements/${REQUIREMENTS}.txt requirements.txt
 # Fargate bills from the pull: the libraries' own tests are a tenth of the image.
 RUN pip --python /opt/venv/bin/python install --no-cache-dir \
       --no-deps --require-hashes --only-binary :all: -r requirements.txt \

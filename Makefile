@@ -58,7 +58,7 @@ format: .venv/dev.stamp ## format the code and mend what the linter can
 	$(BIN)/ruff format $(PACKAGES)
 
 lock: .venv/uv.stamp ## pin requirements/*.in again, with hashes
-	@cd requirements && for name in bootstrap image demo dev cloud; do \
+	@cd requirements && for name in bootstrap image onnx demo dev cloud; do \
 	  ../$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --no-annotate --no-header --output-file $$name.txt $$name.in || exit 1; done
 

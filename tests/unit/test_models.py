@@ -8,16 +8,19 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     IsolationForest,
     RandomForestClassifier,
+    StackingClassifier,
     VotingClassifier,
 )
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
@@ -51,9 +54,16 @@ def test_a_plain_pickle_is_loaded_too(tmp_path: Path) -> None:
     assert len(load_predictor(path).predict(X)) == len(X)
 
 
+@pytest.mark.parametrize("compress", [3, "gzip", "bz2", "lzma"])
+def test_a_model_may_be_compressed_by_joblib(tmp_path: Path, compress: Any) -> None:  # noqa: ANN401 - joblib's
+    path = tmp_path / "model.joblib"
+    joblib.dump(LinearRegression().fit(X, TWO), path, compress=compress)
+    assert len(load_predictor(path).predict(X)) == len(X)
+
+
 def test_an_unknown_suffix_is_refused_naming_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"model\.onnx.*\.pkl \.pickle \.joblib"):
-        load_predictor(tmp_path / "model.onnx")
+    with pytest.raises(ModelError, match=r"model\.h5.*\.pkl \.pickle \.joblib \.skops \.onnx"):
+        load_predictor(tmp_path / "model.h5")
 
 
 @pytest.mark.parametrize("content", [b"", b"not a pickle", pickle.dumps(X)[:-9]])
@@ -117,6 +127,37 @@ def test_another_patch_of_scikit_learn_is_logged(tmp_path: Path) -> None:
     assert [(log["log_level"], log["written"], log["running"]) for log in logs] == [
         ("warning", patch, sklearn.__version__)
     ]
+
+
+NEWER = "9" + sklearn.__version__[1:]
+
+
+def with_changes(path: Path, *changes: tuple[str, str]) -> Path:
+    """Save a model whose pickle has other words, as long as those they stand for."""
+    content = pickle.dumps(LogisticRegression().fit(X, TWO))
+    for old, new in changes:
+        assert old.encode() in content
+        assert len(old) == len(new)
+        content = content.replace(old.encode(), new.encode())
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("change", [("_logistic", "_logical_"), ("Logistic", "Logicist")])
+def test_a_model_of_what_only_a_newer_scikit_learn_has_is_refused_naming_both(
+    tmp_path: Path, change: tuple[str, str]
+) -> None:
+    path = with_changes(tmp_path / "model.pkl", change, (sklearn.__version__, NEWER))
+    with pytest.raises(ModelError, match=f"written by scikit-learn {NEWER} and this is"):
+        load_predictor(path)
+
+
+def test_a_model_of_a_module_that_is_not_there_says_which_the_image_must_hold(
+    tmp_path: Path,
+) -> None:
+    path = with_changes(tmp_path / "model.pkl", ("sklearn.linear_model", "our_lib.linear_model"))
+    with pytest.raises(ModelError, match="the model needs our_lib, and the image must hold it"):
+        load_predictor(path)
 
 
 def test_a_factory_makes_the_predictor_from_the_path(
@@ -263,10 +304,16 @@ def test_a_forest_of_many_jobs_answers_the_same_bits_every_time() -> None:
 
 CATEGORIES = ColumnTransformer([("colour", OneHotEncoder(), ["colour"])])
 SCALED = make_pipeline(StandardScaler(), LogisticRegression())
+SELECTED = make_pipeline(ColumnTransformer([("a", StandardScaler(), ["a"])]), LogisticRegression())
 IMPUTED = make_pipeline(SimpleImputer(), "passthrough", LogisticRegression())
+ENCODED = make_pipeline(OneHotEncoder(), LogisticRegression())
 FREE = make_pipeline(FunctionTransformer(), LogisticRegression())
-VOTE = VotingClassifier([("one", make_pipeline(OneHotEncoder(), LogisticRegression()))])
 BOOSTED = HistGradientBoostingClassifier(max_iter=2)
+CHOSEN = GridSearchCV(SCALED, {"standardscaler": [OneHotEncoder()]}, cv=2)
+
+
+class Own(LogisticRegression):  # type: ignore[misc] # scikit-learn is untyped
+    """A model of somebody's own, of which nothing is certain."""
 
 
 @pytest.mark.parametrize(
@@ -274,13 +321,21 @@ BOOSTED = HistGradientBoostingClassifier(max_iter=2)
     [
         (LogisticRegression(), X, True, False),
         (SCALED, X, True, False),
+        (GridSearchCV(SCALED, {}, cv=2), X, True, False),
+        (VotingClassifier([("one", SCALED)]), X, True, False),
+        (StackingClassifier([("one", SCALED)], Own(), cv=2), X, False, True),
         (IMPUTED, X, True, True),
         (BOOSTED, X, True, True),
         (BOOSTED, COLOURS.astype("category"), False, True),
-        (make_pipeline(OneHotEncoder(), LogisticRegression()), COLOURS, False, True),
+        (VotingClassifier([("one", BOOSTED)]), COLOURS.astype("category"), False, True),
+        (ENCODED, COLOURS, False, True),
+        (VotingClassifier([("one", ENCODED)]), COLOURS, False, True),
+        (CHOSEN, COLOURS, False, True),
         (make_pipeline(CATEGORIES, LogisticRegression()), COLOURS, False, True),
+        (SELECTED, X.assign(note="dropped"), False, True),
         (FREE, X, False, True),
-        (VOTE, COLOURS, False, True),
+        (Own(), X, False, True),
+        (make_pipeline(Own()), X, False, True),
     ],
 )
 def test_what_is_certain_of_a_models_input_is_told(
@@ -292,3 +347,17 @@ def test_what_is_certain_of_a_models_input_is_told(
 ) -> None:
     predictor = SklearnPredictor(sklearn.clone(model).fit(frame, TWO))
     assert (predictor.numbers_only, predictor.takes_missing) == (numbers_only, takes_missing)
+
+
+class Bare:
+    """A part that has what it takes to be fitted, and none of what scikit-learn's own can tell."""
+
+    def fit(self) -> None:
+        """Nothing to learn."""
+
+
+def test_of_a_part_that_can_tell_nothing_nothing_is_certain() -> None:
+    model = CalibratedClassifierCV(LinearSVC(), cv=2).fit(X, TWO)
+    model.estimator = Bare()
+    predictor = SklearnPredictor(model)
+    assert (predictor.numbers_only, predictor.takes_missing) == (False, True)

@@ -1,0 +1,66 @@
+"""From a file to a predictor, by a factory or by the file's suffix."""
+
+# ruff: noqa: PLC0415 - skops and ONNX are slow to import, and ONNX need not be installed
+import importlib
+import operator
+from pathlib import Path
+
+import joblib
+
+from worker.errors import ModelError
+from worker.models.estimator import SklearnPredictor
+from worker.models.predictor import PredictMethod, Predictor
+from worker.models.versions import loaded
+
+SUFFIXES = (".pkl", ".pickle", ".joblib", ".skops", ".onnx")
+
+
+def load_predictor(
+    path: Path, *, method: PredictMethod = "auto", factory: str | None = None
+) -> Predictor:
+    """Load what predicts, by `factory` (`package.module:name`) or else by the path's suffix."""
+    if factory is not None:
+        return _made_by(factory, path)
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise ModelError(f"{path}: the suffix must be one of {' '.join(SUFFIXES)}")
+    if suffix == ".onnx":
+        return _onnx(path, method)
+    model = loaded(path, _skops if suffix == ".skops" else joblib.load)
+    wanted = "predict" if method == "auto" else method
+    for name in dict.fromkeys(("predict", wanted)):
+        if not callable(getattr(model, name, None)):
+            raise ModelError(f"{path} holds a {type(model).__name__}, which has no {name}")
+    return SklearnPredictor(model, method)
+
+
+def _skops(path: Path) -> object:
+    from worker.models import skops_file
+
+    return skops_file.load(path)
+
+
+def _onnx(path: Path, method: PredictMethod) -> Predictor:
+    try:
+        from worker.models.onnx_graph import OnnxPredictor
+    except ModuleNotFoundError as error:
+        raise ModelError(
+            f"{path} needs {error.name}, which is not installed: pip install 'tidegate[onnx]', "
+            "or build the image with --build-arg REQUIREMENTS=onnx"
+        ) from error
+    return OnnxPredictor(path, method)
+
+
+def _made_by(factory: str, path: Path) -> Predictor:
+    module, _, name = factory.partition(":")
+    try:
+        predictor: Predictor = operator.attrgetter(name)(importlib.import_module(module))(path)
+    except BaseException as error:  # a module's SystemExit is no end of ours
+        raise ModelError(
+            f"WORKER_PREDICTOR={factory} failed on {path}: {type(error).__name__}: {error}"
+        ) from error
+    if not callable(getattr(predictor, "predict", None)):
+        raise ModelError(
+            f"WORKER_PREDICTOR={factory} made a {type(predictor).__name__}, which has no predict"
+        )
+    return predictor
