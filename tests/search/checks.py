@@ -113,8 +113,8 @@ class Checks:
             recent = max(hand.troubled.get(message_id, -1e9), process.thawed_at)
             if hand.trouble < at - EXCUSED_SECONDS and recent < at - EXCUSED_SECONDS:
                 self._break(at, f"P2: {process.name} left {message_id} invisible")
-        if left := [task for task in process.tasks if not task.done()]:
-            self._break(at, f"leak: {process.name} left {[task.get_name() for task in left]}")
+        if left := [task.get_name() for task in process.tasks]:
+            self._break(at, f"leak: {process.name} left {left}")
 
     def _is_settled(self, process: Process, message_id: str, handle: str, at: float) -> bool:
         stored = self.sqs.queues[QUEUE].messages.get(message_id)

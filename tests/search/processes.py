@@ -2,6 +2,7 @@
 
 # ruff: noqa: ANN401 - the signatures are those of event loops
 import asyncio
+import itertools
 from collections.abc import Callable, Coroutine
 from contextvars import Context, ContextVar, copy_context
 from typing import Any
@@ -24,8 +25,13 @@ class Process:
         self.context.run(PROCESS.set, self)
         self.frozen_at = self.thawed_at = float("-inf")
         self.frozen_seconds = 0.0
-        self.tasks: list[asyncio.Task[Any]] = []
         self.put_off: list[_Gate] = []
+        self._left: list[asyncio.Task[Any]] = []
+
+    @property
+    def tasks(self) -> list[asyncio.Task[Any]]:
+        """Its tasks that are not done."""
+        return [task for task in asyncio.all_tasks() if _process_of(task) is self]
 
     def freeze(self) -> None:
         """Stop it, as SIGSTOP does: answers and timers wait for it."""
@@ -49,6 +55,7 @@ class Process:
         """End it, as SIGKILL does: nothing of it runs any more."""
         self.alive = False
         self.frozen = True
+        self._left = self.tasks  # of which nothing else may be left to remind
 
     def start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run its main task."""
@@ -61,7 +68,7 @@ class Process:
 
     def bury(self) -> list[asyncio.Task[Any]]:
         """Let a killed process's tasks end, so that the loop can close; its calls fail."""
-        left = [task for task in self.tasks if not task.done()]
+        left, self._left = self._left, []
         self.thaw(timers_first=False)
         for task in left:
             task.cancel()
@@ -100,7 +107,8 @@ class FleetLoop(VirtualLoop):
 
     def __init__(self) -> None:
         super().__init__()
-        self.set_task_factory(_owned)
+        self._numbers = itertools.count()
+        self.set_task_factory(self._owned)
 
     def call_soon(  # type: ignore[override] # whose arguments are the callback's own
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
@@ -131,11 +139,27 @@ class FleetLoop(VirtualLoop):
         """Schedule what looks after being frozen itself."""
         super().call_soon(callback, context=context)
 
+    def _owned(self, _: asyncio.AbstractEventLoop, coroutine: Any, **more: Any) -> "_Task":
+        context = more.get("context")
+        process = PROCESS.get() if context is None else context.get(PROCESS)
+        return _Task(next(self._numbers), process, coroutine, loop=self, **more)
 
-def _owned(loop: asyncio.AbstractEventLoop, coroutine: Any, **more: Any) -> asyncio.Task[Any]:
-    context = more.get("context")
-    process = PROCESS.get() if context is None else context.get(PROCESS)
-    task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, **more)
-    if process is not None:
-        process.tasks.append(task)
-    return task
+
+class _Task(asyncio.Task[Any]):
+    """A task of a process, whose place in a set depends on its number, not on its address.
+
+    Sets of tasks are gone through when a task group is cancelled: a replay must do it likewise.
+    """
+
+    def __init__(self, number: int, process: Process | None, coroutine: Any, **more: Any) -> None:
+        self._number = number
+        self.process = process
+        more["name"] = more.get("name") or f"task {number}"
+        super().__init__(coroutine, **more)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
+def _process_of(task: asyncio.Task[Any]) -> Process | None:
+    return task.process if isinstance(task, _Task) else None
