@@ -94,6 +94,7 @@ class _Gate:
         if self._process.frozen:
             self._process.put_off.append(self)
         else:
+            self.handle = None  # which knows us: circles are left to the garbage collector
             self._callback(*self._arguments)
 
     def again(self) -> None:
