@@ -4,7 +4,7 @@
 import asyncio
 import itertools
 from collections.abc import Callable, Coroutine
-from contextvars import Context, ContextVar, copy_context
+from contextvars import ContextVar, copy_context
 from typing import Any
 
 from tests.fakes.clock import VirtualLoop
@@ -25,7 +25,7 @@ class Process:
         self.context.run(PROCESS.set, self)
         self.frozen_at = self.thawed_at = float("-inf")
         self.frozen_seconds = 0.0
-        self.put_off: list[_Gate] = []
+        self.put_off: list[asyncio.Handle] = []
         self._left: list[asyncio.Task[Any]] = []
 
     @property
@@ -43,13 +43,12 @@ class Process:
         self.frozen = False
         waiting, self.put_off = self.put_off, []
         if timers_first:
-            waiting.sort(key=lambda gate: not gate.is_timer)
+            waiting.sort(key=lambda handle: not isinstance(handle, asyncio.TimerHandle))
         self.thawed_at = now()
         self.frozen_seconds += self.thawed_at - self.frozen_at
         loop = asyncio.get_running_loop()
         assert isinstance(loop, FleetLoop)
-        for gate in waiting:
-            loop.call_ungated(gate.again, gate.context)
+        loop.run_again(waiting)
 
     def kill(self) -> None:
         """End it, as SIGKILL does: nothing of it runs any more."""
@@ -75,75 +74,25 @@ class Process:
         return left
 
 
-class _Gate:
-    """A callback of a process, run only while it is not frozen."""
-
-    __slots__ = ("_arguments", "_callback", "_process", "context", "handle", "is_timer")
-
-    def __init__(
-        self, process: Process, callback: Callable[..., object], arguments: Any, context: Context
-    ) -> None:
-        self._process = process
-        self._callback = callback
-        self._arguments = arguments
-        self.context = context
-        self.handle: asyncio.Handle | None = None
-        self.is_timer = False
-
-    def __call__(self) -> None:
-        if self._process.frozen:
-            self._process.put_off.append(self)
-        else:
-            self.handle = None  # which knows us: circles are left to the garbage collector
-            self._callback(*self._arguments)
-
-    def again(self) -> None:
-        assert self.handle is not None
-        if not self.handle.cancelled():  # by what was thawed before it
-            self()
-
-
 class FleetLoop(VirtualLoop):
     """A virtual loop that knows which process each callback and task belongs to."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._numbers = itertools.count()
+        self._tasks = itertools.count()
         self.set_task_factory(self._owned)
 
-    def call_soon(  # type: ignore[override] # whose arguments are the callback's own
-        self, callback: Callable[..., object], *args: Any, context: Context | None = None
-    ) -> asyncio.Handle:
-        process = PROCESS.get() if context is None else context.get(PROCESS)
-        if process is None:
-            return super().call_soon(callback, *args, context=context)
-        gate = _Gate(process, callback, args, context or copy_context())
-        gate.handle = super().call_soon(gate, context=gate.context)
-        return gate.handle
-
-    def call_at(  # type: ignore[override] # as above
-        self,
-        when: float,
-        callback: Callable[..., object],
-        *args: Any,
-        context: Context | None = None,
-    ) -> asyncio.TimerHandle:
-        process = PROCESS.get() if context is None else context.get(PROCESS)
-        if process is None:
-            return super().call_at(when, callback, *args, context=context)
-        gate = _Gate(process, callback, args, context or copy_context())
-        gate.is_timer = True
-        gate.handle = timer = super().call_at(when, gate, context=gate.context)
-        return timer
-
-    def call_ungated(self, callback: Callable[[], object], context: Context) -> None:
-        """Schedule what looks after being frozen itself."""
-        super().call_soon(callback, context=context)
+    def run(self, handle: asyncio.Handle) -> None:
+        process = handle._context.get(PROCESS)  # type: ignore[attr-defined] # public in 3.12
+        if process is not None and process.frozen:
+            process.put_off.append(handle)
+        else:
+            handle._run()
 
     def _owned(self, _: asyncio.AbstractEventLoop, coroutine: Any, **more: Any) -> "_Task":
         context = more.get("context")
         process = PROCESS.get() if context is None else context.get(PROCESS)
-        return _Task(next(self._numbers), process, coroutine, loop=self, **more)
+        return _Task(next(self._tasks), process, coroutine, loop=self, **more)
 
 
 class _Task(asyncio.Task[Any]):
