@@ -1,7 +1,6 @@
 """The books of a run: what was asked for, and what SQS and S3 really did about it, and for whom."""
 
 import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -66,9 +65,9 @@ class Ledger:
     touched: dict[str, tuple[str, str, float | None]] = field(default_factory=dict)
     late_beats: list[VisibilityChanged] = field(default_factory=list)  # after a settlement
     dead: list[Dead] = field(default_factory=list)
-    timeline: list[tuple[float, str, str]] = field(default_factory=list)
+    timeline: list[tuple[float, str, object]] = field(default_factory=list)
 
-    def note(self, at: float, who: str, what: str) -> None:
+    def note(self, at: float, who: str, what: object) -> None:
         """Keep a line of the story."""
         self.timeline.append((at, who, what))
 
@@ -91,7 +90,7 @@ class Ledger:
         """Follow the messages."""
         call = CALL.get(None)
         who = call.process.name if call is not None else "outside"
-        self.note(effect.at, who, _told(effect))
+        self.note(effect.at, who, effect)
         match effect:
             case Received(queue=queue) if queue == QUEUE:
                 self.holder[effect.message_id] = (effect.handle, who)
@@ -127,9 +126,3 @@ class Ledger:
             if hashlib.md5(content, usedforsecurity=False).hexdigest() == etag:
                 return number
         return -1
-
-
-def _told(effect: object) -> str:
-    fields = {name: getattr(effect, name) for name in getattr(effect, "__slots__", ())}
-    shown = {k: v for k, v in fields.items() if k not in ("at", "body", "attributes", "queue")}
-    return f"{type(effect).__name__} {json.dumps(shown, default=str)}"

@@ -11,10 +11,15 @@ from tests.search.mutations import ROOT, Mutation, caught, mutated, mutations, r
 STORY = "import sys; from tests.search.schedule import play; print(play(int(sys.argv[1])).story())"
 
 
-def test_every_promise_is_kept_in_three_hundred_schedules() -> None:
-    searched = run(ROOT, "-m", "tests.search", "--schedules", "300", "--first", "0")
+# A hundred schedules take seconds: only what hangs takes this long, however slow the machine is.
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.mark.parametrize("first", [0, 100, 200])
+def test_every_promise_is_kept_in_a_hundred_schedules(first: int) -> None:
+    searched = run(ROOT, "-m", "tests.search", "--schedules", "100", "--first", str(first))
     assert searched.returncode == 0, searched.stdout + searched.stderr
-    assert "300 played" in searched.stdout
+    assert "100 played" in searched.stdout
 
 
 @pytest.mark.parametrize("seed", [12, 20, 30])
