@@ -8,7 +8,12 @@ import pytest
 
 from tests.search.mutations import ROOT, Mutation, caught, mutated, mutations, run
 
-STORY = "import sys; from tests.search.schedule import play; print(play(int(sys.argv[1])).story())"
+STORY = """
+import sys
+from tests.search.schedule import play
+*_, last = (play(int(seed)) for seed in sys.argv[1:])
+print(last.story())
+"""
 
 
 # A hundred schedules take seconds: only what hangs takes this long, however slow the machine is.
@@ -22,18 +27,20 @@ def test_every_promise_is_kept_in_a_hundred_schedules(first: int) -> None:
     assert "100 played" in searched.stdout
 
 
-@pytest.mark.parametrize("seed", [12, 20, 30])
-def test_a_schedule_replays_exactly_in_another_process(seed: int) -> None:
+@pytest.mark.parametrize("seed", [12, 20, 44])
+def test_a_schedule_replays_exactly_in_another_process_and_after_another_schedule(
+    seed: int,
+) -> None:
     stories = [
         subprocess.run(  # noqa: S603 - our own text
-            [sys.executable, "-c", STORY, str(seed)],
+            [sys.executable, "-c", STORY, *map(str, seeds)],
             cwd=ROOT,
             env=os.environ | {"PYTHONHASHSEED": hash_seed},
             capture_output=True,
             text=True,
             check=True,
         ).stdout
-        for hash_seed in ("1", "2")
+        for hash_seed, seeds in (("1", [seed]), ("2", [0, seed]))
     ]
     assert len(stories[0].splitlines()) > 100
     assert stories[0] == stories[1]
