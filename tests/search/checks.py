@@ -40,10 +40,9 @@ class Checks:
             return  # nobody who was not told knows how long an answer was on its way
         handle, holder = self.ledger.holder[message_id]
         by, through, _ = self.ledger.touched.get(message_id, (name, handle, None))
-        habits = self.plan.habits
-        # A call that is taken for failed is made again, by a handle that may be good all the same.
-        honoured = habits.stale_handles == "honoured" and habits.failed_though_applied > 0
-        taken = holder != name and not habits.duplicate and not honoured
+        # A call taken for failed is made again, by an older handle that may be good all the same.
+        overruled = self.ledger.hands[name].received.get(message_id) in self.ledger.overruled
+        taken = holder != name and not self.plan.habits.duplicate and not overruled
         visible = self.sqs.queues[QUEUE].messages[message_id].visible_at < now() - TICK
         # Visible by nobody's hand but time's: where two handles are good, another may let it go.
         if taken or (visible and (by, through) == (name, handle)):

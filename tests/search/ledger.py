@@ -63,6 +63,7 @@ class Ledger:
     holder: dict[str, tuple[str, str]] = field(default_factory=dict)
     # Message id -> who changed its visibility last, by which handle, and if set aside, till when.
     touched: dict[str, tuple[str, str, float | None]] = field(default_factory=dict)
+    overruled: set[str] = field(default_factory=set)  # newest handles, each by an older one
     late_beats: list[VisibilityChanged] = field(default_factory=list)  # after a settlement
     dead: list[Dead] = field(default_factory=list)
     timeline: list[tuple[float, str, object]] = field(default_factory=list)
@@ -100,6 +101,9 @@ class Ledger:
                 if call is not None and call.fate.kind is None:  # else it may never hear of it
                     self.hands[who].received[effect.message_id] = effect.handle
             case VisibilityChanged() if call is not None:
+                newest, _ = self.holder[effect.message_id]
+                if effect.handle != newest:
+                    self.overruled.add(newest)
                 beat = call.caller == "heartbeat"
                 _, handle, until = self.touched.get(effect.message_id, ("", "", None))
                 if beat and handle == effect.handle and until is not None:
