@@ -105,7 +105,7 @@ class Checks:
             settled = self._is_settled(process, message_id, handle, at)
             if settled or message_id in hand.overtaken:
                 continue
-            if message_id not in hand.named:
+            if message_id not in hand.named | hand.unheard:
                 self._break(at, f"P7: {process.name} left {message_id} behind and does not say so")
             if self.plan.habits.failed_entries:
                 continue  # again and again, perhaps

@@ -45,6 +45,8 @@ class Hand:
     received: dict[str, str] = field(default_factory=dict)  # message id -> newest handle
     troubled: dict[str, float] = field(default_factory=dict)  # message id -> last faulty call
     slow: set[str] = field(default_factory=set)  # message ids whose answer was on its way for long
+    # Message ids that came while it was frozen: its client may have given up when it wakes.
+    unheard: set[str] = field(default_factory=set)
     overtaken: set[str] = field(default_factory=set)  # message ids: a beat after the settlement
     trouble: float = float("-inf")  # last faulty call of any kind
     fatal: bool = False  # a call was answered that nothing can be done without
@@ -94,31 +96,42 @@ class Ledger:
         self.note(effect.at, who, effect)
         match effect:
             case Received(queue=queue) if queue == QUEUE:
-                self.holder[effect.message_id] = (effect.handle, who)
-                self.touched.pop(effect.message_id, None)
-                if call is not None and call.fate.kind == "slow answer":
-                    self.hands[who].slow.add(effect.message_id)
-                if call is not None and call.fate.kind is None:  # else it may never hear of it
-                    self.hands[who].received[effect.message_id] = effect.handle
+                self._on_received(effect, call, who)
             case VisibilityChanged() if call is not None:
-                newest, _ = self.holder[effect.message_id]
-                if effect.handle != newest:
-                    self.overruled.add(newest)
-                beat = call.caller == "heartbeat"
-                _, handle, until = self.touched.get(effect.message_id, ("", "", None))
-                if beat and handle == effect.handle and until is not None:
-                    if call.fate.kind is None:
-                        self.late_beats.append(effect)
-                    else:  # given up by the worker, and on its way all the same
-                        self.hands[who].overtaken.add(effect.message_id)
-                until = None if beat else effect.visible_at
-                self.touched[effect.message_id] = (who, effect.handle, until)
+                self._on_change(effect, call)
             case DeadLettered():
                 self.dead.append(Dead(effect.message_id, None, 0))
             case Sent(queue=queue) if queue != QUEUE:
                 reasons = {n: str(a["StringValue"]) for n, a in effect.attributes.items()}
                 name, count = reasons["source_message_id"], int(reasons["receive_count"])
                 self.dead.append(Dead(name, reasons, count))
+
+    def _on_received(self, effect: Received, call: Call | None, who: str) -> None:
+        self.holder[effect.message_id] = (effect.handle, who)
+        self.touched.pop(effect.message_id, None)
+        if call is None:
+            return
+        hand = self.hands[who]
+        if call.fate.kind == "slow answer":
+            hand.slow.add(effect.message_id)
+        if call.process.frozen:
+            hand.unheard.add(effect.message_id)
+        if call.fate.kind is None:  # else it may never hear of it
+            hand.received[effect.message_id] = effect.handle
+
+    def _on_change(self, effect: VisibilityChanged, call: Call) -> None:
+        newest, _ = self.holder[effect.message_id]
+        if effect.handle != newest:
+            self.overruled.add(newest)
+        beat = call.caller == "heartbeat"
+        _, handle, until = self.touched.get(effect.message_id, ("", "", None))
+        if beat and handle == effect.handle and until is not None:
+            if call.fate.kind is None:
+                self.late_beats.append(effect)
+            else:  # given up by the worker, and on its way all the same
+                self.hands[call.process.name].overtaken.add(effect.message_id)
+        until = None if beat else effect.visible_at
+        self.touched[effect.message_id] = (call.process.name, effect.handle, until)
 
     def dead_letters(self, message_id: str) -> list[Dead]:
         """Return the dead letters of a message."""
