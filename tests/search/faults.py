@@ -8,7 +8,7 @@ import hashlib
 import random
 import struct
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -21,13 +21,17 @@ EVERYWHERE: tuple[Kind, ...] = (
     "error before", "error after", "throttled", "hangs", "hangs after", "deaf", "slow request",
     "slow answer",
 )  # fmt: skip
-OPERATIONS = (
-    "receive_message", "delete_message_batch", "change_message_visibility_batch", "send_message",
-    "get_queue_attributes", "get_object", "head_object", "put_object",
-)  # fmt: skip
-REPEATABLE = frozenset(
-    ["delete_message_batch", "change_message_visibility_batch", "send_message", "put_object"]
-)
+# Every operation that outages are drawn from, and what can befall it beside that.
+OPERATIONS: Mapping[str, tuple[Kind, ...]] = {
+    "receive_message": (),
+    "delete_message_batch": ("repeated",),
+    "change_message_visibility_batch": ("repeated",),
+    "send_message": ("repeated",),
+    "get_queue_attributes": (),
+    "get_object": ("body cut",),
+    "head_object": (),
+    "put_object": ("repeated", "conflict"),
+}
 OUTAGES: tuple[Kind, ...] = ("error before", "throttled", "hangs")
 FATAL_SHARE = 0.15  # of the faults, where the schedule has fatal ones at all
 
@@ -96,14 +100,7 @@ class Faults:
     def _kind(self, draw: random.Random, operation: str) -> Kind:
         if self.fatal and draw.random() < FATAL_SHARE:
             return draw.choice(("denied", "expired"))
-        fitting = list(self.kinds)
-        if operation in REPEATABLE:
-            fitting.append("repeated")
-        if operation == "get_object":
-            fitting.append("body cut")
-        if operation == "put_object":
-            fitting.append("conflict")
-        return draw.choice(fitting)
+        return draw.choice([*self.kinds, *OPERATIONS.get(operation, ())])
 
 
 def _fractions(name: str) -> Iterator[float]:
