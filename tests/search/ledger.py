@@ -65,7 +65,9 @@ class Ledger:
     holder: dict[str, tuple[str, str]] = field(default_factory=dict)
     # Message id -> who changed its visibility last, by which handle, and if set aside, till when.
     touched: dict[str, tuple[str, str, float | None]] = field(default_factory=dict)
-    overruled: set[str] = field(default_factory=set)  # newest handles, each by an older one
+    # Handle -> until when its worker may take the message for its own.
+    promised: dict[str, float] = field(default_factory=dict)
+    overruled: set[str] = field(default_factory=set)  # newest handles, each by an older good one
     late_beats: list[VisibilityChanged] = field(default_factory=list)  # after a settlement
     dead: list[Dead] = field(default_factory=list)
     timeline: list[tuple[float, str, object]] = field(default_factory=list)
@@ -109,6 +111,7 @@ class Ledger:
     def _on_received(self, effect: Received, call: Call | None, who: str) -> None:
         self.holder[effect.message_id] = (effect.handle, who)
         self.touched.pop(effect.message_id, None)
+        self.promised[effect.handle] = effect.visible_at
         if call is None:
             return
         hand = self.hands[who]
@@ -121,9 +124,12 @@ class Ledger:
 
     def _on_change(self, effect: VisibilityChanged, call: Call) -> None:
         newest, _ = self.holder[effect.message_id]
-        if effect.handle != newest:
+        in_time = effect.at <= self.promised[effect.handle] or call.fate.kind is not None
+        if effect.handle != newest and in_time:
             self.overruled.add(newest)
         beat = call.caller == "heartbeat"
+        if beat:
+            self.promised[effect.handle] = effect.visible_at
         _, handle, until = self.touched.get(effect.message_id, ("", "", None))
         if beat and handle == effect.handle and until is not None:
             if call.fate.kind is None:
