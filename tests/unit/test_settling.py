@@ -385,3 +385,28 @@ async def test_a_second_cancellation_does_not_cut_a_settlement_short() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert len(desk.queue.visible()) == 1
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_nothing_is_given_back_once_its_lease_has_ended(
+    hangs: bool, logs: LogCapture
+) -> None:
+    desk = Desk()
+    (message,) = await desk.received()
+    deadline = now() + VISIBILITY_SECONDS
+    asked = []
+
+    def failing(*_: object) -> Coroutine[Any, Any, None]:
+        asked.append(now())
+        if hangs:
+            return asyncio.sleep(1000)
+        raise TransientError("no network")
+
+    desk.queue.before = failing
+    await asyncio.sleep(deadline - now() - 0.2)
+    await desk.settling.release([message])
+    assert asked
+    assert max(asked) < deadline
+    assert now() == pytest.approx(deadline, abs=0.01)
+    (line,) = [line for line in logs.entries if "left to their" in line["event"]]
+    assert line["message_ids"] == [message.id]
