@@ -52,7 +52,7 @@ def test_the_search_notices_that(mutation: Mutation) -> None:
 
 
 def test_a_failing_schedule_is_told_with_no_more_faults_than_it_takes() -> None:
-    (unreleased,) = (one for one in mutations() if "not given back" in one.fault)
+    (unreleased,) = (one for one in mutations() if "was not started" in one.fault)
     seed = str(unreleased.seed)
     with mutated(unreleased) as folder:
         whole = run(folder, "-m", "tests.search", "--seed", seed)
