@@ -164,12 +164,19 @@ async def test_ending_waits_for_the_beat_under_way(queue: FakeQueue, leases: Lea
 async def test_a_lease_that_runs_out_while_it_is_let_go_is_lost_and_says_so(
     queue: FakeQueue, leases: Leases, logs: LogCapture
 ) -> None:
-    queue.before = lambda name, _: (
-        asyncio.sleep(1000) if name == "change_visibility" else asyncio.sleep(0)
-    )
+    sent = asyncio.Event()
+
+    async def failing(name: str, _: object) -> None:
+        if name == "change_visibility":
+            if now() < 28:
+                raise TransientError("throttled")
+            sent.set()
+            await asyncio.sleep(1000)
+
+    queue.before = failing
     async with leases.kept_alive():
         (message,) = await received(queue, leases)
-        await asyncio.sleep(29.9 - now())
+        await sent.wait()
         with pytest.raises(LeaseLost):
             await leases.end(message)
     (line,) = [line for line in logs.entries if line["event"] == "lease lost"]
