@@ -34,18 +34,18 @@ class Checks:
         if call.operation != "put_object" or call.caller != "processor":
             return
         message_id, name = get_contextvars()["message_id"], call.process.name
-        if message_id not in self.sqs.queues[QUEUE].messages:
-            return
-        if message_id in self.ledger.hands[name].slow:
+        stored, hand = self.sqs.queues[QUEUE].messages.get(message_id), self.ledger.hands[name]
+        if stored is None or message_id in hand.slow:
             return  # nobody who was not told knows how long an answer was on its way
-        handle, holder = self.ledger.holder[message_id]
+        own, (handle, holder) = hand.received.get(message_id), self.ledger.holder[message_id]
         by, through, _ = self.ledger.touched.get(message_id, (name, handle, None))
         # A call taken for failed is made again, by an older handle that may be good all the same.
-        overruled = self.ledger.hands[name].received.get(message_id) in self.ledger.overruled
+        overruled = own in self.ledger.overruled
         taken = holder != name and not self.plan.habits.duplicate and not overruled
-        visible = self.sqs.queues[QUEUE].messages[message_id].visible_at < now() - TICK
-        # Visible by nobody's hand but time's: where two handles are good, another may let it go.
-        if taken or (visible and (by, through) == (name, handle)):
+        # In the flight of its own handle; there, visible by nobody's hand but time's: where two
+        # handles are good, another may let it go.
+        expired = own in stored.usable and stored.visible_at < now() - TICK
+        if taken or (expired and (by, through) == (name, handle)):
             self._break(now(), f"P2: {name} uploads for {message_id}, which it lost")
 
     def on_sqs(self, effect: SqsEffect) -> None:
