@@ -10,7 +10,7 @@ from structlog.contextvars import bind_contextvars
 
 from worker.beside import ended_within
 from worker.deletes import Deletes
-from worker.errors import FatalError, LeaseLost, TidegateError, told
+from worker.errors import FatalError, LeaseLost, TidegateError, TransientError, told
 from worker.job import Done, Message, Outcome, Reject, Release, Retry
 from worker.lease import Lease
 from worker.leases import Leases
@@ -97,7 +97,7 @@ class Settling:
     async def _carry_out(self, message: Message, outcome: Outcome, *, hurry: bool) -> None:
         match outcome:
             case Done():
-                self._deletes.add(message.id, (await self._leases.end(message)).handle)
+                await self._delete(message, None)
                 log.info("job done", **outcome.facts())
                 self._metrics.done(outcome)
             case Retry():
@@ -134,10 +134,18 @@ class Settling:
         log.error("job rejected", **about, report=report, dead_letter=kept.dead_letter)
         self._metrics.rejected()
         if kept.report or kept.dead_letter:
-            self._deletes.add(message.id, (await self._leases.end(message)).handle)
+            await self._delete(message, HURRY_SECONDS if hurry else None)
         else:
             # Nowhere to keep it but where it is: the queue's retention decides.
             await self._make_visible(message, LONGEST_BACKOFF_SECONDS)
+
+    async def _delete(self, message: Message, seconds: float | None) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                lease = await self._leases.end(message)
+        except TimeoutError as error:
+            raise TransientError("a heartbeat under way outlasts the stop") from error
+        self._deletes.add(message.id, lease.handle)
 
     async def _release(self, messages: Sequence[Message], seconds: float | None) -> None:
         ended: list[Lease] = []

@@ -265,6 +265,28 @@ async def test_a_stop_on_the_last_receive_does_not_wait_for_a_report_that_hangs(
     assert desk.waits()[-1] == 0
 
 
+async def test_a_stop_on_the_last_receive_does_not_wait_for_a_heartbeat_that_hangs(
+    logs: LogCapture,
+) -> None:
+    desk = Desk()
+    beating = asyncio.Event()
+
+    async def hanging(name: str, _: object) -> None:
+        if name == "change_visibility":
+            beating.set()
+            await asyncio.sleep(1000)
+
+    async with desk.leases.kept_alive(), desk.deletes.flushed():
+        (message,) = await desk.received(times=POLICY)
+        desk.queue.before = hanging
+        await beating.wait()
+        started = now()
+        await desk.settling.settle(message, Release())
+        assert now() - started < HURRY_SECONDS + 0.1
+    (line,) = [line for line in logs.entries if line["event"] == "message not settled"]
+    assert line["message_id"] == message.id
+
+
 async def test_a_rejection_that_is_kept_nowhere_stays_in_the_queue() -> None:
     desk = Desk(policy=None)
     (message,) = await desk.received("nonsense")
