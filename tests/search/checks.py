@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from structlog.contextvars import get_contextvars
 
 from tests.search.compute import predicted
-from tests.search.ledger import Asked, Dead, Ledger, Output
+from tests.search.ledger import ANSWER_SECONDS, Asked, Dead, Ledger, Output
 from tests.search.network import CALL, Call
 from tests.search.plan import MANY, OUTPUT, PREFIX, QUEUE, Plan
 from tests.search.processes import Process
@@ -14,7 +14,6 @@ from tests.simulation.s3 import S3Effect, SimulatedS3, Written
 from tests.simulation.sqs import Deleted, Received, SimulatedSqs, SqsEffect
 from worker.clock import now
 
-TICK = 0.001  # a timer may fire a little early
 EXCUSED_SECONDS = 40.0  # how long a faulty call may take effect late, or keep others waiting
 
 
@@ -40,11 +39,11 @@ class Checks:
         own, (handle, holder) = hand.received.get(message_id), self.ledger.holder[message_id]
         by, through, _ = self.ledger.touched.get(message_id, (name, handle, None))
         # A call taken for failed is made again, by an older handle that may be good all the same.
-        overruled = own in self.ledger.overruled
+        overruled = (message_id, name) in self.ledger.overruled
         taken = holder != name and not self.plan.habits.duplicate and not overruled
-        # In the flight of its own handle; there, visible by nobody's hand but time's: where two
-        # handles are good, another may let it go.
-        expired = own in stored.usable and stored.visible_at < now() - TICK
+        # By nobody's hand but time's: where two handles are good, another may let it go.
+        is_of_flight = holder == name or own in stored.usable
+        expired = is_of_flight and stored.visible_at < now() - ANSWER_SECONDS
         if taken or (expired and (by, through) == (name, handle)):
             self._break(now(), f"P2: {name} uploads for {message_id}, which it lost")
 
@@ -110,7 +109,8 @@ class Checks:
             if self.plan.habits.failed_entries:
                 continue  # again and again, perhaps
             recent = max(hand.troubled.get(message_id, -1e9), process.thawed_at)
-            if hand.trouble < at - EXCUSED_SECONDS and recent < at - EXCUSED_SECONDS:
+            excused = max(EXCUSED_SECONDS, self.plan.visibility_seconds)  # may be left so long
+            if hand.trouble < at - EXCUSED_SECONDS and recent < at - excused:
                 self._break(at, f"P2: {process.name} left {message_id} invisible")
         if left := [task.get_name() for task in process.tasks]:
             self._break(at, f"leak: {process.name} left {left}")

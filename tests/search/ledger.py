@@ -1,6 +1,7 @@
 """The books of a run: what was asked for, and what SQS and S3 really did about it, and for whom."""
 
 import hashlib
+import math
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,8 @@ from tests.search.network import CALL, Call
 from tests.search.plan import QUEUE, FileKind
 from tests.simulation.sqs import DeadLettered, Received, Sent, SqsEffect, VisibilityChanged
 from worker.clock import now
+
+ANSWER_SECONDS = 0.06  # that an answer is on its way at most: a worker counts from when it comes
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,9 @@ class Ledger:
     touched: dict[str, tuple[str, str, float | None]] = field(default_factory=dict)
     # Handle -> until when its worker may take the message for its own.
     promised: dict[str, float] = field(default_factory=dict)
-    overruled: set[str] = field(default_factory=set)  # newest handles, each by an older good one
+    # Message id, and who received it last and has it no more: an older handle that was good too has
+    # settled it.
+    overruled: set[tuple[str, str]] = field(default_factory=set)
     late_beats: list[VisibilityChanged] = field(default_factory=list)  # after a settlement
     dead: list[Dead] = field(default_factory=list)
     timeline: list[tuple[float, str, object]] = field(default_factory=list)
@@ -111,22 +116,24 @@ class Ledger:
     def _on_received(self, effect: Received, call: Call | None, who: str) -> None:
         self.holder[effect.message_id] = (effect.handle, who)
         self.touched.pop(effect.message_id, None)
-        self.promised[effect.handle] = effect.visible_at
+        self.promised[effect.handle] = effect.visible_at + ANSWER_SECONDS
+        self.overruled.discard((effect.message_id, who))
         if call is None:
             return
         hand = self.hands[who]
         if call.fate.kind == "slow answer":
             hand.slow.add(effect.message_id)
+            self.promised[effect.handle] = math.inf
         if call.process.frozen:
             hand.unheard.add(effect.message_id)
         if call.fate.kind is None:  # else it may never hear of it
             hand.received[effect.message_id] = effect.handle
 
     def _on_change(self, effect: VisibilityChanged, call: Call) -> None:
-        newest, _ = self.holder[effect.message_id]
-        in_time = effect.at <= self.promised[effect.handle] or call.fate.kind is not None
-        if effect.handle != newest and in_time:
-            self.overruled.add(newest)
+        newest, holder = self.holder[effect.message_id]
+        sent_at = effect.at - call.fate.out
+        if effect.handle != newest and sent_at <= self.promised[effect.handle]:
+            self.overruled.add((effect.message_id, holder))
         beat = call.caller == "heartbeat"
         if beat:
             self.promised[effect.handle] = effect.visible_at
