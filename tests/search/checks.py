@@ -35,7 +35,7 @@ class Checks:
         message_id, name = get_contextvars()["message_id"], call.process.name
         stored, hand = self.sqs.queues[QUEUE].messages.get(message_id), self.ledger.hands[name]
         if stored is None or message_id in hand.slow:
-            return  # nobody who was not told knows how long an answer was on its way
+            return  # nobody who was not told knows how long a call or answer was on its way
         own, (handle, holder) = hand.received.get(message_id), self.ledger.holder[message_id]
         by, through, _ = self.ledger.touched.get(message_id, (name, handle, None))
         # A call taken for failed is made again, by an older handle that may be good all the same.

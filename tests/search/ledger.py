@@ -47,7 +47,8 @@ class Hand:
 
     received: dict[str, str] = field(default_factory=dict)  # message id -> newest handle
     troubled: dict[str, float] = field(default_factory=dict)  # message id -> last faulty call
-    slow: set[str] = field(default_factory=set)  # message ids whose answer was on its way for long
+    # Message ids that it may take for its own too long, as a call or an answer took its time.
+    slow: set[str] = field(default_factory=set)
     # Message ids that came while it was frozen: its client may have given up when it wakes.
     unheard: set[str] = field(default_factory=set)
     overtaken: set[str] = field(default_factory=set)  # message ids: a beat after the settlement
@@ -83,17 +84,18 @@ class Ledger:
 
     def on_call(self, call: Call) -> None:
         """Remember whom and what a fault concerns."""
-        fate = call.fate
+        fate, at, hand = call.fate, now(), self.hands[call.process.name]
+        handles = {entry["ReceiptHandle"] for entry in call.arguments.get("Entries", ())}
+        concerned = {name: one for name, one in hand.received.items() if one in handles}
+        for message_id, handle in concerned.items():
+            # In time as far as its worker knows, and too late for SQS, which may not say so.
+            if at <= self.promised[handle] <= at + fate.out + ANSWER_SECONDS:
+                hand.slow.add(message_id)
         if fate.kind is None:
             return
-        at = now()
-        hand = self.hands[call.process.name]
         hand.trouble = at
         hand.fatal = hand.fatal or fate.kind in ("denied", "expired")
-        handles = {entry["ReceiptHandle"] for entry in call.arguments.get("Entries", ())}
-        for message_id, handle in hand.received.items():
-            if handle in handles:
-                hand.troubled[message_id] = at
+        hand.troubled.update(dict.fromkeys(concerned, at))
         self.note(at, call.process.name, f"  {call.operation}: {fate.kind} ({call.caller})")
 
     def on_sqs(self, effect: SqsEffect) -> None:
