@@ -89,7 +89,9 @@ class Leases:
         if lease.beat is not None:
             await asyncio.wait([lease.beat])
         if lease.lost or clock.now() >= lease.deadline:
-            raise LeaseLost(lease.lost or "the visibility timeout ran out")
+            why = lease.lost or "the visibility timeout ran out"
+            log.warning("lease lost", message_id=message.id, reason=why)
+            raise LeaseLost(why)
         return lease
 
     @asynccontextmanager

@@ -10,8 +10,9 @@ from structlog.contextvars import bind_contextvars
 
 from worker.beside import ended_within
 from worker.deletes import Deletes
-from worker.errors import FatalError, LeaseLost, TidegateError, told
+from worker.errors import FatalError, LeaseLost, TidegateError, TransientError, told
 from worker.job import Done, Message, Outcome, Reject, Release, Retry
+from worker.lease import Lease
 from worker.leases import Leases
 from worker.metrics import Metrics
 from worker.queue import Queue
@@ -96,7 +97,7 @@ class Settling:
     async def _carry_out(self, message: Message, outcome: Outcome, *, hurry: bool) -> None:
         match outcome:
             case Done():
-                self._deletes.add(message.id, (await self._leases.end(message)).handle)
+                await self._delete(message, None)
                 log.info("job done", **outcome.facts())
                 self._metrics.done(outcome)
             case Retry():
@@ -133,26 +134,40 @@ class Settling:
         log.error("job rejected", **about, report=report, dead_letter=kept.dead_letter)
         self._metrics.rejected()
         if kept.report or kept.dead_letter:
-            self._deletes.add(message.id, (await self._leases.end(message)).handle)
+            await self._delete(message, HURRY_SECONDS if hurry else None)
         else:
             # Nowhere to keep it but where it is: the queue's retention decides.
             await self._make_visible(message, LONGEST_BACKOFF_SECONDS)
 
+    async def _delete(self, message: Message, seconds: float | None) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                lease = await self._leases.end(message)
+        except TimeoutError as error:
+            raise TransientError("a heartbeat under way outlasts the stop") from error
+        self._deletes.add(message.id, lease.handle)
+
     async def _release(self, messages: Sequence[Message], seconds: float | None) -> None:
-        ended: list[tuple[str, str]] = []
+        ended: list[Lease] = []
         try:
             async with asyncio.timeout(seconds):
                 for message in messages:
                     with suppress(LeaseLost):  # then it is somebody else's, or visible already
-                        ended.append((message.id, (await self._leases.end(message)).handle))
-                await make_visible(self._queue, ended, 0)
+                        ended.append(await self._leases.end(message))
+                await self._make_visible_at_once(ended)
         except (TimeoutError, asyncio.CancelledError) as error:
             log.warning("release cut short", message_ids=[message.id for message in messages])
             if isinstance(error, asyncio.CancelledError):
                 raise
         else:
             if ended:
-                log.info("messages released", message_ids=[name for name, _ in ended])
+                log.info("messages released", message_ids=[lease.message.id for lease in ended])
+
+    async def _make_visible_at_once(self, ended: Sequence[Lease]) -> None:
+        # Once the first of them is visible of itself, it may be somebody else's.
+        async with asyncio.timeout_at(min((lease.deadline for lease in ended), default=None)):
+            handles = [(lease.message.id, lease.handle) for lease in ended]
+            await make_visible(self._queue, handles, 0)
 
     async def _make_visible(self, message: Message, seconds: int) -> None:
         lease = await self._leases.end(message)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from structlog.contextvars import get_contextvars
 
 from tests.search.compute import predicted
-from tests.search.ledger import Asked, Dead, Ledger, Output
+from tests.search.ledger import ANSWER_SECONDS, Asked, Dead, Ledger, Output
 from tests.search.network import CALL, Call
 from tests.search.plan import MANY, OUTPUT, PREFIX, QUEUE, Plan
 from tests.search.processes import Process
@@ -14,7 +14,6 @@ from tests.simulation.s3 import S3Effect, SimulatedS3, Written
 from tests.simulation.sqs import Deleted, Received, SimulatedSqs, SqsEffect
 from worker.clock import now
 
-TICK = 0.001  # a timer may fire a little early
 EXCUSED_SECONDS = 40.0  # how long a faulty call may take effect late, or keep others waiting
 
 
@@ -34,19 +33,18 @@ class Checks:
         if call.operation != "put_object" or call.caller != "processor":
             return
         message_id, name = get_contextvars()["message_id"], call.process.name
-        if message_id not in self.sqs.queues[QUEUE].messages:
-            return
-        if message_id in self.ledger.hands[name].slow:
-            return  # nobody who was not told knows how long an answer was on its way
-        handle, holder = self.ledger.holder[message_id]
+        stored, hand = self.sqs.queues[QUEUE].messages.get(message_id), self.ledger.hands[name]
+        if stored is None or message_id in hand.slow:
+            return  # nobody who was not told knows how long a call or answer was on its way
+        own, (handle, holder) = hand.received.get(message_id), self.ledger.holder[message_id]
         by, through, _ = self.ledger.touched.get(message_id, (name, handle, None))
-        habits = self.plan.habits
-        # A call that is taken for failed is made again, by a handle that may be good all the same.
-        honoured = habits.stale_handles == "honoured" and habits.failed_though_applied > 0
-        taken = holder != name and not habits.duplicate and not honoured
-        visible = self.sqs.queues[QUEUE].messages[message_id].visible_at < now() - TICK
-        # Visible by nobody's hand but time's: where two handles are good, another may let it go.
-        if taken or (visible and (by, through) == (name, handle)):
+        # A call taken for failed is made again, by an older handle that may be good all the same.
+        overruled = (message_id, name) in self.ledger.overruled
+        taken = holder != name and not self.plan.habits.duplicate and not overruled
+        # By nobody's hand but time's: where two handles are good, another may let it go.
+        is_of_flight = holder == name or own in stored.usable
+        expired = is_of_flight and stored.visible_at < now() - ANSWER_SECONDS
+        if taken or (expired and (by, through) == (name, handle)):
             self._break(now(), f"P2: {name} uploads for {message_id}, which it lost")
 
     def on_sqs(self, effect: SqsEffect) -> None:
@@ -106,15 +104,16 @@ class Checks:
             settled = self._is_settled(process, message_id, handle, at)
             if settled or message_id in hand.overtaken:
                 continue
-            if message_id not in hand.named:
+            if message_id not in hand.named | hand.unheard:
                 self._break(at, f"P7: {process.name} left {message_id} behind and does not say so")
             if self.plan.habits.failed_entries:
                 continue  # again and again, perhaps
             recent = max(hand.troubled.get(message_id, -1e9), process.thawed_at)
-            if hand.trouble < at - EXCUSED_SECONDS and recent < at - EXCUSED_SECONDS:
+            excused = max(EXCUSED_SECONDS, self.plan.visibility_seconds)  # may be left so long
+            if hand.trouble < at - EXCUSED_SECONDS and recent < at - excused:
                 self._break(at, f"P2: {process.name} left {message_id} invisible")
-        if left := [task for task in process.tasks if not task.done()]:
-            self._break(at, f"leak: {process.name} left {[task.get_name() for task in left]}")
+        if left := [task.get_name() for task in process.tasks]:
+            self._break(at, f"leak: {process.name} left {left}")
 
     def _is_settled(self, process: Process, message_id: str, handle: str, at: float) -> bool:
         stored = self.sqs.queues[QUEUE].messages.get(message_id)

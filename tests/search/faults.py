@@ -4,8 +4,11 @@ A call is known by its process, its operation and its number, so that a schedule
 faults taken away still has the others where they were.
 """
 
+import hashlib
 import random
+import struct
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -18,13 +21,18 @@ EVERYWHERE: tuple[Kind, ...] = (
     "error before", "error after", "throttled", "hangs", "hangs after", "deaf", "slow request",
     "slow answer",
 )  # fmt: skip
-OPERATIONS = (
-    "receive_message", "delete_message_batch", "change_message_visibility_batch", "send_message",
-    "get_queue_attributes", "get_object", "head_object", "put_object",
-)  # fmt: skip
-REPEATABLE = frozenset(
-    ["delete_message_batch", "change_message_visibility_batch", "send_message", "put_object"]
-)
+# Every operation that outages are drawn from, and what can befall it beside that.
+OPERATIONS: Mapping[str, tuple[Kind, ...]] = {
+    "receive_message": (),
+    "delete_message_batch": ("repeated",),
+    "change_message_visibility_batch": ("repeated",),
+    "send_message": ("repeated",),
+    "get_queue_attributes": (),
+    "get_object": ("body cut",),
+    "head_object": (),
+    "put_object": ("repeated", "conflict"),
+}
+OUTAGES: tuple[Kind, ...] = ("error before", "throttled", "hangs")
 FATAL_SHARE = 0.15  # of the faults, where the schedule has fatal ones at all
 
 
@@ -65,13 +73,16 @@ class Faults:
         """Draw the fate of the next call."""
         self.calls[f"{process} {operation}"] += 1
         name = f"{process} {operation} {self.calls[f'{process} {operation}']}"
-        draw = random.Random(f"{self.seed} {name}")  # noqa: S311 - no secret
-        out, back, pick = draw.uniform(0.001, 0.05), draw.uniform(0.001, 0.05), draw.random()
-        kind = self._kind(draw, operation) if draw.random() < self.rate else None
-        if any(one.start <= now < one.end and operation in one.operations for one in self.outages):
-            kind = draw.choice(("error before", "throttled", "hangs"))
-        if kind is None or now >= self.calm_at or not (self.only is None or name in self.only):
+        out, back, pick, luck = _fractions(f"{self.seed} {name}")
+        out, back = 0.001 + 0.05 * out, 0.001 + 0.05 * back
+        down = any(
+            one.start <= now < one.end and operation in one.operations for one in self.outages
+        )
+        is_due = (down or luck < self.rate) and now < self.calm_at
+        if not is_due or not (self.only is None or name in self.only):
             return Fate(None, out, back, pick)
+        draw = random.Random(f"{self.seed} {name}")  # noqa: S311 - no secret
+        kind = draw.choice(OUTAGES) if down else self._kind(draw, operation)
         self.injected[name] = kind
         if kind == "slow request":
             out = draw.uniform(1, 30)
@@ -89,11 +100,10 @@ class Faults:
     def _kind(self, draw: random.Random, operation: str) -> Kind:
         if self.fatal and draw.random() < FATAL_SHARE:
             return draw.choice(("denied", "expired"))
-        fitting = list(self.kinds)
-        if operation in REPEATABLE:
-            fitting.append("repeated")
-        if operation == "get_object":
-            fitting.append("body cut")
-        if operation == "put_object":
-            fitting.append("conflict")
-        return draw.choice(fitting)
+        return draw.choice([*self.kinds, *OPERATIONS.get(operation, ())])
+
+
+def _fractions(name: str) -> Iterator[float]:
+    """Draw four numbers from 0 to 1: of most calls nothing more is needed, and this is cheap."""
+    digest = hashlib.blake2b(name.encode(), digest_size=32).digest()
+    return (number / 2**64 for number in struct.unpack("=4Q", digest))

@@ -162,13 +162,14 @@ async def _strike(worker: Worker, blow: Blow) -> None:
             worker.kill()  # the second ends it as hard as SIGKILL does
         case "SIGKILL":
             worker.kill()
-        case "SIGSTOP" if not process.frozen:
+        case "SIGSTOP":
             if blow.just_before_an_end:
                 await asyncio.sleep(worker.compute.next_end() - now() - ALMOST_SECONDS)
-            process.freeze()
-            await asyncio.sleep(blow.seconds)
-            if process.alive:
-                process.thaw(timers_first=blow.worker == 0)  # either may be
+            if not process.frozen:
+                process.freeze()
+                await asyncio.sleep(blow.seconds)
+                if process.alive:
+                    process.thaw(timers_first=blow.worker == 0)  # either may be
         case "child killed":
             worker.compute.kill_one()
 

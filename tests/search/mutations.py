@@ -14,8 +14,9 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 MOST_SCHEDULES = 300
 PLAY = """
-import sys
+import gc, sys
 from tests.search.schedule import play
+gc.freeze()
 for seed in map(int, sys.argv[1:]):
     if broken := play(seed).broken:
         sys.exit(f"seed {seed}: {broken[0]}")
@@ -43,12 +44,12 @@ def mutations() -> list[Mutation]:
 
 @contextmanager
 def mutated(mutation: Mutation) -> Iterator[Path]:
-    """Have a copy of the project with that fault in it, in a folder of its own."""
+    """Have the tests beside a worker with that fault in it, in a folder of their own."""
     with TemporaryDirectory(prefix="tidegate-mutation-") as name:
         folder = Path(name)
-        for package in ("worker", "tests"):
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(ROOT / package, folder / package, ignore=ignored)
+        (folder / "tests").symlink_to(ROOT / "tests")
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / "worker", folder / "worker", ignore=ignored)
         path = folder / "worker" / mutation.file
         text = path.read_text()
         for change in mutation.change:

@@ -1,6 +1,7 @@
 """The network between simulated processes and the simulated services, and all that goes wrong."""
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
@@ -69,9 +70,12 @@ class Network:
         task = loop.create_task(self._deliver(call, service, reply), context=self._serving(call))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
-        if call.fate.kind != "deaf":
-            loop.call_later(call.seconds, _give_up, reply)
-        return await reply
+        patience = math.inf if call.fate.kind == "deaf" else call.seconds
+        giving_up = loop.call_later(patience, _give_up, reply)
+        try:
+            return await reply
+        finally:
+            giving_up.cancel()
 
     def close(self) -> None:
         """Lose what is still on its way."""

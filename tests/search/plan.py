@@ -167,7 +167,8 @@ def _outages(draw: random.Random, calm_at: float, visibility: int) -> Iterator[O
     for _ in range(draw.choice((0, 0, 1, 3))):
         start = draw.uniform(0, calm_at)
         end = start + draw.choice((0.5, 1.5, 4)) * visibility
-        yield Outage(start, end, frozenset(draw.sample(OPERATIONS, draw.choice((1, 2, 8)))))
+        count = draw.choice((1, 2, len(OPERATIONS)))
+        yield Outage(start, end, frozenset(draw.sample(list(OPERATIONS), count)))
 
 
 def _some(draw: random.Random, of: tuple[T, ...]) -> tuple[T, ...]:

@@ -2,8 +2,9 @@
 
 # ruff: noqa: ANN401 - the signatures are those of event loops
 import asyncio
+import itertools
 from collections.abc import Callable, Coroutine
-from contextvars import Context, ContextVar, copy_context
+from contextvars import ContextVar, copy_context
 from typing import Any
 
 from tests.fakes.clock import VirtualLoop
@@ -24,8 +25,13 @@ class Process:
         self.context.run(PROCESS.set, self)
         self.frozen_at = self.thawed_at = float("-inf")
         self.frozen_seconds = 0.0
-        self.tasks: list[asyncio.Task[Any]] = []
-        self.put_off: list[_Gate] = []
+        self.put_off: list[asyncio.Handle] = []
+        self._left: list[asyncio.Task[Any]] = []
+
+    @property
+    def tasks(self) -> list[asyncio.Task[Any]]:
+        """Its tasks that are not done."""
+        return [task for task in asyncio.all_tasks() if _process_of(task) is self]
 
     def freeze(self) -> None:
         """Stop it, as SIGSTOP does: answers and timers wait for it."""
@@ -37,18 +43,18 @@ class Process:
         self.frozen = False
         waiting, self.put_off = self.put_off, []
         if timers_first:
-            waiting.sort(key=lambda gate: not gate.is_timer)
+            waiting.sort(key=lambda handle: not isinstance(handle, asyncio.TimerHandle))
         self.thawed_at = now()
         self.frozen_seconds += self.thawed_at - self.frozen_at
         loop = asyncio.get_running_loop()
         assert isinstance(loop, FleetLoop)
-        for gate in waiting:
-            loop.call_ungated(gate.again, gate.context)
+        loop.run_again(waiting)
 
     def kill(self) -> None:
         """End it, as SIGKILL does: nothing of it runs any more."""
         self.alive = False
         self.frozen = True
+        self._left = self.tasks  # of which nothing else may be left to remind
 
     def start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run its main task."""
@@ -61,38 +67,11 @@ class Process:
 
     def bury(self) -> list[asyncio.Task[Any]]:
         """Let a killed process's tasks end, so that the loop can close; its calls fail."""
-        left = [task for task in self.tasks if not task.done()]
+        left, self._left = self._left, []
         self.thaw(timers_first=False)
         for task in left:
             task.cancel()
         return left
-
-
-class _Gate:
-    """A callback of a process, run only while it is not frozen."""
-
-    __slots__ = ("_arguments", "_callback", "_process", "context", "handle", "is_timer")
-
-    def __init__(
-        self, process: Process, callback: Callable[..., object], arguments: Any, context: Context
-    ) -> None:
-        self._process = process
-        self._callback = callback
-        self._arguments = arguments
-        self.context = context
-        self.handle: asyncio.Handle | None = None
-        self.is_timer = False
-
-    def __call__(self) -> None:
-        if self._process.frozen:
-            self._process.put_off.append(self)
-        else:
-            self._callback(*self._arguments)
-
-    def again(self) -> None:
-        assert self.handle is not None
-        if not self.handle.cancelled():  # by what was thawed before it
-            self()
 
 
 class FleetLoop(VirtualLoop):
@@ -100,42 +79,37 @@ class FleetLoop(VirtualLoop):
 
     def __init__(self) -> None:
         super().__init__()
-        self.set_task_factory(_owned)
+        self._tasks = itertools.count()
+        self.set_task_factory(self._owned)
 
-    def call_soon(  # type: ignore[override] # whose arguments are the callback's own
-        self, callback: Callable[..., object], *args: Any, context: Context | None = None
-    ) -> asyncio.Handle:
+    def run(self, handle: asyncio.Handle) -> None:
+        process = handle._context.get(PROCESS)  # type: ignore[attr-defined] # public in 3.12
+        if process is not None and process.frozen:
+            process.put_off.append(handle)
+        else:
+            handle._run()
+
+    def _owned(self, _: asyncio.AbstractEventLoop, coroutine: Any, **more: Any) -> "_Task":
+        context = more.get("context")
         process = PROCESS.get() if context is None else context.get(PROCESS)
-        if process is None:
-            return super().call_soon(callback, *args, context=context)
-        gate = _Gate(process, callback, args, context or copy_context())
-        gate.handle = super().call_soon(gate, context=gate.context)
-        return gate.handle
-
-    def call_at(  # type: ignore[override] # as above
-        self,
-        when: float,
-        callback: Callable[..., object],
-        *args: Any,
-        context: Context | None = None,
-    ) -> asyncio.TimerHandle:
-        process = PROCESS.get() if context is None else context.get(PROCESS)
-        if process is None:
-            return super().call_at(when, callback, *args, context=context)
-        gate = _Gate(process, callback, args, context or copy_context())
-        gate.is_timer = True
-        gate.handle = timer = super().call_at(when, gate, context=gate.context)
-        return timer
-
-    def call_ungated(self, callback: Callable[[], object], context: Context) -> None:
-        """Schedule what looks after being frozen itself."""
-        super().call_soon(callback, context=context)
+        return _Task(next(self._tasks), process, coroutine, loop=self, **more)
 
 
-def _owned(loop: asyncio.AbstractEventLoop, coroutine: Any, **more: Any) -> asyncio.Task[Any]:
-    context = more.get("context")
-    process = PROCESS.get() if context is None else context.get(PROCESS)
-    task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, **more)
-    if process is not None:
-        process.tasks.append(task)
-    return task
+class _Task(asyncio.Task[Any]):
+    """A task of a process, whose place in a set depends on its number, not on its address.
+
+    Sets of tasks are gone through when a task group is cancelled: a replay must do it likewise.
+    """
+
+    def __init__(self, number: int, process: Process | None, coroutine: Any, **more: Any) -> None:
+        self._number = number
+        self.process = process
+        more["name"] = more.get("name") or f"task {number}"
+        super().__init__(coroutine, **more)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
+def _process_of(task: asyncio.Task[Any]) -> Process | None:
+    return task.process if isinstance(task, _Task) else None

@@ -1,11 +1,12 @@
 """What has really happened in the simulated services, for whoever checks a run.
 
-An effect is told as it takes place, `at` the loop's time, whatever becomes of the answer.
+An effect is told as it takes place, `at` the loop's time, whatever becomes of the answer. Its repr
+is a line of a story, whose teller knows the time.
 """
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -20,7 +21,7 @@ class Sent:
     message_id: str
     body: str
     attributes: Mapping[str, Any]  # as MessageAttributes came
-    at: float
+    at: float = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Received:
     handle: str
     receive_count: int
     visible_at: float
-    at: float
+    at: float = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Deleted:
     queue: str
     message_id: str
     handle: str
-    at: float
+    at: float = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class VisibilityChanged:
     message_id: str
     handle: str
     visible_at: float
-    at: float
+    at: float = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class DeadLettered:
 
     queue: str
     message_id: str
-    at: float
+    at: float = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class Written:
     etag: str
     body: bytes
     metadata: Mapping[str, str]
-    at: float
+    at: float = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class Removed:
 
     bucket: str
     key: str
-    at: float
+    at: float = field(repr=False)
 
 
 SqsEffect = Sent | Received | Deleted | VisibilityChanged | DeadLettered

@@ -22,7 +22,7 @@ def suspend_for(seconds: float) -> None:
     """Let time pass that the process has no part in."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
-    loop._clock.jumped += seconds
+    loop.jump(seconds)
 
 
 async def deaf_until(moment: float) -> None:

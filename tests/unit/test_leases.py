@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from structlog.testing import LogCapture
 
 from tests.fakes.queue import FakeQueue, now
 from tests.simulation.habits import SqsHabits, StaleHandles
@@ -158,6 +159,28 @@ async def test_ending_waits_for_the_beat_under_way(queue: FakeQueue, leases: Lea
         await sent.wait()
         assert (await leases.end(message)).handle == message.receipt_handle
         assert answered.is_set()
+
+
+async def test_a_lease_that_runs_out_while_it_is_let_go_is_lost_and_says_so(
+    queue: FakeQueue, leases: Leases, logs: LogCapture
+) -> None:
+    sent = asyncio.Event()
+
+    async def failing(name: str, _: object) -> None:
+        if name == "change_visibility":
+            if now() < 28:
+                raise TransientError("throttled")
+            sent.set()
+            await asyncio.sleep(1000)
+
+    queue.before = failing
+    async with leases.kept_alive():
+        (message,) = await received(queue, leases)
+        await sent.wait()
+        with pytest.raises(LeaseLost):
+            await leases.end(message)
+    (line,) = [line for line in logs.entries if line["event"] == "lease lost"]
+    assert line["message_id"] == message.id
 
 
 async def test_no_beat_follows_the_end(queue: FakeQueue, leases: Leases) -> None:

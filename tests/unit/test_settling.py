@@ -265,6 +265,28 @@ async def test_a_stop_on_the_last_receive_does_not_wait_for_a_report_that_hangs(
     assert desk.waits()[-1] == 0
 
 
+async def test_a_stop_on_the_last_receive_does_not_wait_for_a_heartbeat_that_hangs(
+    logs: LogCapture,
+) -> None:
+    desk = Desk()
+    beating = asyncio.Event()
+
+    async def hanging(name: str, _: object) -> None:
+        if name == "change_visibility":
+            beating.set()
+            await asyncio.sleep(1000)
+
+    async with desk.leases.kept_alive(), desk.deletes.flushed():
+        (message,) = await desk.received(times=POLICY)
+        desk.queue.before = hanging
+        await beating.wait()
+        started = now()
+        await desk.settling.settle(message, Release())
+        assert now() - started < HURRY_SECONDS + 0.1
+    (line,) = [line for line in logs.entries if line["event"] == "message not settled"]
+    assert line["message_id"] == message.id
+
+
 async def test_a_rejection_that_is_kept_nowhere_stays_in_the_queue() -> None:
     desk = Desk(policy=None)
     (message,) = await desk.received("nonsense")
@@ -385,3 +407,28 @@ async def test_a_second_cancellation_does_not_cut_a_settlement_short() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert len(desk.queue.visible()) == 1
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_nothing_is_given_back_once_its_lease_has_ended(
+    hangs: bool, logs: LogCapture
+) -> None:
+    desk = Desk()
+    (message,) = await desk.received()
+    deadline = now() + VISIBILITY_SECONDS
+    asked = []
+
+    def failing(*_: object) -> Coroutine[Any, Any, None]:
+        asked.append(now())
+        if hangs:
+            return asyncio.sleep(1000)
+        raise TransientError("no network")
+
+    desk.queue.before = failing
+    await asyncio.sleep(deadline - now() - 0.2)
+    await desk.settling.release([message])
+    assert asked
+    assert max(asked) < deadline
+    assert now() == pytest.approx(deadline, abs=0.01)
+    (line,) = [line for line in logs.entries if "left to their" in line["event"]]
+    assert line["message_ids"] == [message.id]

@@ -17,7 +17,7 @@ async def block(seconds: float) -> None:
     """Take time without letting anything else run."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
-    loop._clock.jumped += seconds
+    loop.jump(seconds)
     await asyncio.sleep(0)
 
 
