@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 
 from structlog.contextvars import get_contextvars
 
+from tests.fakes.async_blob import whole
+from worker.blob import AsyncBlob, AsyncOutlet
 from worker.clock import now
 from worker.errors import ComputeLost, Unparsable
-from worker.scored import Scored, ScoreOptions
+from worker.scored import OutputForm, Scored, ScoreOptions
 
 
 def predicted(content: bytes) -> bytes:
@@ -32,17 +34,20 @@ class SimulatedCompute:
 
     async def score(
         self,
-        body: bytes,
+        blob: AsyncBlob,
         options: ScoreOptions,  # noqa: ARG002 - the seam's
+        outlet: AsyncOutlet,
         *,
         on_start: Callable[[], None],
         fresh: bool = False,
     ) -> Scored:
         if self.is_suspect(get_contextvars()["receive_count"]) != fresh:
-            self.broken.append(f"quarantine: {body!r} is suspect, or is not: {fresh}")
+            self.broken.append(f"quarantine: {blob.first!r} is suspect, or is not: {fresh}")
         async with self.slots:
             on_start()
-            return await self._score(body, fresh=fresh)
+            await outlet.open(OutputForm("text/csv", None))
+            await outlet.write(await self._predicted(await whole(blob), fresh=fresh))
+            return Scored(1, 0)
 
     def kill_one(self) -> None:
         """Kill a process that is at work, if one is."""
@@ -51,7 +56,7 @@ class SimulatedCompute:
                 process.set_result(False)
                 return
 
-    async def _score(self, body: bytes, *, fresh: bool) -> Scored:
+    async def _predicted(self, body: bytes, *, fresh: bool) -> bytes:
         if self._running and (fresh or any(self._running.values())):
             self.broken.append(f"quarantine: {body!r} did not run alone")
         loop = asyncio.get_running_loop()
@@ -69,7 +74,7 @@ class SimulatedCompute:
             raise ComputeLost("killed")
         if kind == b"poison":
             raise Unparsable("not a table")
-        return Scored(predicted(body), 1, 0, None, "text/csv", None)
+        return predicted(body)
 
 
 def _finish(process: asyncio.Future[bool]) -> None:

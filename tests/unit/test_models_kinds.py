@@ -39,10 +39,10 @@ from sklearn.preprocessing import (
 from sklearn.svm import SVC, LinearSVC, OneClassSVM
 from sklearn.tree import DecisionTreeClassifier
 
+from tests.whole_file import ScoredFile, score
 from worker.errors import ModelError
 from worker.models import load_predictor
-from worker.scored import Scored, ScoreOptions
-from worker.scoring import score
+from worker.scored import ScoreOptions
 
 CHANCE = np.random.default_rng(7)
 X = pd.DataFrame(CHANCE.random((60, 3)), columns=["a", "b", "c"])
@@ -59,7 +59,9 @@ def saved(tmp_path: Path, model: object) -> Path:
     return path
 
 
-def scored(tmp_path: Path, model: object, frame: pd.DataFrame, *, rejected: float = 0) -> Scored:
+def scored(
+    tmp_path: Path, model: object, frame: pd.DataFrame, *, rejected: float = 0
+) -> ScoredFile:
     """Score a frame as the CSV that pandas makes of it, by the model from its file."""
     body = frame.rename_axis("id").reset_index().to_csv(index=False).encode()
     predictor = load_predictor(saved(tmp_path, model))
@@ -267,5 +269,5 @@ def test_gradient_boosting_knows_its_categories_in_columns_of_strings(tmp_path: 
     assert np.array_equal(activation(done), model.predict_proba(categories)[:, 1])
 
 
-def activation(done: Scored) -> pd.Series:
+def activation(done: ScoredFile) -> pd.Series:
     return pd.read_csv(io.BytesIO(done.output))["activation"]

@@ -19,10 +19,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 
+from tests.whole_file import score
 from worker.errors import ModelError, PredictionFailed, SchemaMismatch
 from worker.models import Predictor, load_predictor
 from worker.scored import ScoreOptions
-from worker.scoring import score
 
 CHANCE = np.random.default_rng(5)
 X = pd.DataFrame(CHANCE.random((60, 3)).astype(np.float32), columns=["a", "b", "c"])
