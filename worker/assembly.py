@@ -79,7 +79,6 @@ def assemble(
         attempts=attempts,
         redrive=redrive,
         pipeline=Pipeline(
-            storage,
             Passage(
                 storage=storage,
                 compute=compute,

@@ -11,7 +11,7 @@ from worker.download import Download
 from worker.errors import NeedsMemory, OutputRefused
 from worker.flow import ByteBudget
 from worker.job import Job, S3Uri
-from worker.outputs import Source, Written, target_key
+from worker.outputs import Source, Written, is_current, target_key
 from worker.scored import OutputForm, Scored, ScoreOptions
 from worker.storage import Storage
 from worker.window import Window
@@ -42,13 +42,17 @@ class Passage:
     model_sha256: str
     attempts: Attempts
 
-    async def carry(self, job: Job, still_ours: StillOurs, *, alone: bool) -> Passed:
-        """Predict the version that the job names, or the current one, and write its output."""
+    async def carry(self, job: Job, still_ours: StillOurs, *, alone: bool) -> tuple[Passed, bool]:
+        """Predict the version that the job names, or the current one, and write its output.
+
+        Answers what became of it, and whether a newer version may wait in vain for a message.
+        """
         room = self.budget.limit if alone else None
         async with self.attempts.limited(str(job.source)) as attempt:
             while True:
                 try:
-                    return await self._within(room, job, still_ours, attempt, alone=alone)
+                    passed = await self._within(room, job, still_ours, attempt, alone=alone)
+                    return passed, await self._is_outdated(job, passed)
                 except NeedsMemory as more:
                     # Taken before a pool process is, or two jobs would wait for each other.
                     room = more.size
@@ -75,6 +79,15 @@ class Passage:
                     held.correct(len(download.first) + delivery.held)
                 written = await delivery.settle(scored)
                 return Passed(source, delivery.target, written, scored)
+
+    async def _is_outdated(self, job: Job, passed: Passed) -> bool:
+        if passed.written is Written.SUPERSEDED:
+            return job.sequencer is None
+        if passed.written is not Written.REPLACED:
+            return False
+        # Two writers that replace each other must not leave the older version standing.
+        current = await self.storage.head(job.source)
+        return current is not None and not is_current(current, passed.source)
 
     async def _open(self, job: Job) -> Download:
         found = await self.storage.get(

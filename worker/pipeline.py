@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from worker.clock import now
 from worker.errors import InputOverwritten, NoSuchInput
 from worker.job import Done, Job, Status
-from worker.outputs import Written, is_current
+from worker.outputs import Written
 from worker.passage import Passage, Passed, StillOurs
-from worker.storage import Storage
 
 _STATUS: Mapping[Written, Status] = {
     Written.NEW: "predicted",
@@ -22,7 +21,6 @@ _STATUS: Mapping[Written, Status] = {
 class Pipeline:
     """Carries jobs to their output."""
 
-    storage: Storage
     passage: Passage
 
     async def run(self, job: Job, *, still_ours: StillOurs, alone: bool = False) -> Done:
@@ -35,8 +33,8 @@ class Pipeline:
         passed: Passed | None = None
         while True:
             try:
-                passed = await self.passage.carry(job, still_ours, alone=alone)
-                if not await self._is_outdated(job, passed):
+                passed, outdated = await self.passage.carry(job, still_ours, alone=alone)
+                if not outdated:
                     return self._done(passed, started)
             except InputOverwritten:
                 if job.sequencer is not None:
@@ -58,13 +56,3 @@ class Pipeline:
             model_sha256=self.passage.model_sha256,
             seconds=now() - started,
         )
-
-    async def _is_outdated(self, job: Job, passed: Passed) -> bool:
-        """Tell whether a newer version is there that may have no message of its own."""
-        if passed.written is Written.SUPERSEDED:
-            return job.sequencer is None
-        if passed.written is not Written.REPLACED:
-            return False
-        # Two writers that replace each other must not leave the older version standing.
-        current = await self.storage.head(job.source)
-        return current is not None and not is_current(current, passed.source)
