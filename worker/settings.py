@@ -10,6 +10,7 @@ from pydantic import AliasChoices, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from worker.errors import SettingsError
+from worker.scored import Format
 
 PREFIX = "WORKER_"
 LONGEST_STOP_SECONDS = 120  # the most that Fargate's stopTimeout can be
@@ -98,8 +99,9 @@ class Settings(BaseSettings):
     keep_columns: Annotated[tuple[str, ...] | None, NoDecode] = Field(
         default=None, description="columns copied to the output, by comma; * = all"
     )
-    output_format: Literal["csv", "parquet"] | None = Field(
-        default=None, description="csv or parquet; another than the input's is added to the key"
+    output_format: Format | None = Field(
+        default=None,
+        description="csv, jsonl or parquet; another than the input's is added to the key",
     )
     output_template: str = Field(
         default="{output_key}/{key}",

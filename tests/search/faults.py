@@ -31,6 +31,10 @@ OPERATIONS: Mapping[str, tuple[Kind, ...]] = {
     "get_object": ("body cut",),
     "head_object": (),
     "put_object": ("repeated", "conflict"),
+    "create_multipart_upload": ("repeated",),
+    "upload_part": ("repeated",),
+    "complete_multipart_upload": ("repeated", "conflict"),
+    "abort_multipart_upload": ("repeated",),
 }
 OUTAGES: tuple[Kind, ...] = ("error before", "throttled", "hangs")
 FATAL_SHARE = 0.15  # of the faults, where the schedule has fatal ones at all

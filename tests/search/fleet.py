@@ -43,6 +43,7 @@ class Worker:
         self.process = Process(f"worker-{number}")
         self.stop = TimedStop()
         self.settings = chosen
+        self._part_bytes = plan.part_bytes
         self.compute = SimulatedCompute(asyncio.Semaphore(plan.slots), plan.is_suspect)
         self.killed = asyncio.Event()
 
@@ -65,6 +66,7 @@ class Worker:
             storage=storage,
             compute=self.compute,
             model_sha256="0" * 64,
+            part_bytes=self._part_bytes,
         )
         await serve(parts, self.stop, self.settings.finish_seconds)
 

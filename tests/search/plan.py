@@ -7,6 +7,7 @@ from typing import Literal, TypeVar
 
 from tests.search.faults import EVERYWHERE, OPERATIONS, Kind, Outage
 from tests.simulation.sqs import SqsHabits
+from worker.window import PART_BYTES
 
 T = TypeVar("T")
 
@@ -16,6 +17,7 @@ KINDS: tuple[FileKind, ...] = ("good", "poison", "killer", "missing", "unreadabl
 WEIGHTS = (16, 2, 1, 1, 1)
 BLOWS: tuple[BlowKind, ...] = ("SIGTERM", "SIGTERM twice", "SIGKILL", "SIGSTOP", "child killed")
 
+SMALL_PART = 12  # bytes, of contents and outputs of twenty to fifty
 MANY = 50  # receives: more than all the trouble there is can cost
 INPUT, OUTPUT, PREFIX = "in", "out", "p"
 QUEUE, DEAD = "q", "q-dead"
@@ -66,6 +68,7 @@ class Plan:
     fault_kinds: tuple[Kind, ...]
     fatal: bool
     calm_at: float
+    part_bytes: int  # of a download or an upload: a file in one piece, or in several
 
     def is_suspect(self, receive_count: int) -> bool:
         """Tell whether a message runs alone: on its last two receives, or from the fourth on."""
@@ -95,6 +98,7 @@ def plan(seed: int) -> Plan:
         fault_kinds=_some(draw, EVERYWHERE),
         fatal=draw.random() < 0.2,
         calm_at=calm_at,
+        part_bytes=draw.choice((PART_BYTES, PART_BYTES, SMALL_PART)),
     )
 
 

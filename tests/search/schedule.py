@@ -54,7 +54,7 @@ def play(seed: int, only: Collection[str] | None = None) -> Verdict:
         only=None if only is None else frozenset(only),
     )
     sqs = SimulatedSqs(random.Random(f"sqs {seed}"), chosen.habits)  # noqa: S311 - no secret
-    checks = Checks(chosen, Ledger(), sqs, SimulatedS3())
+    checks = Checks(chosen, Ledger(), sqs, SimulatedS3(smallest_part=1))
     with _heard(checks), asyncio.Runner(loop_factory=FleetLoop) as runner:
         try:
             runner.run(_play(checks, faults))
