@@ -7,7 +7,7 @@ UV := .venv/bin/uv --quiet --system-certs
 INSTALL := pip install --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test levels chaos check format unit integration acceptance search template lock clean
+.PHONY: help demo test levels chaos bench check format unit integration acceptance search template lock clean
 
 # What `make chaos` runs: so many simulated schedules, and real processes once for each of the seeds.
 SCHEDULES ?= 20000
@@ -31,6 +31,9 @@ levels: .venv/dev.stamp .venv-cloud/stamp
 chaos: .venv/dev.stamp .venv-cloud/stamp ## break everything at once: simulated, by the thousand, and for real
 	$(BIN)/python -m tests.search --schedules $(SCHEDULES)
 	$(BIN)/python -m pytest tests/chaos $(foreach seed,$(SEEDS),--seed $(seed))
+
+bench: .venv/dev.stamp .venv-cloud/stamp ## measure peak memory for files of growing size
+	$(BIN)/python -m benchmarks.memory
 
 check: .venv/dev.stamp template ## lint and types
 	$(BIN)/ruff check $(PACKAGES)

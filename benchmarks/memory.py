@@ -101,6 +101,7 @@ def _run(endpoint: Endpoint, model: Path, files: int, megabytes: int) -> Run:
         "WORKER_MODEL_SHA256": hashlib.sha256(model.read_bytes()).hexdigest(),
         "WORKER_IDLE_SECONDS": "0",
         "WORKER_CONCURRENCY": str(max(1, files)),
+        "WORKER_LOG_LEVEL": "warning",
     }
     started = time.monotonic()
     with (
