@@ -1,0 +1,107 @@
+"""Real data in every format through a real worker, small and larger than a part: as in memory."""
+
+import gzip
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_breast_cancer
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from tests.scenario import Endpoint
+from worker.window import PART_BYTES
+
+DATA = load_breast_cancer(as_frame=True)
+COPIES = 150  # of the table: more than a part of it, in and out
+
+
+def table(copies: int = 1) -> pd.DataFrame:
+    """The data with gaps in it, and an id that is no number."""
+    frame: pd.DataFrame = pd.concat([DATA.data] * copies, ignore_index=True)
+    frame = frame.mask(np.random.default_rng(0).random(frame.shape) < 0.05)
+    frame.insert(0, "id", [f"{number:07}" for number in range(len(frame))])
+    return frame
+
+
+def parquet(frame: pd.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False)
+    return buffer.getvalue()
+
+
+def csv(frame: pd.DataFrame) -> bytes:
+    return frame.to_csv(index=False).encode()
+
+
+def awkward_csv(frame: pd.DataFrame) -> bytes:
+    return b"\xef\xbb\xbf" + frame.to_csv(index=False, sep=";", lineterminator="\r\n").encode()
+
+
+def json_lines(frame: pd.DataFrame) -> bytes:
+    return frame.to_json(orient="records", lines=True, double_precision=15).encode()
+
+
+Read = Callable[[bytes], pd.DataFrame]
+FILES: dict[str, tuple[Callable[[pd.DataFrame], bytes], Read]] = {
+    "a.csv": (csv, lambda body: pd.read_csv(io.BytesIO(body), dtype={"id": str})),
+    "a.csv.gz": (
+        lambda frame: gzip.compress(csv(frame)),
+        lambda body: pd.read_csv(io.BytesIO(gzip.decompress(body)), dtype={"id": str}),
+    ),
+    "semicolons.csv": (
+        awkward_csv,
+        lambda body: pd.read_csv(io.BytesIO(body), sep=";", dtype={"id": str}),
+    ),
+    "a.jsonl": (
+        json_lines,
+        lambda body: pd.read_json(io.BytesIO(body), lines=True, dtype={"id": str}),
+    ),
+    "a.parquet": (parquet, lambda body: pd.read_parquet(io.BytesIO(body))),
+}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "model.joblib"
+    joblib.dump(HistGradientBoostingClassifier(max_iter=20).fit(DATA.data, DATA.target), path)
+    return path
+
+
+async def test_predictions_of_real_data_are_those_in_memory_in_every_format(
+    endpoint: Endpoint, model: Path
+) -> None:
+    frame = table()
+    for key, (write, _) in FILES.items():
+        endpoint.submit(key, write(frame))
+    ended = await endpoint.worker(WORKER_MODEL=str(model))
+    assert ended.status == 0, ended.stderr
+    expected = joblib.load(model).predict_proba(frame.iloc[:, 1:])[:, 1]
+    for key, (_, read) in FILES.items():
+        answer = read(endpoint.get(f"p/{key}"))
+        assert list(answer["id"]) == list(frame["id"]), key
+        np.testing.assert_allclose(answer["activation"], expected, rtol=1e-12, err_msg=key)
+
+
+async def test_a_file_larger_than_a_part_comes_by_ranges_and_leaves_in_parts_verbatim(
+    endpoint: Endpoint, model: Path
+) -> None:
+    frame = table(COPIES)
+    body = csv(frame)
+    assert len(body) > 2 * PART_BYTES
+    endpoint.submit("large.csv", body)
+    endpoint.submit("large.parquet", parquet(frame))
+    ended = await endpoint.worker(WORKER_MODEL=str(model), WORKER_KEEP_COLUMNS="*")
+    assert ended.status == 0, ended.stderr
+    expected = joblib.load(model).predict_proba(frame.iloc[:, 1:])[:, 1]
+    output = endpoint.get("p/large.csv")
+    kept = [line.rpartition(b",")[0] for line in output.splitlines()]
+    assert kept == body.splitlines()
+    etag = endpoint.s3.head_object(Bucket=endpoint.output, Key="p/large.csv")["ETag"]
+    assert "-" in etag  # of a multipart upload
+    for key, read in (("large.csv", FILES["a.csv"][1]), ("large.parquet", FILES["a.parquet"][1])):
+        answer = read(endpoint.get(f"p/{key}"))
+        np.testing.assert_allclose(answer["activation"], expected, rtol=1e-12, err_msg=key)
