@@ -65,6 +65,23 @@ def assemble(
     attempts = Attempts(settings.job_seconds)
     redrive = Redrive(facts.max_receive_count)
     tide = Tide(settings.idle_seconds, settings.wait_seconds)
+    passage = Passage(
+        storage=storage,
+        compute=compute,
+        budget=ByteBudget(settings.memory_mb << 20),
+        window=Window(part_bytes, outputs=2 if settings.max_rejected else 1),
+        options=_score_options(settings),
+        output_template=settings.output_template,
+        model_sha256=model_sha256,
+        attempts=attempts,
+    )
+    rejections = Rejections(
+        queue,
+        queue_name=facts.name,
+        leases=leases,
+        reports=_reports(settings, storage, model_sha256),
+        redrive=redrive,
+    )
     return Parts(
         consumers=[
             Consumer(number == 0, queue, buffer, permits, leases, deletes, tide, stop)
@@ -78,34 +95,12 @@ def assemble(
         tide=tide,
         attempts=attempts,
         redrive=redrive,
-        pipeline=Pipeline(
-            Passage(
-                storage=storage,
-                compute=compute,
-                budget=ByteBudget(settings.memory_mb << 20),
-                window=Window(part_bytes, outputs=2 if settings.max_rejected else 1),
-                options=_score_options(settings),
-                output_template=settings.output_template,
-                model_sha256=model_sha256,
-                attempts=attempts,
-            ),
-        ),
+        pipeline=Pipeline(passage),
         settling=Settling(
             queue,
             leases=leases,
             deletes=deletes,
-            rejections=Rejections(
-                queue,
-                queue_name=facts.name,
-                leases=leases,
-                reports=Reports(
-                    storage,
-                    template=settings.failure_template,
-                    model=settings.model,
-                    model_sha256=model_sha256,
-                ),
-                redrive=redrive,
-            ),
+            rejections=rejections,
             metrics=metrics,
             retry_seconds=settings.retry_seconds,
             redrive=redrive,
@@ -123,6 +118,15 @@ def model_plan(settings: Settings, path: Path) -> ModelPlan:
         threads=max(1, usable_cores() // settings.predict_processes),
         log_format=logs.resolve(settings.log_format),
         log_level=settings.log_level,
+    )
+
+
+def _reports(settings: Settings, storage: Storage, model_sha256: str) -> Reports:
+    return Reports(
+        storage,
+        template=settings.failure_template,
+        model=settings.model,
+        model_sha256=model_sha256,
     )
 
 
