@@ -1,10 +1,13 @@
 """A predictor's answers, checked before they stand beside the rows they are for."""
 
+from collections.abc import Collection
+
 import pandas as pd
 import pyarrow as pa
 
-from worker.errors import PredictionFailed, SchemaMismatch, TidegateError
+from worker.errors import ModelRaised, PredictionFailed, SchemaMismatch, TidegateError
 from worker.models import Predictor
+from worker.refusals import refused
 
 
 class Answers:
@@ -15,10 +18,37 @@ class Answers:
         self._kept = kept
         self._schema: pa.Schema | None = None
 
-    def to(self, table: pa.Table, features: pa.Table) -> pa.Table:
+    def of(
+        self, table: pa.Table, frame: pd.DataFrame, bad: Collection[int]
+    ) -> tuple[pa.Table | None, dict[int, str]]:
+        """The answers for all rows but the bad ones, and what the model says of rows it refuses.
+
+        Raises ModelRaised when that is no matter of single rows.
+        """
+        rows = [row for row in range(table.num_rows) if row not in bad]
+        refusals: dict[int, str] = {}
+        try:
+            return self._of(table, frame, rows), refusals
+        except ModelRaised:
+            good = frame.iloc[rows]
+            found = refused(self._ask, good, answers=self._schema is not None)
+            if not found:
+                raise
+            refusals = {rows[place]: reason for place, reason in found.items()}
+        rows = [row for row in rows if row not in refusals]
+        return self._of(table, frame, rows), refusals
+
+    def _of(self, table: pa.Table, frame: pd.DataFrame, rows: list[int]) -> pa.Table | None:
+        if not rows:
+            return None
+        if len(rows) == table.num_rows:
+            return self.to(table, frame)
+        return self.to(table.take(rows), frame.iloc[rows].reset_index(drop=True))
+
+    def to(self, table: pa.Table, frame: pd.DataFrame) -> pa.Table:
         """The table's kept columns with the predictions for its features beside them."""
         kept = table.select(self._kept)
-        answer = self._ask(features.to_pandas(use_threads=False))
+        answer = self._ask(frame)
         if twice := set(kept.column_names) & set(answer.column_names):
             raise SchemaMismatch(
                 f"{', '.join(map(repr, sorted(twice)))} is both a kept column and a prediction "
@@ -41,9 +71,7 @@ class Answers:
             raise
         except BaseException as error:  # SystemExit would end the worker with a status of its own
             rows = "" if len(frame) else " on a table without rows"
-            raise PredictionFailed(
-                f"the model raised {type(error).__name__}{rows}: {error}"
-            ) from error
+            raise ModelRaised(f"the model raised {type(error).__name__}{rows}: {error}") from error
         if not isinstance(answer, pd.DataFrame):
             raise PredictionFailed(f"the model answered a {type(answer).__name__}, not a DataFrame")
         if len(answer) != len(frame):

@@ -83,6 +83,10 @@ class PredictionFailed(PermanentError):
     """The model raised, or answered something that is not one prediction a row."""
 
 
+class ModelRaised(PredictionFailed):
+    """The model raised on rows whose columns are what it needs."""
+
+
 class OutputRefused(PermanentError):
     """The output may not be written where the job says."""
 

@@ -84,17 +84,17 @@ def _answered(
     """Kept and prediction columns of the good rows; at least one table, even without rows."""
     answered = False
     for batch in batches:
-        values, bad = features.read(batch)
-        rejected.add(batch.num_rows, bad)
-        if bad:
-            good = pa.array([row not in bad for row in range(batch.num_rows)])
-            batch, values = batch.filter(good), values.filter(good)  # noqa: PLW2901 - the good rows of it
-        if values.num_rows and not rejected.hopeless:
-            yield answers.to(batch, values)
+        frame, bad = features.frame(batch)
+        table, refusals = None, dict[int, str]()
+        if not rejected.fails_with(bad):
+            table, refusals = answers.of(batch, frame, bad)
+        rejected.add(batch.num_rows, bad, refusals)
+        if table is not None and not rejected.hopeless:
+            yield table
             answered = True
     rejected.refuse_too_many()
     if not answered:
-        yield answers.to(batch.slice(0, 0), values.slice(0, 0))
+        yield answers.to(batch.slice(0, 0), frame.iloc[:0])
 
 
 class _Rejected:
@@ -105,7 +105,7 @@ class _Rejected:
         self._limit = limit
         self._outlet = outlet
         self._sink = RejectsSink()
-        self._well_formed = self._bad = self._told = 0
+        self._well_formed = self._bad = self._refused = self._told = 0
         self._shown: list[Reject] = []
 
     @property
@@ -118,10 +118,16 @@ class _Rejected:
         """Whether the file has failed already: it is read on only to count."""
         return self.count > 0 and not self._limit
 
-    def add(self, rows: int, bad: Mapping[int, str]) -> None:
-        """Take what is set aside of the batch last read, with the bad ones of its rows."""
+    def fails_with(self, bad: Mapping[int, str]) -> bool:
+        """Whether these rows, or any before them, are more than the file may have."""
+        return self.hopeless or (bool(bad) and not self._limit)
+
+    def add(self, rows: int, bad: Mapping[int, str], refused: Mapping[int, str]) -> None:
+        """Take what is set aside of the batch last read: bad rows, and those the model refused."""
+        bad = {**bad, **refused}
         self._well_formed += rows
         self._bad += len(bad)
+        self._refused += len(refused)
         if self.count == self._told or (self.hopeless and len(self._shown) == SHOWN_REJECTS):
             return
         self._told = self.count
@@ -137,7 +143,9 @@ class _Rejected:
             return
         shown = [f"{self._source.place} {reject.line}: {reject.reason}" for reject in self._shown]
         more = f"; and {self.count - len(shown)} more" if self.count > len(shown) else ""
+        # Past the limit the model is not asked any more, and may have refused more rows.
+        least = "at least " if self._refused and self.hopeless else ""
         raise TooManyRejected(
-            f"{self.count} of {rows} rows are bad, and WORKER_MAX_REJECTED={self._limit:g} "
+            f"{least}{self.count} of {rows} rows are bad, and WORKER_MAX_REJECTED={self._limit:g} "
             f"allows no more than that share: {'; '.join(shown)}{more}"
         )

@@ -1,5 +1,7 @@
+import io
 import math
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 from pandas._libs.parsers import (  # type: ignore[import-not-found] # pandas keeps the list private
@@ -40,7 +42,7 @@ def test_nothing_and_empty_text_are_both_missing() -> None:
         ((" 1", "+2 ", ".5", "5.", "inf", "-Infinity"), "number"),
         (("true", "False", "TRUE"), "truth"),
         (("true", "1"), "text"),
-        (("true", ""), "text"),
+        (("true", "", "NA"), "truth"),
         (("1", "1,5"), "text"),
         (("1", "0x10"), "text"),
         (("1", "1_0"), "text"),
@@ -81,16 +83,35 @@ def test_what_does_not_fit_the_first_batch_is_a_bad_row_with_column_and_value() 
     assert bad == {1: "column 'x' is 'four', not a number"}
 
 
-def test_a_cell_that_is_no_truth_is_a_bad_row() -> None:
+def test_a_cell_that_is_no_truth_is_a_bad_row_and_one_without_any_is_missing() -> None:
     column = features()
     column.read(pa.table({"x": ["true"]}))
     values, bad = column.read(pa.table({"x": ["false", "yes", "", None]}))
-    assert values["x"].to_pylist()[0] is False
-    assert bad == {
-        1: "column 'x' is 'yes', neither true nor false",
-        2: "column 'x' is '', neither true nor false",
-        3: "column 'x' is missing, neither true nor false",
-    }
+    assert values["x"].to_pylist()[::2] == [False, None]
+    assert values["x"].to_pylist()[3] is None
+    assert bad == {1: "column 'x' is 'yes', neither true nor false"}
+
+
+def test_a_missing_truth_is_a_bad_row_for_a_model_that_takes_nothing_missing() -> None:
+    column = features(Needs(names=None, count=None, numbers_only=True, takes_missing=False))
+    _, bad = column.read(pa.table({"x": ["true", "NA"]}))
+    assert bad == {1: "column 'x' is missing, which the model does not take"}
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [("true", "", "False"), ("1", "", "2"), ("red", "NA", ""), ("true", "false"), ("", "")],
+)
+def test_a_frame_of_text_is_the_one_that_pandas_reads(cells: tuple[str, ...]) -> None:
+    frame, _ = features().frame(pa.table({"x": cells}))
+    read = pd.read_csv(io.StringIO("\n".join(["x", *cells, ""])), skip_blank_lines=False)
+    pd.testing.assert_frame_equal(frame, read, check_dtype=cells[0] != "1")
+
+
+def test_a_frame_of_values_is_the_one_that_pandas_reads() -> None:
+    table = pa.table({"x": [True, None, False]})
+    frame, _ = features(cells="typed").frame(table)
+    pd.testing.assert_frame_equal(frame, table.to_pandas())
 
 
 def test_anything_fits_a_column_that_began_as_text() -> None:

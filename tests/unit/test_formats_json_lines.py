@@ -289,7 +289,7 @@ def test_kept_columns_leave_literally_as_they_came(seed: int) -> None:
         ((None, "null"), [None, None]),
         (("Infinity", "-Infinity"), [math.inf, -math.inf]),
         (("true", "false"), [True, False]),
-        (("true", "null"), ["true", None]),
+        (("true", "null", None), [True, None, None]),
         (("1", '"1.5"'), ["1", "1.5"]),
         (('"007"', '"NA"', '""', "null", None), ["007", "NA", "", None, None]),
         (('"a\\"b"', "1.10", "true", '["x\\n"]'), ['a"b', "1.10", "true", '["x\\n"]']),
@@ -339,16 +339,6 @@ def test_a_table_without_rows_says_nothing_of_the_columns() -> None:
     column_of.read(column())
     values, bad = column_of.read(column('"red"'))
     assert (values["x"].to_pylist(), bad) == (["red"], {})
-
-
-def test_an_absent_truth_is_a_bad_row_that_says_so() -> None:
-    column_of = Features(("x",), ANY, cells="json")
-    column_of.read(column("true"))
-    _, bad = column_of.read(column(None, "null"))
-    assert bad == {
-        0: "column 'x' is missing, neither true nor false",
-        1: "column 'x' is null, neither true nor false",
-    }
 
 
 def test_predictions_stand_behind_kept_columns_one_object_a_line() -> None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -23,6 +25,17 @@ class Features:
         self._needs = needs
         self._cells = cells
         self._kinds: dict[str, Kind] = {}
+
+    def frame(self, table: pa.Table) -> tuple[pd.DataFrame, dict[int, str]]:
+        """What `read` reads, as the reader of pandas for the format would have made it."""
+        values, bad = self.read(table)
+        frame = values.to_pandas(use_threads=False)
+        if self._cells != "typed":
+            # Between truths of text pandas has NaN, and encoders tell it from None.
+            for field in values.schema:
+                if pa.types.is_boolean(field.type) and values[field.name].null_count:
+                    frame[field.name] = frame[field.name].fillna(np.nan)
+        return frame, bad
 
     def read(self, table: pa.Table) -> tuple[pa.Table, dict[int, str]]:
         """The features of every row, and by row number from 0 why a row must be left out."""

@@ -21,6 +21,7 @@ _TRUE = pa.array(["True", "TRUE", "true"])
 _FALSE = pa.array(["False", "FALSE", "false"])
 _NUMBER = r"(?i)^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf|infinity|nan)$"
 _NOTHING = pa.scalar(None, pa.string())
+_NO_TRUTH = pa.scalar(None, pa.bool_())
 _NO_ROWS: Rows = np.empty(0, np.int64)
 
 
@@ -76,8 +77,11 @@ def _numbers(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, Rows]:
 
 
 def _truths(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, Rows]:
-    true = pc.is_in(column, value_set=_TRUE)
-    return true, rows_where(pc.invert(pc.or_(true, pc.is_in(column, value_set=_FALSE))))
+    present = _without_missing(column)
+    true = pc.is_in(present, value_set=_TRUE)
+    fits = pc.or_(true, pc.is_in(present, value_set=_FALSE))
+    missing = pc.is_null(present)
+    return pc.if_else(missing, _NO_TRUTH, true), rows_where(pc.invert(pc.or_(fits, missing)))
 
 
 def _without_missing(column: pa.ChunkedArray) -> pa.ChunkedArray:
