@@ -95,7 +95,7 @@ def assemble(
         tide=tide,
         attempts=attempts,
         redrive=redrive,
-        pipeline=Pipeline(passage),
+        pipeline=Pipeline(passage, settings.model),
         settling=Settling(
             queue,
             leases=leases,

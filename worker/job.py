@@ -93,13 +93,16 @@ class Done:
 
     status: Status
     output: S3Uri
+    etag: str | None = None
+    version_id: str | None = None
     rows: int | None = None
     rejected: int | None = None
+    model: str | None = None
     model_sha256: str | None = None
     seconds: float = 0.0
 
     def facts(self) -> dict[str, Any]:
-        """Say for the log what was done."""
+        """Say for the log what was done, from which version of the input, by which model."""
         facts = asdict(self) | {"output": str(self.output), "seconds": round(self.seconds, 3)}
         return {name: fact for name, fact in facts.items() if fact is not None}
 

@@ -22,6 +22,7 @@ class Pipeline:
     """Carries jobs to their output."""
 
     passage: Passage
+    model: str
 
     async def run(self, job: Job, *, still_ours: StillOurs, alone: bool = False) -> Done:
         """Predict the job's input and write its output; `alone`: while no other job is under way.
@@ -48,11 +49,16 @@ class Pipeline:
             job = job.model_copy(update=now_unknown)
 
     def _done(self, passed: Passed, started: float) -> Done:
+        # One that was there already says in its own metadata which model made it.
+        ours = passed.written in (Written.NEW, Written.REPLACED)
         return Done(
             _STATUS[passed.written],
             passed.target,
+            etag=passed.source.etag,
+            version_id=passed.source.version_id,
             rows=passed.scored.rows if passed.scored else None,
             rejected=passed.scored.rejected if passed.scored else None,
-            model_sha256=self.passage.model_sha256,
+            model=self.model if ours else None,
+            model_sha256=self.passage.model_sha256 if ours else None,
             seconds=now() - started,
         )

@@ -114,6 +114,15 @@ def test_a_frame_of_values_is_the_one_that_pandas_reads() -> None:
     pd.testing.assert_frame_equal(frame, table.to_pandas())
 
 
+@pytest.mark.parametrize("named", [("x",), ("*",)])
+def test_a_column_that_the_model_takes_as_text_is_text_whatever_it_looks_like(
+    named: tuple[str, ...],
+) -> None:
+    needs = Needs(None, None, numbers_only=False, takes_missing=True, text_columns=named)
+    values, bad = features(needs).read(pa.table({"x": ["007", "NA"]}))
+    assert (values["x"].to_pylist(), bad) == (["007", None], {})
+
+
 def test_anything_fits_a_column_that_began_as_text() -> None:
     column = features()
     column.read(pa.table({"x": ["red"]}))

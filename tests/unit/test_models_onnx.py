@@ -209,7 +209,16 @@ def test_several_inputs_are_columns_by_name_and_strings_stay_strings(tmp_path: P
     assert (answer["prediction"] == THREE).mean() > 0.8
 
 
-def test_text_that_reads_as_numbers_is_refused_where_the_graph_takes_text(tmp_path: Path) -> None:
+def test_text_that_looks_like_numbers_is_text_where_the_graph_takes_text(tmp_path: Path) -> None:
+    codes = pd.DataFrame({"code": ["007", "1"] * 30}, dtype=object)
+    model = make_pipeline(OneHotEncoder(), LogisticRegression()).fit(codes, TWO)
+    file = codes.to_csv(index=True, index_label="id").encode()
+    predictor = load_predictor(saved(tmp_path, to_onnx(model, codes[:1])))
+    answer = pd.read_csv(io.BytesIO(score(file, predictor, ScoreOptions()).output))
+    assert close(answer["activation"], model.predict_proba(codes)[:, 1])
+
+
+def test_numbers_are_refused_where_the_graph_takes_text(tmp_path: Path) -> None:
     predictor = load_predictor(saved(tmp_path, mixed(OneHotEncoder(handle_unknown="ignore"))))
     with pytest.raises(SchemaMismatch, match="'colour' is float64, and the graph takes text"):
         predictor.predict(MIXED.assign(colour=1.0))

@@ -380,7 +380,19 @@ async def test_a_job_is_logged_once_with_everything(cloud: Cloud, logs: LogCaptu
     assert entry["input"] == f"s3://{INPUT}/a.csv"
     assert entry["output"] == f"s3://{OUTPUT}/p/a.csv"
     assert (entry["rows"], entry["rejected"], entry["status"]) == (1, 0, "predicted")
-    assert entry["model_sha256"] == "0" * 64
+    assert (entry["model"], entry["model_sha256"]) == ("m", "0" * 64)
+    assert entry["etag"] == cloud.storage.versions[S3Uri(INPUT, "a.csv")][-1].etag
+
+
+async def test_an_output_that_was_there_is_not_said_to_be_of_this_model(
+    cloud: Cloud, logs: LogCapture
+) -> None:
+    cloud.submit("a.csv")
+    cloud.queue.send(body("a.csv"))
+    await cloud.work()
+    told = {entry["status"]: entry for entry in logs.entries if entry["event"] == "job done"}
+    assert told["predicted"]["model_sha256"] == "0" * 64
+    assert not {"model", "model_sha256"} & told["already done"].keys()
 
 
 async def test_failing_receives_are_borne_for_a_while(cloud: Cloud) -> None:

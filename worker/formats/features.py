@@ -61,9 +61,7 @@ class Features:
     ) -> tuple[pa.ChunkedArray, dict[int, str]]:
         if self._cells == "json" and self._needs.numbers_only:
             column = numbers_unquoted(column)
-        kind = self._kinds.get(name) or infer(column, numbers_only=self._needs.numbers_only)
-        if column.length():
-            self._kinds[name] = kind
+        kind = self._kind(name, column)
         values, misfits = convert(column, kind)
         if self._cells == "json" and kind == "text":
             values = unquoted(values)
@@ -71,6 +69,14 @@ class Features:
             row: f"column {name!r} is {_shown(column[row].as_py(), self._cells)}, {_WHY[kind]}"
             for row in misfits.tolist()
         }
+
+    def _kind(self, name: str, column: pa.ChunkedArray) -> Kind:
+        if self._needs.is_text(name):
+            return "text"
+        kind = self._kinds.get(name) or infer(column, numbers_only=self._needs.numbers_only)
+        if column.length():
+            self._kinds[name] = kind
+        return kind
 
 
 def _of_values(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -11,7 +11,7 @@ from worker.errors import SchemaMismatch, Unparsable
 from worker.formats.tables import Cells
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_ALL = ("*",)
+_ALL = ("*",)  # of the columns, as in WORKER_KEEP_COLUMNS
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +22,23 @@ class Needs:
     count: int | None
     numbers_only: bool
     takes_missing: bool
+    text_columns: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, predictor: object) -> Self:
-        """Read `feature_names_in_`, `n_features_in_`, `numbers_only` and `takes_missing`."""
+        """Read the attributes that `worker.models.Predictor` may have."""
         names = getattr(predictor, "feature_names_in_", None)
         return cls(
             names=None if names is None else tuple(str(name) for name in names),
             count=getattr(predictor, "n_features_in_", None),
             numbers_only=getattr(predictor, "numbers_only", False),
             takes_missing=getattr(predictor, "takes_missing", True),
+            text_columns=tuple(getattr(predictor, "text_columns", ())),
         )
+
+    def is_text(self, name: str) -> bool:
+        """Whether a column is text even where it looks like something else."""
+        return name in self.text_columns or self.text_columns == _ALL
 
 
 @dataclass(frozen=True, slots=True)

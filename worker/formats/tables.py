@@ -49,7 +49,10 @@ class Source(Protocol):
     names: tuple[str, ...]
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
-        """Tables of exactly `rows` well-formed rows, the last one shorter; at least one table."""
+        """Tables of `rows` well-formed rows, the last one shorter; at least one table.
+
+        A table is shorter too where the malformed rows beside it are as many as may be held.
+        """
         ...
 
     def malformed(self) -> int:

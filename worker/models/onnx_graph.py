@@ -35,6 +35,7 @@ class OnnxPredictor:
         if names and self.n_features_in_ != len(names):
             raise ModelError(f"{path} takes {self.n_features_in_} columns and names {len(names)}")
         self.numbers_only = self._inputs.numbers_only
+        self.text_columns = self._inputs.text_columns
         self.takes_missing = bool(said.get("takes_missing", False))
         self._try_out(path)
 

@@ -37,7 +37,9 @@ class Inputs:
         width = nodes[0].shape[1]
         self.names = tuple(self._types) if len(nodes) > 1 else None
         self.count = width if self.names is None and isinstance(width, int) else None
-        self.numbers_only = np.object_ not in self._types.values()
+        texts = tuple(name for name, kind in self._types.items() if kind is np.object_)
+        self.numbers_only = not texts
+        self.text_columns = ("*",) if texts and self.names is None else texts
 
     def feed(self, frame: pd.DataFrame) -> dict[str, Array]:
         """The tensors of a table; raises SchemaMismatch where a value is of another type."""

@@ -11,8 +11,9 @@ class Predictor(Protocol):
     """Anything that predicts; without rows it still answers with its columns.
 
     It may say more of itself: `feature_names_in_` (its columns, by name), `n_features_in_` (how
-    many it takes by position), `numbers_only` (a cell that is no number makes a bad row) and
-    `takes_missing` (if false, a missing cell makes a bad row).
+    many it takes by position), `numbers_only` (a cell that is no number makes a bad row),
+    `takes_missing` (if false, a missing cell makes a bad row) and `text_columns` (names of columns
+    whose text stays text where it looks like numbers; `*` for all of them).
     """
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
