@@ -1,4 +1,5 @@
 import io
+import json
 import random
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -287,6 +288,19 @@ def test_a_bad_row_is_shown_with_its_number_in_the_file_and_the_columns_read() -
         [Reject(1, "why", '{"id": "a", "x": 1.5}')],
         [Reject(3, "why", '{"id": "c", "x": 2.5}')],
     ]
+
+
+def test_a_bad_row_is_shown_whatever_its_cells_hold() -> None:
+    year_148108 = pa.array([2**62]).cast(pa.timestamp("us"))
+    days = pa.array([[date(2020, 1, 2)]])
+    found = source(as_parquet(pa.table({"at": year_148108, "days": days, "raw": [b"\xff"]})))
+    for _ in found.batches(("at", "days", "raw"), 2):
+        (reject,) = found.rejects({0: "why"})
+    assert json.loads(reject.row) == {
+        "at": "a timestamp[us] that cannot be shown",
+        "days": ["2020-01-02"],
+        "raw": "b'\\xff'",
+    }
 
 
 def test_bad_rows_come_in_the_order_of_the_file() -> None:

@@ -62,7 +62,7 @@ def _json(field: pa.Field, column: pa.ChunkedArray) -> pa.ChunkedArray:
         encode = quoted if kinds.is_string(kind) or kinds.is_large_string(kind) else _encode
         cells = [None if cell is None else encode(cell) for cell in column.to_pylist()]
         return pa.chunked_array([pa.array(cells, pa.string())])
-    except (pa.ArrowException, TypeError, ValueError) as error:
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise SchemaMismatch(
             f"the column {field.name!r} is of type {field.type}, which JSON cannot hold: "
             "leave it out of WORKER_KEEP_COLUMNS"

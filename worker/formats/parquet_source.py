@@ -4,6 +4,7 @@ import json
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import ClassVar
 
 import pyarrow as pa
@@ -64,9 +65,7 @@ class ParquetSource:
     def rejects(self, bad: Mapping[int, str]) -> Iterator[Reject]:
         """The bad rows as JSON objects of the columns that were read, numbered from 1."""
         for row in sorted(bad):
-            (found,) = self._batch.slice(row, 1).to_pylist()
-            raw = json.dumps(found, default=str, ensure_ascii=False)
-            yield Reject(self._rows_before + row + 1, bad[row], raw)
+            yield Reject(self._rows_before + row + 1, bad[row], _as_json(self._batch.slice(row, 1)))
 
     def sink(self) -> ParquetSink:
         """A writer with the codec of the file's first column."""
@@ -125,6 +124,24 @@ class ParquetSource:
             )
         if size > _WINDOW_BYTES:
             self._blob.reserve(size)
+
+
+def _as_json(row: pa.Table) -> str:
+    return (
+        "{"
+        + ", ".join(f"{_dumped(name)}: {_cell(row[name][0])}" for name in row.schema.names)
+        + "}"
+    )
+
+
+def _cell(cell: pa.Scalar) -> str:
+    try:
+        return _dumped(cell.as_py())
+    except (ValueError, OverflowError):  # a time that Python does not have
+        return _dumped(f"a {cell.type} that cannot be shown")
+
+
+_dumped = partial(json.dumps, default=str, ensure_ascii=False)
 
 
 @contextmanager
