@@ -14,7 +14,7 @@ from worker.leases import Leases
 from worker.metrics import Metrics, stream_for
 from worker.passage import Passage
 from worker.pipeline import Pipeline
-from worker.queue import Queue, QueueFacts
+from worker.queue import BATCH, Queue, QueueFacts
 from worker.redrive import Redrive
 from worker.rejections import Rejections
 from worker.reports import Reports
@@ -61,7 +61,8 @@ def assemble(
     deletes = Deletes(queue)
     metrics = Metrics(facts.name, stream_for(logs.resolve(settings.log_format)))
     buffer = Buffer()
-    permits = Permits(2 * settings.concurrency)
+    # Half of the buffer is still full when more is asked for.
+    permits = Permits(2 * settings.concurrency, least=min(BATCH, (settings.concurrency + 1) // 2))
     attempts = Attempts(settings.job_seconds)
     redrive = Redrive(facts.max_receive_count)
     tide = Tide(settings.idle_seconds, settings.wait_seconds)

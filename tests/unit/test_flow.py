@@ -24,6 +24,17 @@ async def test_a_permit_given_back_wakes_who_waits() -> None:
     assert await waiting == 1
 
 
+async def test_permits_are_given_by_the_batch() -> None:
+    permits = Permits(4, least=2)
+    await permits.reserve(10)
+    waiting = asyncio.create_task(permits.reserve(10))
+    permits.give_back()
+    await asyncio.sleep(1)
+    assert not waiting.done()
+    permits.give_back(2)
+    assert await waiting == 3
+
+
 async def test_closed_permits_let_nobody_wait() -> None:
     permits = Permits(1)
     await permits.reserve(1)

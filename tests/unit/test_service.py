@@ -567,7 +567,7 @@ async def test_when_a_loop_dies_everything_in_hand_is_given_back(cloud: Cloud, c
             raise KeyError(name)
 
     cloud.queue.before = dies
-    await _fails(cloud, Stop(), concurrency=3)
+    await _fails(cloud, Stop(), concurrency=4)
     assert held <= cloud.queue.messages.keys()
     assert len(cloud.queue.visible()) == len(cloud.queue.messages)
 
@@ -684,3 +684,11 @@ async def test_what_a_failed_worker_gives_back_does_not_come_back_to_it() -> Non
     with pytest.raises(ExceptionGroup):
         await cloud.work(idle_seconds=-1, concurrency=4)
     assert [stored.receives for stored in cloud.queue.messages.values()] == [1] * 4
+
+
+async def test_a_backlog_is_received_by_the_batch_and_not_by_the_slot(cloud: Cloud) -> None:
+    for number in range(160):
+        cloud.submit(f"{number}.csv", str(number % 7).encode())
+    await cloud.work(concurrency=16)
+    assert len(cloud.outputs()) == 160
+    assert len(cloud.queue.named("receive")) < 160 / 8 + 10
