@@ -48,16 +48,26 @@ def system() -> Iterator[System]:
         thread.join()
 
 
-@pytest.fixture
-def endpoint(system: System) -> Endpoint:
-    """Buckets and queues of the test's own on the local cloud, and no stack that looks after them.
+@pytest.fixture(scope="session")
+def by_hand(system: System) -> Callable[[], Endpoint]:
+    """Make buckets and queues on the local cloud, and no stack that looks after them.
 
     The workers' temporary files are among the cloud's: what a killed one leaves goes with it.
     """
-    own = Endpoint(system.cloud.url, f"by-hand-{next(numbers)}")
-    quick_to_leave = {"WORKER_IDLE_SECONDS": "0", "WORKER_CONSUMERS": "1"}
-    own.environment = system.cloud.environment() | own.environment | quick_to_leave
-    return own
+
+    def make() -> Endpoint:
+        own = Endpoint(system.cloud.url, f"by-hand-{next(numbers)}")
+        quick_to_leave = {"WORKER_IDLE_SECONDS": "0", "WORKER_CONSUMERS": "1"}
+        own.environment = system.cloud.environment() | own.environment | quick_to_leave
+        return own
+
+    return make
+
+
+@pytest.fixture
+def endpoint(by_hand: Callable[[], Endpoint]) -> Endpoint:
+    """Buckets and queues of the test's own."""
+    return by_hand()
 
 
 def poll_until_true(condition: Callable[[], T], seconds: float = 60) -> T:

@@ -1,3 +1,5 @@
+import re
+
 import pyarrow as pa
 import pytest
 
@@ -60,6 +62,21 @@ def test_missing_features_are_named_with_the_nearest_column() -> None:
         select(["id", "petal length", "x"], needs("petal_length", "age", "x"), None, cells="text")
 
 
+@pytest.mark.parametrize(
+    ("wanted", "present", "shown"),
+    [
+        ("x", "X", "'x' (nearest: 'X')"),
+        ("age", " AGE ", "'age' (nearest: ' AGE ')"),
+        ("caf\u00e9", "cafe\u0301", r"'caf\xe9' (nearest: 'cafe\u0301')"),
+    ],
+)
+def test_a_name_is_near_that_differs_in_capitals_spaces_or_the_form_of_its_letters(
+    wanted: str, present: str, shown: str
+) -> None:
+    with pytest.raises(SchemaMismatch, match=re.escape(shown)):
+        select(["id", present], needs(wanted), None, cells="text")
+
+
 def test_a_missing_column_to_keep_is_named_with_its_setting() -> None:
     with pytest.raises(SchemaMismatch, match=r"WORKER_KEEP_COLUMNS.*'ID' *"):
         select(["id", "x"], ANY, ("ID",), cells="text")
@@ -82,13 +99,17 @@ def test_a_name_that_stands_twice_is_refused(cells: Cells) -> None:
         select(["id", "x", "x"], needs("x"), None, cells=cells)
 
 
-@pytest.mark.parametrize("first", ["5.1,3.5,1.4", "7,5,5", "a17,5.1,3.5", "1,-2e3"])
+@pytest.mark.parametrize(
+    "first", ["5.1,3.5,1.4", "7,5,5", "a17,5.1,3.5", "1,-2e3", "1,5.1,", "a17,NA,3.5", "1,,3"]
+)
 def test_a_first_line_of_data_is_no_header(first: str) -> None:
     with pytest.raises(Unparsable, match="looks like data, not like a header"):
         select(first.split(","), ANY, None, cells="text")
 
 
-@pytest.mark.parametrize("header", ["0,1,2", "id,2023,2024", ",0,1", "id,x,1.5"])
+@pytest.mark.parametrize(
+    "header", ["0,1,2", "id,2023,2024", ",0,1", "id,x,1.5", "id,v1.5,2023", "id,,2023"]
+)
 def test_numbers_can_be_names(header: str) -> None:
     assert select(header.split(","), ANY, None, cells="text").features
 

@@ -56,6 +56,12 @@ def test_zstd_of_several_frames_is_read_whole() -> None:
     assert unpack(frame + frame) == TEXT * 2
 
 
+@pytest.mark.parametrize("size", [1, 5, None])
+def test_frames_of_zstd_that_hold_no_data_are_passed_over(size: int | None) -> None:
+    frame, empty = pack(b"text", "zstd"), b"\x50\x2a\x4d\x18\x04\0\0\0note"
+    assert unpack(empty + frame + empty + frame + empty, size) == b"texttext"
+
+
 @pytest.mark.parametrize("compression", BOTH)
 def test_truncated_data_is_refused_naming_where_it_ends(compression: Compression) -> None:
     packed = pack(TEXT, compression)

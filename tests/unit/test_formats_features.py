@@ -1,5 +1,6 @@
 import io
 import math
+import re
 
 import pandas as pd
 import pyarrow as pa
@@ -8,11 +9,13 @@ from pandas._libs.parsers import (  # type: ignore[import-not-found] # pandas ke
     STR_NA_VALUES,
 )
 
+from worker.errors import SchemaMismatch
 from worker.formats import Features, Needs
 from worker.formats.kinds import MISSING, convert, infer, plain
 from worker.formats.tables import Cells
 
 ANY = Needs(names=None, count=None, numbers_only=False, takes_missing=True)
+NUMBERS = Needs(names=None, count=None, numbers_only=True, takes_missing=True)
 
 
 def text(*cells: str) -> pa.ChunkedArray:
@@ -163,6 +166,40 @@ def test_the_first_bad_column_of_a_row_gives_the_reason() -> None:
     strict = Needs(names=None, count=None, numbers_only=True, takes_missing=True)
     _, bad = Features(("b", "a"), strict, cells="text").read(pa.table({"a": ["x"], "b": ["y"]}))
     assert bad == {0: "column 'b' is 'y', not a number"}
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array(["1", "one", "NA"]),
+        pa.array(["1", "one", "NA"], pa.large_string()),
+        pa.array(["1", "one", "NA"], pa.string_view()),
+        pa.array(["1", "one", "NA"]).dictionary_encode(),
+    ],
+)
+def test_typed_text_is_numbers_for_a_model_of_numbers_and_what_is_none_a_bad_row(
+    column: pa.Array,
+) -> None:
+    values, bad = features(NUMBERS, cells="typed").read(pa.table({"x": column}))
+    assert values["x"].to_pylist() == [1.0, None, None]
+    assert bad == {1: "column 'x' is 'one', not a number"}
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.timestamp("us"), pa.date32(), pa.time32("s"), pa.duration("ns"), pa.binary()]
+)
+def test_a_typed_column_that_holds_no_numbers_is_refused_by_a_model_of_numbers(
+    kind: pa.DataType,
+) -> None:
+    table = pa.table({"x": pa.nulls(1, kind)})
+    with pytest.raises(SchemaMismatch, match=re.escape(f"the column 'x' is of type {kind}, and")):
+        features(NUMBERS, cells="typed").read(table)
+    assert features(cells="typed").read(table)[0]["x"].type == kind
+
+
+def test_typed_truths_remain_truths_for_a_model_of_numbers() -> None:
+    values, bad = features(NUMBERS, cells="typed").read(pa.table({"x": [True, None]}))
+    assert (values["x"].to_pylist(), bad) == ([True, None], {})
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
+import bz2
 import gzip
 import io
+import lzma
 
 import pyarrow as pa
 import pytest
@@ -38,9 +40,32 @@ def test_parquet_is_known_by_its_first_bytes() -> None:
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_a_zip_archive_is_named_as_one(pack: type[bytes]) -> None:
-    with pytest.raises(Unparsable, match="zip archive or a workbook"):
-        opened(pack(b"PK\x03\x04..."))
+@pytest.mark.parametrize(
+    ("body", "what"),
+    [
+        (b"PK\x03\x04...", "a zip archive or a workbook"),
+        (b"\xd0\xcf\x11\xe0...", "an old workbook"),
+        (b"ARROW1\0\0...", "Arrow's own format"),
+        (b"Obj\x01...", "Avro"),
+        (bz2.compress(b"id,x\n"), "compressed by bzip2"),
+        (lzma.compress(b"id,x\n"), "compressed by xz"),
+    ],
+)
+def test_a_file_of_another_format_is_named_as_one(
+    pack: type[bytes], body: bytes, what: str
+) -> None:
+    with pytest.raises(Unparsable, match=f"the file is {what}, not CSV"):
+        opened(pack(body))
+
+
+@pytest.mark.parametrize("header", [b"Object,x\n", b"ARROW1,x\n", b"BZh9,x\n", b"PK,x\n"])
+def test_a_name_that_begins_like_another_format_is_a_name(header: bytes) -> None:
+    assert opened(header + b"1,2\n") == ("csv", None)
+
+
+def test_what_is_compressed_twice_is_refused_naming_both() -> None:
+    with pytest.raises(Unparsable, match="the file is gzip inside gzip: compress it once"):
+        opened(gzip.compress(gzip.compress(b"id,x\n1,2\n")))
 
 
 def test_parquet_that_is_packed_once_more_is_refused_with_the_reason() -> None:

@@ -49,7 +49,7 @@ def test_one_byte_encodings_are_read_as_set() -> None:
         ("ü€".encode() + b"\xff", "utf-8", r"byte 5 \(0xff\)"),
         ("a€".encode()[:-1], "utf-8", r"byte 1 \(0xe2\)"),
         ("a€".encode()[:-1] + b"b", "utf-8", r"byte 1 \(0xe2\)"),
-        ("ab".encode("utf-16") + b"c", "utf-16", r"byte 6 \(0x63\) is not utf-16"),
+        ("ab".encode("utf-16") + b"c", "utf-16", r"byte 6 \(0x63\) is not utf-16: set"),
         (b"\xef\xbb\xbfab\xff", "utf-8-sig", r"byte 5 \(0xff\)"),
         (
             "a,b\n".encode("utf-16"),

@@ -1,5 +1,6 @@
 """Whole-file compression, undone and done again as the bytes pass."""
 
+import re
 import zlib
 from collections.abc import Iterator
 from typing import Literal, Protocol
@@ -10,6 +11,7 @@ from worker.formats.zstd import Zstd, unzstd
 Compression = Literal["gzip", "zstd"]
 
 _MAGIC: dict[Compression, bytes] = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
+_SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")  # a frame of zstd, as pzstd begins with one
 _GZIP_WINDOW = 31  # the largest, in gzip's wrapping
 _GZIP_LEVEL = 6
 # An error is known to lie in one step of compressed bytes, and no step can become more than this.
@@ -31,6 +33,8 @@ class Compressor(Protocol):
 
 def recognised(head: bytes) -> Compression | None:
     """What a file is compressed with, by its first four bytes."""
+    if _SKIPPABLE.match(head):
+        return "zstd"
     return next((name for name, magic in _MAGIC.items() if head.startswith(magic)), None)
 
 

@@ -14,6 +14,7 @@ from worker.formats.selection import Needs
 from worker.formats.tables import Cells
 
 _WHY = {"number": "not a number", "truth": "neither true nor false"}
+_TEXT = (pa.string(), pa.large_string(), pa.string_view())
 _SHOWN_CHARACTERS = 60
 
 
@@ -48,13 +49,31 @@ class Features:
 
     def _column(self, name: str, column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, dict[int, str]]:
         if self._cells == "typed":
-            values, bad = _of_values(name, column), dict[int, str]()
+            values, bad = self._of_values(name, column)
         else:
             values, bad = self._of_text(name, column)
         if not self._needs.takes_missing:
             for row in rows_where(pc.is_null(values, nan_is_null=True)).tolist():
                 bad.setdefault(row, f"column {name!r} is missing, which the model does not take")
         return values, bad
+
+    def _of_values(
+        self, name: str, column: pa.ChunkedArray
+    ) -> tuple[pa.ChunkedArray, dict[int, str]]:
+        if pa.types.is_nested(column.type):
+            raise SchemaMismatch(
+                f"the column {name!r} is of type {column.type}: no model takes values within values"
+            )
+        values = plain(column)
+        if self._needs.numbers_only:
+            if values.type in _TEXT:
+                return self._of_text(name, pc.cast(values, pa.string()))
+            # numpy would make numbers of times: how many depends on the unit that a writer chose.
+            if not (pa.types.is_floating(values.type) or pa.types.is_boolean(values.type)):
+                raise SchemaMismatch(
+                    f"the column {name!r} is of type {column.type}, and the model takes numbers"
+                )
+        return values, {}
 
     def _of_text(
         self, name: str, column: pa.ChunkedArray
@@ -77,14 +96,6 @@ class Features:
         if column.length():
             self._kinds[name] = kind
         return kind
-
-
-def _of_values(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if pa.types.is_nested(column.type):
-        raise SchemaMismatch(
-            f"the column {name!r} is of type {column.type}: no model takes values within values"
-        )
-    return plain(column)
 
 
 def _shown(cell: str | None, cells: Cells) -> str:

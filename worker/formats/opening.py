@@ -17,9 +17,19 @@ from worker.formats.tables import Sink, Source
 from worker.formats.text import peek, utf8
 from worker.scored import Format, ScoreOptions
 
-_MAGIC_BYTES = 4
+_MAGIC_BYTES = 10
 _PARQUET = (b"PAR1", b"PARE")  # the second one with an encrypted footer
-_ZIP = b"PK\x03\x04"
+_OTHERS = {
+    re.compile(magic, re.DOTALL): what
+    for magic, what in {
+        rb"PK\x03\x04": "a zip archive or a workbook",
+        rb"\xd0\xcf\x11\xe0": "an old workbook",
+        rb"ARROW1\0\0": "Arrow's own format",
+        rb"Obj\x01": "Avro",
+        rb"BZh[1-9]1AY&SY": "compressed by bzip2",
+        rb"\xfd7zXZ\0": "compressed by xz",
+    }.items()
+}
 _HEAD_BYTES = 2**12
 _JSON = re.compile(rb"\s*(?P<array>\[\s*)?\{")
 
@@ -30,8 +40,13 @@ def open_source(blob: Blob, options: ScoreOptions) -> tuple[Source, Compression 
         return ParquetSource(blob, memory_bytes=options.memory_bytes), None
     compression = recognised(blob.first)
     head, pieces = peek(unpacked(_pieces(blob), compression), _MAGIC_BYTES)
-    if head.startswith(_ZIP):
-        raise Unparsable("the file is a zip archive or a workbook, not CSV, JSON Lines or Parquet")
+    for magic, what in _OTHERS.items():
+        if magic.match(head):
+            raise Unparsable(
+                f"the file is {what}, not CSV, JSON Lines or Parquet, as it is or in gzip or zstd"
+            )
+    if again := compression and recognised(head):
+        raise Unparsable(f"the file is {again} inside {compression}: compress it once")
     if head.startswith(_PARQUET):
         raise Unparsable(
             f"the file is Parquet inside {compression}, which cannot be read by ranges: Parquet "

@@ -2,12 +2,14 @@
 
 import difflib
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from worker.errors import SchemaMismatch, Unparsable
+from worker.formats.kinds import MISSING
 from worker.formats.tables import Cells
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -102,8 +104,23 @@ def _require(wanted: Sequence[str], names: Sequence[str], what: str) -> None:
 
 
 def _with_nearest(name: str, names: Sequence[str]) -> str:
-    nearest = difflib.get_close_matches(name, names, n=1)
-    return f"{name!r} (nearest: {nearest[0]!r})" if nearest else repr(name)
+    present = {_folded(other): other for other in names}
+    nearest = difflib.get_close_matches(_folded(name), present, n=1)
+    if not nearest:
+        return repr(name)
+    other = present[nearest[0]]
+    # Composed and decomposed letters look the same.
+    show = ascii if _composed(name) == _composed(other) else repr
+    return f"{show(name)} (nearest: {show(other)})"
+
+
+def _folded(name: str) -> str:
+    """What is left of a name for whoever types it: neither capitals nor spaces around."""
+    return _composed(name).casefold().strip()
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def _quoted(names: Sequence[str]) -> str:
@@ -111,18 +128,17 @@ def _quoted(names: Sequence[str]) -> str:
 
 
 def _looks_like_data(names: Sequence[str]) -> bool:
-    """Whether every cell is a number, or every one after the first, some with a fraction.
+    """Whether all cells are numbers or missing: the first a number, or another with a fraction.
 
     The numbers 0, 1, 2 ... are what pandas calls columns that have no names: a header.
     """
-    numbers = [name for name in names if _NUMBER.fullmatch(name.strip())]
-    rest = names[1:]
     if list(names) == [str(place) for place in range(len(names))]:
         return False
-    if len(numbers) == len(names):
-        return True
-    return (
-        bool(rest)
-        and all(_NUMBER.fullmatch(name.strip()) for name in rest)
-        and any("." in name for name in rest)
-    )
+    first, rest = names[:1], names[1:]
+    if not all(_is_number(name) or name.strip() in MISSING for name in rest):
+        return False
+    return any(map(_is_number, first)) or any("." in name and _is_number(name) for name in rest)
+
+
+def _is_number(name: str) -> bool:
+    return _NUMBER.fullmatch(name.strip()) is not None

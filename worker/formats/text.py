@@ -15,7 +15,7 @@ def utf8(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
     Raises Unparsable naming the first byte that is not of the encoding, by its place in the text.
     """
     head, pieces = peek(pieces, 2)
-    decoder = _Decoder(encoding, looks_like=" (it looks like utf-16)" * head.startswith(_UTF16))
+    decoder = _Decoder(encoding, looks_like_utf16=head.startswith(_UTF16))
     texts = (decoder.decode(piece) for piece in pieces)
     first = next((text for text in texts if text), b"")
     yield first.removeprefix(codecs.BOM_UTF8)
@@ -50,11 +50,11 @@ def evenly(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
 class _Decoder:
     """Text in one encoding to UTF-8, piece by piece."""
 
-    def __init__(self, encoding: str, looks_like: str) -> None:
+    def __init__(self, encoding: str, *, looks_like_utf16: bool) -> None:
         self._encoding = encoding
-        self._looks_like = looks_like
         self._decoder = codecs.getincrementaldecoder(encoding)()
         self._is_utf8 = codecs.lookup(encoding).name == "utf-8"
+        self._looks_like = " (it looks like utf-16)" * (self._is_utf8 and looks_like_utf16)
         self._seen = 0
 
     def decode(self, piece: bytes, *, final: bool = False) -> bytes:

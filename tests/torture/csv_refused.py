@@ -1,0 +1,141 @@
+"""CSV that is refused as a whole, each with what must be said of it."""
+
+from tests.torture.case import refused
+from tests.torture.csv_cells import BOM, HEADER
+from tests.torture.runs import BY_PLACE, LENIENT, STRICT
+
+_BATCH = 10_000
+_NOT_CLOSED = "a quote opens that is never closed"
+
+CASES = [
+    refused("empty.csv", b"", "Unparsable", "the file is empty"),
+    refused("whitespace-only.csv", b" \n\t\r\n  \n\n", "Unparsable", "the file is empty"),
+    refused("bom-only.csv", BOM, "Unparsable", "the file is empty"),
+    refused(
+        "quote-open-at-the-end.csv",
+        b'id,x,y\na,1,2\n"b\n\n,3,4\nc,5,6\n',
+        "Unparsable",
+        f"line 3: {_NOT_CLOSED}",
+    ),
+    refused(
+        "quote-open-in-the-last-cell.csv",
+        b'id,x,y\na,1,"2',
+        "Unparsable",
+        f"line 2: {_NOT_CLOSED}",
+    ),
+    refused(
+        "quote-open-after-batches.csv",
+        HEADER + b'"a\nb",1,2\n' * _BATCH + b'"c,1,2\nd,1,2\n',
+        "Unparsable",
+        f"line 20002: {_NOT_CLOSED}",
+        run=LENIENT,
+    ),
+    refused(
+        "quote-open-in-the-header.csv",
+        b'id,"x,y\na,1,2\n',
+        "Unparsable",
+        "a quote in the header is never closed",
+    ),
+    refused(
+        "row-beyond-16-mib.csv",
+        HEADER + b"a,1,2\n" + b"b" * (20 * 2**20) + b",1,2\n",
+        "Unparsable",
+        "line 3: the row is longer than 16 MiB",
+    ),
+    refused("nul-bytes-in-the-header.csv", b"id,x\0,y\na,1,2\n", "Unparsable", "NUL bytes"),
+    refused(
+        "without-a-header.csv",
+        b"1,5.1,3.5\n2,4.9,3.0\n",
+        "Unparsable",
+        "(1, 5.1, 3.5, ...) looks like data, not like a header",
+        run=BY_PLACE,
+    ),
+    refused(
+        "without-a-header-text-first.csv",
+        b"a,5.1,3.5\nb,4.9,3.0\n",
+        "Unparsable",
+        "looks like data, not like a header",
+        run=BY_PLACE,
+    ),
+    refused(
+        "without-a-header-a-value-missing.csv",
+        b"1,5.1,\n2,4.9,3.0\n",
+        "Unparsable",
+        "looks like data, not like a header",
+        run=BY_PLACE,
+    ),
+    refused(
+        "without-a-header-a-value-not-available.csv",
+        b"a,NA,3.5\nb,4.9,3.0\n",
+        "Unparsable",
+        "looks like data, not like a header",
+        run=BY_PLACE,
+    ),
+    refused(
+        "duplicate-columns.csv",
+        b"id,x,y,x\na,1,2,3\n",
+        "SchemaMismatch",
+        "column names must differ",
+        "'x'",
+    ),
+    refused(
+        "two-columns-without-names.csv",
+        b"id,x,y,,\na,1,2,,\n",
+        "SchemaMismatch",
+        "column names must differ",
+    ),
+    refused(
+        "missing-column.csv",
+        b"id,x\na,1\n",
+        "SchemaMismatch",
+        "1 of the 2 model's columns are not in the file",
+        "'y'",
+    ),
+    refused(
+        "missing-both.csv",
+        b"id\na\n",
+        "SchemaMismatch",
+        "2 of the 2 model's columns are not in the file",
+        "'x', 'y'",
+    ),
+    refused(
+        "name-with-a-space.csv",
+        b"id, x,y\na,1,2\n",
+        "SchemaMismatch",
+        "'x' (nearest: ' x')",
+    ),
+    refused(
+        "name-in-capitals.csv",
+        b"id,X,Y\na,1,2\n",
+        "SchemaMismatch",
+        "'x' (nearest: 'X')",
+        "'y' (nearest: 'Y')",
+    ),
+    refused(
+        "by-place-a-column-too-many.csv",
+        b"id,x,y,z\na,1,2,3\n",
+        "SchemaMismatch",
+        "the model takes 2 columns by position, and the file has 3 after the first",
+        run=BY_PLACE,
+    ),
+    refused(
+        "by-place-a-column-too-few.csv",
+        b"id,x\na,1\n",
+        "SchemaMismatch",
+        "the model takes 2 columns by position, and the file has 1 after the first: 'x'",
+        run=BY_PLACE,
+    ),
+    refused(
+        "kept-column-named-prediction.csv",
+        b"prediction,x,y\na,1,2\n",
+        "SchemaMismatch",
+        "'prediction' is both a kept column and a prediction column",
+    ),
+    refused(
+        "header-of-the-wrong-table.csv",
+        b"<html>\n<body>Not found</body>\n",
+        "SchemaMismatch",
+        "'x', 'y'",
+        run=STRICT,
+    ),
+]
