@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
-from types import MappingProxyType
 from typing import Any
 
 from benchmarks.drain import Drained
@@ -35,7 +34,7 @@ class Row:
         work: str,
         who: str,
         drained: Sequence[Drained],
-        figures: Mapping[str, float] = MappingProxyType({}),
+        figures: Mapping[str, float] | None = None,
         calls: int | None = None,
     ) -> "Row":
         """Take the medians of some runs."""
@@ -47,7 +46,7 @@ class Row:
             wall_seconds=median(run.wall_seconds for run in drained),
             peak_mb=median(run.peak_bytes for run in drained) / MB,
             calls=calls,
-            figures=figures,
+            figures=figures or {},
         )
 
     def __str__(self) -> str:
