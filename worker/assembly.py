@@ -14,7 +14,7 @@ from worker.leases import Leases
 from worker.metrics import Metrics, stream_for
 from worker.passage import Passage
 from worker.pipeline import Pipeline
-from worker.queue import Queue, QueueFacts
+from worker.queue import BATCH, Queue, QueueFacts
 from worker.redrive import Redrive
 from worker.rejections import Rejections
 from worker.reports import Reports
@@ -61,7 +61,7 @@ def assemble(
     deletes = Deletes(queue)
     metrics = Metrics(facts.name, stream_for(logs.resolve(settings.log_format)))
     buffer = Buffer()
-    permits = Permits(2 * settings.concurrency)
+    permits = Permits(2 * settings.concurrency, least=_least(settings.concurrency))
     attempts = Attempts(settings.job_seconds)
     redrive = Redrive(facts.max_receive_count)
     tide = Tide(settings.idle_seconds, settings.wait_seconds)
@@ -107,6 +107,11 @@ def assemble(
         ),
         metrics=metrics,
     )
+
+
+def _least(concurrency: int) -> int:
+    """How many slots a receive waits for: while fewer are free, half as many jobs wait as run."""
+    return max(1, min(BATCH, concurrency // 2))
 
 
 def model_plan(settings: Settings, path: Path) -> ModelPlan:

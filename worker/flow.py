@@ -11,15 +11,16 @@ from worker.job import Message
 class Permits:
     """Slots for messages: a receive asks for no more than can be taken in."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, *, least: int = 1) -> None:
         self._free = count
+        self._least = least  # a receive costs the same whatever it brings
         self._closed = False
         self._changed = asyncio.Event()
 
     async def reserve(self, limit: int) -> int:
-        """Wait for a free slot and take up to `limit`; 0 once closed."""
+        """Wait until `least` slots are free and take up to `limit`; 0 once closed."""
         while not self._closed:
-            if self._free:
+            if self._free >= self._least:
                 taken = min(self._free, limit)
                 self._free -= taken
                 return taken

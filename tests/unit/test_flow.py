@@ -24,6 +24,16 @@ async def test_a_permit_given_back_wakes_who_waits() -> None:
     assert await waiting == 1
 
 
+async def test_who_waits_for_several_permits_gets_none_before_they_are_there() -> None:
+    permits = Permits(4, least=2)
+    assert await permits.reserve(3) == 3
+    waiting = asyncio.create_task(permits.reserve(10))
+    await asyncio.sleep(1)
+    assert not waiting.done()
+    permits.give_back()
+    assert await waiting == 2
+
+
 async def test_closed_permits_let_nobody_wait() -> None:
     permits = Permits(1)
     await permits.reserve(1)
