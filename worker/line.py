@@ -96,6 +96,8 @@ class Line:
     def open(self, form: OutputForm) -> None:
         """Say what the output will be."""
         self._add(form)
+        if len(self.first) < self.size:
+            self._stream.flush()  # a large file's may be there already, and all else in vain
 
     def write(self, data: bytes) -> None:
         """Add to the output."""
