@@ -151,5 +151,5 @@ def _long_haul(report: Report) -> Any:  # noqa: ANN401 - as above
         axis.plot(range(1, len(values) + 1), values, "o-", color=OURS)
         axis.set_title(title)
         axis.set_xlabel("tenth of the run")
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0, 1.2 * max(values))
     return figure
