@@ -32,8 +32,9 @@ chaos: .venv/dev.stamp .venv-cloud/stamp ## break everything at once: simulated,
 	$(BIN)/python -m tests.search --schedules $(SCHEDULES)
 	$(BIN)/python -m pytest tests/chaos $(foreach seed,$(SEEDS),--seed $(seed))
 
-bench: .venv/dev.stamp .venv-cloud/stamp ## measure peak memory for files of growing size
-	$(BIN)/python -m benchmarks.memory
+bench: .venv-bench/stamp .venv-cloud/stamp ## measure the worker beside what people would use instead (QUICK=1: less of it)
+	.venv-bench/bin/python -m benchmarks $(if $(QUICK),--quick,--results benchmarks/results)
+	$(if $(QUICK),,.venv-bench/bin/python -m benchmarks.memory)
 
 check: .venv/dev.stamp template ## lint and types
 	$(BIN)/ruff check $(PACKAGES)
@@ -64,9 +65,12 @@ lock: .venv/uv.stamp ## pin requirements/*.in again, with hashes
 	@cd requirements && for name in bootstrap image onnx demo dev cloud; do \
 	  ../$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --no-annotate --no-header --output-file $$name.txt $$name.in || exit 1; done
+	@cd requirements && ../$(UV) pip compile --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-annotate --no-header --override bench.overrides \
+	  --output-file bench.txt bench.in
 
 clean: ## remove the virtual environments, caches and the demo's outputs
-	rm -rf .venv .venv-cloud .mypy_cache .pytest_cache .ruff_cache demo-output
+	rm -rf .venv .venv-cloud .venv-bench .mypy_cache .pytest_cache .ruff_cache demo-output
 	find $(PACKAGES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv installs a locked list many times faster than pip does; pip's one job is to fetch it, by hash.
@@ -88,4 +92,9 @@ clean: ## remove the virtual environments, caches and the demo's outputs
 .venv-cloud/stamp: requirements/cloud.txt .venv/uv.stamp
 	@test -x .venv-cloud/bin/python || $(UV) venv --python $(BIN)/python .venv-cloud
 	@$(UV) $(INSTALL) --python .venv-cloud/bin/python -r requirements/cloud.txt
+	@touch $@
+
+.venv-bench/stamp: requirements/bench.txt .venv/uv.stamp
+	@test -x .venv-bench/bin/python || $(UV) venv --python $(BIN)/python .venv-bench
+	@$(UV) $(INSTALL) --python .venv-bench/bin/python -r requirements/bench.txt
 	@touch $@

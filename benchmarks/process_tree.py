@@ -2,6 +2,9 @@
 
 import os
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +23,8 @@ class ProcessTree:
     peak_bytes: int = 0
     peak_root_bytes: int = 0
     cpu_seconds: float = 0.0
+    series: list[tuple[float, int, float]] = field(default_factory=list)
+    """At each look: the clock, the bytes below the root, and the CPU seconds of all."""
     _over: threading.Event = field(default_factory=threading.Event)
     _cpu: dict[int, float] = field(default_factory=dict)
 
@@ -38,27 +43,23 @@ class ProcessTree:
     def _watch(self) -> None:
         while not self._over.wait(LOOK_SECONDS):
             resident = {}
-            for pid in [self.root, *self._descendants()]:
+            for pid in _tree(self.root):
                 try:
                     stat = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
                 except OSError:  # it has just ended
                     continue
                 resident[pid] = int(stat[21]) * PAGE
                 self._cpu[pid] = (int(stat[11]) + int(stat[12])) / TICKS
-            self.peak_bytes = max(self.peak_bytes, sum(resident.values()))
-            self.peak_root_bytes = max(self.peak_root_bytes, resident.get(self.root, 0))
+            total, of_root = sum(resident.values()), resident.get(self.root, 0)
+            self.peak_bytes = max(self.peak_bytes, total)
+            self.peak_root_bytes = max(self.peak_root_bytes, of_root)
+            self.series.append((time.monotonic(), total - of_root, sum(self._cpu.values())))
 
-    def _descendants(self) -> list[int]:
-        children: dict[int, list[int]] = {}
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                try:
-                    stat = (entry / "stat").read_text().rpartition(") ")[2].split()
-                except OSError:
-                    continue
-                children.setdefault(int(stat[1]), []).append(int(entry.name))
-        found, new = [], [self.root]
-        while new:
-            new = [child for parent in new for child in children.get(parent, [])]
-            found += new
-        return found
+
+def _tree(root: int) -> Iterator[int]:
+    """The process and its descendants; whoever ends meanwhile may be missing."""
+    yield root
+    with suppress(OSError):
+        for thread in Path(f"/proc/{root}/task").iterdir():
+            for child in (thread / "children").read_text().split():
+                yield from _tree(int(child))

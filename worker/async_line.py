@@ -9,6 +9,8 @@ from worker.feed import Feed
 from worker.line import END, SIZE, Assignment, Piece, Read
 from worker.scored import OutputForm
 
+CHUNK_BYTES = 1 << 16
+
 
 class AsyncLine:
     """Plain reads and writes, which a cancellation can end, and then the line is of no use.
@@ -18,6 +20,7 @@ class AsyncLine:
 
     def __init__(self, line: socket.socket) -> None:
         self._line = line
+        self._heard = bytearray()
 
     @property
     def is_open(self) -> bool:
@@ -77,11 +80,11 @@ class AsyncLine:
 
     async def _read(self, size: int) -> bytearray:
         loop = asyncio.get_running_loop()
-        message = bytearray(size)
-        rest = memoryview(message)
-        while rest:
-            received = await loop.sock_recv_into(self._line, rest)
+        while (missing := size - len(self._heard)) > 0:
+            received = await loop.sock_recv(self._line, max(missing, CHUNK_BYTES))
             if not received:
                 raise EOFError
-            rest = rest[received:]
+            self._heard += received
+        message = self._heard[:size]
+        del self._heard[:size]
         return message

@@ -15,6 +15,7 @@ from botocore.exceptions import (
     ProfileNotFound,
 )
 
+from worker import __version__
 from worker.errors import FatalError, SettingsError, TidegateError, TransientError
 
 CREDENTIALS_REFUSED = frozenset(
@@ -33,6 +34,7 @@ CREDENTIALS_REFUSED = frozenset(
 EXPIRED_TOKEN = frozenset({"ExpiredToken", "ExpiredTokenException"})
 # How the services that have no code for it say that a request was signed too long ago.
 LATE_SIGNATURE = ("signature expired", "signature not yet current")
+USER_AGENT = f"tidegate/{__version__}"  # botocore puts its own together anew for every call
 ACCESS_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403", "Forbidden"})
 
 
@@ -71,6 +73,7 @@ def config(*, connections: int, read_seconds: float, attempts: int) -> AioConfig
         read_timeout=read_seconds,
         retries={"mode": "standard", "total_max_attempts": attempts},
         tcp_keepalive=True,
+        user_agent=USER_AGENT,
     )
 
 

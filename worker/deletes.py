@@ -65,11 +65,16 @@ class Deletes:
             await self._changed.wait()
             if self._pause > LINGER_SECONDS:
                 await asyncio.sleep(self._pause)  # however many there are
+                await self._flush()
             else:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(LINGER_SECONDS):
-                        await self._full.wait()
-            await self._flush()
+                await self._flush(full_only=await self._fills())
+
+    async def _fills(self) -> bool:
+        """Wait until there is a batch, but not for long; tell whether there is."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                return await self._full.wait()
+        return False
 
     async def _flush_the_rest(self) -> None:
         with suppress(Exception):  # of which the loop has died already, if it is more than time
@@ -78,10 +83,12 @@ class Deletes:
                     await self._flush()
                     await asyncio.sleep(LINGER_SECONDS if self._handles else 0)
 
-    async def _flush(self) -> None:
+    async def _flush(self, *, full_only: bool = False) -> None:
         self._changed.clear()
         self._full.clear()
         entries = list(self._handles.items())
+        if full_only:
+            entries = entries[: len(entries) // BATCH * BATCH]
         for start in range(0, len(entries), BATCH):
             batch = entries[start : start + BATCH]
             try:

@@ -62,11 +62,15 @@ class Line:
         return given.options
 
     def say(self, answer: object) -> None:
-        """Tell the parent."""
+        """Tell the parent, who may be waiting for it."""
+        self._add(answer)
+        self._stream.flush()
+
+    def _add(self, answer: object) -> None:
+        """Say something with what is said next: each wakes the parent, and most files are small."""
         frame = pickle.dumps(answer, pickle.HIGHEST_PROTOCOL)
         self._stream.write(SIZE.pack(len(frame)))
         self._stream.write(frame)
-        self._stream.flush()
 
     def end(self, outcome: object) -> None:
         """Say what came of the file, and pass over what was asked for and not read."""
@@ -91,7 +95,9 @@ class Line:
 
     def open(self, form: OutputForm) -> None:
         """Say what the output will be."""
-        self.say(form)
+        self._add(form)
+        if len(self.first) < self.size:
+            self._stream.flush()  # a large file's may be there already, and all else in vain
 
     def write(self, data: bytes) -> None:
         """Add to the output."""
@@ -103,7 +109,7 @@ class Line:
 
     def _send(self, data: bytes, *, rejects: bool) -> None:
         for start in range(0, len(data), LONGEST_PIECE):
-            self.say(Piece(data[start : start + LONGEST_PIECE], rejects))
+            self._add(Piece(data[start : start + LONGEST_PIECE], rejects))
 
     def _piece(self) -> bytes:
         (size,) = SIZE.unpack(self._receive(SIZE.size))

@@ -69,6 +69,19 @@ async def test_more_than_ten_deletes_are_sent_in_batches_of_ten() -> None:
     assert [len(handles) for handles in queue.asked] == [10, 10, 3]
 
 
+async def test_what_is_left_of_a_full_batch_waits_for_company() -> None:
+    queue = Answering()
+    deletes = Deletes(queue)
+    async with deletes.flushed():
+        for number in range(13):
+            deletes.add(f"m{number}", f"h{number}")
+        await asyncio.sleep(LINGER_SECONDS / 2)
+        for number in range(13, 20):
+            deletes.add(f"m{number}", f"h{number}")
+        await asyncio.sleep(LINGER_SECONDS / 10)
+        assert [len(handles) for handles in queue.asked] == [10, 10]
+
+
 async def test_only_the_entries_that_failed_are_sent_again() -> None:
     queue = Answering(lambda handle: FAILED if handle == "h1" and len(queue.asked) == 1 else OK)
     deletes = Deletes(queue)

@@ -1,0 +1,139 @@
+"""One file of 200 MB, as CSV and as Parquet, by two models; and one of 2 GB."""
+
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+
+from benchmarks.contenders import Contender, opponent, worker
+from benchmarks.drain import Check, Drained, drain
+from benchmarks.report import MB, Report, Row, Target
+from benchmarks.scenario import Asked
+from benchmarks.stage import INPUTS, Stage
+from benchmarks.tables import COLUMNS, CsvFile, block
+
+SMALL, QUICK_SMALL = 200, 20
+LARGE, QUICK_LARGE = 2000, 100
+MODELS = {
+    "logistic regression": LogisticRegression(),
+    "50-tree forest": RandomForestClassifier(n_estimators=50, random_state=0),
+}
+
+
+@dataclass(slots=True)
+class Big:
+    """One kind of work by one contender."""
+
+    work: str
+    contender: Contender
+    key: str
+    model: Path
+    runs: list[Drained] = field(default_factory=list)
+    once: bool = False
+
+    def row(self) -> Row:
+        """Its row of the table."""
+        return Row.of(self.work, self.contender.name, self.runs)
+
+
+def measure(stage: Stage, asked: Asked, report: Report) -> None:
+    """Measure each kind of work by each contender in turn."""
+    small, large = (QUICK_SMALL, QUICK_LARGE) if asked.quick else (SMALL, LARGE)
+    models = {name: _trained(model, stage.folder / f"{name}.pkl") for name, model in MODELS.items()}
+    works = _works(stage, small, large, models)
+    for number in range(asked.runs):
+        for one in works:
+            if number and one.once:
+                continue
+            asked.tell(f"{one.work}, round {number + 1}: {one.contender.name}")
+            check = _checker(one.model)
+            one.runs.append(drain(stage, one.contender, [one.key], one.model, check))
+    report.rows += [one.row() for one in works]
+    report.targets += _targets({(row.work, row.who): row for row in report.rows}, small, large)
+
+
+def _works(stage: Stage, small: int, large: int, models: dict[str, Path]) -> list[Big]:
+    """Upload the files, and say who predicts which."""
+    rows = _upload(stage, small)
+    _upload_parquet(stage, rows)
+    _upload(stage, large)
+    contenders = (worker(), opponent("floor"), opponent("origin"))
+    works = [
+        Big(f"{small} MB CSV, {name}", contender, f"{small}.csv", model)
+        for name, model in models.items()
+        for contender in contenders
+    ]
+    linear = models["logistic regression"]
+    works += [
+        Big("the same as Parquet", contender, "table.parquet", linear)
+        for contender in contenders[:2]
+    ]
+    work = f"{large} MB CSV, logistic regression"
+    return [*works, Big(work, contenders[0], f"{large}.csv", linear, once=True)]
+
+
+def _upload(stage: Stage, megabytes: int) -> int:
+    file = CsvFile(megabytes * MB)
+    stage.s3.upload_fileobj(file, INPUTS, f"{megabytes}.csv")
+    return file.rows
+
+
+def _upload_parquet(stage: Stage, rows: int) -> None:
+    header, some = block()
+    frame = pd.read_csv(io.BytesIO(header + some), dtype={"id": str})
+    sink = io.BytesIO()
+    frame.loc[np.tile(frame.index, rows // len(frame))].to_parquet(sink, index=False)
+    stage.put(["table.parquet"], sink.getvalue())
+
+
+def _trained(model: BaseEstimator, path: Path) -> Path:
+    random = np.random.default_rng(0)
+    names = [f"x{number}" for number in range(COLUMNS)]
+    frame = pd.DataFrame(random.normal(size=(1000, COLUMNS)), columns=names)
+    joblib.dump(model.fit(frame, random.integers(0, 2, 1000)), path)
+    return path
+
+
+def _checker(model: Path) -> Check:
+    """Compare an output, block by block, with what the model says of one."""
+    header, some = block()
+    frame = pd.read_csv(io.BytesIO(header + some), dtype={"id": str})
+    expected = joblib.load(model).predict_proba(frame.iloc[:, 1:])[:, 1]
+
+    def check(body: bytes) -> None:
+        if body.startswith(b"PAR1"):
+            output = pd.read_parquet(io.BytesIO(body))
+        else:
+            output = pd.read_csv(io.BytesIO(body), dtype={"id": str})
+        assert len(output) % len(expected) == 0
+        blocks = output["activation"].to_numpy().reshape(-1, len(expected))
+        np.testing.assert_allclose(blocks, np.broadcast_to(expected, blocks.shape), rtol=1e-12)
+
+    return check
+
+
+def _targets(rows: Mapping[tuple[str, str], Row], small: int, large: int) -> Iterator[Target]:
+    for name in MODELS:
+        work = f"{small} MB CSV, {name}"
+        ours, floor, origin = (rows[work, who] for who in ("tidegate", "floor", "origin"))
+        yield Target(
+            f"{work}: wall against the origin's", ours.wall_seconds / origin.wall_seconds, most=0.5
+        )
+        yield Target(
+            f"{work}: CPU against the floor's", ours.cpu_seconds / floor.cpu_seconds, most=1.25
+        )
+    one = rows[f"{small} MB CSV, logistic regression", "tidegate"]
+    parquet = rows["the same as Parquet", "tidegate"]
+    two = rows[f"{large} MB CSV, logistic regression", "tidegate"]
+    assert one.peak_mb
+    assert two.peak_mb
+    yield Target("Parquet: CPU against CSV's", parquet.cpu_seconds / one.cpu_seconds, most=0.7)
+    yield Target(f"{small} MB CSV: peak MB of the tree", one.peak_mb, most=400)
+    yield Target(f"{large} MB CSV: peak against {small} MB's", two.peak_mb / one.peak_mb, most=1.1)

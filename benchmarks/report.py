@@ -1,0 +1,116 @@
+"""What was measured: rows of one table, and the figures and verdicts that come of them."""
+
+import json
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.drain import Drained
+
+MB = 1_000_000
+TABLE = "| work | who | CPU s | wall s | peak MB | AWS calls | |\n|---|---|--:|--:|--:|--:|---|"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one contender took for one kind of work: medians of its runs."""
+
+    work: str
+    who: str
+    runs: int
+    cpu_seconds: float
+    wall_seconds: float
+    peak_mb: float | None = None
+    calls: int | None = None
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        work: str,
+        who: str,
+        drained: Sequence[Drained],
+        figures: Mapping[str, float] | None = None,
+        calls: int | None = None,
+    ) -> "Row":
+        """Take the medians of some runs."""
+        return cls(
+            work,
+            who,
+            len(drained),
+            cpu_seconds=median(run.cpu_seconds for run in drained),
+            wall_seconds=median(run.wall_seconds for run in drained),
+            peak_mb=median(run.peak_bytes for run in drained) / MB,
+            calls=calls,
+            figures=figures or {},
+        )
+
+    def __str__(self) -> str:
+        peak = "" if self.peak_mb is None else f"{self.peak_mb:.0f}"
+        calls = "" if self.calls is None else f"{self.calls}"
+        notes = " · ".join(f"{value:.3g} {name}" for name, value in self.figures.items())
+        return (
+            f"| {self.work} | {self.who} | {self.cpu_seconds:.2f} | {self.wall_seconds:.2f} "
+            f"| {peak} | {calls} | {notes} |"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What was to be reached, and what was."""
+
+    text: str
+    value: float
+    most: float | None = None
+    least: float | None = None
+
+    @property
+    def met(self) -> bool:
+        """Whether it was reached."""
+        return (self.most is None or self.value <= self.most) and (
+            self.least is None or self.value >= self.least
+        )
+
+    def __str__(self) -> str:
+        bound = (
+            f"at most {self.most:.3g}" if self.most is not None else f"at least {self.least:.3g}"
+        )
+        return (
+            f"| {'met' if self.met else '**missed**'} | {self.text} | {self.value:.3g} | {bound} |"
+        )
+
+
+@dataclass(slots=True)
+class Report:
+    """All of a run of the benchmarks."""
+
+    rows: list[Row] = field(default_factory=list)
+    targets: list[Target] = field(default_factory=list)
+    series: dict[str, Any] = field(default_factory=dict)
+    """What is drawn, and stands in no table."""
+
+    def lines(self) -> Iterator[str]:
+        """The table, and then the targets."""
+        yield TABLE
+        yield from map(str, self.rows)
+        yield ""
+        yield "| | target | measured | |\n|---|---|--:|---|"
+        yield from map(str, self.targets)
+
+    def save(self, folder: Path) -> None:
+        """Write table and figures."""
+        folder.mkdir(parents=True, exist_ok=True)
+        everything = {
+            "date": datetime.now(UTC).date().isoformat(),
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+            "rows": [asdict(row) for row in self.rows],
+            "targets": [asdict(target) | {"met": target.met} for target in self.targets],
+            "series": self.series,
+        }
+        (folder / "figures.json").write_text(json.dumps(everything, indent=1) + "\n")
+        (folder / "table.md").write_text("\n".join(self.lines()) + "\n")
