@@ -40,9 +40,10 @@ check: .venv/dev.stamp template ## lint and types
 	$(BIN)/ruff format --check $(PACKAGES)
 	$(BIN)/mypy $(PACKAGES)
 
-template: .venv/dev.stamp ## lint the CloudFormation template and the Dockerfile
+template: .venv/dev.stamp .venv-checks/stamp ## lint the CloudFormation template and the Dockerfile
 	$(BIN)/cfn-lint --include-checks I -- infra/cloudformation.yaml
 	$(BIN)/hadolint Dockerfile
+	.venv-checks/bin/checkov --config-file infra/checkov.yaml
 
 unit: .venv/dev.stamp ## tests on fakes, in seconds
 	$(BIN)/python -m pytest tests/unit
@@ -61,12 +62,12 @@ format: .venv/dev.stamp ## format the code and mend what the linter can
 	$(BIN)/ruff format $(PACKAGES)
 
 lock: .venv/uv.stamp ## pin requirements/*.in again, with hashes
-	@cd requirements && for name in bootstrap image onnx demo dev cloud; do \
+	@cd requirements && for name in bootstrap image onnx demo dev cloud checks; do \
 	  ../$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --no-annotate --no-header --output-file $$name.txt $$name.in || exit 1; done
 
 clean: ## remove the virtual environments, caches and the demo's outputs
-	rm -rf .venv .venv-cloud .mypy_cache .pytest_cache .ruff_cache demo-output
+	rm -rf .venv .venv-cloud .venv-checks .mypy_cache .pytest_cache .ruff_cache demo-output
 	find $(PACKAGES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv installs a locked list many times faster than pip does; pip's one job is to fetch it, by hash.
@@ -88,4 +89,9 @@ clean: ## remove the virtual environments, caches and the demo's outputs
 .venv-cloud/stamp: requirements/cloud.txt .venv/uv.stamp
 	@test -x .venv-cloud/bin/python || $(UV) venv --python $(BIN)/python .venv-cloud
 	@$(UV) $(INSTALL) --python .venv-cloud/bin/python -r requirements/cloud.txt
+	@touch $@
+
+.venv-checks/stamp: requirements/checks.txt .venv/uv.stamp
+	@test -x .venv-checks/bin/python || $(UV) venv --python $(BIN)/python .venv-checks
+	@$(UV) $(INSTALL) --python .venv-checks/bin/python -r requirements/checks.txt
 	@touch $@

@@ -43,11 +43,19 @@ def translate_role(iam: Any, role: str) -> None:  # noqa: ANN401 (its stubs are 
 
 
 def let_agent_assume(iam: Any, role: str) -> None:  # noqa: ANN401 (its stubs are not among ours)
-    """Drop what a role's trust says about the source of ECS's calls, and nothing else."""
+    """Take from a role's trust what it says about the source of ECS's calls."""
     trust = iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]
-    for statement in trust["Statement"]:
-        statement.pop("Condition", None)
-    iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(trust))
+    document = json.dumps(without_source(trust))
+    iam.update_assume_role_policy(RoleName=role, PolicyDocument=document)
+
+
+def without_source(trust: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a role's trust as it is, its conditions excepted."""
+    kept = [
+        {name: part for name, part in statement.items() if name != "Condition"}
+        for statement in trust["Statement"]
+    ]
+    return {**trust, "Statement": kept}
 
 
 def allow_plain_http(s3: "S3Client", bucket: str) -> None:
