@@ -7,7 +7,7 @@ UV := .venv/bin/uv --quiet --system-certs
 INSTALL := pip install --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test levels chaos bench check format unit integration acceptance search template lock clean
+.PHONY: help demo test levels chaos rehearsal bench check format unit integration acceptance search template lock clean
 
 # What `make chaos` runs: so many simulated schedules, and real processes once for each of the seeds.
 SCHEDULES ?= 20000
@@ -31,6 +31,9 @@ levels: .venv/dev.stamp .venv-cloud/stamp
 chaos: .venv/dev.stamp .venv-cloud/stamp ## break everything at once: simulated, by the thousand, and for real
 	$(BIN)/python -m tests.search --schedules $(SCHEDULES)
 	$(BIN)/python -m pytest tests/chaos $(foreach seed,$(SEEDS),--seed $(seed))
+
+rehearsal: .venv/dev.stamp .venv-cloud/stamp ## go up, change under load and go down on the local cloud; print it to docs/going-up.txt
+	$(BIN)/python -m pytest tests/acceptance/test_going_up.py --transcript docs/going-up.txt
 
 bench: .venv/dev.stamp .venv-cloud/stamp ## measure peak memory for files of growing size
 	$(BIN)/python -m benchmarks.memory
@@ -95,3 +98,5 @@ clean: ## remove the virtual environments, caches and the demo's outputs
 	@test -x .venv-checks/bin/python || $(UV) venv --python $(BIN)/python .venv-checks
 	@$(UV) $(INSTALL) --python .venv-checks/bin/python -r requirements/checks.txt
 	@touch $@
+
+include infra/aws.mk

@@ -74,7 +74,12 @@ async def deploy(cloud: Cloud, model: Path, parameters: Mapping[str, str]) -> St
         "--parameter-overrides",
         *(f"{name}={value}" for name, value in (uploaded | dict(parameters)).items()),
     )
-    stack = await asyncio.to_thread(_read_outputs, cloud.client("cloudformation"))
+    return await fitted(cloud, NAME)
+
+
+async def fitted(cloud: Cloud, name: str) -> Stack:
+    """Return a stack that is deployed, fitted to where the emulator differs from AWS."""
+    stack = await asyncio.to_thread(_read_outputs, cloud.client("cloudformation"), name)
     await asyncio.to_thread(
         _translate_roles, stack, cloud.client("lambda"), cloud.client("ecs"), cloud.client("iam")
     )
@@ -107,8 +112,8 @@ def _upload_model(s3: "S3Client", model: Path) -> dict[str, str]:
     }
 
 
-def _read_outputs(cloudformation: "CloudFormationClient") -> Stack:
-    (stack,) = cloudformation.describe_stacks(StackName=NAME)["Stacks"]
+def _read_outputs(cloudformation: "CloudFormationClient", name: str) -> Stack:
+    (stack,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
     return Stack.from_outputs(
         {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     )
