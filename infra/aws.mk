@@ -11,8 +11,6 @@ ARCHITECTURE ?= X86_64
 REQUIREMENTS ?= image
 BASE ?=
 
-comma := ,
-
 # An image is called by what it is made of: other contents are another tag, and another revision of the task.
 PLATFORM = $(if $(filter ARM64,$(ARCHITECTURE)),linux/arm64,linux/amd64)
 CONTENTS = Dockerfile requirements/$(REQUIREMENTS).txt $(sort $(shell find worker -name '*.py'))
@@ -87,6 +85,6 @@ needs-docker:
 
 needs-stack:
 	@$(if $(shell command -v aws 2>/dev/null),,$(error the AWS CLI is missing: there is no aws on the PATH))
-	@$(if $(STACK),,$(error STACK=name is missing$(if $(MODEL),,$(comma) and for a new stack MODEL=file or MODEL=s3://bucket/key)))
+	@$(if $(STACK),,$(error STACK=name is missing$(if $(MODEL),,; a new stack needs MODEL=file or MODEL=s3://bucket/key too)))
 	@$(if $(REGION),,$(error AWS_REGION is missing))
 	@$(if $(ACCOUNT),,$(error AWS does not know you: see above))

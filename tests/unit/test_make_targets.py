@@ -25,8 +25,8 @@ class Checkout:
     programs: Path
 
     def make(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["make", "--no-print-directory", *arguments],  # noqa: S603, S607 - our own words, and whichever make there is
+        return subprocess.run(  # noqa: S603 - the words are the test's own
+            ["make", "--no-print-directory", *arguments],  # noqa: S607 - whichever make there is
             cwd=self.folder,
             env={"PATH": f"{self.programs}:/usr/bin:/bin", "AWS_REGION": "eu-west-1"},
             capture_output=True,
@@ -64,7 +64,7 @@ def checkout(tmp_path: Path) -> Checkout:
     [
         (
             ["deploy"],
-            "STACK=name is missing, and for a new stack MODEL=file or MODEL=s3://bucket/key",
+            "STACK=name is missing; a new stack needs MODEL=file or MODEL=s3://bucket/key too",
         ),
         (["deploy", "MODEL=model.pkl"], "STACK=name is missing."),
         (["deploy", "STACK=tide"], "MODEL=file or MODEL=s3://bucket/key is missing"),
