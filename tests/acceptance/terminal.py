@@ -63,7 +63,7 @@ class Terminal:
 
     def note(self, what: str) -> None:
         """Say in the transcript what happens meanwhile."""
-        self.transcript.append(f"# {what}\n")
+        self.transcript.append(f"\n# {what}\n")
 
     async def run(self, command: str) -> Ran:
         """Type a command, and wait for its end."""
@@ -78,7 +78,7 @@ class Terminal:
         printed, _ = await process.communicate()
         assert process.returncode is not None
         text = printed.decode()
-        self.transcript.append(f"$ {command}\n{text}\n")
+        self.transcript.append(f"\n$ {command}\n{text}")
         return Ran(process.returncode, text)
 
     async def succeed(self, command: str) -> str:

@@ -17,6 +17,10 @@ from tidegate.traffic import Traffic, output_key
 STACK = "gauge"
 PARAMETERS = "IdleSeconds=3 MaxTasks=2 MessagesPerTask=100"
 BEFORE = [f"before/{number}.csv" for number in range(24)]
+PREFACE = (
+    "What `make rehearsal` printed: a stack goes up, is changed under load and goes down again.",
+    "The cloud is a local one, and so is docker, which tells ECR what it would have pushed.",
+)
 TIMES_IRIS = 1000  # so that a job takes longer than its dispatch
 
 
@@ -27,16 +31,17 @@ def terminal(tmp_path: Path, system: System, request: pytest.FixtureRequest) -> 
     shutil.copy(system.example / "model.pkl", typed.folder)
     yield typed
     if path := request.config.getoption("--transcript"):
-        Path(path).write_text("\n".join(typed.transcript))
+        Path(path).write_text("".join(typed.transcript).lstrip())
 
 
 @pytest.mark.timeout(300)
 async def test_a_stack_goes_up_is_changed_under_load_without_a_loss_and_goes_down(
     system: System, terminal: Terminal
 ) -> None:
-    command = f'make deploy STACK={STACK} MODEL=model.pkl PARAMETERS="{PARAMETERS}"'
+    for line in PREFACE:
+        terminal.note(line)
+    command = f'make deploy push STACK={STACK} MODEL=model.pkl PARAMETERS="{PARAMETERS}"'
     await terminal.succeed(command)
-    await terminal.succeed(f"make push STACK={STACK}")
     stack = await fitted(system.cloud, STACK)
     code = deployed_code(system, stack)
     traffic = Traffic(system.cloud, stack)
@@ -79,11 +84,9 @@ async def change_under_load(
             terminal.note("the code of worker and dispatcher is changed")
             refused = await terminal.run(f"make deploy STACK={STACK}")
             assert (refused.status, "make push" in refused.printed) == (2, True)
-            await terminal.succeed(f"make push STACK={STACK}")
-            waiting = await traffic.waiting()
-            terminal.note(f"{waiting} messages are waiting or in hand")
-            await terminal.succeed(f"make deploy STACK={STACK} PARAMETERS=MessagesPerTask=20")
-        assert waiting > 0
+            assert await traffic.waiting() > 0
+            await terminal.succeed(f"make push deploy STACK={STACK} PARAMETERS=MessagesPerTask=20")
+            terminal.note(f"{await traffic.waiting()} messages are waiting or in hand")
         keys = [*BEFORE, *during]
         await all_predicted(traffic, keys)
         terminal.note(f"{len(keys)} files were uploaded, and these are the outputs:")

@@ -63,6 +63,11 @@ def test_every_bucket_refuses_what_is_not_tls(bucket: str) -> None:
     assert len(statement["Resource"]) == 2
 
 
+@pytest.mark.parametrize("bucket", BUCKETS)
+def test_a_bucket_that_outlives_the_stack_still_refuses_it(bucket: str) -> None:
+    assert RESOURCES[f"{bucket}Policy"]["DeletionPolicy"] == RESOURCES[bucket]["DeletionPolicy"]
+
+
 @pytest.mark.parametrize("queue", of_type("AWS::SQS::Queue"))
 def test_every_queue_is_encrypted(queue: str) -> None:
     assert properties(queue)["SqsManagedSseEnabled"] is True
