@@ -8,20 +8,22 @@ STACK ?=
 MODEL ?=
 PARAMETERS ?=
 ARCHITECTURE ?= X86_64
-REQUIREMENTS ?= image
-BASE ?=
+BUILD_ARGS ?=
 
 # An image is called by what it is made of: other contents are another tag, and another revision of the task.
 PLATFORM = $(if $(filter ARM64,$(ARCHITECTURE)),linux/arm64,linux/amd64)
-CONTENTS = Dockerfile requirements/$(REQUIREMENTS).txt $(sort $(shell find worker -name '*.py'))
-TAG = $(call known,TAG,(echo $(PLATFORM) $(BASE); sha256sum $(CONTENTS)) | sha256sum | cut -c 1-12)
+CONTENTS = Dockerfile requirements/image.txt requirements/onnx.txt $(sort $(shell find worker -name '*.py'))
+TAG = $(call known,TAG,(echo '$(PLATFORM) $(BUILD_ARGS)'; sha256sum $(CONTENTS)) | sha256sum | cut -c 1-12)
 IMAGE = tidegate-worker:$(TAG)
 
 # A model in a file goes up under its digest, so that no name ever means two models.
 MODEL_FILE = $(filter-out s3://%,$(MODEL))
 MODEL_SHA256 = $(if $(MODEL_FILE),$(shell sha256sum $(MODEL_FILE) | cut -c 1-64))
 MODEL_URI = $(if $(MODEL_FILE),s3://$(BUCKET)/models/$(MODEL_SHA256)/$(notdir $(MODEL_FILE)),$(MODEL))
-CHOSEN = ImageTag=$(TAG) Architecture=$(ARCHITECTURE) $(if $(MODEL),Model=$(MODEL_URI) ModelSha256=$(MODEL_SHA256)) $(PARAMETERS)
+
+# A stack that was given an image of somebody's own has no repository, and says itself what that was built for.
+OWN_IMAGE = $(or $(filter Image=%,$(PARAMETERS)),$(if $(STATUS),$(if $(REPOSITORY),,yes)))
+CHOSEN = $(if $(OWN_IMAGE),,ImageTag=$(TAG) Architecture=$(ARCHITECTURE)) $(if $(MODEL),Model=$(MODEL_URI) ModelSha256=$(MODEL_SHA256)) $(PARAMETERS)
 
 # What AWS says, each asked until there is an answer.
 known = $(or $(known-$1),$(eval known-$1 := $$(shell $2))$(known-$1))
@@ -34,8 +36,8 @@ PUSHED = $(call known,PUSHED,aws ecr describe-images --repository-name $(STACK)-
 
 .PHONY: image push deploy destroy needs-docker needs-stack
 
-image: needs-docker ## build the worker's image, called by its contents
-	docker build --platform $(PLATFORM) --build-arg REQUIREMENTS=$(REQUIREMENTS) $(if $(BASE),--build-arg BASE=$(BASE) )--tag $(IMAGE) .
+image: needs-docker ## build the worker's image, called by its contents; BUILD_ARGS="REQUIREMENTS=onnx BASE=..." as in the Dockerfile
+	docker build --platform $(PLATFORM) $(foreach argument,$(BUILD_ARGS),--build-arg '$(argument)') --tag $(IMAGE) .
 
 push: needs-stack image ## push it to the repository of STACK=name
 	@$(if $(REPOSITORY),,$(error the stack $(STACK) has no repository: make deploy STACK=$(STACK) MODEL=... makes it))
@@ -50,7 +52,7 @@ endef
 deploy: needs-stack ## make or update STACK=name with MODEL=file or s3://bucket/key, PARAMETERS="MaxTasks=8 ..."
 	@$(if $(STATUS)$(MODEL),,$(error MODEL=file or MODEL=s3://bucket/key is missing: there is no stack $(STACK) yet))
 	@$(if $(MODEL_FILE),$(if $(wildcard $(MODEL_FILE)),,$(error there is no file $(MODEL_FILE))))
-	@$(if $(REPOSITORY),$(if $(PUSHED),,$(error no worker could start without the image $(TAG): make push STACK=$(STACK) comes first)))
+	@$(if $(OWN_IMAGE),,$(if $(STATUS),$(if $(PUSHED),,$(error no worker could start without the image $(TAG): make push STACK=$(STACK) comes first))))
 	$(if $(STATUS),,$(first-commands))
 	$(if $(MODEL_FILE),aws s3 cp --no-progress $(MODEL_FILE) $(MODEL_URI))
 	@mkdir -p build && rm -rf dispatcher/__pycache__
@@ -58,7 +60,7 @@ deploy: needs-stack ## make or update STACK=name with MODEL=file or s3://bucket/
 	@echo
 	aws cloudformation deploy --template-file build/$(STACK).yaml --stack-name $(STACK) --s3-bucket $(BUCKET) --s3-prefix template --capabilities CAPABILITY_IAM --no-fail-on-empty-changeset --parameter-overrides $(CHOSEN)
 	aws cloudformation describe-stacks --stack-name $(STACK) --query 'sort_by(Stacks[0].Outputs, &OutputKey)[].[OutputKey, OutputValue]' --output text
-	@$(if $(REPOSITORY),,echo "No worker can start before its image is there: make push STACK=$(STACK)")
+	@$(if $(OWN_IMAGE)$(STATUS),,echo "No worker can start before its image is there: make push STACK=$(STACK)")
 
 # ECS makes its own role with an account's first cluster, but too late for that cluster.
 define first-commands

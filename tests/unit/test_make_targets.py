@@ -124,7 +124,12 @@ def test_an_image_of_other_contents_has_another_tag(checkout: Checkout, changed:
 def test_images_for_other_processors_with_other_libraries_or_on_other_bases_have_other_tags(
     checkout: Checkout,
 ) -> None:
-    variants = [[], ["ARCHITECTURE=ARM64"], ["REQUIREMENTS=onnx"], ["BASE=python@sha256:ab"]]
+    variants = [
+        [],
+        ["ARCHITECTURE=ARM64"],
+        ["BUILD_ARGS=REQUIREMENTS=onnx"],
+        ["BUILD_ARGS=BASE=python@sha256:ab"],
+    ]
 
     assert len({checkout.tag(*variant) for variant in variants}) == len(variants)
 
@@ -132,3 +137,9 @@ def test_images_for_other_processors_with_other_libraries_or_on_other_bases_have
 def test_the_image_is_built_for_the_processor_that_is_asked_for(checkout: Checkout) -> None:
     assert "--platform linux/amd64" in checkout.make("--dry-run", "image").stdout
     assert "--platform linux/arm64" in checkout.make("-n", "image", "ARCHITECTURE=ARM64").stdout
+
+
+def test_docker_is_given_every_build_argument_as_it_is(checkout: Checkout) -> None:
+    ran = checkout.make("--dry-run", "image", "BUILD_ARGS=REQUIREMENTS=onnx SERVICES=s3|sqs")
+
+    assert "--build-arg 'REQUIREMENTS=onnx' --build-arg 'SERVICES=s3|sqs'" in ran.stdout

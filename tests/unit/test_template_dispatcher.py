@@ -30,6 +30,23 @@ def test_the_dispatcher_is_told_every_setting_that_it_reads_and_no_other() -> No
     assert set(told) == {PREFIX + field.upper() for field in Settings.__slots__}
 
 
+def test_the_settings_of_the_dispatcher_are_the_public_ones() -> None:
+    assert set(properties("Dispatcher")["Environment"]["Variables"]) == {
+        "DISPATCHER_QUEUE_URL",
+        "DISPATCHER_OUTPUT_BUCKET",
+        "DISPATCHER_OUTPUT_KEY",
+        "DISPATCHER_SUFFIXES",
+        "DISPATCHER_CLUSTER",
+        "DISPATCHER_TASK_DEFINITION",
+        "DISPATCHER_SUBNETS",
+        "DISPATCHER_SECURITY_GROUPS",
+        "DISPATCHER_ASSIGN_PUBLIC_IP",
+        "DISPATCHER_CAPACITY",
+        "DISPATCHER_MAX_TASKS",
+        "DISPATCHER_MESSAGES_PER_TASK",
+    }
+
+
 def test_stopped_tasks_of_this_cluster_and_family_reach_the_dispatcher() -> None:
     rule = properties("TaskStopped")
     (family,) = properties("TaskDefinition")["Family"].values()
