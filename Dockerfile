@@ -22,6 +22,8 @@ ENV PATH=/opt/venv/bin:$PATH \
 WORKDIR /app
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app/worker worker
+# On Fargate a mounted volume is root's alone unless the image declares it: then it keeps the image's permissions.
+VOLUME ["/tmp"]
 # A number, so that "not root" can be checked without looking into the image.
 USER 65532:65532
 ENTRYPOINT ["python", "-m", "worker"]

@@ -7,7 +7,7 @@ UV := .venv/bin/uv --quiet --system-certs
 INSTALL := pip install --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test levels chaos bench check format unit integration acceptance search template lock clean
+.PHONY: help demo test levels chaos rehearsal bench check format unit integration acceptance search template lock clean
 
 # What `make chaos` runs: so many simulated schedules, and real processes once for each of the seeds.
 SCHEDULES ?= 20000
@@ -32,6 +32,9 @@ chaos: .venv/dev.stamp .venv-cloud/stamp ## break everything at once: simulated,
 	$(BIN)/python -m tests.search --schedules $(SCHEDULES)
 	$(BIN)/python -m pytest tests/chaos $(foreach seed,$(SEEDS),--seed $(seed))
 
+rehearsal: .venv/dev.stamp .venv-cloud/stamp ## go up, change under load and go down on the local cloud; print it to docs/going-up.txt
+	$(BIN)/python -m pytest tests/acceptance/test_going_up.py --transcript docs/going-up.txt
+
 bench: .venv-bench/stamp .venv-cloud/stamp ## measure the worker beside what people would use instead (QUICK=1: less of it)
 	.venv-bench/bin/python -m benchmarks $(if $(QUICK),--quick,--results benchmarks/results)
 	$(if $(QUICK),,.venv-bench/bin/python -m benchmarks.memory)
@@ -41,9 +44,10 @@ check: .venv/dev.stamp template ## lint and types
 	$(BIN)/ruff format --check $(PACKAGES)
 	$(BIN)/mypy $(PACKAGES)
 
-template: .venv/dev.stamp ## lint the CloudFormation template and the Dockerfile
+template: .venv/dev.stamp .venv-checks/stamp ## lint the CloudFormation template and the Dockerfile
 	$(BIN)/cfn-lint --include-checks I -- infra/cloudformation.yaml
 	$(BIN)/hadolint Dockerfile
+	.venv-checks/bin/checkov --config-file infra/checkov.yaml
 
 unit: .venv/dev.stamp ## tests on fakes, in seconds
 	$(BIN)/python -m pytest tests/unit
@@ -62,7 +66,7 @@ format: .venv/dev.stamp ## format the code and mend what the linter can
 	$(BIN)/ruff format $(PACKAGES)
 
 lock: .venv/uv.stamp ## pin requirements/*.in again, with hashes
-	@cd requirements && for name in bootstrap image onnx demo dev cloud; do \
+	@cd requirements && for name in bootstrap image onnx demo dev cloud checks; do \
 	  ../$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --no-annotate --no-header --output-file $$name.txt $$name.in || exit 1; done
 	@cd requirements && ../$(UV) pip compile --universal --python-version 3.11 --generate-hashes \
@@ -70,7 +74,7 @@ lock: .venv/uv.stamp ## pin requirements/*.in again, with hashes
 	  --output-file bench.txt bench.in
 
 clean: ## remove the virtual environments, caches and the demo's outputs
-	rm -rf .venv .venv-cloud .venv-bench .mypy_cache .pytest_cache .ruff_cache demo-output
+	rm -rf .venv .venv-cloud .venv-bench .venv-checks .mypy_cache .pytest_cache .ruff_cache demo-output
 	find $(PACKAGES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv installs a locked list many times faster than pip does; pip's one job is to fetch it, by hash.
@@ -98,3 +102,10 @@ clean: ## remove the virtual environments, caches and the demo's outputs
 	@test -x .venv-bench/bin/python || $(UV) venv --python $(BIN)/python .venv-bench
 	@$(UV) $(INSTALL) --python .venv-bench/bin/python -r requirements/bench.txt
 	@touch $@
+
+.venv-checks/stamp: requirements/checks.txt .venv/uv.stamp
+	@test -x .venv-checks/bin/python || $(UV) venv --python $(BIN)/python .venv-checks
+	@$(UV) $(INSTALL) --python .venv-checks/bin/python -r requirements/checks.txt
+	@touch $@
+
+include infra/aws.mk

@@ -3,7 +3,8 @@
 On AWS `sqs:SendMessage` sends batches too, and ECS calls know the condition `ecs:cluster`. The
 emulator asks for an action of its own for each batch call, and takes the cluster for the resource
 of every ECS call. Each grant made here follows from one in the template: what is missing there is
-missing here as well. And the emulator speaks plain HTTP, which the buckets' policies refuse.
+missing here as well. The emulator speaks plain HTTP, which the buckets' policies refuse, and the
+agent that stands in for ECS cannot say for whom it assumes a task's roles, as ECS does.
 """
 
 import json
@@ -39,6 +40,22 @@ def translate_role(iam: Any, role: str) -> None:  # noqa: ANN401 (its stubs are 
         added += translate(iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"])
     document = {"Version": "2012-10-17", "Statement": added}
     iam.put_role_policy(RoleName=role, PolicyName=POLICY, PolicyDocument=json.dumps(document))
+
+
+def let_agent_assume(iam: Any, role: str) -> None:  # noqa: ANN401 (its stubs are not among ours)
+    """Take from a role's trust what it says about the source of ECS's calls."""
+    trust = iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]
+    document = json.dumps(without_source(trust))
+    iam.update_assume_role_policy(RoleName=role, PolicyDocument=document)
+
+
+def without_source(trust: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a role's trust as it is, its conditions excepted."""
+    kept = [
+        {name: part for name, part in statement.items() if name != "Condition"}
+        for statement in trust["Statement"]
+    ]
+    return {**trust, "Statement": kept}
 
 
 def allow_plain_http(s3: "S3Client", bucket: str) -> None:

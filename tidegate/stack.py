@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from tidegate.cloud import CHECKOUT, Cloud, LocalCloudError
-from tidegate.emulator import allow_plain_http, translate_role
+from tidegate.emulator import allow_plain_http, let_agent_assume, translate_role
 from tidegate.processes import run
 
 if TYPE_CHECKING:
@@ -53,12 +53,10 @@ class Stack:
 async def deploy(cloud: Cloud, model: Path, parameters: Mapping[str, str]) -> Stack:
     """Upload the model and deploy the template with it; raises CommandFailed with the CLI's words.
 
-    The parameters are the template's own; those of model, image and network are filled in here.
+    The parameters are the template's own, those of the model excepted. The image is never pulled,
+    because the agent runs this checkout.
     """
-    uploaded, network = await asyncio.gather(
-        asyncio.to_thread(_upload_model, cloud.client("s3"), model),
-        asyncio.to_thread(_find_network, cloud.client("ec2")),
-    )
+    uploaded = await asyncio.to_thread(_upload_model, cloud.client("s3"), model)
     packaged = cloud.folder / "packaged.yaml"
     await _cloudformation(
         cloud,
@@ -67,8 +65,6 @@ async def deploy(cloud: Cloud, model: Path, parameters: Mapping[str, str]) -> St
         f"--s3-bucket={ARTIFACTS}",
         f"--output-template-file={packaged}",
     )
-    image = {"Image": "tidegate/worker:local"}  # never pulled: the agent runs this checkout
-    chosen = {**uploaded, **network, **image, **parameters}
     await _cloudformation(
         cloud,
         "deploy",
@@ -76,9 +72,14 @@ async def deploy(cloud: Cloud, model: Path, parameters: Mapping[str, str]) -> St
         f"--stack-name={NAME}",
         "--capabilities=CAPABILITY_IAM",
         "--parameter-overrides",
-        *(f"{name}={value}" for name, value in chosen.items()),
+        *(f"{name}={value}" for name, value in (uploaded | dict(parameters)).items()),
     )
-    stack = await asyncio.to_thread(_read_outputs, cloud.client("cloudformation"))
+    return await fitted(cloud, NAME)
+
+
+async def fitted(cloud: Cloud, name: str) -> Stack:
+    """Return a stack that is deployed, fitted to where the emulator differs from AWS."""
+    stack = await asyncio.to_thread(_read_outputs, cloud.client("cloudformation"), name)
     await asyncio.to_thread(
         _translate_roles, stack, cloud.client("lambda"), cloud.client("ecs"), cloud.client("iam")
     )
@@ -111,18 +112,8 @@ def _upload_model(s3: "S3Client", model: Path) -> dict[str, str]:
     }
 
 
-def _find_network(ec2: Any) -> dict[str, str]:  # noqa: ANN401 (its stubs are not among ours)
-    """Take the default VPC's, which every new account has."""
-    subnets = ec2.describe_subnets()["Subnets"]
-    groups = ec2.describe_security_groups()["SecurityGroups"]
-    return {
-        "Subnets": ",".join(subnet["SubnetId"] for subnet in subnets),
-        "SecurityGroups": groups[0]["GroupId"],
-    }
-
-
-def _read_outputs(cloudformation: "CloudFormationClient") -> Stack:
-    (stack,) = cloudformation.describe_stacks(StackName=NAME)["Stacks"]
+def _read_outputs(cloudformation: "CloudFormationClient", name: str) -> Stack:
+    (stack,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
     return Stack.from_outputs(
         {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     )
@@ -138,3 +129,4 @@ def _translate_roles(
     task = ecs.describe_task_definition(taskDefinition=stack.task_definition)["taskDefinition"]
     for role in (function["Role"], task["taskRoleArn"]):
         translate_role(iam, role.rpartition("/")[2])
+    let_agent_assume(iam, task["taskRoleArn"].rpartition("/")[2])

@@ -22,6 +22,10 @@ Eventually = Callable[[Callable[[], T]], T]
 numbers = itertools.count(1)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--transcript", help="where to write what the rehearsal of a deploy printed")
+
+
 async def hold(up: "Future[System]", down: "Future[None]") -> None:
     parameters = {"IdleSeconds": "3", "MaxTasks": "2", "OutputKey": PREFIX}
     try:

@@ -2,7 +2,7 @@
 
 Those of its dispatcher are in test_dispatcher_fleet.py (a task started by RunTask is seen) and
 test_dispatcher_events.py (every record, keys decoded once), its one role for everything in
-test_template.py, its unchecked pickle in test_model_file.py.
+test_template_roles.py, its unchecked pickle in test_model_file.py.
 """
 
 import asyncio

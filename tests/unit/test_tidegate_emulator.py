@@ -1,4 +1,4 @@
-from tidegate.emulator import is_about_tls, translate
+from tidegate.emulator import is_about_tls, translate, without_source
 
 QUEUE = "arn:aws:sqs:us-east-1:000000000000:jobs"
 CLUSTER = "arn:aws:ecs:us-east-1:000000000000:cluster/tidegate"
@@ -32,3 +32,16 @@ def test_only_statements_about_tls_are_about_tls() -> None:
     assert is_about_tls({"Condition": {"Bool": {"aws:SecureTransport": "false"}}})
     assert not is_about_tls({"Condition": {"Bool": {"aws:ViaAWSService": "false"}}})
     assert not is_about_tls({})
+
+
+def test_a_role_is_trusted_to_the_same_service_whoever_that_calls_for() -> None:
+    trusted = policy(Principal={"Service": "ecs-tasks.amazonaws.com"}, Action="sts:AssumeRole")
+    condition = {"StringEquals": {"aws:SourceAccount": "000000000000"}}
+    (statement,) = without_source(
+        policy(
+            Principal={"Service": "ecs-tasks.amazonaws.com"},
+            Action="sts:AssumeRole",
+            Condition=condition,
+        )
+    )["Statement"]
+    assert [statement] == trusted["Statement"]

@@ -1,0 +1,88 @@
+"""What a person types, and what comes back: the real commands, on the local cloud."""
+
+import asyncio
+import shutil
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tidegate.cloud import CHECKOUT, Cloud
+
+CHECKED_OUT = ("Makefile", "Dockerfile", "dispatcher", "infra", "requirements", "worker")
+# No engine is here: what docker is asked for is kept, and a push makes the image known to ECR.
+DOCKER = """\
+#!/bin/sh -e
+echo "docker $*" >> "$(dirname "$0")/calls"
+case "$1" in
+  login) cat > /dev/null ;;
+  push)
+    repository=${2#*/}
+    aws ecr put-image --repository-name "${repository%:*}" --image-tag "${2##*:}" \
+      --image-manifest "{\\"of\\": \\"$2\\"}" > /dev/null ;;
+esac
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A command that has ended."""
+
+    status: int
+    printed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """A checkout of the project, and a shell in it that talks to one cloud."""
+
+    folder: Path
+    environment: dict[str, str]
+    transcript: list[str] = field(default_factory=list)
+
+    @classmethod
+    def at(cls, folder: Path, cloud: Cloud) -> "Terminal":
+        """Copy what the targets use, so that a test may change it."""
+        checkout, programs = folder / "tidegate", folder / "bin"
+        for made in (checkout, programs):
+            made.mkdir(parents=True)
+        for name in CHECKED_OUT:
+            copy = shutil.copytree if (CHECKOUT / name).is_dir() else shutil.copy
+            copy(CHECKOUT / name, checkout / name)
+        docker = programs / "docker"
+        docker.write_text(DOCKER)
+        docker.chmod(0o755)
+        own = cloud.environment()
+        path = f"{programs}:{Path(sys.executable).parent}:{own['PATH']}"
+        return cls(checkout, {**own, "PATH": path, "HOME": str(folder)})
+
+    @property
+    def docker_calls(self) -> list[str]:
+        """List what docker was asked for."""
+        calls = self.folder.parent / "bin" / "calls"
+        return calls.read_text().splitlines() if calls.exists() else []
+
+    def note(self, what: str) -> None:
+        """Say in the transcript what happens meanwhile."""
+        self.transcript.append(f"\n# {what}\n")
+
+    async def run(self, command: str) -> Ran:
+        """Type a command, and wait for its end."""
+        process = await asyncio.create_subprocess_shell(
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        printed, _ = await process.communicate()
+        assert process.returncode is not None
+        text = printed.decode()
+        self.transcript.append(f"\n$ {command}\n{text}")
+        return Ran(process.returncode, text)
+
+    async def succeed(self, command: str) -> str:
+        """Type a command that has to succeed, and return what it printed."""
+        ran = await self.run(command)
+        assert ran.status == 0, ran.printed
+        return ran.printed

@@ -1,0 +1,97 @@
+"""The template with all that has no default in it, and what it refuses."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.terminal import Terminal
+from tidegate.system import System
+
+STACK = "laden"
+MODEL = "MODEL=s3://tidegate-artifacts/model.pkl"  # which the session's stack has brought
+SECRET = "arn:aws:ssm:us-east-1:000000000000:parameter/laden/key"
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, system: System) -> Terminal:
+    return Terminal.at(tmp_path, system.cloud)
+
+
+@pytest.fixture
+def network(system: System) -> Iterator[dict[str, str]]:
+    """Subnets and a security group of somebody's own."""
+    ec2 = system.cloud.client("ec2")
+    subnets = [subnet["SubnetId"] for subnet in ec2.describe_subnets()["Subnets"]][:2]
+    vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+    made = ec2.create_security_group(GroupName="own", Description="own", VpcId=vpc)["GroupId"]
+    yield {"Subnets": ",".join(subnets), "SecurityGroups": made, "AssignPublicIp": "DISABLED"}
+    ec2.delete_security_group(GroupId=made)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "why"),
+    [
+        ("SecurityGroups=sg-0a1b", "given both, or neither"),
+        ("AssignPublicIp=DISABLED", "no way out but public addresses"),
+        ("TaskCpu=4096", "2 to 8 times the CPU units"),
+    ],
+)
+async def test_what_contradicts_itself_is_refused_before_anything_is_made(
+    system: System, terminal: Terminal, parameters: str, why: str
+) -> None:
+    ran = await terminal.run(f'make deploy STACK=torn {MODEL} PARAMETERS="{parameters}"')
+
+    assert ran.status == 2
+    assert why in ran.printed
+    listed = system.cloud.client("sqs").list_queues(QueueNamePrefix="torn-")
+    assert listed.get("QueueUrls", []) == []
+
+
+async def test_every_option_is_taken_at_once(
+    system: System, terminal: Terminal, network: dict[str, str]
+) -> None:
+    options = network | {
+        "Image": "ghcr.io/team/worker:1",
+        "Architecture": "ARM64",
+        "Capacity": "FARGATE_SPOT",
+        "PredictorSecret": SECRET,
+        "AlarmEmail": "night@example.com",
+        "Dashboard": "DISABLED",
+    }
+    chosen = " ".join(f"{name}={value}" for name, value in options.items())
+
+    await terminal.succeed(f'make deploy STACK={STACK} {MODEL} PARAMETERS="{chosen}"')
+
+    client = system.cloud.client
+    told = function_environment(client("lambda"))
+    assert told["DISPATCHER_SUBNETS"] == network["Subnets"]
+    assert told["DISPATCHER_SECURITY_GROUPS"] == network["SecurityGroups"]
+    (container,) = task_definition(client("ecs"))["containerDefinitions"]
+    assert container["image"] == "ghcr.io/team/worker:1"
+    assert container["secrets"] == [{"name": "PREDICTOR_SECRET", "valueFrom": SECRET}]
+    resources = client("cloudformation").list_stack_resources(StackName=STACK)
+    made = [one["ResourceType"] for one in resources["StackResourceSummaries"]]
+    assert made.count("AWS::CloudWatch::Alarm") == 5
+    assert "AWS::SNS::Topic" in made
+    assert [kind for kind in made if kind.startswith("AWS::EC2::")] == []
+    assert "AWS::ECR::Repository" not in made
+    assert "AWS::CloudWatch::Dashboard" not in made
+
+    # An update that says nothing keeps all of it.
+    said = await terminal.succeed(f"make deploy STACK={STACK}")
+    assert "No changes to deploy" in said
+    await terminal.succeed(f"make destroy STACK={STACK}")
+
+
+def function_environment(functions: Any) -> dict[str, str]:  # noqa: ANN401 - a client of any service
+    found = functions.get_function_configuration(FunctionName=f"{STACK}-dispatcher")
+    environment: dict[str, str] = found["Environment"]["Variables"]
+    return environment
+
+
+def task_definition(ecs: Any) -> dict[str, Any]:  # noqa: ANN401 - a client of any service
+    found = ecs.describe_task_definition(taskDefinition=f"{STACK}-worker")
+    definition: dict[str, Any] = found["taskDefinition"]
+    return definition
