@@ -38,6 +38,8 @@ def translate_role(iam: Any, role: str) -> None:  # noqa: ANN401 (its stubs are 
     added: list[dict[str, Any]] = []
     for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
         added += translate(iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"])
+    if not added:
+        return
     document = {"Version": "2012-10-17", "Statement": added}
     iam.put_role_policy(RoleName=role, PolicyName=POLICY, PolicyDocument=json.dumps(document))
 

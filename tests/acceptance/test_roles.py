@@ -1,0 +1,75 @@
+"""The template's roles: all that their work takes, nothing more, and no statement for show.
+
+What is judged here are the policies that the local cloud made of the template, by IAM's rules.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.iam.acts import forbidden, needed
+from tests.iam.policy import is_allowed, listed
+from tests.iam.roles import ROLES, Arns, arns, statements
+from tidegate.stack import ARTIFACTS
+from tidegate.system import System
+
+Granted = list[dict[str, Any]]
+MODEL = f"arn:aws:s3:::{ARTIFACTS}/model.pkl"
+
+
+@pytest.fixture
+def names(system: System) -> Arns:
+    return arns(system.cloud)
+
+
+@pytest.fixture(params=ROLES)
+def role(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def granted(system: System, names: Arns, role: str) -> Granted:
+    return statements(system.cloud, names.names[role])
+
+
+def test_a_role_may_do_all_that_its_work_takes(names: Arns, role: str, granted: Granted) -> None:
+    assert [str(act) for act in needed(names, MODEL)[role] if not is_allowed(granted, act)] == []
+
+
+def test_a_role_may_do_nothing_that_is_not_its_work(
+    names: Arns, role: str, granted: Granted
+) -> None:
+    assert [str(act) for act in forbidden(names, MODEL)[role] if is_allowed(granted, act)] == []
+
+
+def test_without_any_one_statement_some_of_the_work_is_denied(
+    names: Arns, role: str, granted: Granted
+) -> None:
+    for left_out in granted:
+        rest = [one for one in granted if one is not left_out]
+        lacks = [act for act in needed(names, MODEL)[role] if not is_allowed(rest, act)]
+        assert lacks, f"{left_out['Sid']} is for show"
+
+
+def test_without_any_one_action_or_resource_some_of_the_work_is_denied(
+    names: Arns, role: str, granted: Granted
+) -> None:
+    for statement, part, one in parts(granted):
+        smaller = statement | {part: [other for other in listed(statement[part]) if other != one]}
+        rest = [smaller if other is statement else other for other in granted]
+        lacks = [act for act in needed(names, MODEL)[role] if not is_allowed(rest, act)]
+        assert lacks, f"{one} of {statement['Sid']} is for show"
+
+
+def parts(granted: Granted) -> Iterator[tuple[dict[str, Any], str, str]]:
+    for statement in granted:
+        for part in ("Action", "Resource"):
+            for one in listed(statement[part]):
+                yield statement, part, one
+
+
+def test_every_statement_has_a_name_of_its_own(granted: Granted) -> None:
+    sids = [one["Sid"] for one in granted]
+    assert len(set(sids)) == len(sids)

@@ -1,0 +1,56 @@
+"""The judge of the roles, judged by IAM's own rules."""
+
+from typing import Any
+
+import pytest
+
+from tests.iam.policy import Act, is_allowed
+
+READ = {"Effect": "Allow", "Action": ["s3:Get*"], "Resource": "arn:aws:s3:::in/*"}
+PASS = {
+    "Effect": "Allow",
+    "Action": "iam:PassRole",
+    "Resource": "arn:aws:iam::1:role/task",
+    "Condition": {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("act", "allowed"),
+    [
+        (Act("s3:GetObject", "arn:aws:s3:::in/a/b.csv"), True),
+        (Act("S3:getobject", "arn:aws:s3:::in/a"), True),
+        (Act("s3:PutObject", "arn:aws:s3:::in/a"), False),
+        (Act("s3:GetObject", "arn:aws:s3:::in"), False),
+        (Act("s3:GetObject", "arn:aws:s3:::IN/a"), False),
+        (Act("s3:GetObject", "arn:aws:s3:::inn/a"), False),
+    ],
+)
+def test_actions_and_resources_match_by_wildcards(act: Act, *, allowed: bool) -> None:
+    assert is_allowed([READ], act) is allowed
+
+
+@pytest.mark.parametrize(
+    ("context", "allowed"),
+    [
+        ({"iam:PassedToService": "ecs-tasks.amazonaws.com"}, True),
+        ({"iam:PassedToService": "lambda.amazonaws.com"}, False),
+        ({}, False),
+    ],
+)
+def test_a_condition_holds_only_where_the_request_says_so(
+    context: dict[str, str], *, allowed: bool
+) -> None:
+    assert is_allowed([PASS], Act("iam:PassRole", "arn:aws:iam::1:role/task", context)) is allowed
+
+
+def test_what_is_denied_anywhere_is_denied() -> None:
+    denied: dict[str, Any] = {"Effect": "Deny", "Action": "s3:*", "Resource": "arn:aws:s3:::in/b*"}
+    assert is_allowed([READ, denied], Act("s3:GetObject", "arn:aws:s3:::in/a"))
+    assert not is_allowed([READ, denied], Act("s3:GetObject", "arn:aws:s3:::in/b"))
+
+
+def test_an_operator_that_is_not_known_is_no_silent_yes_or_no() -> None:
+    odd = {**READ, "Condition": {"DateLessThan": {"aws:CurrentTime": "2030-01-01"}}}
+    with pytest.raises(KeyError, match="DateLessThan"):
+        is_allowed([odd], Act("s3:GetObject", "arn:aws:s3:::in/a"))
