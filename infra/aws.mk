@@ -58,14 +58,14 @@ deploy: needs-stack ## make or update STACK=name with MODEL=file or s3://bucket/
 	@mkdir -p build && rm -rf dispatcher/__pycache__
 	aws cloudformation package --template-file infra/cloudformation.yaml --s3-bucket $(BUCKET) --s3-prefix dispatcher --output-template-file build/$(STACK).yaml >/dev/null
 	@echo
-	aws cloudformation deploy --template-file build/$(STACK).yaml --stack-name $(STACK) --s3-bucket $(BUCKET) --s3-prefix template --capabilities CAPABILITY_IAM --no-fail-on-empty-changeset --parameter-overrides $(CHOSEN)
+	aws cloudformation deploy --template-file build/$(STACK).yaml --stack-name $(STACK) --s3-bucket $(BUCKET) --s3-prefix template --capabilities CAPABILITY_IAM --no-fail-on-empty-changeset $(if $(strip $(CHOSEN)),--parameter-overrides $(CHOSEN))
 	aws cloudformation describe-stacks --stack-name $(STACK) --query 'sort_by(Stacks[0].Outputs, &OutputKey)[].[OutputKey, OutputValue]' --output text
 	@$(if $(OWN_IMAGE)$(STATUS),,echo "No worker can start before its image is there: make push STACK=$(STACK)")
 
 # ECS makes its own role with an account's first cluster, but too late for that cluster.
 define first-commands
 aws s3api head-bucket --bucket $(BUCKET) 2>/dev/null || aws s3 mb s3://$(BUCKET)
-	aws iam get-role --role-name AWSServiceRoleForECS >/dev/null 2>&1 || aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com >/dev/null
+	aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com >/dev/null 2>&1 || true # it is there
 endef
 
 # The dispatcher goes first, as nobody else starts a worker. A worker that is stopped gives back what it has in hand.

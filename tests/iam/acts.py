@@ -134,4 +134,4 @@ BUCKET_ACTS = (
 
 def repository(arns: Arns) -> str:
     """The repository that the image is pulled from."""
-    return arns.arn("ecr", "repository/tidegate/worker")
+    return arns.arn("ecr", f"repository/{arns.names['Repository']}")
