@@ -21,6 +21,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
 from tests.scenario import Endpoint
+from tests.tables import json_lines, parquet
 
 ROWS = 336_776
 KEPT = ["flight", "tailnum", "dep_time", "time_hour"]
@@ -58,16 +59,6 @@ def trained(frame: pd.DataFrame) -> Pipeline:
     return model.fit(known.drop(columns=UNKNOWN_ON_DEPARTURE), known["arr_delay"] > LATE_MINUTES)
 
 
-def json_lines(frame: pd.DataFrame) -> bytes:
-    return frame.to_json(orient="records", lines=True, double_precision=15).encode()
-
-
-def parquet(frame: pd.DataFrame) -> bytes:
-    buffer = io.BytesIO()
-    frame.to_parquet(buffer, index=False, row_group_size=100_000)
-    return buffer.getvalue()
-
-
 def as_text(body: bytes) -> pd.DataFrame:
     return pd.read_csv(io.BytesIO(body), dtype=str, keep_default_na=False)
 
@@ -92,7 +83,7 @@ async def test_a_real_and_messy_table_is_predicted_in_every_format_as_in_memory(
         "flights.csv": published,
         "flights.csv.gz": gzip.compress(published, 1),
         "flights.jsonl": json_lines(frame),
-        "flights.parquet": parquet(frame),
+        "flights.parquet": parquet(frame, row_group_rows=100_000),
     }
     for key, body in files.items():
         endpoint.submit(key, body)
