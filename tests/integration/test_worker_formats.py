@@ -13,6 +13,7 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from tests.scenario import Endpoint
+from tests.tables import csv, json_lines, parquet
 from worker.window import PART_BYTES
 
 DATA = load_breast_cancer(as_frame=True)
@@ -27,22 +28,8 @@ def table(copies: int = 1) -> pd.DataFrame:
     return frame
 
 
-def parquet(frame: pd.DataFrame) -> bytes:
-    buffer = io.BytesIO()
-    frame.to_parquet(buffer, index=False)
-    return buffer.getvalue()
-
-
-def csv(frame: pd.DataFrame) -> bytes:
-    return frame.to_csv(index=False).encode()
-
-
 def awkward_csv(frame: pd.DataFrame) -> bytes:
     return b"\xef\xbb\xbf" + frame.to_csv(index=False, sep=";", lineterminator="\r\n").encode()
-
-
-def json_lines(frame: pd.DataFrame) -> bytes:
-    return frame.to_json(orient="records", lines=True, double_precision=15).encode()
 
 
 Read = Callable[[bytes], pd.DataFrame]
