@@ -17,7 +17,7 @@ from benchmarks.drain import Check, Drained, drain
 from benchmarks.report import MB, Report, Row, Target
 from benchmarks.scenario import Asked
 from benchmarks.stage import INPUTS, Stage
-from benchmarks.tables import COLUMNS, CsvFile, block
+from benchmarks.tables import COLUMNS, Pieces, block, csv
 
 SMALL, QUICK_SMALL = 200, 20
 LARGE, QUICK_LARGE = 2000, 100
@@ -80,14 +80,13 @@ def _works(stage: Stage, small: int, large: int, models: dict[str, Path]) -> lis
 
 
 def _upload(stage: Stage, megabytes: int) -> int:
-    file = CsvFile(megabytes * MB)
-    stage.s3.upload_fileobj(file, INPUTS, f"{megabytes}.csv")
-    return file.rows
+    table = csv(megabytes * MB)
+    stage.s3.upload_fileobj(Pieces(table.pieces), INPUTS, f"{megabytes}.csv")
+    return table.rows
 
 
 def _upload_parquet(stage: Stage, rows: int) -> None:
-    header, some = block()
-    frame = pd.read_csv(io.BytesIO(header + some), dtype={"id": str})
+    frame = block()
     sink = io.BytesIO()
     frame.loc[np.tile(frame.index, rows // len(frame))].to_parquet(sink, index=False)
     stage.put(["table.parquet"], sink.getvalue())
@@ -103,9 +102,7 @@ def _trained(model: BaseEstimator, path: Path) -> Path:
 
 def _checker(model: Path) -> Check:
     """Compare an output, block by block, with what the model says of one."""
-    header, some = block()
-    frame = pd.read_csv(io.BytesIO(header + some), dtype={"id": str})
-    expected = joblib.load(model).predict_proba(frame.iloc[:, 1:])[:, 1]
+    expected = joblib.load(model).predict_proba(block().iloc[:, 1:])[:, 1]
 
     def check(body: bytes) -> None:
         if body.startswith(b"PAR1"):

@@ -1,0 +1,18 @@
+"""A short form of what `python -m benchmarks.memory` measures: memory does not grow with a file."""
+
+from pathlib import Path
+
+from benchmarks.runs import MB, model_file, run
+from tests.scenario import Endpoint
+from tidegate.system import System
+
+
+async def test_ten_times_the_file_takes_no_more_memory(system: System, tmp_path: Path) -> None:
+    model = model_file(tmp_path)
+    peaks = {}
+    for megabytes in (20, 200):
+        endpoint = Endpoint(system.cloud.url, f"memory-{megabytes}")
+        taken = await run(endpoint, model, "csv", files=1, size=megabytes * MB)
+        peaks[megabytes] = round(taken.tree.peak_bytes / MB)
+    # What a first file sets up is not yet there in full while a small one is read.
+    assert peaks[200] < 1.25 * peaks[20], f"peak MB by MB of input: {peaks}"
