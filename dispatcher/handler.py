@@ -331,7 +331,8 @@ class Fleet:
         another task has ended since, or was not listed yet: its slot is one of the first.
         """
         minute = int(self.now() // 60)
-        for slot in itertools.chain(range(len(alive), wanted), range(len(alive))):
+        slots = itertools.chain(range(len(alive), wanted), reversed(range(len(alive))))
+        for slot in slots:
             if len(alive) >= wanted:
                 return
             task = self._claim(minute, slot)
