@@ -14,10 +14,18 @@ LOOK = ["ListTasks", "GetQueueAttributes"]
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """One task's start, and the minute and capacity that its token stood for."""
+    """One task's start: what its dispatcher had seen of others, and what its token stood for."""
 
+    task: Task
     at: float
-    token_of: tuple[int, str]
+    listed: float  # tasks started since then may not have been seen
+    counted: float  # messages that were there since then may have been counted
+    token_of: tuple[int, str]  # the minute and the capacity
+
+    def is_blind_to(self, other: "Start") -> bool:
+        """Tell whether the other may have been started unseen, in slots that do not clash."""
+        is_unseen = self.listed <= other.at <= self.at
+        return is_unseen and other.token_of != self.token_of
 
 
 @dataclass
@@ -44,20 +52,30 @@ class Checks:
         """P6: no more tasks than are wanted, but for the minute's edge; one a sweep in a loop."""
         invocation = self._invocation()
         invocation.starts += 1
-        minute = int(invocation.filled_at // 60)
-        self.starts.append(Start(self.stage.now, (minute, task.capacity)))
         listed = invocation.listed_at - self.plan.listing_lag
-        unseen = {start.token_of for start in self.starts if start.at >= listed}
-        live, counted = self.books.live, invocation.listed_at - self.plan.counts_lag
-        most = self._worth(self.queue.most(min(counted, invocation.began)))
-        self.excess = max(self.excess, live - self.plan.max_tasks)
-        self.stage.tell(invocation.name, f"starts {task.name[-8:]}, {live} live of {most}")
-        if live > most * len(unseen):
-            self._break(f"P6: {invocation.name} starts a task, {live} are live of {most} wanted")
+        counted = min(invocation.listed_at - self.plan.counts_lag, invocation.began)
+        token_of = (int(invocation.filled_at // 60), task.capacity)
+        self.starts.append(Start(task, self.stage.now, listed, counted, token_of))
+        live = [start for start in self.starts if start.task.is_live]
+        most, edge = self._most(live, listed), self._edge(live)
+        self.stage.tell(invocation.name, f"starts {task.name[-8:]}, {len(live)} live of {most}")
+        self.excess = max(self.excess, len(live) - self.plan.max_tasks)
+        if len(live) > most * edge:
+            self._break(f"P6: {invocation.name} starts a task, {len(live)} live of {most} wanted")
         if self._is_in_a_crash_loop(listed) and (
             invocation.kind != "sweep" or invocation.starts > 1
         ):
             self._break(f"P6: {invocation.name} starts a task in a crash loop")
+
+    def _most(self, live: list[Start], listed: float) -> int:
+        """Say how many tasks were worth it, to this dispatcher or to those it could not see."""
+        counted = min(start.counted for start in live if start.at >= listed)
+        return self._worth(self.queue.most(counted))
+
+    def _edge(self, live: list[Start]) -> int:
+        """Say how often each slot may be taken: once for each minute that did not see another."""
+        pairs = [(one, other) for one in live for other in live if one.is_blind_to(other)]
+        return max(1, len({start.token_of for pair in pairs for start in pair}))
 
     def _is_in_a_crash_loop(self, listed: float) -> bool:
         """Tell whether the newest end that whoever lists tasks then must know of was a bad one."""
