@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tests.waking.plan import Plan
-from tests.waking.stage import START, Invocation, Stage
+from tests.waking.stage import Stage
 
 if TYPE_CHECKING:
-    from tests.waking.cluster import Cluster, Task
+    from tests.waking.cluster import Cluster
     from tests.waking.jobs import Queue
 
 
@@ -78,6 +78,8 @@ class Books:
 
     def close(self) -> None:
         """Count what lasts until the end."""
+        for key in self._waiting:
+            self.waits[key] = self.stage.now - self.landed[key]
         if self._alone_since is not None:
             last = Stretch(self._alone_since, self.stage.now, self._hindered_at)
             self.stretches.append(last)

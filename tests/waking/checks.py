@@ -99,11 +99,13 @@ class Checks:
                 self._break(f"5.5: {invocation.name} left {seen} of {invocation.wanted} tasks")
 
     def at_end(self) -> None:
-        """P2, P4: every file was dispatched and done, and no message was without a worker for long."""
+        """P2, P4: every file was dispatched and done, and no message was alone for long."""
         for stretch in self.books.stretches:
             if stretch.unhindered_seconds > self.plan.bound:
-                self._break(f"P4: stranded for {stretch.seconds:.0f} s from {stretch.since - START}")
-            elif self.plan.peaceful and stretch.seconds > self.plan.prompt_bound:
+                self._break(
+                    f"P4: stranded for {stretch.seconds:.0f} s from {stretch.since - START}"
+                )
+            elif self.plan.peaceful and stretch.unhindered_seconds > self.plan.prompt_bound:
                 since = stretch.since - START
                 self._break(f"P4: no worker for {stretch.seconds:.0f} s of peace, from {since:.3f}")
         for key in self.books.landed.keys() - self.books.done - self.books.undispatched:

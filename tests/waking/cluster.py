@@ -1,4 +1,4 @@
-"""ECS as it is documented: reads that lag behind, client tokens, and tasks from start to STOPPED."""
+"""ECS as it is documented: reads that lag, client tokens, and tasks from start to STOPPED."""
 
 # ruff: noqa: N803 - the arguments are boto3's
 import random
@@ -18,10 +18,10 @@ TASK_DEFINITION = f"{ARN}:task-definition/tide-worker:7"
 RECLAIMED = ("SpotInterruption", "TerminationNotice")
 KEPT_SECONDS = 3600.0  # how long a stopped task is listed
 NO_CAPACITY = (
-    "Capacity is unavailable at this time. Please try again later or in a different availability zone"
+    "Capacity is unavailable at this time. "
+    "Please try again later or in a different availability zone"
 )
 TASK_LIMIT = "You've reached the limit on the number of tasks you can run concurrently"
-DECLINED = ("RESOURCE:ENI", "RESOURCE:MEMORY", "AGENT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +62,17 @@ class Task:
         for told_at, said in self.history:
             moment = said.get("executionStoppedAt") or said.get("stoppedAt")
             if moment:
-                is_good = said["stopCode"] in RECLAIMED or said["containers"][0].get("exitCode") == 0
+                is_good = (
+                    said["stopCode"] in RECLAIMED or said["containers"][0].get("exitCode") == 0
+                )
                 return End(moment.timestamp(), told_at, is_good)
         return None
 
     def was_live_after(self, when: float) -> bool:
         """Tell whether it was meant to run at some time since."""
-        return all(since > when for since, said in self.history if said["desiredStatus"] != "RUNNING")
+        return all(
+            since > when for since, said in self.history if said["desiredStatus"] != "RUNNING"
+        )
 
     def as_of(self, when: float) -> dict[str, Any] | None:
         """Describe it as it was at a time; None before it was there."""

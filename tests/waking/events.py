@@ -50,7 +50,8 @@ class Events:
         self.moments[moment] += 1
         for chaser in self.plan.chasers:
             if (chaser.moment, chaser.number) == (moment, number):
-                self.stage.after(chaser.delay, self.land)
+                for _ in range(chaser.files):
+                    self.stage.after(chaser.delay, self.land)
 
     def land(self) -> None:
         """Have a file land."""
@@ -92,8 +93,14 @@ class Events:
         def body() -> None:
             try:
                 self.handle(event)
-            except (Ended, ClientError, HTTPClientError, NoConnection, self.handler.NotSent) as error:
-                self.books.hindered(f"{kind}: {type(error).__name__}")
+            except (
+                Ended,
+                ClientError,
+                HTTPClientError,
+                NoConnection,
+                self.handler.NotSent,
+            ) as error:
+                self.books.hindered(f"the function: {type(error).__name__}")
                 self._failed(kind, event, attempt)
             else:
                 self.ended(invocation)

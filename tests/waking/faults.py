@@ -14,16 +14,25 @@ T = TypeVar("T")
 
 Kind = Literal[
     "throttled", "error before", "error after", "timeout before", "timeout after", "unreachable",
-    "slow request", "slow answer", "declined", "partly refused",
+    "slow request", "slow send", "slow answer", "declined", "partly refused",
 ]  # fmt: skip
 EVERYWHERE: tuple[Kind, ...] = (
     "throttled", "error before", "error after", "timeout before", "timeout after", "unreachable",
-    "slow request", "slow answer", "declined", "partly refused",
+    "slow request", "slow send", "slow answer", "declined", "partly refused",
 )  # fmt: skip
-ONLY_OF: dict[Kind, str] = {"declined": "RunTask", "partly refused": "SendMessageBatch"}
+ONLY_OF: dict[Kind, str] = {
+    "declined": "RunTask",
+    "partly refused": "SendMessageBatch",
+    "slow send": "SendMessageBatch",
+}
 ENDPOINT = "https://aws.test"
 TIMEOUT_SECONDS = 10.0
 SLOW_SECONDS = (1.0, 8.0)
+SLOW_WAYS: dict[Kind | None, tuple[float, float]] = {
+    None: (0.01, 0.2),
+    "slow request": SLOW_SECONDS,
+    "slow send": (8.0, 30.0),  # within its attempts, two of which timed out
+}
 
 THROTTLES = (
     ("ThrottlingException", "Rate exceeded"),
@@ -70,7 +79,7 @@ class Calls:
         self.counted[operation] += 1
         kind = self._fate(operation)
         self.stage.tell(invocation.name, f"{operation}{f' ({kind})' if kind else ''}")
-        self.stage.sleep(self.draw.uniform(*(SLOW_SECONDS if kind == "slow request" else (0.01, 0.2))))
+        self.stage.sleep(self.draw.uniform(*SLOW_WAYS.get(kind, SLOW_WAYS[None])))
         if kind in ("throttled", "error before", "timeout before", "unreachable"):
             raise self._error(operation, kind)
         answer = effect(kind)

@@ -71,7 +71,9 @@ class Queue:
         return self.calls.make("SendMessageBatch", lambda kind: self._send(Entries, kind))
 
     def _send(self, entries: list[dict[str, str]], kind: Kind | None) -> dict[str, Any]:
-        failed = [entry for entry in entries if kind == "partly refused" and self.draw.random() < 0.5]
+        failed = [
+            entry for entry in entries if kind == "partly refused" and self.draw.random() < 0.5
+        ]
         for entry in entries:
             if entry not in failed:
                 message = Message(json.loads(entry["MessageBody"])["key"])

@@ -48,7 +48,7 @@ def caught(mutation: Mutation) -> str:
     """Return what the search says of a mutation; empty when no schedule noticed it."""
     handler = mutated(mutation)
     for seed in (mutation.seed, *range(MOST_SCHEDULES)):
-        for broken in play(seed, handler).broken:
+        for broken in play(seed, handler, goes_on=True).broken:
             if mutation.breaks in broken:
                 return f"seed {seed}: {broken}"
     return ""

@@ -16,7 +16,7 @@ EXIT_SECONDS = (0.1, 2.0)  # from the last poll to the end of the process
 NOTICE_SECONDS = (0.5, 4.0)  # from there until ECS wants the task stopped
 TEARDOWN_SECONDS = (8.0, 30.0)  # from there to STOPPED
 EVENT_SECONDS = (0.05, 1.5)
-PEACEFUL_LOOK_SECONDS = 30.0
+DRAIN_SECONDS = 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,12 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Chaser:
-    """A file that lands just when a worker ends: the worst of moments."""
+    """Files that land just when a worker ends: the worst of moments."""
 
     moment: Moment
     number: int  # of such moments
     delay: float
+    files: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,9 @@ class Plan:
     def prompt_bound(self) -> float:
         """How long it may be in peace: until a worker that leaves has stopped, and one started."""
         ended = EXIT_SECONDS[1] + NOTICE_SECONDS[1] + TEARDOWN_SECONDS[1] + EVENT_SECONDS[1]
-        return ended + PEACEFUL_LOOK_SECONDS + self.launch_seconds[1]
+        if self.reclaimed:
+            ended += DRAIN_SECONDS
+        return ended + LAMBDA_SECONDS + self.launch_seconds[1]
 
 
 def plan(seed: int) -> Plan:
@@ -124,14 +127,14 @@ def _peace(draw: random.Random) -> dict[str, Any]:
     return {
         "visibility_seconds": 120.0,
         "backoff_seconds": 0.0,
-        "launch_seconds": (15.0, 45.0),
+        "launch_seconds": draw.choice(((8.0, 20.0), (15.0, 45.0))),
         "listing_lag": draw.choice((0.0, 3.0)),
         "counts_lag": draw.choice((0.0, 3.0)),
-        "fault_rate": 0.02,
-        "fault_kinds": ("slow request", "slow answer"),
+        "fault_rate": draw.choice((0.02, 0.3)),
+        "fault_kinds": (draw.choice(("slow request", "slow send")),),
         "retried": 0.0,
         "killed": 0.0,
-        "reclaimed": 0.0,
+        "reclaimed": draw.choice((0.0, 0.3)),
         "lost": 0.0,
         "late": 0.0,
         "twice": draw.choice((0.0, 0.1)),
@@ -176,8 +179,8 @@ def _uploads(draw: random.Random, calm_at: float) -> list[Upload]:
 
 def _chasers(draw: random.Random) -> list[Chaser]:
     return [
-        Chaser(draw.choice(MOMENTS), draw.randrange(4), draw.uniform(0, 3))
-        for _ in range(draw.choice((0, 2, 6)))
+        Chaser(draw.choice(MOMENTS), draw.randrange(8), draw.uniform(0, 3), draw.choice((1, 1, 5)))
+        for _ in range(draw.choice((0, 4, 12)))
     ]
 
 

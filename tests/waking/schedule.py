@@ -3,7 +3,7 @@
 import contextlib
 import random
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from io import StringIO
 from types import ModuleType
@@ -34,6 +34,8 @@ class Verdict:
     faults: Counter[str]
     calls: Counter[str]
     waits: tuple[float, ...]  # from a file's landing until a worker was there for it
+    invocations: int
+    hindrances: Counter[str]
     longest_alone: float  # that messages had no worker, from the last thing that failed
     largest_fleet: int
     excess: int  # of tasks, above the most
@@ -43,9 +45,9 @@ class Verdict:
 class Schedule:
     """The parts of one schedule, put together."""
 
-    def __init__(self, planned: Plan, handler: ModuleType) -> None:
+    def __init__(self, planned: Plan, handler: ModuleType, *, goes_on: bool) -> None:
         self.plan, self.stage = planned, Stage()
-        self.quiet_since = START
+        self.goes_on, self.quiet_since = goes_on, START
         self.draw = random.Random(f"{planned.seed} plays")  # noqa: S311 - no secret
         self.books = Books(self.stage, planned)
         self.checks = Checks(self.stage, planned, self.books)
@@ -53,14 +55,17 @@ class Schedule:
             self.stage, self.draw, planned.fault_rate, planned.fault_kinds,
             START + planned.calm_at, self.books.hindered,
         )  # fmt: skip
+        # Each knows the others, some of which are made after it: those are looked up when called.
         self.queue = Queue(
             self.stage, planned, self.calls, self.books, self.draw,
-            arrived=lambda: self.crew.wake(), looked=self.checks.on_look,
+            arrived=lambda: self.crew.wake(),  # noqa: PLW0108 - see above
+            looked=self.checks.on_look,
         )  # fmt: skip
         self.cluster = Cluster(
             self.stage, planned, self.calls, self.books, self.draw,
-            started=self._started, happened=lambda moment: self.events.happened(moment),
-            stopped=lambda task: self.events.stopped(task),
+            started=self._started,
+            happened=lambda moment: self.events.happened(moment),  # noqa: PLW0108 - see above
+            stopped=lambda task: self.events.stopped(task),  # noqa: PLW0108 - see above
         )  # fmt: skip
         self.events = Events(
             self.stage, planned, self.books, self.draw, handler,
@@ -80,7 +85,7 @@ class Schedule:
         with contextlib.redirect_stdout(_Log(self.stage)):
             self.stage.run(START + LONGEST_SECONDS, self._is_over)
         self.books.close()
-        if not self.checks.broken:
+        if self.goes_on or not self.checks.broken:
             self.checks.at_end()
         return Verdict(
             seed=self.plan.seed,
@@ -89,6 +94,8 @@ class Schedule:
             faults=self.calls.injected,
             calls=self.calls.counted,
             waits=tuple(self.books.waits.values()),
+            invocations=self.events.invocations,
+            hindrances=self.books.hindrances,
             longest_alone=max((one.unhindered_seconds for one in self.books.stretches), default=0),
             largest_fleet=self.books.largest_fleet,
             excess=self.checks.excess,
@@ -104,10 +111,12 @@ class Schedule:
         """Have a task of another family run beside ours for a while, and end badly."""
         other = self.cluster.add("FARGATE", f"{ARN}:task-definition/tide:1")
         seconds = self.draw.uniform(0, self.plan.calm_at)
-        self.stage.after(seconds, partial(self.cluster.exited, other, 1, "EssentialContainerExited"))
+        self.stage.after(
+            seconds, partial(self.cluster.exited, other, 1, "EssentialContainerExited")
+        )
 
     def _is_over(self) -> bool:
-        if self.checks.broken:
+        if self.checks.broken and not self.goes_on:
             return True
         if self.queue.messages or self.books.live or self.stage.running:
             self.quiet_since = self.stage.now
@@ -148,6 +157,11 @@ class _Log(StringIO):
         return len(text)
 
 
-def play(seed: int, handler: ModuleType = dispatcher.handler) -> Verdict:
-    """Play the schedule that a seed stands for, on the dispatcher or one with a fault in it."""
-    return Schedule(plan(seed), handler).play()
+def play(seed: int, handler: ModuleType = dispatcher.handler, *, goes_on: bool = False) -> Verdict:
+    """Play a seed's schedule, until a promise is broken or, if it goes on, to its end."""
+    return Schedule(plan(seed), handler, goes_on=goes_on).play()
+
+
+def judge(seed: int) -> Verdict:
+    """Play a seed's schedule, and leave its story out of the verdict."""
+    return replace(play(seed), story=())

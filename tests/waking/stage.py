@@ -57,7 +57,9 @@ class Invocation:
         self.name, self.kind, self.began = name, kind, stage.now
         self.calls: list[str] = []
         self.starts = 0
-        self.listed_at = self.filled_at = stage.now  # when ListTasks answered, and RunTask was asked
+        self.listed_at = self.filled_at = (
+            stage.now
+        )  # when ListTasks answered, and RunTask was asked
         self.wanted = 0
         self._stage, self._body = stage, body
         self._turn, self._back = threading.Lock(), threading.Lock()  # each held until it is given
