@@ -30,6 +30,7 @@ levels: .venv/dev.stamp .venv-cloud/stamp
 
 chaos: .venv/dev.stamp .venv-cloud/stamp ## break everything at once: simulated, by the thousand, and for real
 	$(BIN)/python -m tests.search --schedules $(SCHEDULES)
+	$(BIN)/python -m tests.waking --schedules $(SCHEDULES)
 	$(BIN)/python -m pytest tests/chaos $(foreach seed,$(SEEDS),--seed $(seed))
 
 rehearsal: .venv/dev.stamp .venv-cloud/stamp ## go up, change under load and go down on the local cloud; print it to docs/going-up.txt
@@ -58,8 +59,8 @@ integration: .venv/dev.stamp ## tests against moto's server
 acceptance: .venv/dev.stamp .venv-cloud/stamp ## tests of real processes on the local cloud
 	$(BIN)/python -m pytest tests/acceptance
 
-search: .venv/dev.stamp ## play 300 schedules of faults, and some against an engine with a fault in it
-	$(BIN)/python -m pytest tests/search
+search: .venv/dev.stamp ## play 300 schedules of faults each for engine and dispatcher, and some with a fault in those
+	$(BIN)/python -m pytest tests/search tests/waking
 
 format: .venv/dev.stamp ## format the code and mend what the linter can
 	$(BIN)/ruff check --fix $(PACKAGES)

@@ -43,8 +43,10 @@ LATER = (
     "requestlimitexceeded",
     "toomanyrequests",
     "reached the limit",
-    "capacity is unavailable",
 )
+NO_CAPACITY = "capacity is unavailable"
+# Where a task is asked for, in turn: ECS itself never replaces Spot by on-demand capacity.
+CAPACITIES = {"FARGATE": ("FARGATE",), "FARGATE_SPOT": ("FARGATE_SPOT", "FARGATE")}
 
 
 def handler(event: Mapping[str, Any], _context: object) -> None:
@@ -77,6 +79,10 @@ class SettingsError(Exception):
 
 class NotSent(Exception):
     """The queue did not take every message, so the event has to come again."""
+
+
+class NoCapacity(Exception):
+    """AWS has no place for a task now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +118,7 @@ class Settings:
             if not text[field].isdecimal() or int(text[field]) < 1:
                 raise SettingsError(f"{names[field]} is not 1 or more: {text[field]!r}")
             text[field] = int(text[field])
-        if text["capacity"] not in ("FARGATE", "FARGATE_SPOT"):
+        if text["capacity"] not in CAPACITIES:
             raise SettingsError(f"{names['capacity']} is not FARGATE or FARGATE_SPOT")
         if text["assign_public_ip"] not in ("ENABLED", "DISABLED"):
             raise SettingsError(f"{names['assign_public_ip']} is not ENABLED or DISABLED")
@@ -328,10 +334,13 @@ class Fleet:
         """Claim slots until as many tasks are alive as are wanted.
 
         The slots past the living come first. When one of them is taken by a task already counted,
-        another task has ended since, or was not listed yet: its slot is one of the first.
+        another task has ended since, or was not listed yet: its slot is one of those below. They
+        are tried from the last, so that those who start tasks take slots that lie together, and
+        whoever does not see a task comes upon its slot before a free one.
         """
         minute = int(self.now() // 60)
-        for slot in itertools.chain(range(len(alive), wanted), range(len(alive))):
+        slots = itertools.chain(range(len(alive), wanted), reversed(range(len(alive))))
+        for slot in slots:
             if len(alive) >= wanted:
                 return
             task = self._claim(minute, slot)
@@ -340,17 +349,33 @@ class Fleet:
             alive.add(task)
 
     def _claim(self, minute: int, slot: int) -> str | None:
-        """Name the task that holds a slot in this minute, started now or by another dispatcher."""
+        """Name the task that holds a slot in this minute, started now or by another dispatcher.
+
+        A slot for which Spot has no capacity is asked for on demand.
+        """
+        for capacity in CAPACITIES[self.settings.capacity]:
+            try:
+                return self._claim_on(capacity, minute, slot)
+            except NoCapacity as error:
+                log("no capacity", slot=slot, capacity=capacity, why=str(error))
+        return None
+
+    def _claim_on(self, capacity: str, minute: int, slot: int) -> str | None:
         for generation in range(GENERATIONS):
             asked_at = self.now()
             try:
-                answer = self._run_task(self._token(minute, slot, generation))
+                answer = self._run_task(capacity, self._token(minute, slot, capacity, generation))
             except ClientError as error:
+                if NO_CAPACITY in str(error).lower():
+                    raise NoCapacity(str(error)) from error
                 if error.response["Error"]["Code"] != "ConflictException":
                     raise
                 continue  # asked for with other settings, before a deployment perhaps
             if not answer["tasks"]:
-                log("not started", slot=slot, why=[f.get("reason") for f in answer["failures"]])
+                why = json.dumps([failure.get("reason") for failure in answer["failures"]])
+                if NO_CAPACITY in why.lower():
+                    raise NoCapacity(why)
+                log("not started", slot=slot, why=why)
                 return None
             task = answer["tasks"][0]
             if not self._has_stopped(task, asked_at):
@@ -359,19 +384,17 @@ class Fleet:
         log("not started", slot=slot, why="every generation of this minute has stopped already")
         return None
 
-    def _token(self, minute: int, slot: int, generation: int) -> str:
+    def _token(self, minute: int, slot: int, capacity: str, generation: int) -> str:
         """Name one start, the same in every dispatcher: ECS acts on a token once."""
-        settings = self.settings
-        family = _family(settings.task_definition)
-        start = (settings.cluster, family, minute, slot, settings.capacity, generation)
+        family = _family(self.settings.task_definition)
+        start = (self.settings.cluster, family, minute, slot, capacity, generation)
         return hashlib.sha256(json.dumps(start).encode()).hexdigest()
 
-    def _run_task(self, token: str) -> "RunTaskResponseTypeDef":
+    def _run_task(self, capacity: str, token: str) -> "RunTaskResponseTypeDef":
         settings = self.settings
-        capacity: dict[str, Any] = {"launchType": "FARGATE"}
-        if settings.capacity == "FARGATE_SPOT":
-            strategy = {"capacityProvider": "FARGATE_SPOT", "weight": 1}
-            capacity = {"capacityProviderStrategy": [strategy]}
+        where: dict[str, Any] = {"launchType": "FARGATE"}
+        if capacity == "FARGATE_SPOT":
+            where = {"capacityProviderStrategy": [{"capacityProvider": capacity, "weight": 1}]}
         return self.ecs.run_task(
             cluster=settings.cluster,
             taskDefinition=settings.task_definition,
@@ -384,7 +407,7 @@ class Fleet:
                     "assignPublicIp": settings.assign_public_ip,
                 }
             },
-            **capacity,
+            **where,
         )
 
     def _has_stopped(self, task: "TaskTypeDef", asked_at: float) -> bool:

@@ -132,6 +132,7 @@ class FakeEcs:
     unlisted: set[str] = field(default_factory=set)
     unknown: set[str] = field(default_factory=set)
     failures: list[dict[str, str]] = field(default_factory=list)
+    short_of: dict[str, Exception | str] = field(default_factory=dict)
     page: int = 100
 
     @property
@@ -149,6 +150,12 @@ class FakeEcs:
             if request != original:
                 raise client_error("ConflictException")
             return copy.deepcopy(answer)
+        capacity = "FARGATE_SPOT" if "capacityProviderStrategy" in request else "FARGATE"
+        match self.short_of.get(capacity):
+            case Exception() as error:
+                raise error
+            case str(reason):
+                return {"tasks": [], "failures": [{"reason": reason}]}
         if self.failures:
             return {"tasks": [], "failures": self.failures}
         task = self.add(request["taskDefinition"])

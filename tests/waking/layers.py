@@ -1,0 +1,30 @@
+"""What waits and fleets are like with each layer of the protocol taken away."""
+
+from collections.abc import Iterator, Sequence
+
+import dispatcher.handler
+from tests.waking.mutations import mutated, mutations
+from tests.waking.schedule import Verdict, play
+from tests.waking.tally import seconds
+
+LAYERS = 4  # of the mutations, the first ones
+
+
+def layers(seeds: Sequence[int]) -> Iterator[str]:
+    """For the whole protocol, and without each layer: broken schedules, waits in peace, fleets."""
+    handlers = {"with all layers": dispatcher.handler}
+    handlers |= {one.fault: mutated(one) for one in mutations()[:LAYERS]}
+    for name, handler in handlers.items():
+        yield f"{name}:"
+        verdicts = [play(seed, handler, goes_on=True) for seed in seeds]
+        yield from (f"  {line}" for line in _lines(verdicts))
+
+
+def _lines(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    broken = [verdict for verdict in verdicts if verdict.broken]
+    yield f"{len(broken)} of {len(verdicts)} schedules break a promise"
+    peace = [wait for verdict in verdicts if verdict.plan.peaceful for wait in verdict.waits]
+    yield f"in peace a file waits for a worker: {seconds(peace)}"
+    above = [verdict.excess for verdict in verdicts if verdict.excess > 0]
+    largest = max(above, default=0)
+    yield f"more than the most tasks in {len(above)} schedules, by {largest} at most"

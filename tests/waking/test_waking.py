@@ -1,0 +1,36 @@
+"""The search over the dispatcher's schedules: it finds nothing, and all that is put into it."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.waking.mutations import Mutation, caught, mutations
+from tests.waking.schedule import play
+
+# Seconds in the normal case: only what hangs takes this long.
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.mark.parametrize("first", [0, 100, 200])
+def test_every_promise_is_kept_in_a_hundred_schedules(first: int) -> None:
+    broken = {seed: found for seed in range(first, first + 100) if (found := play(seed).broken)}
+    assert broken == {}
+
+
+def test_a_schedule_replays_exactly() -> None:
+    first, again = play(7), play(7)
+    assert len(first.story) > 100
+    assert first.story == again.story
+
+
+@pytest.mark.parametrize("mutation", mutations(), ids=str)
+def test_the_search_notices_that(mutation: Mutation) -> None:
+    assert caught(mutation)
+
+
+def test_the_search_says_what_it_played() -> None:
+    command = [sys.executable, "-m", "tests.waking", "--schedules", "20", "--first", "0"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603 - our own
+    assert "20 played" in said
+    assert "a file waits for a worker, in peace:  median" in said
