@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -182,13 +182,22 @@ class Endpoint:
         """Count the messages of a queue, visible or not."""
         return sum(self.counts(queue))
 
+    def offer(self, model: Path) -> str:
+        """Say where a worker finds a model that is on this machine."""
+        return str(model)
+
+    def command(self, _environment: Mapping[str, str]) -> list[str]:
+        """Say how a worker is started."""
+        return [sys.executable, "-m", "worker"]
+
     @contextmanager
     def started(self, **changes: str) -> Iterator[Running]:
-        """Start `python -m worker`, none of whose processes outlives the block."""
+        """Start a worker, none of whose processes outlives the block."""
+        environment = self.environment | changes
         with subprocess.Popen(
-            [sys.executable, "-m", "worker"],
+            self.command(environment),
             cwd=ROOT,
-            env=self.environment | changes,
+            env=environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -215,7 +224,7 @@ async def drain_ten(endpoint: Endpoint, folder: Path) -> None:
         part = frame.iloc[number * 15 : (number + 1) * 15]
         endpoint.submit(f"dir/part {number}.csv", part.to_csv(index=False).encode())
     digest = hashlib.sha256(model.read_bytes()).hexdigest()
-    ended = await endpoint.worker(WORKER_MODEL=str(model), WORKER_MODEL_SHA256=digest)
+    ended = await endpoint.worker(WORKER_MODEL=endpoint.offer(model), WORKER_MODEL_SHA256=digest)
     assert ended.status == 0, ended.stderr
     assert endpoint.left(endpoint.queue) == endpoint.left(endpoint.dead) == 0
     expected = joblib.load(model).predict_proba(frame.iloc[:, 1:])[:, 1]
