@@ -7,7 +7,7 @@ UV := .venv/bin/uv --quiet --system-certs
 INSTALL := pip install --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test levels chaos rehearsal bench check format unit integration acceptance search template lock clean
+.PHONY: help demo test levels chaos image-test rehearsal bench check format unit integration acceptance search template lock clean
 
 # What `make chaos` runs: so many simulated schedules, and real processes once for each of the seeds.
 SCHEDULES ?= 20000
@@ -32,6 +32,10 @@ chaos: .venv/dev.stamp .venv-cloud/stamp ## break everything at once: simulated,
 	$(BIN)/python -m tests.search --schedules $(SCHEDULES)
 	$(BIN)/python -m tests.waking --schedules $(SCHEDULES)
 	$(BIN)/python -m pytest tests/chaos $(foreach seed,$(SEEDS),--seed $(seed))
+
+ENGINE ?= docker
+image-test: .venv/dev.stamp .venv-cloud/stamp ## run the image as ECS does, and have it drain a queue; or another one: IMAGE=name ENGINE=podman
+	ENGINE="$(ENGINE)" IMAGE="$(IMAGE)" $(BIN)/python -m pytest tests/image
 
 rehearsal: .venv/dev.stamp .venv-cloud/stamp ## go up, change under load and go down on the local cloud; print it to docs/going-up.txt
 	$(BIN)/python -m pytest tests/acceptance/test_going_up.py --transcript docs/going-up.txt
