@@ -194,7 +194,7 @@ class Endpoint:
     def started(self, **changes: str) -> Iterator[Running]:
         """Start a worker, none of whose processes outlives the block."""
         environment = self.environment | changes
-        with subprocess.Popen(
+        with subprocess.Popen(  # noqa: S603 - our own words
             self.command(environment),
             cwd=ROOT,
             env=environment,
