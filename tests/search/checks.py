@@ -1,14 +1,14 @@
 """The promises, checked against the books: as things happen, at each exit, and at the end."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from structlog.contextvars import get_contextvars
 
 from tests.search.compute import predicted
-from tests.search.ledger import ANSWER_SECONDS, Asked, Dead, Ledger, Output
+from tests.search.ledger import ANSWER_SECONDS, Ledger, Output
 from tests.search.network import CALL, Call
-from tests.search.plan import MANY, OUTPUT, PREFIX, QUEUE, Plan
+from tests.search.outcomes import Outcomes
+from tests.search.plan import OUTPUT, PREFIX, QUEUE, Plan
 from tests.search.processes import Process
 from tests.simulation.s3 import S3Effect, SimulatedS3, Written
 from tests.simulation.sqs import Deleted, Received, SimulatedSqs, SqsEffect
@@ -27,6 +27,11 @@ class Checks:
     sqs: SimulatedSqs
     s3: SimulatedS3
     broken: list[str] = field(default_factory=list)
+
+    @property
+    def outcomes(self) -> Outcomes:
+        """What came of everything so far."""
+        return Outcomes(self.plan, self.ledger, self.sqs, self.s3)
 
     def on_call(self, call: Call) -> None:
         """P2: an output is sent only while its message is the worker's own."""
@@ -55,7 +60,7 @@ class Checks:
             self._break(effect.at, f"P2: {effect.message_id} received by a worker that has left")
         if isinstance(effect, Deleted) and effect.queue == QUEUE:
             asked = self.ledger.asked[effect.message_id]
-            if not self._is_durable(effect.message_id, asked):
+            if not self.outcomes.are_durable(effect.message_id, asked):
                 self._break(effect.at, f"P2: {effect.message_id} deleted, no outcome: {asked}")
 
     def _is_shared(self) -> bool:
@@ -115,6 +120,8 @@ class Checks:
             excused = max(EXCUSED_SECONDS, self.plan.visibility_seconds)  # may be left so long
             if hand.trouble < at - EXCUSED_SECONDS and recent < at - excused:
                 self._break(at, f"P2: {process.name} left {message_id} invisible")
+        for upload in sorted(self.s3.uploads.keys() & hand.uploads - hand.stuck):
+            self._break(at, f"P3: {process.name} left {upload}, neither complete nor aborted")
         if left := [task.get_name() for task in process.tasks]:
             self._break(at, f"leak: {process.name} left {left}")
 
@@ -124,7 +131,7 @@ class Checks:
             return True
         if self.ledger.holder[message_id][0] != handle:
             return True  # it was received again since
-        if self._is_durable(message_id, self.ledger.asked[message_id]):
+        if self.outcomes.are_durable(message_id, self.ledger.asked[message_id]):
             return True
         # Both handles of a message delivered twice are good: another worker may hold it by one.
         by, _, until = self.ledger.touched.get(message_id, (process.name, "", None))
@@ -132,72 +139,7 @@ class Checks:
 
     def at_end(self) -> None:
         """Everything that was uploaded has come to its end, once."""
-        for message_id in self.sqs.queues[QUEUE].messages:
-            self.broken.append(f"P2: {message_id} never left the queue")
-        for beat in self.ledger.late_beats:
-            self._break(beat.at, f"5.1: a heartbeat after the settlement of {beat.message_id}")
-        for problem in [*self._wrong_outputs(), *self._wrong_letters(), *self._strangers()]:
-            self.broken.append(problem)
-
-    def _wrong_outputs(self) -> Iterator[str]:
-        for key, versions in self.ledger.versions.items():
-            messages = [name for name, asked in self.ledger.asked.items() if asked.key == key]
-            gave_up = any(self.ledger.dead_letters(name) for name in messages)
-            written = self.ledger.written[key]
-            newest = written[-1].version if written else -1
-            good = self.ledger.asked[messages[0]].kind == "good"
-            if good and not gave_up and newest != len(versions) - 1:
-                yield f"P1: {key} has version {newest} of the output, of {len(versions)}"
-            if not good and written:
-                yield f"P1: {key} has an output: {written}"
-
-    def _wrong_letters(self) -> Iterator[str]:
-        for name, asked in self.ledger.asked.items():
-            letters = self.ledger.dead_letters(name)
-            if asked.kind != "good" and not letters and self.plan.max_receive_count is not None:
-                yield f"P7: {name} should be dead-lettered: {asked}"
-            for letter in letters:
-                if problem := self._wrong_letter(asked, letter):
-                    yield f"P7: {name} {problem}: {asked} {letter}"
-
-    def _wrong_letter(self, asked: Asked, letter: Dead) -> str | None:
-        most = self.plan.max_receive_count
-        assert most is not None
-        plenty = most == MANY and not self.plan.habits.duplicate  # which costs receives for ever
-        if letter.reasons is None:
-            return "ran out of receives" if plenty else None
-        error = letter.reasons["error_type"]
-        if error == "GaveUp":
-            return "was given up too early" if letter.receives < most or plenty else None
-        expected = {
-            "poison": "Unparsable", "missing": "NoSuchInput", "unreadable": "UnreadableBody",
-        }  # fmt: skip
-        if expected.get(asked.kind) != error:
-            return "is dead for another reason"
-        if asked.kind == "unreadable" or letter.receives >= most or self._reported(asked.key):
-            return None
-        return "has no report"
-
-    def _reported(self, key: str) -> bool:
-        return self.s3.buckets[OUTPUT].current(f"{PREFIX}/_failed/{key}.json") is not None
-
-    def _strangers(self) -> Iterator[str]:
-        known = {f"{PREFIX}/{key}" for key in self.ledger.versions}
-        known |= {f"{PREFIX}/_failed/{asked.key}.json" for asked in self.ledger.asked.values()}
-        for key in self.s3.buckets[OUTPUT].keys:
-            if key not in known:
-                yield f"P3: nobody asked for {key}"
-
-    def _is_durable(self, message_id: str, asked: Asked) -> bool:
-        if self.ledger.dead_letters(message_id):
-            return True
-        if asked.kind != "good":
-            return self.plan.max_receive_count is None and self._reported(asked.key)
-        versions = self.ledger.versions[asked.key]
-        if asked.told and len(versions) - 1 > asked.version:
-            return True  # the newer version's own message is on its way, or done
-        written = self.ledger.written[asked.key]
-        return bool(written) and written[-1].version >= asked.version
+        self.broken += self.outcomes.wrong()
 
     def _break(self, at: float, what: str) -> None:
         self.broken.append(f"{at:.3f} s: {what}")

@@ -53,6 +53,8 @@ class Hand:
     unheard: set[str] = field(default_factory=set)
     overtaken: set[str] = field(default_factory=set)  # message ids: a beat after the settlement
     trouble: float = float("-inf")  # last faulty call of any kind
+    uploads: set[str] = field(default_factory=set)  # ids, as it was told when it began them
+    stuck: set[str] = field(default_factory=set)  # ids of uploads whose abort met with a fault
     fatal: bool = False  # a call was answered that nothing can be done without
     named: set[str] = field(default_factory=set)  # message ids in its warnings
 
@@ -94,9 +96,16 @@ class Ledger:
         if fate.kind is None:
             return
         hand.trouble = at
+        if call.operation == "abort_multipart_upload":
+            hand.stuck.add(call.arguments["UploadId"])
         hand.fatal = hand.fatal or fate.kind in ("denied", "expired")
         hand.troubled.update(dict.fromkeys(concerned, at))
         self.note(at, call.process.name, f"  {call.operation}: {fate.kind} ({call.caller})")
+
+    def on_answer(self, call: Call, answer: Mapping[str, object]) -> None:
+        """Remember which uploads a worker knows of."""
+        if call.operation == "create_multipart_upload":
+            self.hands[call.process.name].uploads.add(str(answer["UploadId"]))
 
     def on_sqs(self, effect: SqsEffect) -> None:
         """Follow the messages."""

@@ -52,10 +52,11 @@ CALL: ContextVar[Call] = ContextVar("CALL")  # the one that a service is serving
 
 @dataclass
 class Network:
-    """Carries calls; `on_call` hears of each."""
+    """Carries calls; `on_call` hears of each, `on_answer` of each that is answered in time."""
 
     faults: Faults
     on_call: Callable[[Call], None]
+    on_answer: Callable[[Call, Answer], None]
     _outside: Context = field(default_factory=copy_context)
     _under_way: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -73,9 +74,11 @@ class Network:
         patience = math.inf if call.fate.kind == "deaf" else call.seconds
         giving_up = loop.call_later(patience, _give_up, reply)
         try:
-            return await reply
+            answer = await reply
         finally:
             giving_up.cancel()
+        self.on_answer(call, answer)
+        return answer
 
     def close(self) -> None:
         """Lose what is still on its way."""

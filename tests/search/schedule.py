@@ -71,7 +71,7 @@ def judge(seed: int) -> Verdict:
 async def _play(checks: Checks, faults: Faults) -> None:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: checks.broken.append(f"unhandled: {context}"))
-    network = Network(faults, checks.on_call)
+    network = Network(faults, checks.on_call, checks.ledger.on_answer)
     await _build(checks)
     fleet = Fleet(checks.plan, network, checks)
     async with asyncio.TaskGroup() as group:
