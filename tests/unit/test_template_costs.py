@@ -3,7 +3,8 @@
 import re
 from collections import Counter
 
-from benchmarks import costs
+from benchmarks import backlog, costs
+from benchmarks.backlog import Backlog
 from tests.template import PARAMETERS, RESOURCES, ROOT, of_type, properties
 
 PAGE = (ROOT / "docs" / "costs.md").read_text()
@@ -46,7 +47,7 @@ def test_the_costs_are_counted_with_the_templates_own_parameters() -> None:
 
 
 def test_the_tables_are_those_that_are_computed() -> None:
-    for table in (costs.files_table(), costs.prices_table()):
+    for table in (costs.files_table(), costs.prices_table(), backlog.table()):
         computed = "\n".join(table)
         assert computed in PAGE, f"the table in docs/costs.md should be\n{computed}"
 
@@ -56,3 +57,15 @@ def test_files_that_come_at_once_cost_a_hundredth_of_files_that_come_alone() -> 
 
     for capacity in costs.CAPACITIES:
         assert at_once.workers(capacity) < alone.workers(capacity) / 100
+
+
+def test_a_backlog_is_drained_in_time_and_by_no_more_workers_than_may_be() -> None:
+    few, many = Backlog(4), Backlog(1000)
+    few.play()
+    many.play()
+
+    assert few.done == many.done == backlog.FILES
+    assert (len(few.starts), len(many.starts)) == (4, 1000)
+    assert few.seconds > backlog.FILES / (4 * costs.FILES_PER_SECOND)
+    assert backlog.FILES / backlog.PUTS < many.seconds < few.seconds / 5
+    assert max(many.starts.count(second) for second in set(many.starts)) == backlog.LAUNCHES
