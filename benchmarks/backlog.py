@@ -1,9 +1,9 @@
-"""python -m benchmarks.backlog: a million files at once, second by second, for fleets of some sizes.
+"""python -m benchmarks.backlog: a million files at once, second by second, for fleets of sizes.
 
-A simulation, and no measurement. Documented, and minded: RunTask and Fargate's launches, 20 a second
-each; S3, 3,500 PUTs and 5,500 GETs a second on a prefix; Lambda, 1,000 at once; SQS, 120,000
-messages in flight. Assumed: what benchmarks/costs.py assumes of a worker and of the dispatcher; that
-of all looks at the fleet in a second one is not throttled; and one prefix for all files.
+A simulation, and no measurement. Documented, and minded: RunTask and Fargate's launches, 20 a
+second each; S3, 3,500 PUTs and 5,500 GETs a second on a prefix; Lambda, 1,000 at once; SQS, 120,000
+messages in flight. Assumed: what benchmarks/costs.py assumes of a worker and of the dispatcher;
+that of all looks at the fleet in a second one is not throttled; and one prefix for all files.
 """
 
 import math
