@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 import structlog
 
-from worker import __version__, environment, logs
+from worker import __version__, environment, forkserver, logs
 from worker.beside import running
 from worker.errors import FatalError, LoopDied, SettingsError, TidegateError
-from worker.settings import Settings
+from worker.settings import Settings, usable_cores
 from worker.stop import Stop
 from worker.watchdog import Watchdog, die
 
@@ -49,6 +49,8 @@ def main() -> int:
 
 async def _run(settings: Settings, stop: Stop, watchdog: Watchdog) -> None:
     heed_signals(stop)
+    # Its imports take longest, so they begin before ours.
+    forkserver.start(max(1, usable_cores() // settings.predict_processes))
 
     # Heavy: not for --help, not to refuse a setting, and not before a signal can be heard.
     from worker.service import run  # noqa: PLC0415

@@ -19,7 +19,7 @@ from worker.redrive import Redrive
 from worker.rejections import Rejections
 from worker.reports import Reports
 from worker.scored import ScoreOptions
-from worker.settings import Settings, usable_cores
+from worker.settings import Settings
 from worker.settling import Settling
 from worker.stop import Stop
 from worker.storage import Storage
@@ -111,12 +111,11 @@ def assemble(
 
 
 def model_plan(settings: Settings, path: Path) -> ModelPlan:
-    """Say what each pool process loads, and which share of the cores is its own."""
+    """Say what each pool process loads."""
     return ModelPlan(
         path=path,
         method=settings.predict,
         factory=settings.predictor,
-        threads=max(1, usable_cores() // settings.predict_processes),
         log_format=logs.resolve(settings.log_format),
         log_level=settings.log_level,
     )

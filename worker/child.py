@@ -1,11 +1,11 @@
 """What runs inside a pool process; the event loop's process imports it, but none of its libraries.
 
-numpy, pandas and scikit-learn are imported only once the thread counts are set: OpenBLAS and OpenMP
-read them when they are loaded.
+Those are there from the fork on, when the forkserver has imported them.
 """
 
 # ruff: noqa: PLC0415 - see above
 import fcntl
+import gc
 import multiprocessing
 import os
 import signal
@@ -24,8 +24,6 @@ from worker.blob import Blob, Outlet
 from worker.errors import ModelError, TidegateError, TransientError
 from worker.line import Line
 from worker.scored import Scored, ScoreOptions
-
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 # The kernel adds this many thousandths of all memory to what a process uses, and kills the greatest
 # sum: less than 1000, and a worker with its hands full of files could outweigh the job that ate the
@@ -51,15 +49,11 @@ class ModelPlan:
     path: Path
     method: Literal["auto", "predict", "predict_proba", "decision_function"]
     factory: str | None
-    threads: int
     log_format: Literal["console", "json"]
     log_level: str
 
     def load(self) -> Score:
         """Load the model; raises ModelError."""
-        for name in THREAD_VARIABLES:
-            os.environ[name] = str(self.threads)
-
         from worker import logs
         from worker.models import load_predictor
         from worker.scoring import score
@@ -94,6 +88,7 @@ def predict_next(line: Line, score: Score) -> None:
 
 def _adapt() -> None:
     """Heed the parent alone, do not outlive it, and let the kernel kill this process before it."""
+    gc.freeze()  # a collection writes to all that it looks at, and what is written to is not shared
     # Ctrl-C reaches the whole process group, and must not kill a prediction the drain waits for.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

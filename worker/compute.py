@@ -1,7 +1,6 @@
 """The process pool: predictions off the event loop, one process a slot, replaced when killed."""
 
 import asyncio
-import multiprocessing
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Protocol
@@ -96,7 +95,7 @@ class _Slot:
 
 
 class Pool:
-    """A fixed number of slots; a job waits for one that is free."""
+    """A fixed number of slots; a job waits for one that is free, and takes the last one used."""
 
     def __init__(self, slots: list[_Slot]) -> None:
         self._free: asyncio.LifoQueue[_Slot] = asyncio.LifoQueue()
@@ -122,27 +121,17 @@ class Pool:
             self._free.put_nowait(slot)
 
 
-async def _start_all(slots: list[_Slot]) -> None:
-    try:
-        async with asyncio.TaskGroup() as starts:
-            for slot in slots:
-                starts.create_task(slot.open())
-    except ExceptionGroup as alike:
-        raise alike.exceptions[0] from None
-
-
 @asynccontextmanager
 async def open_pool(
     plan: Plan, processes: int, *, close_seconds: float = CLOSE_SECONDS
 ) -> AsyncIterator[Pool]:
-    """Start the processes, each with the model loaded; raises ModelError.
+    """Start the first process, with the model loaded, and the rest when needed; raises ModelError.
 
     Every job must have ended before the pool is closed.
     """
-    multiprocessing.set_forkserver_preload([])
     slots = [_Slot(plan, close_seconds) for _ in range(processes)]
     try:
-        await _start_all(slots)
+        await slots[-1].open()
         yield Pool(slots)
     finally:
         await asyncio.gather(*(slot.close() for slot in slots))

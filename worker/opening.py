@@ -4,6 +4,7 @@ from contextlib import AsyncExitStack
 
 import structlog
 
+from worker import forkserver
 from worker.assembly import Parts, assemble, model_plan
 from worker.compute import open_pool
 from worker.delivery import HELD_PARTS
@@ -40,6 +41,7 @@ async def open_worker(settings: Settings, stop: Stop, opened: AsyncExitStack) ->
     model = await opened.enter_async_context(
         fetched(settings.model, settings.model_sha256, storage)
     )
+    await forkserver.ready()
     pool = await opened.enter_async_context(
         open_pool(model_plan(settings, model.path), settings.predict_processes)
     )

@@ -2,17 +2,15 @@
 
 import asyncio
 import multiprocessing
-import signal
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from multiprocessing import forkserver, resource_tracker
 from multiprocessing.process import BaseProcess
 from typing import Self
 
 import structlog
 
-from worker import child
+from worker import child, forkserver
 from worker.async_line import AsyncLine
 from worker.blob import AsyncBlob, AsyncOutlet
 from worker.child import Plan
@@ -130,20 +128,10 @@ def _forked(plan: Plan) -> tuple[BaseProcess, socket.socket]:
             on_error.callback(line.close)
             line.setblocking(False)
             with theirs:
-                start_forkserver()
+                forkserver.ensure_running()
                 process = context.Process(target=child.serve, args=(theirs, plan))
                 process.start()
             on_error.pop_all()
     except (OSError, EOFError) as error:  # out of descriptors, say
         raise ComputeLost(f"a process cannot be started: {told(error)}") from error
     return process, line
-
-
-def start_forkserver() -> None:
-    """Start what forks the processes, deaf to stop signals, which a whole group may be sent."""
-    resource_tracker.ensure_running()  # first, as it lifts the block
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
-    try:
-        forkserver.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

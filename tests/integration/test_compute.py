@@ -28,9 +28,9 @@ import pytest
 import pytest_asyncio
 
 from tests.fakes.async_blob import BytesBlob, Collected
-from worker import child, errors
+from worker import child, errors, forkserver
 from worker.blob import Blob, Outlet, Range
-from worker.child import OOM_SCORE_ADJ, THREAD_VARIABLES, ModelPlan, Score
+from worker.child import OOM_SCORE_ADJ, ModelPlan, Score
 from worker.compute import Pool, open_pool
 from worker.errors import (
     ComputeLost,
@@ -42,9 +42,9 @@ from worker.errors import (
     TransientError,
     Unparsable,
 )
+from worker.forkserver import THREAD_VARIABLES
 from worker.line import Assignment
 from worker.line import Line as PoolLine
-from worker.process import start_forkserver
 from worker.scored import OutputForm, Scored, ScoreOptions
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ def obey(orders: str) -> object:
         "die": lambda: os.kill(os.getpid(), signal.SIGKILL),
         "fork": lambda: fork(detail),
         "raise": lambda: fail(detail),
+        "heavy": lambda: sorted(set(HEAVY) & set(sys.modules)),
         "oom": lambda: oom_score_adj(os.getpid()),
     }
     return known[order]()
@@ -162,7 +163,7 @@ class WithModel:
     path: Path
 
     def load(self) -> Score:
-        plan = ModelPlan(self.path, "auto", None, threads=1, log_format="json", log_level="error")
+        plan = ModelPlan(self.path, "auto", None, log_format="json", log_level="error")
         score = plan.load()
 
         def either(blob: Blob, options: ScoreOptions, outlet: Outlet) -> Scored:
@@ -292,6 +293,13 @@ async def leave_nothing(port: int) -> None:
     print("closed")  # noqa: T201 - for the test
 
 
+async def say_what_a_process_begins_with() -> None:
+    """Run as a process of its own, with the forkserver of a worker."""
+    await forkserver.ready()
+    async with open_pool(Obedient(), 1) as pool:
+        print(await tell(pool, "heavy"))  # noqa: T201 - for the test
+
+
 @contextmanager
 def no_descriptors_left() -> Iterator[None]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -304,14 +312,10 @@ def no_descriptors_left() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def start_preloaded() -> None:
-    multiprocessing.set_forkserver_preload([__name__])
-    start_forkserver()
-
-
-async def run_here(call: str) -> asyncio.subprocess.Process:
+async def run_here(call: str, libraries: Sequence[str] = (__name__,)) -> asyncio.subprocess.Process:
     """Start a process of its own that runs a coroutine of this module."""
-    code = f"import asyncio, {__name__} as t; t.start_preloaded(); asyncio.run(t.{call})"
+    start = f"forkserver.start(1, {libraries})"
+    code = f"import asyncio, {__name__} as t; t.{start}; asyncio.run(t.{call})"
     pipe = asyncio.subprocess.PIPE
     return await asyncio.create_subprocess_exec(
         sys.executable, "-c", code, cwd=ROOT, stdout=pipe, stderr=pipe
@@ -321,7 +325,7 @@ async def run_here(call: str) -> asyncio.subprocess.Process:
 @pytest.fixture(scope="module", autouse=True)
 def preload() -> None:
     """Import this module and pytest once, not once a process."""
-    start_preloaded()
+    forkserver.start(1, [__name__])
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -377,6 +381,12 @@ async def test_the_math_libraries_keep_to_the_threads_of_the_plan(iris_pool: Poo
         ["1"] * len(THREAD_VARIABLES),
         {"openblas": 1, "openmp": 1},
     ]
+
+
+async def test_a_process_begins_with_the_libraries_its_forkserver_has_imported() -> None:
+    process = await run_here("say_what_a_process_begins_with()", forkserver.LIBRARIES)
+    stdout, stderr = await process.communicate()
+    assert (stdout, stderr) == (f"{sorted(HEAVY)}\n".encode(), b"")
 
 
 async def test_the_event_loops_process_loads_none_of_the_math_libraries() -> None:
@@ -535,6 +545,21 @@ async def test_a_process_that_cannot_be_started_is_not_said_to_have_been_killed(
             pytest.fail("the pool opened")
 
 
+async def test_a_second_process_starts_when_two_jobs_are_there_and_both_stay() -> None:
+    async with listening() as line, open_pool(Obedient(f"call {line.port}"), 2) as pool:
+        first = await line.caller()
+        for _ in range(3):
+            assert await tell(pool, "pid") == first.pid
+        jobs = [asyncio.create_task(tell(pool, f"hold {line.port}")) for _ in range(2)]
+        callers = [await line.caller() for _ in range(3)]  # of which one has just been started
+        for caller in callers:
+            caller.let_go()
+        pids = {await job for job in jobs}
+        assert pids == {caller.pid for caller in callers}
+        assert first.pid in pids
+        assert await tell(pool, "pid") in pids
+
+
 async def test_a_killed_process_fails_its_own_job_alone_and_the_next_runs_on_a_new_one(
     pool: Pool,
 ) -> None:
@@ -640,12 +665,11 @@ async def test_a_start_that_is_cancelled_leaves_no_process() -> None:
 
     async with listening() as line:
         starting = asyncio.create_task(start(line.port))
-        callers = [await line.caller(), await line.caller()]
+        caller = await line.caller()
         starting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await starting
-        for caller in callers:
-            await caller.gone()
+        await caller.gone()
 
 
 @pytest.mark.parametrize("padding", [0, 8 << 20])
