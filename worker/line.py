@@ -18,7 +18,7 @@ from worker.scored import OutputForm, ScoreOptions
 
 SIZE = struct.Struct("!Q")
 END = SIZE.pack(0)
-LONGEST_PIECE = 1 << 20  # of an output: the parent holds a whole one
+LONGEST_PIECE = 1 << 20  # of an output: the parent holds a whole one; and as it is read here
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,7 @@ class Line:
 
     def __init__(self, stream: io.BufferedRWPair) -> None:
         self._stream = stream
+        self._left = 0  # to be received of the piece under way
 
     def take(self) -> ScoreOptions:
         """Wait for a file to do; raises EOFError when there will be none."""
@@ -112,8 +113,11 @@ class Line:
             self._add(Piece(data[start : start + LONGEST_PIECE], rejects))
 
     def _piece(self) -> bytes:
-        (size,) = SIZE.unpack(self._receive(SIZE.size))
-        return self._receive(size)
+        if not self._left:
+            (self._left,) = SIZE.unpack(self._receive(SIZE.size))
+        piece = self._receive(min(self._left, LONGEST_PIECE))
+        self._left -= len(piece)
+        return piece
 
     def _receive(self, size: int) -> bytes:
         received = self._stream.read(size)

@@ -6,7 +6,7 @@ from worker.delivery import HELD_PARTS
 from worker.download import READ_AHEAD
 from worker.upload import MOST_PARTS
 
-PART_BYTES = 8 << 20  # S3 takes no part below 5 MiB
+PART_BYTES = 5 << 20  # the least that S3 takes: what each file holds is a few of them
 EXPECTED_GROWTH = 2  # an output of up to so many times its input goes up in few enough parts
 
 

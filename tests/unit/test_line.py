@@ -66,3 +66,19 @@ def test_what_the_output_of_a_large_file_will_be_is_said_before_it_is_made(paren
     parent.heard()
     parent.line.open(FORM)
     assert parent.heard() == [FORM]
+
+
+def test_a_file_given_up_within_a_piece_leaves_the_line_at_the_next_file(
+    parent: Parent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.line.LONGEST_PIECE", 3)
+    asked = pickle.dumps(Assignment(ScoreOptions(), 12, 2)) + b"ab"
+    pieces = SIZE.pack(8) + b"cdefghij" + SIZE.pack(2) + b"kl" + SIZE.pack(0)
+    parent.socket.sendall(asked + pieces)
+
+    parent.line.take()
+    assert next(parent.line.read([(2, 12)])) == b"cde"
+    parent.line.end(Scored(1, 0))
+
+    parent.hand_over(4, b"next")
+    assert parent.line.first == b"next"

@@ -18,7 +18,7 @@ from worker.formats.tables import Cells, Reject, rebatch
 from worker.formats.text import evenly
 from worker.scored import Format
 
-BLOCK_BYTES = 2 * 2**20
+BLOCK_BYTES = 2**20
 _COLUMNS = 256  # for which a block is long enough: Arrow takes its time for each in every block
 
 
