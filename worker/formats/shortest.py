@@ -3,13 +3,15 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_DOUBLE_BYTES = 8
-
 
 def shortest(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column of floats in Python's digits, a null as a null."""
-    values = column.to_numpy()
-    # Python shortens a double; a float32 is shortened as what it is, not as the double it fits.
-    cells = values.tolist() if values.dtype.itemsize == _DOUBLE_BYTES else values
-    text = pa.chunked_array([pa.array([str(cell) for cell in cells], pa.string())])
-    return pc.if_else(pc.is_null(column), pa.scalar(None, pa.string()), text)
+    """A column of floats in as few digits as tell them from their neighbours, a null as a null.
+
+    Those of half precision keep all the digits they have.
+    """
+    text = pc.cast(column, pa.string())
+    values = pc.cast(column, pa.float64())
+    if pc.any(pc.equal(values, pc.floor(values))).as_py():
+        # Or a reader takes a column of these for integers.
+        text = pc.replace_substring_regex(text, r"^(-?\d+)$", r"\1.0")
+    return text
