@@ -1,6 +1,7 @@
 """What pool processes are forked from: a process of its own, with the libraries imported once.
 
-Its children share the memory those take, and begin with them.
+Its children share the memory those take, and begin with them. It runs nothing but imports: the few
+threads that these start are OpenBLAS's and jemalloc's, who end and restart theirs around a fork.
 """
 
 import asyncio

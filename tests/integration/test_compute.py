@@ -96,6 +96,7 @@ def obey(orders: str) -> object:
         "die": lambda: os.kill(os.getpid(), signal.SIGKILL),
         "fork": lambda: fork(detail),
         "raise": lambda: fail(detail),
+        "compute": compute,
         "heavy": lambda: sorted(set(HEAVY) & set(sys.modules)),
         "oom": lambda: oom_score_adj(os.getpid()),
     }
@@ -127,6 +128,17 @@ def fork(port: str) -> None:
         finally:
             os._exit(0)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def compute() -> object:
+    """Multiply and predict by as many threads as the libraries were given."""
+    import numpy as np
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    numbers = np.arange(1_000_000.0).reshape(1000, 1000) % 7
+    classes = (numbers @ numbers)[:, 0] % 2
+    model = HistGradientBoostingClassifier(max_iter=3).fit(numbers[:, :5], classes)
+    return [threads(), len(model.predict(numbers[:, :5]))]
 
 
 class Odd(SchemaMismatch):
@@ -293,6 +305,13 @@ async def leave_nothing(port: int) -> None:
     print("closed")  # noqa: T201 - for the test
 
 
+async def compute_in_two_processes_at_once() -> None:
+    """Run as a process of its own, with the forkserver of a worker that gives each two threads."""
+    await forkserver.ready()
+    async with open_pool(Obedient(), 2) as pool:
+        print(await asyncio.gather(tell(pool, "compute"), tell(pool, "compute")))  # noqa: T201 - for the test
+
+
 async def say_what_a_process_begins_with() -> None:
     """Run as a process of its own, with the forkserver of a worker."""
     await forkserver.ready()
@@ -312,9 +331,11 @@ def no_descriptors_left() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-async def run_here(call: str, libraries: Sequence[str] = (__name__,)) -> asyncio.subprocess.Process:
+async def run_here(
+    call: str, libraries: Sequence[str] = (__name__,), *, threads: int = 1
+) -> asyncio.subprocess.Process:
     """Start a process of its own that runs a coroutine of this module."""
-    start = f"forkserver.start(1, {libraries})"
+    start = f"forkserver.start({threads}, {libraries})"
     code = f"import asyncio, {__name__} as t; t.{start}; asyncio.run(t.{call})"
     pipe = asyncio.subprocess.PIPE
     return await asyncio.create_subprocess_exec(
@@ -387,6 +408,13 @@ async def test_a_process_begins_with_the_libraries_its_forkserver_has_imported()
     process = await run_here("say_what_a_process_begins_with()", forkserver.LIBRARIES)
     stdout, stderr = await process.communicate()
     assert (stdout, stderr) == (f"{sorted(HEAVY)}\n".encode(), b"")
+
+
+async def test_what_is_forked_with_the_libraries_computes_by_as_many_threads_as_it_may() -> None:
+    process = await run_here("compute_in_two_processes_at_once()", forkserver.LIBRARIES, threads=2)
+    stdout, stderr = await process.communicate()
+    one = [[["2"] * len(THREAD_VARIABLES), {"openblas": 2, "openmp": 2}], 1000]
+    assert (stdout, stderr) == (f"{[one, one]}\n".encode(), b"")
 
 
 async def test_the_event_loops_process_loads_none_of_the_math_libraries() -> None:
