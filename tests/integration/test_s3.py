@@ -4,11 +4,12 @@ import asyncio
 import base64
 import os
 import zlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
+from botocore.endpoint_provider import RuleSet
 from moto.core.authorization import enable_iam_authentication
 
 from tests.scenario import Endpoint
@@ -556,3 +557,20 @@ async def test_a_model_to_which_access_is_denied_is_an_error_that_names_it(
     async with behind(Refusing(403, "AccessDenied"), monkeypatch) as storage:
         with pytest.raises(ModelError, match=f"access to the model {INPUT} is denied"):
             await storage.download(INPUT, tmp_path / "model.pkl", version_id=None)
+
+
+async def test_the_endpoint_of_a_bucket_is_worked_out_once_for_all_its_keys(
+    endpoint: Endpoint, storage: S3Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worked_out: list[Mapping[str, object]] = []
+    evaluate = RuleSet.evaluate
+
+    def noting(rules: RuleSet, parameters: dict[str, object]) -> object:
+        worked_out.append(parameters)
+        return evaluate(rules, parameters)
+
+    monkeypatch.setattr(RuleSet, "evaluate", noting)
+    for key in ("a.csv", "b.csv", "dir/c.csv"):
+        add(endpoint, S3Uri(INPUT.bucket, key), b"body")  # by a client that does as botocore does
+        await storage.get(S3Uri(INPUT.bucket, key), version_id=None, etag=None, most=100)
+    assert len([asked for asked in worked_out if "Key" not in asked]) == 1
