@@ -24,6 +24,7 @@ from worker.errors import TidegateError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 ENVIRONMENT_VARIABLE = "TIDEGATE_CLOUD_ENV"
+PROGRAM = Path(__file__).with_name("ministack_ranges.py")
 REGION = "us-east-1"
 START_SECONDS = 30
 
@@ -112,13 +113,13 @@ async def local_cloud() -> AsyncIterator[Cloud]:
 
     Raises LocalCloudError when it is not installed or does not answer in time.
     """
-    program = _installed()
+    python = _installed()
     with tempfile.TemporaryDirectory(prefix="tidegate-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         port = _free_port()
         log = folder / "cloud.log"
         async with running(
-            program, environment=_settings(folder, port), folder=folder, log=log
+            *(python, PROGRAM), environment=_settings(folder, port), folder=folder, log=log
         ) as process:
             await _answering(process, port, log)
             yield Cloud(url=f"http://127.0.0.1:{port}", pid=process.pid, folder=folder)
@@ -126,13 +127,12 @@ async def local_cloud() -> AsyncIterator[Cloud]:
 
 def _installed() -> Path:
     home = Path(os.environ.get(ENVIRONMENT_VARIABLE, CHECKOUT / ".venv-cloud"))
-    program = home / "bin" / "ministack"
-    if not program.exists():
+    if not (home / "bin" / "ministack").exists():
         raise LocalCloudError(
             f"the local cloud is not installed in {home}: `make demo` installs and runs it"
             f" (or name another virtual environment in {ENVIRONMENT_VARIABLE})"
         )
-    return program
+    return home / "bin" / "python"
 
 
 def _settings(folder: Path, port: int) -> dict[str, str]:

@@ -21,7 +21,8 @@ PREFACE = (
     "What `make rehearsal` printed: a stack goes up, is changed under load and goes down again.",
     "The cloud is a local one, and so is docker, which tells ECR what it would have pushed.",
 )
-TIMES_IRIS = 1000  # so that a job takes longer than its dispatch
+TIMES_IRIS = 3000  # so that a job takes longer than its dispatch
+FEW = 8  # messages, when the next file comes
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ async def change_under_load(
     """Change worker, dispatcher and a parameter while files arrive, and wait for all of them."""
     traffic = Traffic(system.cloud, stack)
     async with fargate(system.cloud, stack) as agent:
-        terminal.note(f"{len(BEFORE)} files are uploaded, and one more every second from now on")
+        terminal.note(f"{len(BEFORE)} files are uploaded, then one whenever fewer than {FEW} wait")
         for key in BEFORE:
             await traffic.upload(key, content)
         async with uploading(traffic, content) as during:
@@ -97,15 +98,16 @@ async def change_under_load(
 
 @asynccontextmanager
 async def uploading(traffic: Traffic, content: bytes) -> AsyncIterator[list[str]]:
-    """Put a file into the input bucket every second until the block ends."""
+    """Put files into the input bucket, as fast as they are worked off, until the block ends."""
     keys: list[str] = []
     over = asyncio.Event()
 
     async def upload() -> None:
         while not over.is_set():
-            keys.append(f"during/{len(keys)}.csv")
-            await traffic.upload(keys[-1], content)
-            await asyncio.sleep(1)
+            if await traffic.waiting() < FEW:
+                keys.append(f"during/{len(keys)}.csv")
+                await traffic.upload(keys[-1], content)
+            await asyncio.sleep(0.2)
 
     async with asyncio.TaskGroup() as group:
         group.create_task(upload())

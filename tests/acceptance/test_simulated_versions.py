@@ -17,6 +17,19 @@ async def test_every_version_stays_readable_and_the_newest_is_current(side: Side
 
 
 @on_both()
+async def test_a_range_of_a_version_brings_its_bytes_and_says_which(side: Side) -> None:
+    bucket = await side.bucket("Enabled")
+    old = (await put(side, bucket, "a", b"0123456789"))["VersionId"]
+    await put(side, bucket, "a", b"new")
+    answer = await side.s3.get_object(Bucket=bucket, Key="a", VersionId=old, Range="bytes=7-20")
+    assert answer["ContentRange"] == "bytes 7-9/10"
+    assert answer["ContentLength"] == 3
+    assert await get(side, bucket, "a", VersionId=old, Range="bytes=7-20") == b"789"
+    with refused("InvalidRange"):
+        await get(side, bucket, "a", VersionId=old, Range="bytes=10-20")
+
+
+@on_both()
 async def test_a_version_that_is_gone_or_none_is_named_so(side: Side) -> None:
     bucket = await side.bucket("Enabled")
     gone = (await put(side, bucket, "a", b"old"))["VersionId"]
