@@ -189,7 +189,8 @@ class WithModel:
 def threads() -> object:
     import threadpoolctl  # type: ignore[import-untyped]  # it has none
 
-    found = {pool["internal_api"]: pool["num_threads"] for pool in threadpoolctl.threadpool_info()}
+    pools = sorted(threadpoolctl.threadpool_info(), key=lambda pool: str(pool["internal_api"]))
+    found = {pool["internal_api"]: pool["num_threads"] for pool in pools}
     variables = [os.environ.get(name) for name in THREAD_VARIABLES]
     return [variables, found]
 
