@@ -24,6 +24,7 @@ numbers = itertools.count(1)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--transcript", help="where to write what the rehearsal of a deploy printed")
+    parser.addoption("--roles", help="where to write what each role's statements are for")
 
 
 async def hold(up: "Future[System]", down: "Future[None]") -> None:

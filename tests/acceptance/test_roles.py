@@ -4,6 +4,7 @@ What is judged here are the policies that the local cloud made of the template, 
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,10 +12,21 @@ import pytest
 from tests.iam.acts import forbidden, needed
 from tests.iam.policy import is_allowed, listed
 from tests.iam.roles import ROLES, Arns, arns, statements
+from tests.iam.table import lines
 from tidegate.stack import ARTIFACTS
 from tidegate.system import System
 
 Granted = list[dict[str, Any]]
+ROOT = Path(__file__).parents[2]
+PREFACE = """# What the roles may do
+
+Each statement of the template's roles, with what is denied without it and what for it is asked.
+No statement, and no action or resource of one, is there for show; what must be denied to each role
+is listed in `tests/iam/acts.py`. All of it is judged on a deployed stack in every run of the tests,
+and `tests/acceptance/test_roles_at_work.py` has a real worker and the dispatcher fail under roles
+that lack a statement.
+
+"""
 MODEL = f"arn:aws:s3:::{ARTIFACTS}/model.pkl"
 
 
@@ -73,3 +85,13 @@ def parts(granted: Granted) -> Iterator[tuple[dict[str, Any], str, str]]:
 def test_every_statement_has_a_name_of_its_own(granted: Granted) -> None:
     sids = [one["Sid"] for one in granted]
     assert len(set(sids)) == len(sids)
+
+
+def test_what_each_statement_is_for_is_told(
+    system: System, names: Arns, request: pytest.FixtureRequest
+) -> None:
+    granted = {role: statements(system.cloud, names.names[role]) for role in ROLES}
+    told = "\n".join(lines(names, MODEL, granted)) + "\n"
+    if path := request.config.getoption("--roles"):
+        Path(path).write_text(PREFACE + told)
+    assert told in (ROOT / "docs" / "roles.md").read_text()
