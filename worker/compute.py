@@ -95,7 +95,7 @@ class _Slot:
 
 
 class Pool:
-    """A fixed number of slots; a job waits for one that is free, and takes the last one used."""
+    """A fixed number of slots; a job waits for one that is free."""
 
     def __init__(self, slots: list[_Slot]) -> None:
         self._free: asyncio.LifoQueue[_Slot] = asyncio.LifoQueue()
@@ -121,17 +121,27 @@ class Pool:
             self._free.put_nowait(slot)
 
 
+async def _start_all(slots: list[_Slot]) -> None:
+    # All, before there is a message: where memory does not do for as many models, none suffers.
+    try:
+        async with asyncio.TaskGroup() as starts:
+            for slot in slots:
+                starts.create_task(slot.open())
+    except ExceptionGroup as alike:
+        raise alike.exceptions[0] from None
+
+
 @asynccontextmanager
 async def open_pool(
     plan: Plan, processes: int, *, close_seconds: float = CLOSE_SECONDS
 ) -> AsyncIterator[Pool]:
-    """Start the first process, with the model loaded, and the rest when needed; raises ModelError.
+    """Start the processes, each with the model loaded; raises ModelError.
 
     Every job must have ended before the pool is closed.
     """
     slots = [_Slot(plan, close_seconds) for _ in range(processes)]
     try:
-        await slots[-1].open()
+        await _start_all(slots)
         yield Pool(slots)
     finally:
         await asyncio.gather(*(slot.close() for slot in slots))

@@ -60,7 +60,7 @@ class Settings(BaseSettings):
         default=16, ge=1, le=1000, description="jobs at once; as many again may wait in memory"
     )
     predict_processes: int = Field(
-        default_factory=usable_cores, ge=1, description="most processes that parse, predict, write"
+        default_factory=usable_cores, ge=1, description="processes that parse, predict and write"
     )
     memory_mb: int = Field(
         default=512, ge=1, description="input and output bytes held at once, all jobs together"
