@@ -1,6 +1,7 @@
 """A predictor's answers, checked before they stand beside the rows they are for."""
 
 from collections.abc import Collection
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -89,15 +90,21 @@ def _as_table(answer: pd.DataFrame) -> pa.Table:
     names = [str(name) for name in answer.columns]
     if len(set(names)) < len(names) or not names:
         raise PredictionFailed(f"the model's columns must have names that differ, not {names}")
+    # As Table.from_pandas does, without its metadata, which takes longer than small columns.
+    pairs = zip(names, answer.items(), strict=True)
+    return pa.table([_as_array(name, column) for name, (_, column) in pairs], names)
+
+
+def _as_array(name: str, column: "pd.Series[Any]") -> pa.Array:
     try:
-        # As Table.from_pandas does, without its metadata, which takes longer than small columns.
-        columns = [pa.array(answer.iloc[:, place], from_pandas=True) for place in range(len(names))]
+        values = pa.array(column, from_pandas=True)
     except pa.ArrowException as error:
-        raise PredictionFailed(f"the model's answer has no one type a column: {error}") from error
-    for name, column in zip(names, columns, strict=True):
-        if column.null_count:
-            raise PredictionFailed(f"the model answered missing values (NaN) in {name!r}")
-    return pa.table(columns, names)
+        raise PredictionFailed(
+            f"the model's answer has no one type a column: {name!r}: {error}"
+        ) from error
+    if values.null_count:
+        raise PredictionFailed(f"the model answered missing values (NaN) in {name!r}")
+    return values
 
 
 def _described(schema: pa.Schema) -> str:

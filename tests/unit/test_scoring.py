@@ -370,7 +370,7 @@ def test_an_error_that_may_pass_is_not_taken_for_the_models(error: Exception) ->
         (lambda _: pd.DataFrame({"p": ["a", None]}), r"missing values \(NaN\) in 'p'"),
         (lambda _: pd.DataFrame([[1, 2], [3, 4]], columns=["p", "p"]), "names that differ"),
         (lambda _: pd.DataFrame(index=[0, 1]), "names that differ"),
-        (lambda _: pd.DataFrame({"p": [1, "a"]}, dtype=object), "no one type a column"),
+        (lambda _: pd.DataFrame({"p": [1, "a"]}, dtype=object), "no one type a column: 'p'"),
     ],
 )
 def test_an_answer_that_is_not_one_prediction_a_row_is_refused(
