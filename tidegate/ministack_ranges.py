@@ -1,7 +1,7 @@
 """The local cloud, with one thing mended: a range of a version is that range, as on AWS.
 
-MiniStack answers with the whole version, and a worker that asks for the parts of a large file is
-told no lie by S3. A program of the cloud's own virtual environment, which has nothing of ours.
+MiniStack sends the whole version, which a worker that reads a large file in parts takes for damage.
+This program runs in the cloud's own virtual environment, which has nothing of ours.
 """
 
 from collections.abc import Mapping

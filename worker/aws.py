@@ -50,8 +50,7 @@ async def open_client(service: str, settings: AioConfig) -> AsyncIterator[Any]:
     region = os.environ.get("AWS_REGION") or None
     try:
         core = get_session()
-        if service == "s3":
-            _share_endpoints(core)
+        _share_endpoints(core, service)
         # Typed for each service by its name.
         session: Any = aioboto3.Session(region_name=region, botocore_session=core)
         async with translated("looking for AWS credentials"):
@@ -70,13 +69,13 @@ async def open_client(service: str, settings: AioConfig) -> AsyncIterator[Any]:
         await opening.__aexit__(None, None, None)
 
 
-def _share_endpoints(session: AioSession) -> None:
+def _share_endpoints(session: AioSession, service: str) -> None:
     """Have a bucket's endpoint worked out once: no rule asks for the key, but botocore would anew.
 
     What takes a third of a millisecond for every file is then found where botocore keeps it.
     """
-    loader = session.get_component("data_loader")
-    loader.load_service_model("s3", "endpoint-rule-set-1")["parameters"].pop("Key", None)
+    rules = session.get_component("data_loader").load_service_model(service, "endpoint-rule-set-1")
+    rules["parameters"].pop("Key", None)
 
 
 def config(*, connections: int, read_seconds: float, attempts: int) -> AioConfig:

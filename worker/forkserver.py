@@ -52,11 +52,7 @@ async def ready() -> None:
 def _fork_one() -> None:
     # A forkserver that cannot do it fails whoever really needs a process.
     with suppress(OSError, EOFError):
-        process = multiprocessing.get_context("forkserver").Process(target=_nothing)
+        process = multiprocessing.get_context("forkserver").Process()  # which does nothing
         process.start()
         process.join()
         process.close()
-
-
-def _nothing() -> None:
-    pass

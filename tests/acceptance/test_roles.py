@@ -10,23 +10,14 @@ from typing import Any
 import pytest
 
 from tests.iam.acts import forbidden, needed
-from tests.iam.policy import is_allowed, listed
+from tests.iam.policy import denied, is_allowed, listed
 from tests.iam.roles import ROLES, Arns, arns, statements
-from tests.iam.table import lines
+from tests.iam.table import document
 from tidegate.stack import ARTIFACTS
 from tidegate.system import System
 
 Granted = list[dict[str, Any]]
-ROOT = Path(__file__).parents[2]
-PREFACE = """# What the roles may do
-
-Each statement of the template's roles, with what is denied without it and what for it is asked.
-No statement, and no action or resource of one, is there for show; what must be denied to each role
-is listed in `tests/iam/acts.py`. All of it is judged on a deployed stack in every run of the tests,
-and `tests/acceptance/test_roles_at_work.py` has a real worker and the dispatcher fail under roles
-that lack a statement.
-
-"""
+TABLE = Path(__file__).parents[2] / "docs" / "roles.md"
 MODEL = f"arn:aws:s3:::{ARTIFACTS}/model.pkl"
 
 
@@ -47,7 +38,7 @@ def granted(system: System, names: Arns, role: str) -> Granted:
 
 
 def test_a_role_may_do_all_that_its_work_takes(names: Arns, role: str, granted: Granted) -> None:
-    assert [str(act) for act in needed(names, MODEL)[role] if not is_allowed(granted, act)] == []
+    assert [str(act) for act in denied(granted, needed(names, MODEL)[role])] == []
 
 
 def test_a_role_may_do_nothing_that_is_not_its_work(
@@ -61,8 +52,7 @@ def test_without_any_one_statement_some_of_the_work_is_denied(
 ) -> None:
     for left_out in granted:
         rest = [one for one in granted if one is not left_out]
-        lacks = [act for act in needed(names, MODEL)[role] if not is_allowed(rest, act)]
-        assert lacks, f"{left_out['Sid']} is for show"
+        assert denied(rest, needed(names, MODEL)[role]), f"{left_out['Sid']} is for show"
 
 
 def test_without_any_one_action_or_resource_some_of_the_work_is_denied(
@@ -71,8 +61,7 @@ def test_without_any_one_action_or_resource_some_of_the_work_is_denied(
     for statement, part, one in parts(granted):
         smaller = statement | {part: [other for other in listed(statement[part]) if other != one]}
         rest = [smaller if other is statement else other for other in granted]
-        lacks = [act for act in needed(names, MODEL)[role] if not is_allowed(rest, act)]
-        assert lacks, f"{one} of {statement['Sid']} is for show"
+        assert denied(rest, needed(names, MODEL)[role]), f"{one} of {statement['Sid']} is for show"
 
 
 def parts(granted: Granted) -> Iterator[tuple[dict[str, Any], str, str]]:
@@ -91,7 +80,7 @@ def test_what_each_statement_is_for_is_told(
     system: System, names: Arns, request: pytest.FixtureRequest
 ) -> None:
     granted = {role: statements(system.cloud, names.names[role]) for role in ROLES}
-    told = "\n".join(lines(names, MODEL, granted)) + "\n"
+    told = document(names, MODEL, granted)
     if path := request.config.getoption("--roles"):
-        Path(path).write_text(PREFACE + told)
-    assert told in (ROOT / "docs" / "roles.md").read_text()
+        Path(path).write_text(told)
+    assert TABLE.read_text() == told

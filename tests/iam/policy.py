@@ -1,7 +1,7 @@
 """How IAM judges a request by a role's own policies, as far as this template's policies go."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,11 @@ def is_allowed(statements: Sequence[Statement], act: Act) -> bool:
     """
     effects = {one["Effect"] for one in statements if _is_about(one, act)}
     return effects == {"Allow"}
+
+
+def denied(statements: Sequence[Statement], acts: Iterable[Act]) -> list[Act]:
+    """The acts that are not allowed."""
+    return [act for act in acts if not is_allowed(statements, act)]
 
 
 def _is_about(statement: Statement, act: Act) -> bool:

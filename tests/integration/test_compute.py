@@ -398,7 +398,7 @@ async def test_what_is_wrong_with_a_file_is_raised_here_as_it_was_there(iris_poo
     assert "in select" in caught.value.__notes__[0]  # where it was raised, for the report
 
 
-async def test_the_math_libraries_keep_to_the_threads_of_the_plan(iris_pool: Pool) -> None:
+async def test_the_math_libraries_keep_to_the_threads_of_the_forkserver(iris_pool: Pool) -> None:
     assert await tell(iris_pool, "threads") == [
         ["1"] * len(THREAD_VARIABLES),
         {"openblas": 1, "openmp": 1},

@@ -1,4 +1,4 @@
-"""CSV out: text verbatim, minimal quoting, floats as short as they read back the same."""
+"""CSV out: text verbatim, minimal quoting, floats in as few digits as read back."""
 
 import codecs
 import re

@@ -1,4 +1,4 @@
-"""Floats as text: as short as they read back the same."""
+"""Floats as text: in as few digits as they read back the same."""
 
 import pyarrow as pa
 import pyarrow.compute as pc
