@@ -24,7 +24,7 @@ make_base() {
   find "$root/usr/lib" -name __pycache__ -prune -exec rm -rf {} +
   container=$(buildah from scratch)
   buildah add --quiet "$container" "$root" /
-  buildah commit --quiet --rm "$container" "docker.io/library/$name"
+  buildah commit --quiet --rm "$container" "$name"
 }
 
 buildah inspect --type image "$name" >/dev/null 2>&1 || make_base
