@@ -16,7 +16,7 @@ from benchmarks.report import Report, Row, Target
 from benchmarks.scenario import Asked
 from benchmarks.small_files import checker, inputs
 from benchmarks.stage import OUTPUTS, Stage
-from tests.scenario import model_file
+from tests.support.scenario import model_file
 
 WORK = "cold start"
 LIBRARIES = "import pandas, sklearn, pyarrow, aioboto3"

@@ -11,7 +11,7 @@ from benchmarks.report import Report, Row, Target
 from benchmarks.scenario import Asked
 from benchmarks.small_files import checker, inputs
 from benchmarks.stage import Stage
-from tests.scenario import model_file
+from tests.support.scenario import model_file
 
 WORK = "under latency"
 DELAY_SECONDS = 0.04

@@ -9,7 +9,7 @@ from benchmarks.report import Report, Row, Target
 from benchmarks.scenario import Asked
 from benchmarks.small_files import checker, inputs
 from benchmarks.stage import Stage
-from tests.scenario import model_file
+from tests.support.scenario import model_file
 
 WORK = "many workers"
 COPIES = (1, 2, 4, 8)

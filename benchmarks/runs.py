@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 
 from benchmarks.process_tree import ProcessTree
 from benchmarks.tables import COLUMNS, FORMATS, Pieces
-from tests.scenario import Endpoint
+from tests.support.scenario import Endpoint
 
 MB = 1_000_000
 

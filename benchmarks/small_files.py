@@ -16,7 +16,7 @@ from benchmarks.relay import relayed
 from benchmarks.report import Report, Row, Target
 from benchmarks.scenario import Asked
 from benchmarks.stage import Stage
-from tests.scenario import iris, model_file
+from tests.support.scenario import iris, model_file
 
 WORK = "small files"
 FILES = 1000

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 
 import structlog
 
-from worker import __version__, environment, forkserver, logs
-from worker.beside import running
+from worker import __version__, logs
+from worker import settings_help as environment
 from worker.errors import FatalError, LoopDied, SettingsError, TidegateError
+from worker.lifecycle.stop import Stop
+from worker.lifecycle.supervision import running
+from worker.pool import forkserver
+from worker.service.watchdog import Watchdog, die
 from worker.settings import Settings, usable_cores
-from worker.stop import Stop
-from worker.watchdog import Watchdog, die
 
 EXIT_FATAL = 1
 EXIT_SETTINGS = 2
@@ -53,7 +55,7 @@ async def _run(settings: Settings, stop: Stop, watchdog: Watchdog) -> None:
     forkserver.start(max(1, usable_cores() // settings.predict_processes))
 
     # Heavy: not for --help, not to refuse a setting, and not before a signal can be heard.
-    from worker.service import run  # noqa: PLC0415
+    from worker.service.run import run  # noqa: PLC0415
 
     async with running("watchdog", watchdog.ticks):
         await run(settings, stop)

@@ -10,7 +10,7 @@ from pydantic import AliasChoices, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from worker.errors import SettingsError
-from worker.scored import Format
+from worker.interfaces import Format, PredictMethod
 
 PREFIX = "WORKER_"
 LONGEST_STOP_SECONDS = 120  # the most that Fargate's stopTimeout can be
@@ -50,7 +50,7 @@ class Settings(BaseSettings):
         pattern=r"^[\w.]+:[\w.]+$",
         description="package.module:factory of a predictor of your own; factory(path) makes it",
     )
-    predict: Literal["auto", "predict", "predict_proba", "decision_function"] = Field(
+    predict: PredictMethod = Field(
         default="auto", description="the model's method to call; auto = probabilities if it has any"
     )
     consumers: int = Field(

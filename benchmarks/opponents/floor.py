@@ -13,10 +13,9 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 
 from benchmarks.opponent import QUEUE, REGION, WAIT_SECONDS, output_key
-from worker.blob import Range
+from worker.interfaces import OutputForm, Range, ScoreOptions
 from worker.models import Predictor, load_predictor
-from worker.scored import OutputForm, ScoreOptions
-from worker.scoring import score
+from worker.scoring.score import score
 
 COPIES = (1, 2)
 POLLS = 2
@@ -24,7 +23,7 @@ BATCH = 10
 
 
 class Bytes:
-    """Implements worker.blob's Blob and Outlet for a file that is all there."""
+    """Implements worker.interfaces's Blob and Outlet for a file that is all there."""
 
     def __init__(self, first: bytes) -> None:
         self.first = first

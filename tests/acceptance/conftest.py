@@ -11,10 +11,10 @@ from typing import TypeVar
 import pytest
 
 from tests.acceptance.simulation_sides import SIMULATED, Side, local_cloud_side, simulated_side
-from tests.scenario import Endpoint
-from tidegate.screen import Screen
-from tidegate.system import System, local_system
-from tidegate.traffic import PREFIX
+from tests.support.scenario import Endpoint
+from tidegate.cli.demo.traffic import PREFIX
+from tidegate.cli.screen import Screen
+from tidegate.localcloud.system import System, local_system
 
 T = TypeVar("T")
 Eventually = Callable[[Callable[[], T]], T]

@@ -16,10 +16,10 @@ import pytest
 from aiobotocore.config import AioConfig
 from botocore.exceptions import ClientError
 
-from tests.fakes.clock import VirtualLoop
-from tests.simulation.s3 import SimulatedS3
-from tests.simulation.sqs import SimulatedSqs
-from tidegate.cloud import REGION, ROOT, Cloud
+from tests.support.fakes.clock import VirtualLoop
+from tests.support.simulation.s3 import SimulatedS3
+from tests.support.simulation.sqs import SimulatedSqs
+from tidegate.localcloud.ministack import REGION, ROOT, Cloud
 from worker.aws import code_of
 
 SIMULATED, LOCAL_CLOUD = "simulated", "local cloud"

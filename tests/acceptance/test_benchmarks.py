@@ -4,8 +4,8 @@ from benchmarks.contenders import Contender
 from benchmarks.drain import drain
 from benchmarks.small_files import checker, inputs
 from benchmarks.stage import Stage
-from tests.scenario import model_file
-from tidegate.system import System
+from tests.support.scenario import model_file
+from tidegate.localcloud.system import System
 
 
 @pytest.fixture(scope="module")

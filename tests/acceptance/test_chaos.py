@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.run import Plan, chaos
-from tidegate.system import System
+from tidegate.localcloud.system import System
 
 PLAN = Plan(
     files=36,

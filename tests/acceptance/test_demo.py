@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tidegate.cloud import CHECKOUT
-from tidegate.inputs import BROKEN_KEY, KEYS
+from tidegate.cli.demo.inputs import BROKEN_KEY, KEYS
+from tidegate.localcloud.ministack import CHECKOUT
 
 Eventually = Callable[[Callable[[], object]], object]
 RunningBelow = Callable[[Path], list[str]]

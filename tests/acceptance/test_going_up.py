@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.terminal import Terminal
-from tidegate.fargate import fargate
-from tidegate.stack import Stack, fitted
-from tidegate.system import System
-from tidegate.traffic import Traffic, output_key
+from tidegate.cli.demo.traffic import Traffic, output_key
+from tidegate.localcloud.fargate import fargate
+from tidegate.localcloud.stack import Stack, fitted
+from tidegate.localcloud.system import System
 
 STACK = "gauge"
 PARAMETERS = "IdleSeconds=3 MaxTasks=2 MessagesPerTask=100"

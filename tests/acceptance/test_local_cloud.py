@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tidegate.fargate import WorkerTask
-from tidegate.system import System
-from tidegate.traffic import PREFIX, report_key
+from tidegate.cli.demo.traffic import PREFIX, report_key
+from tidegate.localcloud.fargate import WorkerTask
+from tidegate.localcloud.system import System
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from benchmarks.runs import MB, model_file, run
-from tests.scenario import Endpoint
-from tidegate.system import System
+from tests.support.scenario import Endpoint
+from tidegate.localcloud.system import System
 
 
 async def test_ten_times_the_file_takes_no_more_memory(system: System, tmp_path: Path) -> None:

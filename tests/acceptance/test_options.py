@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.terminal import Terminal
-from tidegate.system import System
+from tidegate.localcloud.system import System
 
 STACK = "laden"
 MODEL = "MODEL=s3://tidegate-artifacts/model.pkl"  # which the session's stack has brought

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.iam.acts import forbidden, needed
-from tests.iam.policy import denied, is_allowed, listed
-from tests.iam.roles import ROLES, Arns, arns, statements
-from tests.iam.table import document
-from tidegate.stack import ARTIFACTS
-from tidegate.system import System
+from tests.support.iam.acts import forbidden, needed
+from tests.support.iam.policy import denied, is_allowed, listed
+from tests.support.iam.roles import ROLES, Arns, arns, statements
+from tests.support.iam.table import document
+from tidegate.localcloud.stack import ARTIFACTS
+from tidegate.localcloud.system import System
 
 Granted = list[dict[str, Any]]
 TABLE = Path(__file__).parents[2] / "docs" / "roles.md"

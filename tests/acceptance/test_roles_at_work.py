@@ -14,12 +14,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from dispatcher.handler import Dispatcher, Fleet, Settings
-from tests.iam.roles import ROLES, Arns, arns, copied, statements
-from tests.scenario import REGION as ENDPOINT_REGION
-from tests.scenario import Endpoint
-from tidegate.cloud import REGION, Cloud, Credentials
-from tidegate.stack import ARTIFACTS
-from tidegate.system import System
+from tests.support.iam.roles import ROLES, Arns, arns, copied, statements
+from tests.support.scenario import REGION as ENDPOINT_REGION
+from tests.support.scenario import Endpoint
+from tidegate.localcloud.ministack import REGION, Cloud, Credentials
+from tidegate.localcloud.stack import ARTIFACTS
+from tidegate.localcloud.system import System
 
 NOT_ENFORCED = {
     "KeepWhatFailed": "Lambda itself sends what failed, past the role in the emulator",

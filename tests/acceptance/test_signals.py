@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenario import Endpoint
+from tests.support.scenario import Endpoint
 
 Eventually = Callable[[Callable[[], object]], object]
 

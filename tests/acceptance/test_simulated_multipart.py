@@ -4,10 +4,10 @@ import pytest
 
 from tests.acceptance.simulation_calls import complete, etag, get, md5, part, put, started
 from tests.acceptance.simulation_sides import Side, on_both, refused
-from tests.simulation.multipart import SMALLEST_PART
+from tests.support.simulation.multipart import SMALLEST_PART
 from worker.job import S3Uri
-from worker.s3 import S3Storage
-from worker.storage import UploadLost, WriteConflict
+from worker.storage.protocol import UploadLost, WriteConflict
+from worker.storage.s3 import S3Storage
 
 BIG = b"x" * SMALLEST_PART
 

@@ -7,8 +7,8 @@ import pytest
 from tests.acceptance.simulation_calls import etag, get, part, put, started
 from tests.acceptance.simulation_sides import Side, on_both, refused
 from worker.job import S3Uri
-from worker.s3 import S3Storage
-from worker.storage import WriteConflict
+from worker.storage.protocol import WriteConflict
+from worker.storage.s3 import S3Storage
 
 
 @on_both()

@@ -13,8 +13,7 @@ from tests.acceptance.simulation_calls import (
     with_dead_letter_queue,
 )
 from tests.acceptance.simulation_sides import Side, on_both, refused
-from worker.queue import EntryResult
-from worker.sqs import SqsQueue
+from worker.queue.sqs import EntryResult, SqsQueue
 
 
 @on_both()

@@ -8,7 +8,7 @@ from functools import cache
 import joblib
 import pytest
 
-from tests.scenario import Ended, Endpoint
+from tests.support.scenario import Ended, Endpoint
 from tests.torture.case import Case, Predicted, Refused
 from tests.torture.cases import CASES
 from tests.torture.compared import difference

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tidegate.system import System
+from tidegate.localcloud.system import System
 
 Eventually = Callable[[Callable[[], Any]], Any]
 UNREADABLE = {"source": "aws.ecs", "detail": {"lastStatus": "STOPPED", "clusterArn": 5}}

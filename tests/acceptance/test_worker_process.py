@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenario import Endpoint, drain_ten, iris, model_file
+from tests.support.scenario import Endpoint, drain_ten, iris, model_file
 
 Eventually = Callable[[Callable[[], object]], object]
 

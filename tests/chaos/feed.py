@@ -4,7 +4,7 @@ import json
 from itertools import count
 
 from tests.chaos.inputs import UNREADABLE, Inputs
-from tests.scenario import Endpoint
+from tests.support.scenario import Endpoint
 
 
 class Feed:

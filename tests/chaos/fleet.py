@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from tests.scenario import ROOT
+from tests.support.scenario import ROOT
 
 
 @dataclass

@@ -9,7 +9,7 @@ from random import Random
 import pandas as pd
 
 from tests.chaos.touchy import KILLER, SLOW
-from tests.scenario import iris
+from tests.support.scenario import iris
 
 ORDER = {  # put or send, the first or the second version
     "plain": "p0 s0",

@@ -16,7 +16,7 @@ from tests.chaos.outcome import Outcome
 from tests.chaos.processes import processes_below
 from tests.chaos.proxy import Proxy, rough_network
 from tests.chaos.verdict import problems_of, problems_of_bucket, problems_of_queues
-from tests.scenario import Endpoint, model_file
+from tests.support.scenario import Endpoint, model_file
 
 TICK_SECONDS = 0.1
 CALM_SECONDS = 120  # in which a run must come to its end

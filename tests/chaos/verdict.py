@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tests.chaos.fleet import Worker
 from tests.chaos.inputs import KILLER_KEY, POISON
-from tests.scenario import Endpoint
+from tests.support.scenario import Endpoint
 
 
 def problems_of_bucket(

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.scenario import Endpoint, Running
+from tests.support.scenario import Endpoint, Running
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ import re
 from pathlib import Path
 
 from tests.image.container import ContainerEndpoint, Image
-from tests.scenario import drain_ten
-from worker import __version__, environment
+from tests.support.scenario import drain_ten
+from worker import __version__
+from worker import settings_help as environment
 
 REQUIREMENTS = Path(__file__).parents[2] / "requirements" / "image.txt"
 
@@ -28,7 +29,8 @@ for folder, folders, files in os.walk("/"):
 
 UNCOMPILED = """
 import os, sys
-import worker.service, worker.scoring, worker.models, worker.formats, sklearn.ensemble, aioboto3
+import worker.service.run, worker.scoring.score, worker.models, worker.formats
+import sklearn.ensemble, aioboto3
 for module in list(sys.modules.values()):
     cached = getattr(module, "__cached__", None)  # without one it is frozen, or not Python
     if cached and not os.path.exists(cached):

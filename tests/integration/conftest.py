@@ -7,7 +7,7 @@ from urllib.request import Request, urlopen
 import pytest
 from moto.server import ThreadedMotoServer
 
-from tests.scenario import REGION, Endpoint
+from tests.support.scenario import REGION, Endpoint
 
 
 @pytest.fixture(scope="session")

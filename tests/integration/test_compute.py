@@ -27,11 +27,8 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from tests.fakes.async_blob import BytesBlob, Collected
-from worker import child, errors, forkserver
-from worker.blob import Blob, Outlet, Range
-from worker.child import OOM_SCORE_ADJ, ModelPlan, Score
-from worker.compute import Pool, open_pool
+from tests.support.fakes.async_blob import BytesBlob, Collected
+from worker import errors
 from worker.errors import (
     ComputeLost,
     InputOverwritten,
@@ -42,10 +39,13 @@ from worker.errors import (
     TransientError,
     Unparsable,
 )
-from worker.forkserver import THREAD_VARIABLES
-from worker.line import Assignment
-from worker.line import Line as PoolLine
-from worker.scored import OutputForm, Scored, ScoreOptions
+from worker.interfaces import Blob, Outlet, OutputForm, Range, Scored, ScoreOptions
+from worker.pool import child, forkserver
+from worker.pool.child import OOM_SCORE_ADJ, ModelPlan, Score
+from worker.pool.child_channel import Assignment
+from worker.pool.child_channel import Line as PoolLine
+from worker.pool.forkserver import THREAD_VARIABLES
+from worker.pool.pool import Pool, open_pool
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -360,7 +360,7 @@ async def pool() -> AsyncIterator[Pool]:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> "tuple[Path, pd.DataFrame]":
     """A model and what it was trained on."""
-    from tests.scenario import iris, model_file
+    from tests.support.scenario import iris, model_file
 
     return model_file(tmp_path_factory.mktemp("model")), iris()
 
@@ -419,7 +419,9 @@ async def test_what_is_forked_with_the_libraries_computes_by_as_many_threads_as_
 
 
 async def test_the_event_loops_process_loads_none_of_the_math_libraries() -> None:
-    code = f"import sys, worker.__main__, worker.service; print({{*{HEAVY}}} & {{*sys.modules}})"
+    code = (
+        f"import sys, worker.__main__, worker.service.run; print({{*{HEAVY}}} & {{*sys.modules}})"
+    )
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", code, cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.scenario import Endpoint, iris, model_file
+from tests.support.scenario import Endpoint, iris, model_file
 from worker.aws import config, open_client, translated
 from worker.errors import TransientError
 

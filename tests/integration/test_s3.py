@@ -12,7 +12,7 @@ import pytest
 from botocore.endpoint_provider import RuleSet
 from moto.core.authorization import enable_iam_authentication
 
-from tests.scenario import Endpoint
+from tests.support.scenario import Endpoint
 from worker.errors import (
     FatalError,
     InputOverwritten,
@@ -22,8 +22,8 @@ from worker.errors import (
     TransientError,
 )
 from worker.job import S3Uri
-from worker.s3 import S3Storage, open_storage
-from worker.storage import UploadLost, WriteConflict
+from worker.storage.protocol import UploadLost, WriteConflict
+from worker.storage.s3 import S3Storage, open_storage
 
 CSV = "text/csv"
 INPUT = S3Uri("jobs-in", "dir/a.csv")

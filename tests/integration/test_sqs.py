@@ -13,14 +13,13 @@ import pytest
 from moto.core.authorization import enable_iam_authentication
 from structlog.testing import capture_logs
 
-from tests.fakes.clock import VirtualLoop
-from tests.fakes.worker import settings
-from tests.scenario import REGION, Endpoint
+from tests.support.fakes.clock import VirtualLoop
+from tests.support.fakes.worker import settings
+from tests.support.scenario import REGION, Endpoint
 from worker.errors import FatalError, SettingsError, TransientError
-from worker.queue import EntryResult, QueueFacts
-from worker.service import run
-from worker.sqs import SqsQueue, open_queue
-from worker.stop import Stop
+from worker.lifecycle.stop import Stop
+from worker.queue.sqs import EntryResult, QueueFacts, SqsQueue, open_queue
+from worker.service.run import run
 
 ACCOUNT = "123456789012"  # moto's
 OK, REFUSED, FAILED = EntryResult.OK, EntryResult.REFUSED, EntryResult.FAILED

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.scenario import ROOT
+from tests.support.scenario import ROOT
 
 BEFORE = """
 import asyncio
@@ -22,8 +22,8 @@ import structlog
 
 from worker import logs
 from worker.__main__ import heed_signals
-from worker.stop import Stop
-from worker.watchdog import Watchdog
+from worker.lifecycle.stop import Stop
+from worker.service.watchdog import Watchdog
 
 logs.configure("json", "info")
 log = structlog.get_logger()

@@ -12,9 +12,9 @@ import pytest
 from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from tests.scenario import Endpoint
-from tests.tables import csv, json_lines, parquet
-from worker.window import PART_BYTES
+from tests.support.scenario import Endpoint
+from tests.support.tables import csv, json_lines, parquet
+from worker.jobs.limits import PART_BYTES
 
 DATA = load_breast_cancer(as_frame=True)
 COPIES = 150  # of the table: more than a part of it, in and out

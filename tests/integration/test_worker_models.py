@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
 from examples.rfm.fit import write
-from tests.scenario import Endpoint, iris
+from tests.support.scenario import Endpoint, iris
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "rfm"
 FLOWERS = iris()

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenario import Endpoint, drain_ten, model_file
+from tests.support.scenario import Endpoint, drain_ten, model_file
 
 
 async def test_ten_messages_in_the_origins_format_are_drained(

@@ -20,8 +20,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
-from tests.scenario import Endpoint
-from tests.tables import json_lines, parquet
+from tests.support.scenario import Endpoint
+from tests.support.tables import json_lines, parquet
 
 ROWS = 336_776
 KEPT = ["flight", "tailnum", "dep_time", "time_hour"]

@@ -10,8 +10,8 @@ from tests.search.network import CALL, Call
 from tests.search.outcomes import Outcomes
 from tests.search.plan import OUTPUT, PREFIX, QUEUE, Plan
 from tests.search.processes import Process
-from tests.simulation.s3 import S3Effect, SimulatedS3, Written
-from tests.simulation.sqs import Deleted, Received, SimulatedSqs, SqsEffect
+from tests.support.simulation.s3 import S3Effect, SimulatedS3, Written
+from tests.support.simulation.sqs import Deleted, Received, SimulatedSqs, SqsEffect
 from worker.clock import now
 
 WRITES = ("put_object", "complete_multipart_upload")

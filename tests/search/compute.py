@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 
 from structlog.contextvars import get_contextvars
 
-from tests.fakes.async_blob import whole
-from worker.blob import AsyncBlob, AsyncOutlet
+from tests.support.fakes.async_blob import whole
 from worker.clock import now
 from worker.errors import ComputeLost, Unparsable
-from worker.scored import OutputForm, Scored, ScoreOptions
+from worker.interfaces import AsyncBlob, AsyncOutlet, OutputForm, Scored, ScoreOptions
 
 
 def predicted(content: bytes) -> bytes:
@@ -20,7 +19,7 @@ def predicted(content: bytes) -> bytes:
 
 @dataclass
 class SimulatedCompute:
-    """Implements worker.compute.Compute for one simulated worker."""
+    """Implements worker.pool.pool.Compute for one simulated worker."""
 
     slots: asyncio.Semaphore
     is_suspect: Callable[[int], bool]  # by the receive count

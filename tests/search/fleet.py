@@ -2,21 +2,21 @@
 
 import asyncio
 
-from tests.fakes.worker import settings
 from tests.search.checks import Checks
 from tests.search.compute import SimulatedCompute
 from tests.search.network import Network, Wire
 from tests.search.plan import QUEUE, Blow, Plan
 from tests.search.processes import Process
-from worker.assembly import assemble
-from worker.beside import Stopped, given_up_on
+from tests.support.fakes.worker import settings
 from worker.clock import now
 from worker.errors import FatalError, TransientError
-from worker.s3 import S3Storage
-from worker.service import serve
+from worker.lifecycle.stop import Stop
+from worker.lifecycle.supervision import Stopped, given_up_on
+from worker.queue.sqs import SqsQueue
+from worker.service.run import serve
+from worker.service.wiring import assemble
 from worker.settings import Settings
-from worker.sqs import SqsQueue
-from worker.stop import Stop
+from worker.storage.s3 import S3Storage
 
 POLL_SECONDS, CALL_SECONDS, STORAGE_SECONDS = 10.0, 30.0, 60.0  # until the clients give up
 RELEASE_SECONDS = 6.0  # from the drain's deadline to the end

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tests.search.network import CALL, Call
 from tests.search.plan import QUEUE, FileKind
-from tests.simulation.sqs import DeadLettered, Received, Sent, SqsEffect, VisibilityChanged
+from tests.support.simulation.sqs import DeadLettered, Received, Sent, SqsEffect, VisibilityChanged
 from worker.clock import now
 
 ANSWER_SECONDS = 0.06  # that an answer is on its way at most: a worker counts from when it comes

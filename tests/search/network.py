@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeou
 
 from tests.search.faults import Fate, Faults
 from tests.search.processes import PROCESS, Process
-from tests.simulation.s3 import SimulatedBody
+from tests.support.simulation.s3 import SimulatedBody
 from worker.clock import now
 
 Answer = dict[str, Any]  # shaped by botocore's models

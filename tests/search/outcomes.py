@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from tests.search.ledger import Asked, Dead, Ledger
 from tests.search.plan import MANY, OUTPUT, PREFIX, QUEUE, Plan
-from tests.simulation.s3 import SimulatedS3
-from tests.simulation.sqs import SimulatedSqs
+from tests.support.simulation.s3 import SimulatedS3
+from tests.support.simulation.sqs import SimulatedSqs
 
 
 @dataclass(frozen=True)

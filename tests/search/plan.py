@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from tests.search.faults import EVERYWHERE, OPERATIONS, Kind, Outage
-from tests.simulation.sqs import SqsHabits
-from worker.window import PART_BYTES
+from tests.support.simulation.sqs import SqsHabits
+from worker.jobs.limits import PART_BYTES
 
 T = TypeVar("T")
 

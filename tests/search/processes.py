@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import ContextVar, copy_context
 from typing import Any
 
-from tests.fakes.clock import VirtualLoop
+from tests.support.fakes.clock import VirtualLoop
 from worker.clock import now
 
 PROCESS: ContextVar["Process | None"] = ContextVar("PROCESS", default=None)

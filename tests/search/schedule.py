@@ -18,8 +18,8 @@ from tests.search.ledger import Asked, Ledger
 from tests.search.network import Network
 from tests.search.plan import DEAD, INPUT, OUTPUT, PREFIX, QUEUE, Upload, plan
 from tests.search.processes import PROCESS, FleetLoop
-from tests.simulation.s3 import SimulatedS3
-from tests.simulation.sqs import SimulatedSqs
+from tests.support.simulation.s3 import SimulatedS3
+from tests.support.simulation.sqs import SimulatedSqs
 from worker.clock import now
 
 UNTOLD = frozenset(["event", "model_sha256", "exc_info"])

@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 
 from examples.rfm.fit import write
-from tests.whole_file import score
+from tests.support.whole_file import score
+from worker.interfaces import ScoreOptions
 from worker.models import Predictor, load_predictor
-from worker.scored import ScoreOptions
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "rfm"
 BEST = {"recency_days": 0, "orders": 99, "spent": 1e6}

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.iam.policy import Act, is_allowed
+from tests.support.iam.policy import Act, is_allowed
 
 READ = {"Effect": "Allow", "Action": ["s3:Get*"], "Resource": "arn:aws:s3:::in/*"}
 PASS = {

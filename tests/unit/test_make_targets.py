@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.template import ROOT
+from tests.support.template import ROOT
 
 # An account with nothing in it.
 AWS = """\
@@ -106,13 +106,15 @@ def test_without_docker_the_image_is_not_built_and_the_reason_is_said(checkout: 
 
 def test_an_image_of_the_same_contents_has_the_same_tag(checkout: Checkout) -> None:
     before = checkout.tag()
-    (checkout.folder / "worker" / "stop.py").touch()
+    (checkout.folder / "worker" / "lifecycle" / "stop.py").touch()
     (checkout.folder / "infra" / "cloudformation.yaml").write_text("another")
 
     assert checkout.tag() == before
 
 
-@pytest.mark.parametrize("changed", ["worker/stop.py", "Dockerfile", "requirements/image.txt"])
+@pytest.mark.parametrize(
+    "changed", ["worker/lifecycle/stop.py", "Dockerfile", "requirements/image.txt"]
+)
 def test_an_image_of_other_contents_has_another_tag(checkout: Checkout, changed: str) -> None:
     before = checkout.tag()
     with (checkout.folder / changed).open("a") as file:

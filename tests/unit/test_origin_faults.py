@@ -9,8 +9,8 @@ import asyncio
 
 from structlog.testing import LogCapture
 
-from tests.fakes.queue import now
-from tests.fakes.worker import INPUT, Cloud, body, output, report
+from tests.support.fakes.queue import now
+from tests.support.fakes.worker import INPUT, Cloud, body, output, report
 from worker.errors import TransientError, Unparsable
 from worker.job import S3Uri
 

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from worker import environment
+from worker import settings_help as environment
 
 README = Path(__file__).parents[2] / "README.md"
 

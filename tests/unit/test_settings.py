@@ -1,6 +1,6 @@
 import pytest
 
-from worker import environment
+from worker import settings_help as environment
 from worker.errors import SettingsError
 
 REQUIRED = {"WORKER_QUEUE": "jobs", "WORKER_MODEL": "model.pkl"}

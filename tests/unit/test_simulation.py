@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.fakes.clock import VirtualLoop
-from tests.simulation.effects import now
-from tests.simulation.habits import ORDERLY, StaleHandles
-from tests.simulation.s3 import Removed, S3Effect, SimulatedS3, Written
-from tests.simulation.sqs import (
+from tests.support.fakes.clock import VirtualLoop
+from tests.support.simulation.effects import now
+from tests.support.simulation.habits import ORDERLY, StaleHandles
+from tests.support.simulation.s3 import Removed, S3Effect, SimulatedS3, Written
+from tests.support.simulation.sqs import (
     DeadLettered,
     Deleted,
     Received,

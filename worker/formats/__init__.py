@@ -7,12 +7,12 @@ On the road of a file: `opening` looks what it is, `compression` (with `zstd`) a
 says what JSON text is to the others, `room` what may be held at once, and `tables` what all share.
 """
 
+from worker.formats.base import Reject, Sink, Source
 from worker.formats.compression import Compression, compressor
-from worker.formats.csv_sink import RejectsSink
+from worker.formats.csv.writer import RejectsSink
+from worker.formats.detection import open_sink, open_source
 from worker.formats.features import Features
-from worker.formats.opening import open_sink, open_source
 from worker.formats.selection import Needs, select
-from worker.formats.tables import Reject, Sink, Source
 
 __all__ = [
     "Compression",

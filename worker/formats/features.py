@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from worker.errors import SchemaMismatch
-from worker.formats.json_cells import numbers_unquoted, unquoted
-from worker.formats.kinds import Kind, convert, infer, plain, rows_where
+from worker.formats.base import Cells
+from worker.formats.json_lines.cells import numbers_unquoted, unquoted
 from worker.formats.selection import Needs
-from worker.formats.tables import Cells
+from worker.formats.type_inference import Kind, convert, infer, plain, rows_where
 
 _WHY = {"number": "not a number", "truth": "neither true nor false"}
 _TEXT = (pa.string(), pa.large_string(), pa.string_view())

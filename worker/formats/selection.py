@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from worker.errors import SchemaMismatch, Unparsable
-from worker.formats.kinds import MISSING
-from worker.formats.tables import Cells
+from worker.formats.base import Cells
+from worker.formats.type_inference import MISSING
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _ALL = ("*",)  # of the columns, as in WORKER_KEEP_COLUMNS

@@ -5,8 +5,7 @@ by `versions` and become an `estimator` (with `inputs`); ONNX is an `onnx_graph`
 and `onnx_outputs`). `columns` names what either answers.
 """
 
-from worker.models.estimator import SklearnPredictor
-from worker.models.loading import load_predictor
-from worker.models.predictor import PredictMethod, Predictor
+from worker.models.loading import Predictor, load_predictor
+from worker.models.sklearn_model import SklearnPredictor
 
-__all__ = ["PredictMethod", "Predictor", "SklearnPredictor", "load_predictor"]
+__all__ = ["Predictor", "SklearnPredictor", "load_predictor"]

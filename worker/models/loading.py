@@ -1,18 +1,35 @@
-"""From a file to a predictor, by a factory or by the file's suffix."""
+"""Load a model file as a predictor: by a factory, or else by the file's suffix."""
 
 # ruff: noqa: PLC0415 - skops and ONNX are slow to import, and ONNX need not be installed
+
 import importlib
 import operator
 from pathlib import Path
+from typing import Protocol
 
 import joblib
+import pandas as pd
 
 from worker.errors import ModelError
-from worker.models.estimator import SklearnPredictor
-from worker.models.predictor import PredictMethod, Predictor
+from worker.interfaces import PredictMethod
+from worker.models.sklearn_model import SklearnPredictor
 from worker.models.versions import loaded
 
 SUFFIXES = (".pkl", ".pickle", ".joblib", ".skops", ".onnx")
+
+
+class Predictor(Protocol):
+    """Anything that predicts; without rows it still answers with its columns.
+
+    It may say more of itself: `feature_names_in_` (its columns, by name), `n_features_in_` (how
+    many it takes by position), `numbers_only` (a cell that is no number makes a bad row),
+    `takes_missing` (if false, a missing cell makes a bad row) and `text_columns` (names of columns
+    whose text stays text where it looks like numbers; `*` for all of them).
+    """
+
+    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """One row of predictions for each row of features, in their order."""
+        ...
 
 
 def load_predictor(
@@ -35,14 +52,21 @@ def load_predictor(
 
 
 def _skops(path: Path) -> object:
-    from worker.models import skops_file
+    """Load a model of types that skops trusts; raises ModelError naming every other type."""
+    import skops.io
 
-    return skops_file.load(path)
+    if untrusted := skops.io.get_untrusted_types(file=path):
+        raise ModelError(
+            f"{path} holds types that skops does not trust, and nothing of it was loaded: "
+            + ", ".join(untrusted)
+        )
+    model: object = skops.io.load(path, trusted=[])
+    return model
 
 
 def _onnx(path: Path, method: PredictMethod) -> Predictor:
     try:
-        from worker.models.onnx_graph import OnnxPredictor
+        from worker.models.onnx_model import OnnxPredictor
     except ModuleNotFoundError as error:
         raise ModelError(
             f"{path} needs {error.name}, which is not installed: pip install 'tidegate[onnx]', "

@@ -1,0 +1,70 @@
+"""An object in memory as a pool process sees it, and an output collected from its pieces."""
+
+from collections.abc import Iterator, Sequence
+from itertools import cycle
+
+from worker.interfaces import OutputForm, Range
+
+
+class MemoryBlob:
+    """Implements worker.interfaces.Blob: `first` bytes come first, the rest in `pieces`."""
+
+    def __init__(
+        self, data: bytes, *, first: int | None = None, pieces: Sequence[int] = (2**16,)
+    ) -> None:
+        self.size = len(data)
+        self.first = data[:first]
+        self.asked: list[Range] = []
+        self.reserved: list[int] = []
+        self._data = data
+        self._pieces = pieces
+        self._reading = False
+
+    def read(self, ranges: Sequence[Range]) -> Iterator[bytes]:
+        assert not self._reading, "a read began before the one before it had ended"
+        assert all(0 <= start < end <= self.size for start, end in ranges)
+        self._reading = True
+        self.asked += ranges
+        return self._read(ranges)
+
+    def _read(self, ranges: Sequence[Range]) -> Iterator[bytes]:
+        sizes = cycle(self._pieces)
+        for start, end in ranges:
+            place = start
+            while place < end:
+                piece = self._data[place : min(end, place + next(sizes))]
+                place += len(piece)
+                yield piece
+        self._reading = False
+
+    def reserve(self, size: int) -> None:
+        self.reserved.append(size)
+
+
+class Pieces:
+    """Implements worker.interfaces.Outlet: keeps what is written."""
+
+    def __init__(self) -> None:
+        self.form: OutputForm | None = None
+        self.written: list[bytes] = []
+        self.rejected: list[bytes] = []
+
+    def open(self, form: OutputForm) -> None:
+        assert self.form is None, "an output was opened twice"
+        self.form = form
+
+    def write(self, data: bytes) -> None:
+        assert self.form is not None, "an output was written before it was opened"
+        self.written.append(data)
+
+    def reject(self, data: bytes) -> None:
+        assert self.form is not None, "rows were rejected before the output was opened"
+        self.rejected.append(data)
+
+    @property
+    def output(self) -> bytes:
+        return b"".join(self.written)
+
+    @property
+    def rejects(self) -> bytes | None:
+        return b"".join(self.rejected) if self.rejected else None

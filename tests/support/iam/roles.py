@@ -1,0 +1,100 @@
+"""The template's three roles as a deployed stack has them, and the names of what they reach."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from tidegate.localcloud.iam_translation import POLICY as TRANSLATION
+from tidegate.localcloud.iam_translation import translate_role
+from tidegate.localcloud.ministack import REGION, Cloud, Credentials
+from tidegate.localcloud.stack import NAME
+
+ROLES = ("DispatcherRole", "TaskRole", "ExecutionRole")
+POLICY = "copied"
+ANYBODY = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Arns:
+    """Names of the stack's resources as policies have them, and of others' beside them."""
+
+    account: str
+    names: Mapping[str, str]  # by logical id, as CloudFormation has it
+
+    def bucket(self, logical_id: str, key: str | None = None) -> str:
+        path = "" if key is None else f"/{key}"
+        return f"arn:aws:s3:::{self.names[logical_id]}{path}"
+
+    def queue(self, logical_id: str) -> str:
+        return self.arn("sqs", self.names[logical_id].rpartition("/")[2])
+
+    def role(self, logical_id: str) -> str:
+        return f"arn:aws:iam::{self.account}:role/{self.names[logical_id]}"
+
+    @property
+    def cluster(self) -> str:
+        return self.arn("ecs", f"cluster/{self.names['Cluster']}")
+
+    @property
+    def task(self) -> str:
+        return self.arn("ecs", f"task/{self.names['Cluster']}/{'0' * 32}")
+
+    @property
+    def task_definition(self) -> str:
+        return self.names["TaskDefinition"]
+
+    def log_stream(self, logical_id: str) -> str:
+        return self.arn("logs", f"log-group:{self.names[logical_id]}:log-stream:any")
+
+    def arn(self, service: str, rest: str) -> str:
+        return f"arn:aws:{service}:{REGION}:{self.account}:{rest}"
+
+
+def arns(cloud: Cloud) -> Arns:
+    """Read what the stack is made of."""
+    client = cloud.client("cloudformation")
+    found = client.describe_stack_resources(StackName=NAME)["StackResources"]
+    names = {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in found}
+    return Arns(cloud.client("sts").get_caller_identity()["Account"], names)
+
+
+def statements(cloud: Cloud, role: str) -> list[dict[str, Any]]:
+    """The statements of a role as the template has them, resolved."""
+    iam = cloud.client("iam")
+    found: list[dict[str, Any]] = []
+    for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+        if name != TRANSLATION:
+            found += iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"][
+                "Statement"
+            ]
+    return found
+
+
+@contextmanager
+def copied(
+    cloud: Cloud, name: str, granted: list[dict[str, Any]], renamed: Mapping[str, str]
+) -> Iterator[Credentials]:
+    """Credentials of a role with these statements, on resources of other names.
+
+    Where the emulator asks in other words than AWS, they are said again in its own.
+    """
+    text = json.dumps({"Version": "2012-10-17", "Statement": granted})
+    for old, new in renamed.items():
+        text = text.replace(old, new)
+    iam = cloud.client("iam")
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(ANYBODY))["Role"]
+    iam.put_role_policy(RoleName=name, PolicyName=POLICY, PolicyDocument=text)
+    translate_role(iam, name)
+    sts = cloud.client("sts")
+    got = sts.assume_role(RoleArn=role["Arn"], RoleSessionName="at-work")["Credentials"]
+    try:
+        yield Credentials(got["AccessKeyId"], got["SecretAccessKey"], got["SessionToken"])
+    finally:
+        for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+            iam.delete_role_policy(RoleName=name, PolicyName=policy)
+        iam.delete_role(RoleName=name)

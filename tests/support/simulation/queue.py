@@ -1,0 +1,97 @@
+"""The state of one simulated queue."""
+
+import asyncio
+import json
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+from tests.support.simulation.message import StoredMessage
+
+LONGEST_SECONDS = 43_200  # twelve hours
+ACCOUNT = "000000000000"
+ARN = f"arn:aws:sqs:eu-central-1:{ACCOUNT}:"
+URL = f"https://sqs.eu-central-1.amazonaws.com/{ACCOUNT}/"
+DEFAULTS = {"VisibilityTimeout": "30", "ReceiveMessageWaitTimeSeconds": "0"}
+# A timer may fire a shade early, and would find nothing due; later is always allowed.
+LATE_SECONDS = 0.001
+
+
+class Redrive(NamedTuple):
+    """Where messages go that were received so often."""
+
+    dead_letter_queue: str
+    receives: int
+
+
+@dataclass
+class SimulatedQueue:
+    """Messages in the order they came; a handle that was ever given out is known for good."""
+
+    name: str
+    attributes: dict[str, str]
+    messages: dict[str, StoredMessage] = field(default_factory=dict)
+    issued: dict[str, str] = field(default_factory=dict)  # handle to message id
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def url(self) -> str:
+        return URL + self.name
+
+    @property
+    def arn(self) -> str:
+        return ARN + self.name
+
+    @cached_property
+    def redrive(self) -> Redrive | None:
+        if "RedrivePolicy" not in self.attributes:
+            return None
+        policy = json.loads(self.attributes["RedrivePolicy"])
+        return Redrive(
+            policy["deadLetterTargetArn"].rsplit(":", 1)[-1], int(policy["maxReceiveCount"])
+        )
+
+    def is_spent(self, message: StoredMessage) -> bool:
+        """Whether the next receive moves it to the dead-letter queue."""
+        return self.redrive is not None and message.receives >= self.redrive.receives
+
+    def seconds(self, attribute: str, asked: int | None) -> int:
+        """Return what was asked for, or else the queue's own."""
+        return int(self.attributes[attribute]) if asked is None else asked
+
+    def visible(self) -> list[StoredMessage]:
+        return [message for message in self.messages.values() if not message.in_flight]
+
+    def in_flight(self) -> list[StoredMessage]:
+        return [message for message in self.messages.values() if message.in_flight]
+
+    def give(self, message: StoredMessage, handle: str, visibility_seconds: int) -> None:
+        message.receive(handle, visibility_seconds)
+        self.issued[handle] = message.id
+
+    def add(self, message: StoredMessage) -> None:
+        self.messages[message.id] = message
+        self.changed()
+
+    def changed(self) -> None:
+        """Let every poll look again."""
+        self._changed.set()
+
+    async def change(self, until: float) -> None:
+        """Wait for a message that is new or visible again, at most until then."""
+        self._changed.clear()
+        due = min([until, *(message.visible_at for message in self.in_flight())])
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(due + LATE_SECONDS):
+                await self._changed.wait()
+
+    def described(self) -> dict[str, str]:
+        """Return every attribute, as GetQueueAttributes does."""
+        in_flight = len(self.in_flight())
+        return self.attributes | {
+            "QueueArn": self.arn,
+            "ApproximateNumberOfMessages": str(len(self.messages) - in_flight),
+            "ApproximateNumberOfMessagesNotVisible": str(in_flight),
+            "ApproximateNumberOfMessagesDelayed": "0",
+        }

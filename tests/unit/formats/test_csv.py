@@ -1,0 +1,369 @@
+import csv
+import io
+import random
+import re
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pytest
+
+from worker.errors import PredictionFailed, SchemaMismatch, Unparsable
+from worker.formats.base import Reject
+from worker.formats.csv.reader import BLOCK_BYTES, CsvSource
+from worker.formats.csv.writer import CsvSink, RejectsSink
+from worker.formats.memory import Room
+from worker.formats.text import utf8
+
+ROOM = Room(lambda size: pytest.fail(f"{size} bytes were asked for"), 2**29)
+
+
+def streamed(
+    text: Iterator[bytes],
+    delimiter: str | None = None,
+    encoding: str = "utf-8",
+    *,
+    room: Room = ROOM,
+    may_reject: bool = True,
+    block_bytes: int = BLOCK_BYTES,
+) -> CsvSource:
+    return CsvSource(
+        text,
+        delimiter=delimiter,
+        encoding=encoding,
+        room=room,
+        may_reject=may_reject,
+        block_bytes=block_bytes,
+    )
+
+
+def source(body: bytes, delimiter: str | None = None, encoding: str = "utf-8") -> CsvSource:
+    return streamed(utf8(iter([body]), encoding), delimiter, encoding)
+
+
+def read(body: bytes, delimiter: str | None = None) -> list[list[str | None]]:
+    found = source(body, delimiter)
+    table = pa.concat_tables(found.batches(found.names, 1000))
+    return [list(row.values()) for row in table.to_pylist()]
+
+
+def write(*tables: pa.Table, delimiter: str = ",", encoding: str = "utf-8") -> bytes:
+    sink = CsvSink(delimiter=delimiter, encoding=encoding)
+    return b"".join([*map(sink.write, tables), sink.finish()])
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_delimiter_is_sniffed_from_the_header(delimiter: str) -> None:
+    assert source(delimiter.join("abc").encode()).names == ("a", "b", "c")
+
+
+def test_a_delimiter_in_a_quoted_name_is_not_counted() -> None:
+    found = source(b'"a,b,c,d";e\n')
+    assert (found.names, found.delimiter) == (("a,b,c,d", "e"), ";")
+
+
+def test_between_candidates_as_frequent_the_one_that_is_rarer_in_names_is_taken() -> None:
+    assert source(b"name, first\tage\n").names == ("name, first", "age")
+
+
+def test_a_set_delimiter_is_not_sniffed() -> None:
+    assert source(b"a,b;c\n", ";").names == ("a,b", "c")
+
+
+def test_a_header_without_a_delimiter_is_one_column() -> None:
+    found = source(b"id\n1\n")
+    assert (found.names, found.delimiter) == (("id",), ",")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_name() -> None:
+    assert source(b"\xef\xbb\xbfid,x\n").names == ("id", "x")
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_every_kind_of_line_end_ends_a_row(end: bytes) -> None:
+    assert read(end.join([b"a,b", b"1,2", b"3,4", b""])) == [["1", "2"], ["3", "4"]]
+
+
+def test_the_last_line_needs_no_end() -> None:
+    assert read(b"a,b\n1,2") == [["1", "2"]]
+
+
+def test_quoted_commas_quotes_and_newlines_are_part_of_a_cell() -> None:
+    assert read(b'a,b\n"x,y","say ""hi""\r\nthere"\n') == [["x,y", 'say "hi"\r\nthere']]
+
+
+def test_a_quote_inside_a_cell_is_just_a_quote() -> None:
+    assert read(b'a,b\n5" pipe,1\n6" pipe,2\n7",3\n') == [
+        ['5" pipe', "1"],
+        ['6" pipe', "2"],
+        ['7"', "3"],
+    ]
+
+
+def test_nothing_is_null_and_empty_text_is_not() -> None:
+    assert read(b'a,b\n,""\n"",\n"x",') == [[None, ""], ["", None], ["x", None]]
+
+
+def test_a_byte_order_mark_inside_a_file_is_part_of_its_cell() -> None:
+    body = "a,b\n1,2\n\ufeff3,4\n".encode()
+    found = streamed(iter([body]), block_bytes=8)
+    assert [table["a"].to_pylist() for table in found.batches(("a",), 10)] == [["1", "\ufeff3"]]
+
+
+def test_blank_lines_are_no_rows() -> None:
+    assert read(b"\n\na,b\n\n1,2\n\n\n3,4\n\n") == [["1", "2"], ["3", "4"]]
+
+
+@pytest.mark.parametrize("body", [b"", b"\n\n\r\n", b"  \n \n", b"\xef\xbb\xbf"])
+def test_an_empty_file_is_refused(body: bytes) -> None:
+    with pytest.raises(Unparsable, match="the file is empty"):
+        source(body)
+
+
+@pytest.mark.parametrize("body", [b"a,b", b"a,b\n", b"a,b\r\n\r\n"])
+def test_a_header_alone_is_a_table_without_rows(body: bytes) -> None:
+    found = source(body)
+    (table,) = found.batches(found.names, 10)
+    assert (table.column_names, table.num_rows) == (["a", "b"], 0)
+
+
+def test_nul_bytes_in_the_header_are_refused() -> None:
+    with pytest.raises(Unparsable, match="NUL bytes"):
+        source("a,b\n1,2\n".encode("utf-16-le"))
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-8-sig"])
+def test_another_encoding_is_read_as_set(encoding: str) -> None:
+    found = source("é,b\nü,1\n".encode(encoding), encoding=encoding)
+    (table,) = found.batches(found.names, 10)
+    assert table.to_pylist() == [{"é": "ü", "b": "1"}]
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        (b'a,b\n1,"2\n3,4\n5,6\n', 2),
+        (b'a,b\n1,2\n3,"4', 3),
+        (b'a,b\n1\n"2,3\n4,5\n', 3),
+        (b'a,b\n"1\n1","\n', 3),
+        (b'\r\na,b\r\n1,2\r\n\r\n"', 5),
+    ],
+)
+def test_a_quote_that_never_closes_is_refused_with_the_line_on_which_it_opens(
+    body: bytes, line: int
+) -> None:
+    with pytest.raises(Unparsable, match=f"line {line}: a quote opens that is never closed"):
+        read(body)
+
+
+def test_an_unclosed_quote_is_found_beside_a_stray_one() -> None:
+    with pytest.raises(Unparsable, match="never closed"):
+        read(b'a,b\n5" pipe,1\n"x,2\n3,4\n')
+
+
+@pytest.mark.parametrize("body", [b'a,"b\n1,2\n', b'"a,b\n1,2\n'])
+def test_an_unclosed_quote_in_the_header_is_refused(body: bytes) -> None:
+    with pytest.raises(Unparsable, match="quote in the header"):
+        source(body)
+
+
+def test_a_row_beyond_16_mib_is_refused_with_its_line() -> None:
+    with pytest.raises(Unparsable, match="line 3: the row is longer than 16 MiB"):
+        read(b"a,b\n1,2\n1," + b"x" * 33 * 2**20 + b"\n1,2\n")
+
+
+def test_a_quote_that_does_not_close_for_16_mib_is_refused_before_the_end() -> None:
+    def text() -> Iterator[bytes]:
+        yield b'a,b\n1,"2\n3\n",4\n5,"'
+        for _ in range(40):
+            yield b"x\n" * 2**19
+        pytest.fail("read on to the end")
+
+    found = streamed(text())
+    with pytest.raises(Unparsable, match="line 5: a quote opens that is never closed, or not with"):
+        list(found.batches(("a",), 10))
+
+
+def test_a_header_that_does_not_end_for_16_mib_is_refused_before_the_end() -> None:
+    def text() -> Iterator[bytes]:
+        for _ in range(40):
+            yield b"x," * 2**19
+        pytest.fail("read on to the end")
+
+    with pytest.raises(Unparsable, match="the header is longer than 16 MiB"):
+        streamed(text())
+
+
+def test_rows_are_cut_into_tables_of_the_size_asked_for() -> None:
+    found = source(b"a\n" + b"".join(b"%d\n" % n for n in range(25)))
+    assert [table.num_rows for table in found.batches(("a",), 10)] == [10, 10, 5]
+
+
+def test_columns_come_in_the_order_asked_for() -> None:
+    (table,) = source(b"a,b,c\n1,2,3\n").batches(("c", "a"), 10)
+    assert table.to_pylist() == [{"c": "3", "a": "1"}]
+
+
+def test_rows_of_many_columns_are_read_like_others() -> None:
+    names = [f"c{n}" for n in range(1000)]
+    rows = [[f"{n}.{row}" for n in range(1000)] for row in range(30)]
+    body = "\n".join(map(",".join, [names, *rows])).encode()
+    found = streamed(iter([body]), block_bytes=100)
+    (table,) = found.batches(names, 100)
+    assert [list(row.values()) for row in table.to_pylist()] == rows
+
+
+def test_rows_with_the_wrong_number_of_cells_are_set_aside_with_their_line() -> None:
+    found = source(b'a,b\n1,2\n\n3\n"x\ny",4\n5,6,7\n8,9\n')
+    assert sum(table.num_rows for table in found.batches(("a",), 10)) == 3
+    assert found.malformed() == 2
+    assert list(found.rejects({})) == [
+        Reject(4, "1 cells where the header has 2", "3"),
+        Reject(7, "3 cells where the header has 2", "5,6,7"),
+    ]
+
+
+def test_a_bad_row_is_found_behind_malformed_ones_and_quoted_newlines() -> None:
+    found = source(b'"a\nx",b\n1\n2,"\n\n"\n3,3,3\n\n4,four\r\n5,5\n')
+    list(found.batches(("b",), 10))
+    assert list(found.rejects({1: "no number", 2: "neither"})) == [
+        Reject(3, "1 cells where the header has 2", "1"),
+        Reject(7, "3 cells where the header has 2", "3,3,3"),
+        Reject(9, "no number", "4,four"),
+        Reject(10, "neither", "5,5"),
+    ]
+
+
+def wide(rows: int, malformed: int = 0) -> Iterator[bytes]:
+    yield b"a,b\n"
+    for _ in range(rows):
+        yield b"x" * 997 + b",y\n"
+    for _ in range(malformed):
+        yield b"x" * 1000 + b"\n"
+
+
+def test_a_batch_of_wide_rows_asks_for_the_memory_it_takes_but_seldom() -> None:
+    asked: list[int] = []
+    found = streamed(wide(40_000), room=Room(asked.append, 2**30))
+    assert [table.num_rows for table in found.batches(("a",), 30_000)] == [30_000, 10_000]
+    (size,) = asked
+    assert 30_000_000 < size < 40_000_000
+
+
+def test_a_batch_of_rows_that_no_memory_is_allowed_for_is_refused_naming_the_setting() -> None:
+    found = streamed(wide(40_000), room=Room(lambda _: None, 20 * 2**20))
+    with pytest.raises(Unparsable, match="than the 20 MiB that WORKER_MEMORY_MB allows"):
+        list(found.batches(("a",), 30_000))
+
+
+def test_rows_that_fail_a_file_are_counted_without_being_held() -> None:
+    found = streamed(wide(1, 40_000), may_reject=False)
+    (table,) = found.batches(("a",), 30_000)
+    assert (table.num_rows, found.malformed()) == (1, 40_000)
+    assert [reject.line for reject in found.rejects({0: "bad"})][:10] == list(range(2, 12))
+
+
+def test_a_raw_row_is_the_text_of_the_file() -> None:
+    found = source(b'a;b\n"1" ;"x""y\nz"\n')
+    list(found.batches(("a",), 10))
+    assert list(found.rejects({0: "why"})) == [Reject(2, "why", '"1" ;"x""y\nz"')]
+
+
+def test_only_cells_that_need_quotes_get_them() -> None:
+    table = pa.table({"a": ["007", " x ", 'say "hi"', "a,b", "a;b", "two\nlines", "cr\r", "", "é"]})
+    written = write(table.append_column("n", pa.array(range(9))))
+    assert written.decode() == (
+        'a,n\n007,0\n x ,1\n"say ""hi""",2\n"a,b",3\na;b,4\n"two\nlines",5\n"cr\r",6\n"",7\né,8\n'
+    )
+
+
+def test_names_are_quoted_like_cells() -> None:
+    assert write(pa.table({"a;b": ["1"], 'c"': ["2"]}), delimiter=";") == b'"a;b";"c"""\n1;2\n'
+
+
+def test_a_delimiter_that_is_special_in_patterns_is_taken_as_it_is() -> None:
+    assert write(pa.table({"a": ["x|y", "z"], "b": ["1", "2"]}), delimiter="|") == (
+        b'a|b\n"x|y"|1\nz|2\n'
+    )
+
+
+def test_what_is_written_is_what_python_reads() -> None:
+    chance = random.Random(3)  # noqa: S311 - examples, not secrets
+    cells = ["".join(chance.choices('ab,"\n\r ;é', k=chance.randint(0, 6))) for _ in range(400)]
+    written = write(pa.table({"a": cells, "b": cells[::-1]})).decode()
+    rows = list(csv.reader(io.StringIO(written, newline="")))
+    assert rows == [["a", "b"], *([a, b] for a, b in zip(cells, cells[::-1], strict=True))]
+
+
+def digits(cell: str) -> str:
+    """Those that count: no sign, point, exponent, or zeros around them."""
+    return re.sub(r"e.*|[-.]", "", cell).strip("0")
+
+
+def test_floats_have_as_few_digits_as_read_back_the_same() -> None:
+    chance = random.Random(5)  # noqa: S311 - examples, not secrets
+    values = [chance.uniform(-1, 1) * 10 ** chance.randint(-300, 300) for _ in range(2000)]
+    cells = write(pa.table({"p": values})).decode().split()[1:]
+    assert [float(cell) for cell in cells] == values
+    assert [digits(cell) for cell in cells] == [digits(repr(value)) for value in values]
+    assert max(len(cell) - len(repr(value)) for cell, value in zip(cells, values, strict=True)) <= 4
+
+
+def test_floats_are_written_so_that_no_reader_takes_them_for_integers() -> None:
+    values = [1.0, -0.0, 2.5, 1e-7, 1e22, float("inf"), 100.0]
+    cells = write(pa.table({"p": values})).decode().split()
+    assert cells == ["p", "1.0", "-0.0", "2.5", "1e-7", "1e+22", "inf", "100.0"]
+
+
+def test_single_precision_is_written_in_its_own_digits() -> None:
+    assert write(pa.table({"p": pa.array([0.1, 2.0], pa.float32())})) == b"p\n0.1\n2.0\n"
+
+
+def test_half_precision_reads_back_the_same() -> None:
+    table = pa.table({"p": pa.array([0.1, 2.0], pa.float64()).cast(pa.float16())})
+    assert write(table) == b"p\n0.0999755859375\n2.0\n"
+
+
+def test_a_null_is_written_as_nothing() -> None:
+    table = pa.table({"f": [1.5, None], "i": [None, 2], "s": [None, "x"], "b": [True, None]})
+    assert write(table) == b"f,i,s,b\n1.5,,,true\n,2,x,\n"
+
+
+def test_empty_text_is_quoted_and_so_told_from_a_null() -> None:
+    assert write(pa.table({"a": ["", None, "x"], "b": [None, "", ""]})) == b'a,b\n"",\n,""\nx,""\n'
+
+
+def test_one_column_never_makes_a_blank_line_that_readers_skip() -> None:
+    assert write(pa.table({"a": ["x", None, ""]})) == b'a\nx\n""\n""\n'
+    assert write(pa.table({"": ["x"]})) == b'""\nx\n'
+
+
+def test_a_column_without_a_name_leaves_without_one() -> None:
+    assert write(pa.table({"": ["x"], "b": ["y"]})) == b",b\nx,y\n"
+
+
+def test_tables_follow_each_other_under_one_header() -> None:
+    table = pa.table({"a": ["1"], "b": ["2"]})
+    assert write(table.slice(0, 0), table, table) == b"a,b\n1,2\n1,2\n"
+
+
+def test_a_nested_column_cannot_be_csv() -> None:
+    with pytest.raises(SchemaMismatch, match=r"'a' is of type list.*WORKER_KEEP_COLUMNS"):
+        write(pa.table({"a": [[1, 2]]}))
+
+
+def test_output_has_the_encoding_set_and_one_byte_order_mark_at_most() -> None:
+    table = pa.table({"é": ["ü"]})
+    assert write(table, table, encoding="utf-16").decode("utf-16") == "é\nü\nü\n"
+
+
+def test_a_label_that_the_encoding_lacks_is_a_clear_error() -> None:
+    with pytest.raises(PredictionFailed, match="'€' cannot be written as latin-1"):
+        write(pa.table({"a": ["€"]}), encoding="latin-1")
+
+
+def test_rejects_are_a_csv_of_line_reason_and_row() -> None:
+    sink = RejectsSink()
+    assert sink.write([Reject(7, "column 'x' is bad", '1,"a\nb"')]) == (
+        b'line,reason,row\n7,column \'x\' is bad,"1,""a\nb"""\n'
+    )
+    assert sink.write([Reject(9, "y", "2")]) == b"9,y,2\n"

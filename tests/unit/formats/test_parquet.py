@@ -1,0 +1,368 @@
+import io
+import json
+import random
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from tests.support.fakes.blob import MemoryBlob
+from worker.errors import SchemaMismatch, Unparsable
+from worker.formats.base import Reject
+from worker.formats.features import Features
+from worker.formats.json_lines.cells import json_field
+from worker.formats.parquet.range_file import joined
+from worker.formats.parquet.reader import ParquetSource
+from worker.formats.parquet.writer import ParquetSink
+from worker.formats.selection import Needs
+
+MIB = 2**20
+ANY = Needs(names=None, count=None, numbers_only=False, takes_missing=True)
+
+
+def as_parquet(table: pa.Table, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    parquet.write_table(table, buffer, **options)
+    return buffer.getvalue()
+
+
+def source(
+    body: bytes, *, first: int | None = None, memory_bytes: int = 512 * MIB
+) -> ParquetSource:
+    return ParquetSource(MemoryBlob(body, first=first), memory_bytes=memory_bytes)
+
+
+def read(found: ParquetSource, *columns: str) -> pa.Table:
+    return pa.concat_tables(found.batches(columns or found.names, 10_000))
+
+
+def written(*tables: pa.Table, sink: ParquetSink | None = None) -> bytes:
+    sink = sink or ParquetSink()
+    return b"".join([*map(sink.write, tables), sink.finish()])
+
+
+def noise(rows: int, **columns: int) -> pa.Table:
+    """Columns of so many bytes a row, which no codec makes smaller."""
+    draw = np.random.default_rng(rows)
+    return pa.table(
+        {name: [draw.bytes(width) for _ in range(rows)] for name, width in columns.items()}
+    )
+
+
+MANY_TYPES = pa.table(
+    {
+        "text": ["007", None, "é"],
+        "dictionary": pa.array(["x", None, "x"]).dictionary_encode(),
+        "int8": pa.array([1, None, -3], pa.int8()),
+        "uint64": pa.array([2**64 - 1, None, 0], pa.uint64()),
+        "float32": pa.array([0.1, None, float("-inf")], pa.float32()),
+        "truth": [True, None, False],
+        "decimal": pa.array([Decimal("1.10"), None, Decimal("-2.00")], pa.decimal128(20, 2)),
+        "day": [date(2024, 2, 29), None, date(1, 1, 1)],
+        "naive": pa.array([0, 1, None], pa.timestamp("ns")),
+        "zoned": pa.array([0, 1, None], pa.timestamp("us", "Europe/Berlin")),
+        "bytes": [b"\xff\0", None, b""],
+        "list": [[1], None, []],
+        "struct": [{"a": 1, "b": ["x"]}, None, {"a": None, "b": None}],
+        "nothing": pa.nulls(3),
+    }
+)
+
+
+def test_columns_keep_their_types_and_nulls() -> None:
+    found = source(as_parquet(MANY_TYPES))
+    output = written(read(found), sink=found.sink())
+    assert parquet.read_table(io.BytesIO(output)).equals(MANY_TYPES)
+
+
+@pytest.mark.parametrize("codec", ["SNAPPY", "GZIP", "BROTLI", "ZSTD", "LZ4", "NONE"])
+def test_a_file_leaves_in_the_codec_it_came_in(codec: str) -> None:
+    table = pa.table({"n": list(range(1000))})
+    body = as_parquet(table, compression=codec)
+    found = source(body)
+    output = written(read(found), sink=found.sink())
+    came, leaves = (parquet.ParquetFile(io.BytesIO(file)) for file in (body, output))
+    assert leaves.read().equals(table)
+    codecs = [file.metadata.row_group(0).column(0).compression for file in (came, leaves)]
+    assert codecs[0] == codecs[1]
+
+
+@pytest.mark.parametrize("size", [4, 10, 25])
+def test_tables_are_cut_at_the_same_rows_whatever_the_row_groups(size: int) -> None:
+    found = source(as_parquet(pa.table({"n": list(range(25))}), row_group_size=size))
+    assert [part.num_rows for part in found.batches(("n",), 10)] == [10, 10, 5]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_file_read_by_ranges_is_the_file_read_whole(seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311 - examples, not secrets
+    rows = chance.randint(1, 3000)
+    table = MANY_TYPES.take([chance.randrange(3) for _ in range(rows)])
+    body = as_parquet(
+        table,
+        row_group_size=chance.randint(rows // 8 + 1, rows),
+        data_page_size=chance.choice([100, 2**20]),
+        data_page_version=chance.choice(["1.0", "2.0"]),
+        compression=chance.choice(["snappy", "zstd", "none"]),
+        use_dictionary=chance.choice([True, False]),
+    )
+    columns = chance.sample(table.column_names, chance.randint(1, table.num_columns))
+    pieces = [chance.randint(1, 10_000) for _ in range(3)]
+    blob = MemoryBlob(body, first=chance.randint(0, len(body)), pieces=pieces)
+    assert read(ParquetSource(blob, memory_bytes=MIB), *columns).equals(table.select(columns))
+
+
+def test_a_file_that_came_whole_is_not_asked_for_again() -> None:
+    blob = MemoryBlob(as_parquet(MANY_TYPES))
+    read(ParquetSource(blob, memory_bytes=MIB))
+    assert blob.asked == []
+
+
+def test_only_the_footer_and_the_columns_read_are_fetched() -> None:
+    body = as_parquet(noise(100, small=10, unread=2 * 10**5, last=10))
+    blob = MemoryBlob(body, first=1000)
+    found = ParquetSource(blob, memory_bytes=MIB)
+    read(found, "small", "last")
+    assert found.names == ("small", "unread", "last")
+    assert sum(end - start for start, end in blob.asked) < 200_000 < len(body) / 100
+
+
+def test_columns_near_each_other_are_fetched_as_one_range() -> None:
+    assert joined([(10 * MIB, 11 * MIB), (0, 10), (5, 7), (MIB, 2 * MIB)]) == [
+        (0, 2 * MIB),
+        (10 * MIB, 11 * MIB),
+    ]
+
+
+def test_small_row_groups_are_fetched_together() -> None:
+    body = as_parquet(noise(200, n=10_000), row_group_size=10)
+    blob = MemoryBlob(body, first=1000)
+    assert read(ParquetSource(blob, memory_bytes=4 * MIB)).num_rows == 200
+    assert len(blob.asked) == 2
+
+
+def test_small_row_groups_are_fetched_apart_where_the_memory_is_small() -> None:
+    body = as_parquet(noise(200, n=10_000), row_group_size=50)
+    blob = MemoryBlob(body, first=1000)
+    assert read(ParquetSource(blob, memory_bytes=MIB)).num_rows == 200
+    assert len(blob.asked) == 3
+
+
+def test_row_groups_that_share_no_window_are_fetched_apart() -> None:
+    table = noise(40, n=MIB)
+    body = as_parquet(table, row_group_size=10)
+    blob = MemoryBlob(body, first=1000)
+    assert read(ParquetSource(blob, memory_bytes=16 * MIB)).equals(table)
+    assert len(blob.asked) == 5
+    assert blob.reserved == []
+
+
+def test_the_largest_row_group_is_reserved_before_the_first_is_fetched() -> None:
+    buffer = io.BytesIO()
+    with parquet.ParquetWriter(buffer, noise(1, n=1).schema) as writer:
+        for size in (10, 30, 20):
+            writer.write_table(noise(size, n=MIB))
+    blob = MemoryBlob(buffer.getvalue(), first=1000)
+    tables = ParquetSource(blob, memory_bytes=512 * MIB).batches(("n",), 1)
+    next(tables)
+    (reserved,) = blob.reserved
+    assert 30 * MIB <= reserved < 31 * MIB
+    assert sum(end - start for start, end in blob.asked) < 11 * MIB
+
+
+def test_a_row_group_beyond_the_memory_is_refused_with_its_size() -> None:
+    body = as_parquet(noise(30, n=MIB), row_group_size=10)
+    blob = MemoryBlob(body, first=1000)
+    found = ParquetSource(blob, memory_bytes=4 * MIB)
+    asked = list(blob.asked)
+    with pytest.raises(
+        Unparsable, match=r"row group 1 takes 10\.0 MiB at once, and WORKER_MEMORY_MB allows 4\.0"
+    ):
+        read(found)
+    assert blob.asked == asked
+
+
+def test_the_memory_bounds_the_columns_that_are_read_alone() -> None:
+    body = as_parquet(noise(10, n=10, unread=MIB).append_column("m", pa.array(range(10))))
+    blob = MemoryBlob(body, first=1000)
+    assert read(ParquetSource(blob, memory_bytes=MIB), "n", "m").num_rows == 10
+
+
+def test_a_footer_beyond_the_tail_is_fetched_whole() -> None:
+    table = pa.table({f"column {n}": [n] for n in range(1000)})
+    blob = MemoryBlob(as_parquet(table), first=1000)
+    assert read(ParquetSource(blob, memory_bytes=16 * MIB)).equals(table)
+
+
+def test_a_file_without_rows_is_a_table_without_rows() -> None:
+    for body in (as_parquet(MANY_TYPES.slice(0, 0)), written(MANY_TYPES.slice(0, 0))):
+        (table,) = source(body, first=4).batches(("text", "list"), 10)
+        assert table.schema.names == ["text", "list"]
+        assert table.num_rows == 0
+
+
+def test_a_column_with_a_dot_is_told_from_a_path() -> None:
+    body = as_parquet(pa.table({"a.b": [1], "a": [{"b": 2}], "c": [3]}))
+    assert read(source(body, first=4), "a").to_pylist() == [{"a": {"b": 2}}]
+    assert read(source(body, first=4), "c", "a.b").to_pylist() == [{"c": 3, "a.b": 1}]
+
+
+def test_far_dates_of_old_spark_files_do_not_wrap_around() -> None:
+    table = pa.table({"t": pa.array([datetime(9999, 12, 31, tzinfo=UTC)], pa.timestamp("us"))})
+    body = as_parquet(table, use_deprecated_int96_timestamps=True)
+    assert read(source(body)).equals(table)
+
+
+def test_chunks_of_a_writer_that_left_out_a_header_can_be_read() -> None:
+    body = as_parquet(pa.table({"n": [b"x" * MIB * 2], "m": [1], "k": [b"x" * 100]}))
+    writer = parquet.ParquetFile(io.BytesIO(body)).metadata.created_by.encode()
+    old = body.replace(writer, b"parquet-mr version 1.2.8".ljust(len(writer)))
+    assert read(source(old, first=4), "n", "m").num_rows == 1
+
+
+@pytest.mark.parametrize("cut", [1, 20, 500])
+@pytest.mark.parametrize("first", [None, 4])
+def test_a_truncated_file_is_refused(cut: int, first: int | None) -> None:
+    body = as_parquet(MANY_TYPES)
+    with pytest.raises(Unparsable, match=r"corrupt or truncated: .*footer"):
+        source(body[:-cut], first=first)
+
+
+@pytest.mark.parametrize("body", [b"PAR1", b"PAR1PAR1", b"PAR1\xff\xff\xff\xffPAR1"])
+def test_a_file_too_short_for_its_footer_is_refused(body: bytes) -> None:
+    with pytest.raises(Unparsable, match="corrupt or truncated"):
+        source(body)
+
+
+def test_an_encrypted_file_is_named_as_one() -> None:
+    with pytest.raises(Unparsable, match="encrypted"):
+        source(as_parquet(MANY_TYPES)[:-4] + b"PARE")
+
+
+def test_a_file_damaged_inside_is_refused() -> None:
+    body = bytearray(as_parquet(pa.table({"n": list(range(1000))}), compression="ZSTD"))
+    body[20:200] = b"\xff" * 180
+    with pytest.raises(Unparsable, match="Parquet file is corrupt or truncated"):
+        read(source(bytes(body)))
+
+
+def test_a_flipped_bit_is_found_by_its_checksum() -> None:
+    table = pa.table({"n": pa.array(range(1000), pa.int64())})
+    body = bytearray(
+        as_parquet(table, compression="NONE", use_dictionary=False, write_page_checksum=True)
+    )
+    body[1000] ^= 1
+    with pytest.raises(Unparsable, match=r"(?i)crc"):
+        read(source(bytes(body)))
+
+
+def test_text_that_is_no_utf_8_is_refused() -> None:
+    body = as_parquet(pa.table({"s": ["abcdefgh"]}), compression="NONE")
+    with pytest.raises(Unparsable, match=r"(?i)utf8"):
+        read(source(body.replace(b"abcdefgh", b"abcd\xffefg")))
+
+
+def test_a_footer_that_points_outside_the_file_is_refused() -> None:
+    body = as_parquet(noise(10, n=10_000), compression="NONE", use_dictionary=False)
+    with pytest.raises(Unparsable, match=r"the footer has a column at bytes 4 to \d+ of"):
+        read(source(body[:4] + body[50_000:]))
+
+
+def test_rows_that_the_footer_has_and_the_file_lacks_are_missed() -> None:
+    short, long = (as_parquet(pa.table({"n": [1] * rows})) for rows in (30, 60))
+    footer = int.from_bytes(long[-8:-4], "little") + 8
+    start = len(long) - footer
+    assert len(short) == len(long)
+    with pytest.raises(Unparsable, match="corrupt or truncated"):
+        read(source(short[:start] + long[start:]))
+
+
+def test_a_bad_row_is_shown_with_its_number_in_the_file_and_the_columns_read() -> None:
+    table = pa.table({"id": ["a", "b", "c"], "unread": [1, 2, 3], "x": [1.5, None, 2.5]})
+    found = source(as_parquet(table))
+    rejects = [list(found.rejects({0: "why"})) for _ in found.batches(("id", "x"), 2)]
+    assert rejects == [
+        [Reject(1, "why", '{"id": "a", "x": 1.5}')],
+        [Reject(3, "why", '{"id": "c", "x": 2.5}')],
+    ]
+
+
+def test_a_bad_row_is_shown_whatever_its_cells_hold() -> None:
+    year_148108 = pa.array([2**62]).cast(pa.timestamp("us"))
+    days = pa.array([[date(2020, 1, 2)]])
+    found = source(as_parquet(pa.table({"at": year_148108, "days": days, "raw": [b"\xff"]})))
+    for _ in found.batches(("at", "days", "raw"), 2):
+        (reject,) = found.rejects({0: "why"})
+    assert json.loads(reject.row) == {
+        "at": "a timestamp[us] that cannot be shown",
+        "days": ["2020-01-02"],
+        "raw": "b'\\xff'",
+    }
+
+
+def test_bad_rows_come_in_the_order_of_the_file() -> None:
+    found = source(as_parquet(pa.table({"n": list(range(5))})))
+    (_,) = found.batches(("n",), 10)
+    assert [reject.line for reject in found.rejects({4: "x", 0: "y"})] == [1, 5]
+    assert found.malformed() == 0
+
+
+@pytest.mark.parametrize("column", [[[1.5]], [{"a": 1}]])
+def test_a_nested_feature_is_refused_with_its_type(column: list[object]) -> None:
+    with pytest.raises(SchemaMismatch, match=r"the column 'x' is of type (list|struct)<"):
+        Features(("x",), ANY, cells="typed").read(pa.table({"x": column}))
+
+
+def test_times_and_text_reach_the_model_as_pandas_has_them() -> None:
+    table = MANY_TYPES.select(["text", "dictionary", "truth", "day", "naive", "zoned"])
+    values, bad = Features(table.column_names, ANY, cells="typed").read(table)
+    assert bad == {}
+    frame, wanted = values.to_pandas(), table.to_pandas()
+    wanted["dictionary"] = wanted["dictionary"].astype(frame["dictionary"].dtype)
+    assert frame.equals(wanted)
+
+
+def test_row_groups_gather_many_tables() -> None:
+    table = pa.table({"n": list(range(10_000))})
+    metadata = parquet.ParquetFile(io.BytesIO(written(*[table] * 23))).metadata
+    sizes = [metadata.row_group(place).num_rows for place in range(metadata.num_row_groups)]
+    assert sizes == [100_000, 100_000, 30_000]
+
+
+def test_row_groups_of_long_rows_are_bounded_in_bytes() -> None:
+    table = pa.table({"s": ["x" * 10_000] * 1000})
+    metadata = parquet.ParquetFile(io.BytesIO(written(*[table] * 8))).metadata
+    sizes = [metadata.row_group(place).num_rows for place in range(metadata.num_row_groups)]
+    assert sizes == [4000, 4000]
+
+
+def test_a_row_group_is_handed_over_when_it_is_done() -> None:
+    sink = ParquetSink()
+    table = pa.table({"n": list(range(50_000))})
+    pieces = [sink.write(table) for _ in range(4)]
+    assert [len(piece) > 1000 for piece in pieces] == [False, True, False, True]
+    assert parquet.read_table(io.BytesIO(b"".join(pieces) + sink.finish())).num_rows == 200_000
+
+
+def test_the_same_rows_are_the_same_bytes_however_they_lie_in_memory() -> None:
+    words = pa.table({"s": [f"{n:0100}" for n in range(19_999)] + [None], "n": range(20_000)})
+    cut = pa.concat_tables([words.slice(0, 19_998), words.slice(19_998)])
+    other = pa.concat_tables([words.slice(start, 333) for start in range(0, 20_000, 333)])
+    assert written(cut, cut) == written(other, other) == written(words, words)
+
+
+def test_the_bytes_that_end_a_row_group_are_those_of_the_text() -> None:
+    words = pa.table({"s": ["x" * 33_584] * 999 + [None]})
+    cut = pa.concat_tables([pa.table({"s": ["x" * 33_584] * 999}), words.slice(999)])
+    assert cut.nbytes < 32 * MIB < words.nbytes
+    assert written(cut, words) == written(words, cut)
+
+
+def test_json_text_becomes_text() -> None:
+    column = pa.array(['"a\\nb"', "1.10", "null", None, '{"k": "v"}'])
+    table = pa.Table.from_arrays([column], schema=pa.schema([json_field("j")]))
+    output = parquet.read_table(io.BytesIO(written(table)))
+    assert output["j"].to_pylist() == ["a\nb", "1.10", None, None, '{"k": "v"}']

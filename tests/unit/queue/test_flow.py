@@ -1,0 +1,161 @@
+import asyncio
+
+from worker.job import Message
+from worker.queue.flow import Buffer, ByteBudget, Permits
+
+
+def message(name: str) -> Message:
+    return Message(name, f"handle of {name}", "{}")
+
+
+async def test_no_more_permits_are_given_than_there_are() -> None:
+    permits = Permits(12)
+    assert await permits.reserve(10) == 10
+    assert await permits.reserve(10) == 2
+
+
+async def test_a_permit_given_back_wakes_who_waits() -> None:
+    permits = Permits(1)
+    await permits.reserve(1)
+    waiting = asyncio.create_task(permits.reserve(10))
+    await asyncio.sleep(1)
+    assert not waiting.done()
+    permits.give_back()
+    assert await waiting == 1
+
+
+async def test_permits_are_given_by_the_batch() -> None:
+    permits = Permits(4, least=2)
+    await permits.reserve(10)
+    waiting = asyncio.create_task(permits.reserve(10))
+    permits.give_back()
+    await asyncio.sleep(1)
+    assert not waiting.done()
+    permits.give_back(2)
+    assert await waiting == 3
+
+
+async def test_closed_permits_let_nobody_wait() -> None:
+    permits = Permits(1)
+    await permits.reserve(1)
+    waiting = asyncio.create_task(permits.reserve(10))
+    await asyncio.sleep(1)
+    permits.close()
+    assert await waiting == 0
+
+
+async def test_messages_leave_the_buffer_in_the_order_they_came() -> None:
+    buffer = Buffer()
+    buffer.put([message("a"), message("b")])
+    assert [await buffer.get(), await buffer.get()] == [message("a"), message("b")]
+
+
+async def test_a_closed_buffer_starts_nothing_and_keeps_what_was_not_started() -> None:
+    buffer = Buffer()
+    waiting = asyncio.create_task(buffer.get())
+    await asyncio.sleep(1)
+    buffer.close()
+    buffer.put([message("late")])
+    assert await waiting is None
+    assert buffer.take_all() == [message("late")]
+
+
+async def test_bytes_beyond_the_budget_wait() -> None:
+    budget = ByteBudget(100)
+    entered = []
+
+    async def job(size: int) -> None:
+        async with budget.reserve(size):
+            entered.append(size)
+            await asyncio.sleep(10)
+
+    async with asyncio.TaskGroup() as group:
+        for size in (60, 50, 30):
+            group.create_task(job(size))
+        await asyncio.sleep(5)
+        assert entered == [60]
+        await asyncio.sleep(10)
+        assert entered == [60, 50, 30]
+
+
+async def test_a_job_larger_than_the_budget_runs_alone() -> None:
+    budget = ByteBudget(100)
+    async with budget.reserve(1000):
+        small = asyncio.create_task(_enter(budget, 1))
+        await asyncio.sleep(1)
+        assert not small.done()
+    await small
+
+
+async def test_a_size_found_out_later_is_counted() -> None:
+    budget = ByteBudget(100)
+    async with budget.reserve(1) as held:
+        held.correct(100)
+        other = asyncio.create_task(_enter(budget, 1))
+        await asyncio.sleep(1)
+        assert not other.done()
+    await other
+
+
+async def _enter(budget: ByteBudget, size: int) -> None:
+    async with budget.reserve(size):
+        pass
+
+
+async def test_who_holds_all_bytes_is_alone_whatever_the_size_of_the_others() -> None:
+    budget = ByteBudget(100)
+    async with budget.reserve(100):
+        empty = asyncio.create_task(_enter(budget, 0))
+        await asyncio.sleep(1)
+        assert not empty.done()
+    await empty
+
+
+async def test_who_wants_all_bytes_waits_even_for_an_empty_file() -> None:
+    budget = ByteBudget(100)
+    async with budget.reserve(0):
+        alone = asyncio.create_task(_enter(budget, 100))
+        await asyncio.sleep(1)
+        assert not alone.done()
+    await alone
+
+
+async def test_who_wants_all_bytes_is_not_overtaken() -> None:
+    budget = ByteBudget(100)
+    entered = []
+
+    async def job(size: int) -> None:
+        async with budget.reserve(size):
+            entered.append(size)
+            await asyncio.sleep(10)
+
+    async with asyncio.TaskGroup() as group:
+        for size in (60, 100, 1):
+            group.create_task(job(size))
+    assert entered == [60, 100, 1]
+
+
+async def test_who_gives_up_waiting_lets_the_next_one_in() -> None:
+    budget = ByteBudget(100)
+    async with budget.reserve(50):
+        large = asyncio.create_task(_enter(budget, 100))
+        small = asyncio.create_task(_enter(budget, 50))
+        await asyncio.sleep(1)
+        assert not small.done()
+        large.cancel()
+        await small
+
+
+async def test_an_empty_file_keeps_its_place_when_its_output_is_empty_too() -> None:
+    budget = ByteBudget(100)
+
+    async def alone() -> None:
+        async with budget.reserve(100):
+            pass
+
+    async with budget.reserve(0) as held:
+        held.correct(0)
+        waiting = asyncio.create_task(alone())
+        await asyncio.sleep(1)
+        assert not waiting.done()
+    await waiting

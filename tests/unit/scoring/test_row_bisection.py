@@ -1,0 +1,115 @@
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.compose import make_column_transformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from tests.support.whole_file import ScoredFile, score
+from worker.errors import ModelRaised, PredictionFailed, TooManyRejected
+from worker.interfaces import ScoreOptions
+from worker.models import SklearnPredictor
+from worker.scoring.checks import IN_TURN, refused
+from worker.scoring.score import BATCH_ROWS
+
+FRAME = pd.DataFrame({"a": range(40), "colour": ["red", "blue"] * 20})
+COLUMNS = make_column_transformer((StandardScaler(), ["a"]), (OneHotEncoder(), ["colour"]))
+PIPELINE = make_pipeline(COLUMNS, LogisticRegression()).fit(FRAME, [0, 1] * 20)
+MODEL = SklearnPredictor(PIPELINE)
+LENIENT = ScoreOptions(max_rejected=0.2)
+
+
+def body(rows: int = 30, **cells: str) -> bytes:
+    """Rows with a number and a colour, but for the cells named by column and row number."""
+    lines = [
+        f"{row},{cells.get(f'a{row}', row)},{cells.get(f'colour{row}', 'red')}"
+        for row in range(rows)
+    ]
+    return "\n".join(["id,a,colour", *lines, ""]).encode()
+
+
+def rejects(done: ScoredFile) -> pd.DataFrame:
+    return pd.read_csv(io.BytesIO(done.rejects or b""))
+
+
+def test_rows_that_the_model_raises_on_are_bad_rows_with_the_first_line_of_what_it_says() -> None:
+    done = score(body(a3="", colour17="", colour29="purple"), MODEL, LENIENT)
+    assert (done.rows, done.rejected) == (27, 3)
+    table = rejects(done)
+    assert list(table["line"]) == [5, 19, 31]
+    assert table["reason"][0] == "the model raised ValueError: Input X contains NaN."
+    assert "'purple'" in table["reason"][2]
+    assert list(table["row"]) == ["3,,red", "17,17,", "29,29,purple"]
+
+
+def test_the_other_rows_are_predicted_together_as_they_would_be_without_those() -> None:
+    without = score(body().replace(b"17,17,red\n", b""), MODEL, LENIENT)
+    assert score(body(colour17="purple"), MODEL, LENIENT).output == without.output
+
+
+def test_a_row_bad_by_its_cells_and_one_that_the_model_refuses_are_both_told() -> None:
+    done = score(body(colour3="purple").replace(b"9,9,red", b"9,nine,red"), MODEL, LENIENT)
+    assert list(rejects(done)["line"]) == [5, 11]
+
+
+def test_without_a_limit_the_file_fails_naming_them() -> None:
+    with pytest.raises(TooManyRejected, match=r"2 of 30 rows are bad.*line 3.*blue1.*line 31.*pur"):
+        score(body(colour1="blue1", colour29="purple"), MODEL, ScoreOptions())
+
+
+def test_rows_that_the_model_was_not_asked_about_are_told_by_an_at_least() -> None:
+    many = body(BATCH_ROWS + 5, colour1="purple", colour10003="purple")
+    with pytest.raises(TooManyRejected, match=r"^at least 1 of 10005 rows are bad"):
+        score(many, MODEL, ScoreOptions())
+
+
+def test_a_model_that_raises_on_every_row_fails_the_file() -> None:
+    all_purple = body().replace(b"red", b"purple")
+    with pytest.raises(PredictionFailed, match="purple"):
+        score(all_purple, MODEL, ScoreOptions(max_rejected=1))
+
+
+def test_once_a_model_has_answered_a_whole_batch_may_be_refused() -> None:
+    done = score(body(BATCH_ROWS + 1, colour10000="purple"), MODEL, LENIENT)
+    assert (done.rows, done.rejected) == (BATCH_ROWS, 1)
+
+
+class Fussy:
+    """A model that raises on some values of x, and counts how often it is asked."""
+
+    def __init__(self, *refuses: int) -> None:
+        self._refuses = refuses
+        self.calls = 0
+
+    def __call__(self, frame: pd.DataFrame) -> None:
+        self.calls += 1
+        assert frame.index.equals(pd.RangeIndex(len(frame)))
+        if frame["x"].isin(self._refuses).any():
+            raise ModelRaised(f"refuses {frame['x'].tolist()}")
+
+
+def numbers(rows: int) -> pd.DataFrame:
+    return pd.DataFrame({"x": np.arange(rows)})
+
+
+def test_one_row_among_thousands_costs_a_few_calls() -> None:
+    model = Fussy(7000)
+    assert refused(model, numbers(10_000), answers=False) == {7000: "refuses [7000]"}
+    assert model.calls < 40
+
+
+def test_a_model_that_answers_nothing_is_not_asked_about_every_row() -> None:
+    model = Fussy(*range(10_000))
+    assert refused(model, numbers(10_000), answers=False) == {}
+    assert model.calls < 3 * IN_TURN
+
+
+def test_a_model_that_raises_on_tables_but_on_no_row_alone_refuses_none() -> None:
+    def predict(frame: pd.DataFrame) -> None:
+        if len(frame) > 1:
+            raise ModelRaised("one at a time")
+
+    assert refused(predict, numbers(8), answers=False) == {}

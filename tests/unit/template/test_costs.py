@@ -1,0 +1,71 @@
+"""What the template costs while idle, resource by resource, as docs/costs.md says."""
+
+import re
+from collections import Counter
+
+from benchmarks import backlog, costs
+from benchmarks.backlog import Backlog
+from tests.support.template import PARAMETERS, RESOURCES, ROOT, of_type, properties
+
+PAGE = (ROOT / "docs" / "costs.md").read_text()
+ROWS = re.findall(r"^\| (AWS::\S+) \| (\d+) \| (\S+) \| (.*) \|$", PAGE, flags=re.MULTILINE)
+
+
+def test_every_resource_is_listed_with_what_it_costs_idle() -> None:
+    made = Counter(resource["Type"] for resource in RESOURCES.values())
+
+    assert {kind: int(count) for kind, count, _, _ in ROWS} == made
+
+
+def test_idle_the_stack_costs_its_sweeps_and_nothing_else() -> None:
+    billed = {kind: dollars for kind, _, dollars, _ in ROWS if dollars != "0"}
+
+    assert billed == {"AWS::Lambda::Function": f"{costs.sweeps():.3f}"}
+    assert costs.sweeps() < 0.02
+
+
+def test_what_would_be_billed_while_idle_is_switched_off() -> None:
+    settings = properties("Cluster")["ClusterSettings"]
+    function = properties("Dispatcher")
+
+    assert {"Name": "containerInsights", "Value": "disabled"} in settings
+    assert all(
+        endpoint["Properties"]["VpcEndpointType"] == "Gateway"
+        for endpoint in of_type("AWS::EC2::VPCEndpoint").values()
+    )
+    assert "ProvisionedConcurrencyConfig" not in function
+    assert PARAMETERS["AlarmEmail"]["Default"] == ""
+
+
+def test_the_costs_are_counted_with_the_templates_own_parameters() -> None:
+    assert PARAMETERS["MaxTasks"]["Default"] == costs.MAX_TASKS
+    assert PARAMETERS["MessagesPerTask"]["Default"] == costs.MESSAGES_PER_TASK
+    assert PARAMETERS["IdleSeconds"]["Default"] == costs.IDLE_SECONDS
+    assert PARAMETERS["TaskCpu"]["Default"] == costs.VCPUS * 1024
+    assert PARAMETERS["TaskMemory"]["Default"] == costs.MEMORY_GB * 1024
+    assert properties("Dispatcher")["MemorySize"] == costs.DISPATCHER_GB * 1024
+
+
+def test_the_tables_are_those_that_are_computed() -> None:
+    for table in (costs.files_table(), costs.prices_table(), backlog.table()):
+        computed = "\n".join(table)
+        assert computed in PAGE, f"the table in docs/costs.md should be\n{computed}"
+
+
+def test_files_that_come_at_once_cost_a_hundredth_of_files_that_come_alone() -> None:
+    at_once, alone = costs.ARRIVALS
+
+    for capacity in costs.CAPACITIES:
+        assert at_once.workers(capacity) < alone.workers(capacity) / 100
+
+
+def test_a_backlog_is_drained_in_time_and_by_no_more_workers_than_may_be() -> None:
+    few, many = Backlog(4), Backlog(1000)
+    few.play()
+    many.play()
+
+    assert few.done == many.done == backlog.FILES
+    assert (len(few.starts), len(many.starts)) == (4, 1000)
+    assert few.seconds > backlog.FILES / (4 * costs.FILES_PER_SECOND)
+    assert backlog.FILES / backlog.PUTS < many.seconds < few.seconds / 5
+    assert max(many.starts.count(second) for second in set(many.starts)) == backlog.LAUNCHES

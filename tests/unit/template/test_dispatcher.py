@@ -1,0 +1,70 @@
+"""What the dispatcher's function is told, and by whom it is called."""
+
+import pytest
+
+from dispatcher.handler import PREFIX, Settings
+from tests.support.template import NOTHING, arn_of, of_type, properties, resolve, statements
+
+
+def test_events_that_the_dispatcher_failed_on_are_kept_with_their_error() -> None:
+    told = properties("DispatcherFailures")
+
+    assert told["FunctionName"] == {"Ref": "Dispatcher"}
+    assert told["DestinationConfig"]["OnFailure"] == {"Destination": arn_of("UndispatchedQueue")}
+    assert arn_of("UndispatchedQueue") in [
+        found["Resource"] for found in statements("DispatcherRole")
+    ]
+
+
+@pytest.mark.parametrize(("asked", "reserved"), [("", NOTHING), ("10", "10")])
+def test_concurrency_is_set_aside_for_those_who_ask(asked: str, reserved: object) -> None:
+    told = properties("Dispatcher")["ReservedConcurrentExecutions"]
+    nothing = {"AWS::NoValue": NOTHING}
+
+    assert resolve(told, {"DispatcherConcurrency": asked} | nothing) == reserved
+
+
+def test_the_dispatcher_is_told_every_setting_that_it_reads_and_no_other() -> None:
+    told = properties("Dispatcher")["Environment"]["Variables"]
+
+    assert set(told) == {PREFIX + field.upper() for field in Settings.__slots__}
+
+
+def test_the_settings_of_the_dispatcher_are_the_public_ones() -> None:
+    assert set(properties("Dispatcher")["Environment"]["Variables"]) == {
+        "DISPATCHER_QUEUE_URL",
+        "DISPATCHER_OUTPUT_BUCKET",
+        "DISPATCHER_OUTPUT_KEY",
+        "DISPATCHER_SUFFIXES",
+        "DISPATCHER_CLUSTER",
+        "DISPATCHER_TASK_DEFINITION",
+        "DISPATCHER_SUBNETS",
+        "DISPATCHER_SECURITY_GROUPS",
+        "DISPATCHER_ASSIGN_PUBLIC_IP",
+        "DISPATCHER_CAPACITY",
+        "DISPATCHER_MAX_TASKS",
+        "DISPATCHER_MESSAGES_PER_TASK",
+    }
+
+
+def test_stopped_tasks_of_this_cluster_and_family_reach_the_dispatcher() -> None:
+    rule = properties("TaskStopped")
+    (family,) = properties("TaskDefinition")["Family"].values()
+
+    assert rule["EventPattern"]["detail"] == {
+        "lastStatus": ["STOPPED"],
+        "clusterArn": [arn_of("Cluster")],
+        "group": [{"Fn::Sub": f"family:{family}"}],
+    }
+
+
+@pytest.mark.parametrize("rule", of_type("AWS::Events::Rule"))
+def test_every_rule_may_invoke_the_dispatcher(rule: str) -> None:
+    (target,) = properties(rule)["Targets"]
+
+    assert target["Arn"] == arn_of("Dispatcher")
+    assert properties(f"{rule}MayInvokeDispatcher")["SourceArn"] == arn_of(rule)
+
+
+def test_the_sweep_comes_every_five_minutes() -> None:
+    assert properties("Sweep")["ScheduleExpression"] == "rate(5 minutes)"

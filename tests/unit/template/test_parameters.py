@@ -1,0 +1,164 @@
+"""What the template asks for, what it refuses, and what it answers with."""
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.support.template import PARAMETERS, RESOURCES, TEMPLATE, resolve
+
+NO_NETWORK: dict[str, Any] = {"Subnets": [], "SecurityGroups": [], "AssignPublicIp": "ENABLED"}
+NETWORK: dict[str, Any] = {
+    "Subnets": ["subnet-1"],
+    "SecurityGroups": ["sg-1"],
+    "AssignPublicIp": "DISABLED",
+}
+
+
+def refused(rule: str, parameters: dict[str, Any]) -> bool:
+    """Tell whether CloudFormation would refuse these parameters for a rule of the template."""
+    told = TEMPLATE["Rules"][rule]
+    if not resolve(told.get("RuleCondition", True), parameters):
+        return False
+    return not all(resolve(one["Assert"], parameters) for one in told["Assertions"])
+
+
+def test_the_model_is_all_that_has_no_default() -> None:
+    assert [name for name, told in PARAMETERS.items() if "Default" not in told] == ["Model"]
+
+
+def test_the_parameters_are_those_that_are_documented() -> None:
+    assert set(PARAMETERS) == {
+        *("Model", "ModelSha256", "Image", "ImageTag", "PredictorSecret"),
+        *("Architecture", "TaskCpu", "TaskMemory", "Capacity"),
+        *("Subnets", "SecurityGroups", "AssignPublicIp"),
+        *("Suffixes", "OutputKey"),
+        *("MaxTasks", "MessagesPerTask", "IdleSeconds", "DispatcherConcurrency"),
+        *("VisibilitySeconds", "MaxReceiveCount", "LogDays", "AlarmEmail", "Dashboard"),
+    }
+
+
+def test_every_parameter_is_shown_in_a_group() -> None:
+    groups = TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+
+    shown = [name for group in groups for name in group["Parameters"]]
+
+    assert sorted(shown) == sorted(PARAMETERS)
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_every_parameter_is_described_and_bounded(name: str) -> None:
+    told = PARAMETERS[name]
+
+    assert told["Description"].endswith(".")
+    assert {"AllowedPattern", "AllowedValues", "MinValue"} & told.keys() or name == "Suffixes"
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in PARAMETERS if "AllowedPattern" in PARAMETERS[name]]
+)
+def test_what_a_pattern_refuses_is_said_in_words(name: str) -> None:
+    assert PARAMETERS[name]["ConstraintDescription"].startswith(("must be", "must not"))
+
+
+@pytest.mark.parametrize(
+    "model", ["models/m.pkl", "s3://models", "s3://models/*", "s3://models/m?x=1", "/etc/passwd"]
+)
+def test_what_is_no_single_object_is_refused_as_a_model(model: str) -> None:
+    assert not re.fullmatch(PARAMETERS["Model"]["AllowedPattern"], model)
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("Subnets", "subnet-0a1b", "vpc-0a1b"),
+        ("SecurityGroups", "sg-0a1b", "default"),
+        ("AlarmEmail", "night@example.com", "night"),
+        ("ImageTag", "4f2a90c1", "no spaces"),
+        (
+            "PredictorSecret",
+            "arn:aws:ssm:eu-west-1:123456789012:parameter/tide/key",
+            "arn:aws:ssm:eu-west-1:123456789012:parameter/*",
+        ),
+        ("DispatcherConcurrency", "10", "0"),
+    ],
+)
+def test_what_may_be_left_empty_is_looked_at_when_it_is_not(name: str, good: str, bad: str) -> None:
+    pattern = PARAMETERS[name]["AllowedPattern"]
+
+    assert re.fullmatch(pattern, PARAMETERS[name]["Default"])
+    assert re.fullmatch(pattern, good)
+    assert not re.fullmatch(pattern, bad)
+
+
+def test_what_the_worker_reads_becomes_a_job() -> None:
+    suffixes = PARAMETERS["Suffixes"]["Default"].split(",")
+    text = [
+        f".{kind}{packed}" for kind in ("csv", "jsonl", "ndjson") for packed in ("", ".gz", ".zst")
+    ]
+
+    assert sorted(suffixes) == sorted([*text, ".parquet"])
+
+
+# What contradicts itself
+
+
+@pytest.mark.parametrize("network", [NETWORK, NO_NETWORK, NO_NETWORK | {"Subnets": [""]}])
+def test_a_network_is_given_whole_or_left_to_the_stack(network: dict[str, Any]) -> None:
+    known = network | {"SecurityGroups": network["SecurityGroups"]}
+
+    assert not refused("NetworkIsGivenWholeOrNotAtAll", known)
+    assert not refused("OwnNetworkHasPublicAddresses", known)
+
+
+@pytest.mark.parametrize("missing", ["Subnets", "SecurityGroups"])
+def test_half_a_network_is_refused(missing: str) -> None:
+    assert refused("NetworkIsGivenWholeOrNotAtAll", NETWORK | {missing: []})
+
+
+def test_the_stacks_own_network_without_public_addresses_is_refused() -> None:
+    assert refused("OwnNetworkHasPublicAddresses", NO_NETWORK | {"AssignPublicIp": "DISABLED"})
+
+
+@pytest.mark.parametrize("cpu", PARAMETERS["TaskCpu"]["AllowedValues"])
+def test_every_size_of_processor_takes_some_of_the_sizes_of_memory(cpu: int) -> None:
+    memories = PARAMETERS["TaskMemory"]["AllowedValues"]
+
+    taken = [memory for memory in memories if not refused("FargateHasTheSize", size(cpu, memory))]
+
+    assert taken
+    assert all(2 * cpu <= memory <= 8 * cpu for memory in taken)
+    assert max(taken) <= 120 * 1024
+
+
+def test_the_default_size_is_one_that_fargate_has() -> None:
+    cpu, memory = (PARAMETERS[name]["Default"] for name in ("TaskCpu", "TaskMemory"))
+
+    assert not refused("FargateHasTheSize", size(cpu, memory))
+
+
+def size(cpu: int, memory: int) -> dict[str, Any]:
+    return {"TaskCpu": str(cpu), "TaskMemory": str(memory)}
+
+
+# What it answers with
+
+
+def test_the_outputs_are_those_that_are_documented() -> None:
+    assert set(TEMPLATE["Outputs"]) == {
+        *("Usage", "InputBucket", "OutputBucket", "OutputKey"),
+        *("QueueUrl", "DeadLetterQueueUrl", "UndispatchedQueueUrl"),
+        *("Cluster", "TaskDefinition", "RepositoryUri", "Overview"),
+        *("DispatcherFunction", "WorkerLogGroup", "DispatcherLogGroup"),
+    }
+
+
+def test_an_output_is_conditional_where_its_resource_is() -> None:
+    conditions = {
+        name: told["Condition"] for name, told in TEMPLATE["Outputs"].items() if "Condition" in told
+    }
+
+    assert conditions == {
+        "RepositoryUri": RESOURCES["Repository"]["Condition"],
+        "Overview": RESOURCES["Overview"]["Condition"],
+    }

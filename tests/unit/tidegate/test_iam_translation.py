@@ -1,0 +1,47 @@
+from tidegate.localcloud.iam_translation import is_about_tls, translate, without_source
+
+QUEUE = "arn:aws:sqs:us-east-1:000000000000:jobs"
+CLUSTER = "arn:aws:ecs:us-east-1:000000000000:cluster/tidegate"
+
+
+def policy(**statement: object) -> dict[str, object]:
+    return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]}
+
+
+def test_who_may_send_may_send_in_batches_to_the_same_queue() -> None:
+    grants = translate(policy(Action="sqs:SendMessage", Resource=QUEUE))
+    assert grants == [{"Effect": "Allow", "Action": ["sqs:SendMessageBatch"], "Resource": QUEUE}]
+
+
+def test_an_action_that_the_template_does_not_grant_is_not_granted_in_batches() -> None:
+    grants = translate(policy(Action=["sqs:ReceiveMessage", "sqs:DeleteMessage"], Resource=QUEUE))
+    assert [grant["Action"] for grant in grants] == [["sqs:DeleteMessageBatch"]]
+
+
+def test_a_condition_on_the_cluster_becomes_a_grant_on_the_cluster() -> None:
+    condition = {"ArnEquals": {"ecs:cluster": CLUSTER}}
+    grants = translate(policy(Action="ecs:RunTask", Resource="*", Condition=condition))
+    assert grants == [{"Effect": "Allow", "Action": ["ecs:RunTask"], "Resource": CLUSTER}]
+
+
+def test_what_the_emulator_understands_is_not_said_again() -> None:
+    assert translate(policy(Action="s3:GetObject", Resource="*")) == []
+
+
+def test_only_statements_about_tls_are_about_tls() -> None:
+    assert is_about_tls({"Condition": {"Bool": {"aws:SecureTransport": "false"}}})
+    assert not is_about_tls({"Condition": {"Bool": {"aws:ViaAWSService": "false"}}})
+    assert not is_about_tls({})
+
+
+def test_a_role_is_trusted_to_the_same_service_whoever_that_calls_for() -> None:
+    trusted = policy(Principal={"Service": "ecs-tasks.amazonaws.com"}, Action="sts:AssumeRole")
+    condition = {"StringEquals": {"aws:SourceAccount": "000000000000"}}
+    (statement,) = without_source(
+        policy(
+            Principal={"Service": "ecs-tasks.amazonaws.com"},
+            Action="sts:AssumeRole",
+            Condition=condition,
+        )
+    )["Statement"]
+    assert [statement] == trusted["Statement"]

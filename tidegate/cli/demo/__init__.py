@@ -1,0 +1,1 @@
+"""The demo: its input files, its story, and the checks of every prediction."""

@@ -1,0 +1,180 @@
+"""The local cloud: MiniStack, an AWS emulator, as a process that leaves nothing behind.
+
+It has a virtual environment of its own, because its botocore is not the worker's.
+"""
+
+import asyncio
+import http.client
+import os
+import socket
+import tempfile
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+from botocore.config import Config
+
+from tidegate.localcloud.processes import running, tail
+from worker.errors import TidegateError
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+ENVIRONMENT_VARIABLE = "TIDEGATE_CLOUD_ENV"
+PROGRAM = Path(__file__).with_name("ministack_ranges.py")
+REGION = "us-east-1"
+START_SECONDS = 30
+
+
+class LocalCloudError(TidegateError):
+    """The local cloud is missing, or does not come up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Who is calling; the default is the root of the local cloud's only account."""
+
+    key_id: str = "test"
+    secret: str = "test"  # noqa: S105 (the emulator's fixed root credentials, known to everybody)
+    token: str | None = None
+
+
+ROOT = Credentials()
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """A running local cloud, for as long as the block that started it."""
+
+    url: str
+    pid: int
+    folder: Path
+
+    @property
+    def log(self) -> Path:
+        """Return the file that holds what the cloud says."""
+        return self.folder / "cloud.log"
+
+    def client(self, service: str) -> Any:  # noqa: ANN401 (the caller names the client's type)
+        """Make a client of the account's root that no AWS profile of the user can reach into."""
+        return _session().create_client(
+            service,
+            region_name=REGION,
+            endpoint_url=self.url,
+            aws_access_key_id=ROOT.key_id,
+            aws_secret_access_key=ROOT.secret,
+            config=Config(
+                proxies={}, retries={"total_max_attempts": 2}, s3={"addressing_style": "path"}
+            ),
+        )
+
+    def environment(self, credentials: Credentials = ROOT) -> dict[str, str]:
+        """Return all that a program needs to talk to this cloud, and to no other."""
+        session = {"AWS_SESSION_TOKEN": credentials.token} if credentials.token else {}
+        return {
+            "AWS_ACCESS_KEY_ID": credentials.key_id,
+            "AWS_SECRET_ACCESS_KEY": credentials.secret,
+            **session,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            **bare_environment(self.folder),
+        }
+
+
+@cache
+def _session() -> botocore.session.Session:
+    """Make the one session, which reads the services' models once, and no file of the user's."""
+    nothing = (None, None, os.devnull, None)
+    return botocore.session.Session(
+        {"profile": (None, None, None, None), "config_file": nothing, "credentials_file": nothing}
+    )
+
+
+def bare_environment(folder: Path) -> dict[str, str]:
+    """Return what any program needs, with nothing of the user's own in it."""
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        "LANG": "C.UTF-8",
+    }
+
+
+@asynccontextmanager
+async def local_cloud() -> AsyncIterator[Cloud]:
+    """Bring up an empty cloud on a free local port, IAM enforced, its state in a temporary folder.
+
+    Raises LocalCloudError when it is not installed or does not answer in time.
+    """
+    python = _installed()
+    with tempfile.TemporaryDirectory(prefix="tidegate-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        port = _free_port()
+        log = folder / "cloud.log"
+        async with running(
+            *(python, PROGRAM), environment=_settings(folder, port), folder=folder, log=log
+        ) as process:
+            await _answering(process, port, log)
+            yield Cloud(url=f"http://127.0.0.1:{port}", pid=process.pid, folder=folder)
+
+
+def _installed() -> Path:
+    home = Path(os.environ.get(ENVIRONMENT_VARIABLE, CHECKOUT / ".venv-cloud"))
+    if not (home / "bin" / "ministack").exists():
+        raise LocalCloudError(
+            f"the local cloud is not installed in {home}: `make demo` installs and runs it"
+            f" (or name another virtual environment in {ENVIRONMENT_VARIABLE})"
+        )
+    return home / "bin" / "python"
+
+
+def _settings(folder: Path, port: int) -> dict[str, str]:
+    return {
+        **bare_environment(folder),
+        "AUTH": "true",
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "IOT_MTLS_ENABLED": "0",
+        "LAMBDA_EXECUTOR": "local",
+        "MINISTACK_REGION": REGION,
+        "S3_DATA_DIR": str(folder / "s3"),
+        "SFTP_ENABLED": "0",
+        "STATE_DIR": str(folder / "state"),
+    }
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def _answering(process: Process, port: int, log: Path) -> None:
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            while not await asyncio.to_thread(_is_healthy, port):
+                if process.returncode is not None:
+                    raise LocalCloudError(f"the local cloud ended at its start:\n{tail(log)}")
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        raise LocalCloudError(
+            f"the local cloud did not answer within {START_SECONDS} s:\n{tail(log)}"
+        ) from None
+
+
+def _is_healthy(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", "/_ministack/health")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except OSError:
+        return False
+    finally:
+        connection.close()

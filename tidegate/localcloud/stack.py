@@ -1,0 +1,132 @@
+"""The real template, deployed to the local cloud by the real AWS CLI."""
+
+import asyncio
+import hashlib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from tidegate.localcloud.iam_translation import allow_plain_http, let_agent_assume, translate_role
+from tidegate.localcloud.ministack import CHECKOUT, Cloud, LocalCloudError
+from tidegate.localcloud.processes import run
+
+if TYPE_CHECKING:
+    # Stubs alone: these packages are not there outside development.
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_s3 import S3Client
+
+TEMPLATE = CHECKOUT / "infra" / "cloudformation.yaml"
+NAME = "tidegate"
+ARTIFACTS = "tidegate-artifacts"
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """What the template made, by its outputs."""
+
+    input_bucket: str
+    output_bucket: str
+    queue_url: str
+    dead_letter_queue_url: str
+    cluster: str
+    task_definition: str
+    dispatcher_function: str
+
+    @classmethod
+    def from_outputs(cls, outputs: Mapping[str, str]) -> Self:
+        """Take the stack's outputs by their names in the template."""
+        return cls(
+            input_bucket=outputs["InputBucket"],
+            output_bucket=outputs["OutputBucket"],
+            queue_url=outputs["QueueUrl"],
+            dead_letter_queue_url=outputs["DeadLetterQueueUrl"],
+            cluster=outputs["Cluster"],
+            task_definition=outputs["TaskDefinition"],
+            dispatcher_function=outputs["DispatcherFunction"],
+        )
+
+
+async def deploy(cloud: Cloud, model: Path, parameters: Mapping[str, str]) -> Stack:
+    """Upload the model and deploy the template with it; raises CommandFailed with the CLI's words.
+
+    The parameters are the template's own, those of the model excepted. The image is never pulled,
+    because the agent runs this checkout.
+    """
+    uploaded = await asyncio.to_thread(_upload_model, cloud.client("s3"), model)
+    packaged = cloud.folder / "packaged.yaml"
+    await _cloudformation(
+        cloud,
+        "package",
+        f"--template-file={TEMPLATE}",
+        f"--s3-bucket={ARTIFACTS}",
+        f"--output-template-file={packaged}",
+    )
+    await _cloudformation(
+        cloud,
+        "deploy",
+        f"--template-file={packaged}",
+        f"--stack-name={NAME}",
+        "--capabilities=CAPABILITY_IAM",
+        "--parameter-overrides",
+        *(f"{name}={value}" for name, value in (uploaded | dict(parameters)).items()),
+    )
+    return await fitted(cloud, NAME)
+
+
+async def fitted(cloud: Cloud, name: str) -> Stack:
+    """Return a stack that is deployed, fitted to where the emulator differs from AWS."""
+    stack = await asyncio.to_thread(_read_outputs, cloud.client("cloudformation"), name)
+    await asyncio.to_thread(
+        _translate_roles, stack, cloud.client("lambda"), cloud.client("ecs"), cloud.client("iam")
+    )
+    for bucket in (stack.input_bucket, stack.output_bucket):
+        await asyncio.to_thread(allow_plain_http, cloud.client("s3"), bucket)
+    return stack
+
+
+async def _cloudformation(cloud: Cloud, *arguments: str) -> None:
+    program = Path(sys.executable).with_name("aws")
+    if not program.exists():
+        raise LocalCloudError(f"there is no AWS CLI in {program.parent}: `make demo` installs it")
+    await run(
+        program,
+        "cloudformation",
+        *arguments,
+        environment=cloud.environment(),
+        folder=CHECKOUT,
+        log=cloud.folder / "deploy.log",
+    )
+
+
+def _upload_model(s3: "S3Client", model: Path) -> dict[str, str]:
+    content = model.read_bytes()
+    s3.create_bucket(Bucket=ARTIFACTS)
+    s3.put_object(Bucket=ARTIFACTS, Key=model.name, Body=content)
+    return {
+        "Model": f"s3://{ARTIFACTS}/{model.name}",
+        "ModelSha256": hashlib.sha256(content).hexdigest(),
+    }
+
+
+def _read_outputs(cloudformation: "CloudFormationClient", name: str) -> Stack:
+    (stack,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
+    return Stack.from_outputs(
+        {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+    )
+
+
+def _translate_roles(
+    stack: Stack,
+    functions: "LambdaClient",
+    ecs: "ECSClient",
+    iam: Any,  # noqa: ANN401 (its stubs are not among ours)
+) -> None:
+    function = functions.get_function_configuration(FunctionName=stack.dispatcher_function)
+    task = ecs.describe_task_definition(taskDefinition=stack.task_definition)["taskDefinition"]
+    for role in (function["Role"], task["taskRoleArn"]):
+        translate_role(iam, role.rpartition("/")[2])
+    let_agent_assume(iam, task["taskRoleArn"].rpartition("/")[2])

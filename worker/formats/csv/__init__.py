@@ -1,0 +1,1 @@
+"""CSV: dialect, blocks of whole rows, reader, rejected rows, writer."""

@@ -1,0 +1,1 @@
+"""JSON Lines: rows and their cells, reader, writer."""

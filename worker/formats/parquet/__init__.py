@@ -1,0 +1,1 @@
+"""Parquet: byte ranges read as a file, row groups, reader, writer."""

@@ -1,0 +1,1 @@
+"""One job: run within its limits, its output written, its message settled."""

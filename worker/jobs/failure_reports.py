@@ -1,0 +1,77 @@
+"""Failure reports: what went wrong with a file, written where its output would be."""
+
+import json
+import traceback
+from datetime import UTC, datetime
+
+import structlog
+
+from worker import __version__
+from worker.errors import GaveUp, OutputRefused, PermanentError, TransientError
+from worker.job import Job, S3Uri
+from worker.storage.conditional_write import WRITE_ATTEMPTS, report_key
+from worker.storage.protocol import Storage, WriteConflict
+
+log = structlog.get_logger()
+
+TRACEBACK_LINES = 30
+REPORT_MARK = "failure-report"  # metadata; its value is the version of the worker
+
+
+class Reports:
+    """Writes failure reports; the latest failure of an input is the one that stays."""
+
+    def __init__(self, storage: Storage, *, template: str, model: str, model_sha256: str) -> None:
+        self._storage = storage
+        self._template = template
+        self._model = {"uri": model, "sha256": model_sha256}
+
+    async def write(self, job: Job, error: PermanentError, receive_count: int) -> S3Uri | None:
+        """Write the report of a failure; None where it would overwrite the input."""
+        target = S3Uri(job.output_bucket, report_key(self._template, job))
+        if target == job.source:
+            log.error("no failure report: its key is the input's", key=str(target))
+            return None
+        body = json.dumps(self._report(job, error, receive_count), indent=2, ensure_ascii=False)
+        await self._put(target, body.encode("utf-8", "backslashreplace"))
+        return target
+
+    async def _put(self, target: S3Uri, body: bytes) -> None:
+        """Write over an earlier report, but never over anything else."""
+        replacing: str | None = None
+        for _ in range(WRITE_ATTEMPTS):
+            try:
+                await self._storage.put(
+                    target,
+                    body,
+                    metadata={REPORT_MARK: __version__},
+                    content_type="application/json",
+                    replacing=replacing,
+                )
+            except WriteConflict:
+                there = await self._storage.head(target)
+                if there is not None and REPORT_MARK not in there.metadata:
+                    raise OutputRefused(f"{target} is taken: it is no failure report") from None
+                replacing = there.etag if there is not None else None
+            else:
+                return
+        raise TransientError(f"{target} kept changing under {WRITE_ATTEMPTS} writes")
+
+    def _report(self, job: Job, error: PermanentError, receive_count: int) -> dict[str, object]:
+        lines = "".join(traceback.format_exception(error)).splitlines()
+        return {
+            "job": job.model_dump(exclude_none=True),
+            "source": {
+                "version_id": job.version_id,
+                "etag": job.etag,
+                "sequencer": job.sequencer,
+            },
+            "error_type": type(error).__name__,
+            "message": str(error),
+            "traceback": lines[-TRACEBACK_LINES:],
+            "receive_count": receive_count,
+            "permanent": not isinstance(error, GaveUp),
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "worker_version": __version__,
+            "model": self._model,
+        }

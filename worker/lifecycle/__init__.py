@@ -1,0 +1,1 @@
+"""The stop request, and the supervision of background loops."""

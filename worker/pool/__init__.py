@@ -1,0 +1,1 @@
+"""Pool processes: started, given jobs, replaced when killed; `child` runs inside them."""

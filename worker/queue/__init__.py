@@ -1,0 +1,1 @@
+"""Messages: received, leased, buffered, deleted or made visible again."""

@@ -1,0 +1,1 @@
+"""The worker as a whole: start-up, wiring, run, shutdown, watchdog."""
