@@ -24,7 +24,7 @@ from benchmarks import (
 from benchmarks.report import Report
 from benchmarks.scenario import Asked
 from benchmarks.stage import Stage
-from tidegate.localcloud.ministack import local_cloud
+from tidegate.localcloud.cloud import local_cloud
 
 RESULTS = Path(__file__).parent / "results"
 QUICK_RUNS = 1

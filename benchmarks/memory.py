@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.runs import MB, Run, model_file, run
 from benchmarks.tables import FORMATS
 from tests.support.scenario import Endpoint
-from tidegate.localcloud.ministack import local_cloud
+from tidegate.localcloud.cloud import local_cloud
 
 PROGRESS = (
     f"{'format':<8} {'files':>5} {'MB each':>8} {'stored':>7} {'rows in all':>11} {'seconds':>8} "

@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 
 from benchmarks.contenders import Contender
-from tidegate.localcloud.ministack import Cloud
+from tidegate.localcloud.cloud import Cloud
 
 INPUTS = "inputs"
 OUTPUTS = "outputs"

@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from tests.support.fakes.clock import VirtualLoop
 from tests.support.simulation.s3 import SimulatedS3
 from tests.support.simulation.sqs import SimulatedSqs
-from tidegate.localcloud.ministack import REGION, ROOT, Cloud
+from tidegate.localcloud.cloud import REGION, ROOT, Cloud
 from worker.aws import code_of
 
 SIMULATED, LOCAL_CLOUD = "simulated", "local cloud"

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tidegate.localcloud.ministack import CHECKOUT, Cloud
+from tidegate.localcloud.cloud import CHECKOUT, Cloud
 
 CHECKED_OUT = ("Makefile", "Dockerfile", "dispatcher", "infra", "requirements", "worker")
 # No engine is here: what docker is asked for is kept, and a push makes the image known to ECR.

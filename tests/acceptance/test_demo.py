@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tidegate.cli.demo.inputs import BROKEN_KEY, KEYS
-from tidegate.localcloud.ministack import CHECKOUT
+from tidegate.localcloud.cloud import CHECKOUT
 
 Eventually = Callable[[Callable[[], object]], object]
 RunningBelow = Callable[[Path], list[str]]

@@ -128,7 +128,7 @@ def many_flowers(iris: Path) -> bytes:
 
 
 def change_the_code(checkout: Path) -> None:
-    for module in (checkout / "dispatcher" / "handler.py", checkout / "worker" / "stop.py"):
+    for module in (checkout / "dispatcher" / "handler.py", checkout / "worker" / "lifecycle" / "stop.py"):
         module.write_text(module.read_text() + "\n# The same, in a later version.\n")
 
 

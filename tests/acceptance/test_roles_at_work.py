@@ -17,7 +17,7 @@ from dispatcher.handler import Dispatcher, Fleet, Settings
 from tests.support.iam.roles import ROLES, Arns, arns, copied, statements
 from tests.support.scenario import REGION as ENDPOINT_REGION
 from tests.support.scenario import Endpoint
-from tidegate.localcloud.ministack import REGION, Cloud, Credentials
+from tidegate.localcloud.cloud import REGION, Cloud, Credentials
 from tidegate.localcloud.stack import ARTIFACTS
 from tidegate.localcloud.system import System
 

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from tidegate.localcloud.ministack import Cloud, local_cloud
+from tidegate.localcloud.cloud import Cloud, local_cloud
 
 SEEDS = ("1", "2", "3")
 

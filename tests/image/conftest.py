@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from tests.image.container import ContainerEndpoint, Image
-from tidegate.localcloud.ministack import Cloud, local_cloud
+from tidegate.localcloud.cloud import Cloud, local_cloud
 
 numbers = itertools.count(1)
 

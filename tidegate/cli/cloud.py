@@ -4,7 +4,7 @@ import asyncio
 
 from tidegate.cli.demo.traffic import PREFIX
 from tidegate.cli.screen import Screen
-from tidegate.localcloud.ministack import REGION, ROOT
+from tidegate.localcloud.cloud import REGION, ROOT
 from tidegate.localcloud.system import local_system
 
 PARAMETERS = {"IdleSeconds": "20", "MaxTasks": "2", "OutputKey": PREFIX}

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tidegate.localcloud.cloud import CHECKOUT, Cloud, Credentials
 from tidegate.localcloud.ecs_task import Container, exit_code, state_change
-from tidegate.localcloud.ministack import CHECKOUT, Cloud, Credentials
 from tidegate.localcloud.processes import running
 from tidegate.localcloud.stack import Stack
 

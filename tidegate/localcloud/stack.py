@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from tidegate.localcloud.cloud import CHECKOUT, Cloud, LocalCloudError
 from tidegate.localcloud.iam_translation import allow_plain_http, let_agent_assume, translate_role
-from tidegate.localcloud.ministack import CHECKOUT, Cloud, LocalCloudError
 from tidegate.localcloud.processes import run
 
 if TYPE_CHECKING:

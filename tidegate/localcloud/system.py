@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tidegate.cli.screen import Screen
+from tidegate.localcloud.cloud import CHECKOUT, Cloud, bare_environment, local_cloud
 from tidegate.localcloud.fargate import Fargate, fargate
-from tidegate.localcloud.ministack import CHECKOUT, Cloud, bare_environment, local_cloud
 from tidegate.localcloud.processes import run
 from tidegate.localcloud.stack import Stack, deploy
 

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from tidegate.localcloud.cloud import REGION, Cloud, Credentials
 from tidegate.localcloud.iam_translation import POLICY as TRANSLATION
 from tidegate.localcloud.iam_translation import translate_role
-from tidegate.localcloud.ministack import REGION, Cloud, Credentials
 from tidegate.localcloud.stack import NAME
 
 ROLES = ("DispatcherRole", "TaskRole", "ExecutionRole")

@@ -5,7 +5,7 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from tidegate.localcloud.ministack import Cloud
+from tidegate.localcloud.cloud import Cloud
 from tidegate.localcloud.stack import Stack
 
 if TYPE_CHECKING:
