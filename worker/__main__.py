@@ -11,11 +11,11 @@ import structlog
 
 from worker import __version__, logs
 from worker import settings_help as environment
-from worker.errors import FatalError, LoopDied, SettingsError, TidegateError
+from worker.errors import FatalError, LoopFailed, SettingsError, TidegateError
 from worker.lifecycle.stop import Stop
-from worker.lifecycle.supervision import running
+from worker.lifecycle.supervision import background
 from worker.pool import forkserver
-from worker.service.watchdog import Watchdog, die
+from worker.service.watchdog import Watchdog, exit_now
 from worker.settings import Settings, usable_cores
 
 EXIT_FATAL = 1
@@ -50,18 +50,18 @@ def main() -> int:
 
 
 async def _run(settings: Settings, stop: Stop, watchdog: Watchdog) -> None:
-    heed_signals(stop)
+    install_signal_handlers(stop)
     # Its imports take longest, so they begin before ours.
     forkserver.start(max(1, usable_cores() // settings.predict_processes))
 
     # Heavy: not for --help, not to refuse a setting, and not before a signal can be heard.
     from worker.service.run import run  # noqa: PLC0415
 
-    async with running("watchdog", watchdog.ticks):
+    async with background("watchdog", watchdog.ticks):
         await run(settings, stop)
 
 
-def heed_signals(stop: Stop) -> None:
+def install_signal_handlers(stop: Stop) -> None:
     """Let the first SIGTERM or SIGINT ask for a stop, and the second end the process at once.
 
     One that comes when the worker is stopping of itself is the first: what is just ending is left
@@ -76,7 +76,7 @@ def _on_signal(number: signal.Signals, stop: Stop) -> None:
     if stop.signal(number.name):
         return
     # The pool's processes see that we are gone and follow.
-    die(
+    exit_now(
         128 + number,
         lambda: log.warning(
             "stopped at once: messages left to their visibility timeout",
@@ -98,7 +98,7 @@ def _fail(error: Exception) -> int:
     unforeseen = [
         leaf
         for leaf in (first, *rest)
-        if isinstance(leaf, LoopDied) or not isinstance(leaf, TidegateError)
+        if isinstance(leaf, LoopFailed) or not isinstance(leaf, TidegateError)
     ]
     log.error(
         "worker failed",

@@ -53,7 +53,7 @@ async def open_client(service: str, settings: AioConfig) -> AsyncIterator[Any]:
         _share_endpoints(core, service)
         # Typed for each service by its name.
         session: Any = aioboto3.Session(region_name=region, botocore_session=core)
-        async with translated("looking for AWS credentials"):
+        async with map_errors("looking for AWS credentials"):
             await session.get_credentials()
         opening = session.client(service, config=settings)
         client = await opening.__aenter__()
@@ -97,7 +97,7 @@ def code_of(error: ClientError) -> str:
 
 
 @asynccontextmanager
-async def translated(doing: str) -> AsyncIterator[None]:
+async def map_errors(doing: str) -> AsyncIterator[None]:
     """Turn AWS's errors into ours, saying what was being done.
 
     Raises FatalError when the credentials are refused or missing, and TransientError for all else.

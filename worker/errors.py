@@ -9,7 +9,7 @@ class TidegateError(Exception):
     """The base of every error this project raises itself."""
 
 
-def told(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """Say what an error says, or what it is: a timeout says nothing."""
     return str(error) or type(error).__name__
 
@@ -22,7 +22,7 @@ class FatalError(TidegateError):
     """The worker cannot go on: everything is released and the process ends with status 1."""
 
 
-class LoopDied(FatalError):
+class LoopFailed(FatalError):
     """A loop of the worker died of something that nobody foresaw."""
 
 
@@ -38,7 +38,7 @@ class TransientError(TidegateError):
     """The same attempt may succeed later: the message comes back after a backoff."""
 
 
-class ComputeLost(TransientError):
+class ProcessLost(TransientError):
     """The pool process that worked on the job died."""
 
 

@@ -34,7 +34,7 @@ class OutputForm:
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class ScoreResult:
     """How many of a file's rows were predicted, and how many set aside."""
 
     rows: int
@@ -44,7 +44,7 @@ class Scored:
 Range = tuple[int, int]  # from the first byte to before the last, as a slice
 
 
-class Blob(Protocol):
+class InputReader(Protocol):
     """An input object, whose bytes are fetched as they are asked for."""
 
     size: int
@@ -64,7 +64,7 @@ class Blob(Protocol):
         ...
 
 
-class Outlet(Protocol):
+class OutputSink(Protocol):
     """Where a file's predictions go, while they are made."""
 
     def open(self, form: OutputForm) -> None:
@@ -80,7 +80,7 @@ class Outlet(Protocol):
         ...
 
 
-class AsyncBlob(Protocol):
+class AsyncInputReader(Protocol):
     """An input object, in the process that fetches it."""
 
     @property
@@ -93,7 +93,7 @@ class AsyncBlob(Protocol):
         ...
 
 
-class AsyncOutlet(Protocol):
+class AsyncOutputSink(Protocol):
     """Where predictions go, in the process that sends them there."""
 
     async def open(self, form: OutputForm) -> None:

@@ -128,7 +128,8 @@ def many_flowers(iris: Path) -> bytes:
 
 
 def change_the_code(checkout: Path) -> None:
-    for module in (checkout / "dispatcher" / "handler.py", checkout / "worker" / "lifecycle" / "stop.py"):
+    for name in ("dispatcher/handler.py", "worker/lifecycle/stop.py"):
+        module = checkout / name
         module.write_text(module.read_text() + "\n# The same, in a later version.\n")
 
 

@@ -157,5 +157,5 @@ async def test_the_workers_storage_works_on_it(side: Side) -> None:
     head = await storage.head(uri)
     assert head is not None
     await storage.put(uri, b"second", replacing=head.etag, **about)
-    old = await storage.get(uri, version_id=head.version_id, etag=None, most=100)
+    old = await storage.get(uri, version_id=head.version_id, etag=None, max_bytes=100)
     assert (old.body, old.head) == (b"first", head)

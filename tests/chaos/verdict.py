@@ -74,7 +74,7 @@ def _is_expected(event: Mapping[str, object]) -> bool:
     if event["event"] == "no JSON":  # Python's own, after a SIGKILL
         return "resource_tracker" in str(event["line"])
     if event["event"] == "worker failed":
-        return event["error_type"] in {"TransientError", "ComputeLost"} and bool(event["error"])
+        return event["error_type"] in {"TransientError", "ProcessLost"} and bool(event["error"])
     return event["event"] == "job rejected" and event["error_type"] in {
         *POISON.values(),
         "UnreadableBody",

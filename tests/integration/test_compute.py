@@ -27,23 +27,23 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from tests.support.fakes.async_blob import BytesBlob, Collected
+from tests.support.fakes.async_streams import BytesBlob, Collected
 from worker import errors
 from worker.errors import (
-    ComputeLost,
     InputOverwritten,
     ModelError,
     NeedsMemory,
     PermanentError,
+    ProcessLost,
     SchemaMismatch,
     TransientError,
     Unparsable,
 )
-from worker.interfaces import Blob, Outlet, OutputForm, Range, Scored, ScoreOptions
+from worker.interfaces import InputReader, OutputForm, OutputSink, Range, ScoreOptions, ScoreResult
 from worker.pool import child, forkserver
 from worker.pool.child import OOM_SCORE_ADJ, ModelPlan, Score
 from worker.pool.child_channel import Assignment
-from worker.pool.child_channel import Line as PoolLine
+from worker.pool.child_channel import ChildChannel as PoolLine
 from worker.pool.forkserver import THREAD_VARIABLES
 from worker.pool.pool import Pool, open_pool
 
@@ -70,18 +70,18 @@ class Obedient:
         return follow
 
 
-def follow(blob: Blob, _: ScoreOptions, outlet: Outlet) -> Scored:
-    match blob.first.split():
+def follow(reader: InputReader, _: ScoreOptions, output: OutputSink) -> ScoreResult:
+    match reader.first.split():
         case [b"half"]:
-            next(iter(blob.read([(5, blob.size)])))
+            next(iter(reader.read([(5, reader.size)])))
             raise Unparsable("that is enough of it")
         case [b"reserve", size]:
-            blob.reserve(int(size))
-            return tell_of(None, outlet)
+            reader.reserve(int(size))
+            return tell_of(None, output)
         case [b"reject", row]:
-            outlet.reject(row)
-            return tell_of(None, outlet)
-    return tell_of(obey(all_of(blob).decode()), outlet)
+            output.reject(row)
+            return tell_of(None, output)
+    return tell_of(obey(all_of(reader).decode()), output)
 
 
 def obey(orders: str) -> object:
@@ -178,10 +178,10 @@ class WithModel:
         plan = ModelPlan(self.path, "auto", None, log_format="json", log_level="error")
         score = plan.load()
 
-        def either(blob: Blob, options: ScoreOptions, outlet: Outlet) -> Scored:
-            if blob.first == b"threads":
-                return tell_of(threads(), outlet)
-            return score(blob, options, outlet)
+        def either(reader: InputReader, options: ScoreOptions, output: OutputSink) -> ScoreResult:
+            if reader.first == b"threads":
+                return tell_of(threads(), output)
+            return score(reader, options, output)
 
         return either
 
@@ -195,14 +195,14 @@ def threads() -> object:
     return [variables, found]
 
 
-def all_of(blob: Blob) -> bytes:
-    return blob.first + b"".join(blob.read([(len(blob.first), blob.size)]))
+def all_of(reader: InputReader) -> bytes:
+    return reader.first + b"".join(reader.read([(len(reader.first), reader.size)]))
 
 
-def tell_of(answer: object, outlet: Outlet) -> Scored:
-    outlet.open(OutputForm("application/json", None))
-    outlet.write(json.dumps(answer).encode())
-    return Scored(1, 0)
+def tell_of(answer: object, output: OutputSink) -> ScoreResult:
+    output.open(OutputForm("application/json", None))
+    output.write(json.dumps(answer).encode())
+    return ScoreResult(1, 0)
 
 
 async def pid_of(pool: Pool, order: str = "pid", *, fresh: bool = False) -> int:
@@ -238,7 +238,7 @@ class Caller:
         self._writer.close()
 
 
-class Line:
+class ChildChannel:
     """Where processes call the test."""
 
     def __init__(self) -> None:
@@ -268,8 +268,8 @@ class Line:
 
 
 @asynccontextmanager
-async def listening() -> AsyncIterator[Line]:
-    line = Line()
+async def listening() -> AsyncIterator[ChildChannel]:
+    line = ChildChannel()
     server = await asyncio.start_server(line.ring, "127.0.0.1", 0)
     line.port = server.sockets[0].getsockname()[1]
     async with server, asyncio.timeout(SECONDS):
@@ -381,8 +381,8 @@ async def test_a_file_is_predicted_by_the_model(
     model, frame = trained
 
     collected = Collected()
-    blob = BytesBlob(frame.to_csv(index=False).encode(), begins_with=100)
-    scored = await iris_pool.score(blob, ScoreOptions(), collected)
+    reader = BytesBlob(frame.to_csv(index=False).encode(), begins_with=100)
+    scored = await iris_pool.score(reader, ScoreOptions(), collected)
 
     answer = pd.read_csv(io.BytesIO(collected.output), dtype={"id": str})
     assert (scored.rows, scored.rejected) == (len(frame), 0)
@@ -465,9 +465,9 @@ async def test_a_file_whose_rest_never_comes_is_not_predicted() -> None:
     ours, theirs = socket.socketpair()
     predicted: list[bytes] = []
 
-    def score(blob: Blob, _: ScoreOptions, outlet: Outlet) -> Scored:
-        predicted.append(blob.first)
-        return tell_of(None, outlet)
+    def score(reader: InputReader, _: ScoreOptions, output: OutputSink) -> ScoreResult:
+        predicted.append(reader.first)
+        return tell_of(None, output)
 
     with ours, theirs, theirs.makefile("rwb") as stream:
         ours.sendall(pickle.dumps(Assignment(ScoreOptions(), 8, 8)) + b"1234")
@@ -484,9 +484,9 @@ async def test_a_body_larger_than_any_buffer_arrives_whole(pool: Pool) -> None:
 async def test_a_file_is_read_by_ranges_while_its_output_is_written(pool: Pool) -> None:
     orders = b"echo " + b"".join(b"%07d" % number for number in range(500_000))
     for begins_with, piece in ((0, 1 << 20), (5, 1 << 16), (1 << 20, 3 << 20)):
-        blob, collected = BytesBlob(orders, begins_with, piece), Collected()
-        await pool.score(blob, ScoreOptions(), collected)
-        assert blob.asked == [(begins_with, len(orders))]
+        reader, collected = BytesBlob(orders, begins_with, piece), Collected()
+        await pool.score(reader, ScoreOptions(), collected)
+        assert reader.asked == [(begins_with, len(orders))]
         assert json.loads(collected.output) == orders.decode().removeprefix("echo ")
 
 
@@ -564,14 +564,14 @@ async def test_a_process_killed_while_it_loads_the_model_is_started_once_more() 
 
 
 async def test_a_process_killed_twice_while_it_loads_the_model_ends_the_start() -> None:
-    with pytest.raises(ComputeLost, match="loaded the model"):
+    with pytest.raises(ProcessLost, match="loaded the model"):
         async with open_pool(Obedient("die"), 1):
             pytest.fail("the pool opened")
 
 
 async def test_a_process_that_cannot_be_started_is_not_said_to_have_been_killed() -> None:
     said = "cannot be started: .*Too many open files"
-    with no_descriptors_left(), pytest.raises(ComputeLost, match=said):
+    with no_descriptors_left(), pytest.raises(ProcessLost, match=said):
         async with open_pool(Obedient(), 1):
             pytest.fail("the pool opened")
 
@@ -583,7 +583,7 @@ async def test_a_killed_process_fails_its_own_job_alone_and_the_next_runs_on_a_n
         neighbour = asyncio.create_task(tell(pool, f"hold {line.port}"))
         held = await line.caller()
         dying = await tell(pool, "pid")
-        with pytest.raises(ComputeLost):
+        with pytest.raises(ProcessLost):
             await tell(pool, "die")
         assert await tell(pool, "pid") not in {dying, held.pid, os.getpid()}
         held.let_go()
@@ -592,7 +592,7 @@ async def test_a_killed_process_fails_its_own_job_alone_and_the_next_runs_on_a_n
 
 async def test_a_slot_outlives_twenty_kills_of_its_jobs(pool: Pool) -> None:
     for _ in range(20):
-        with pytest.raises(ComputeLost):
+        with pytest.raises(ProcessLost):
             await tell(pool, "die")
     assert await tell(pool, "pid")
 
@@ -606,7 +606,7 @@ async def test_twenty_kills_of_an_idle_process_fail_no_job(pool: Pool) -> None:
 
 async def test_a_job_whose_process_died_is_lost_though_a_fork_of_it_lives_on(pool: Pool) -> None:
     async with listening() as line:
-        with pytest.raises(ComputeLost):
+        with pytest.raises(ProcessLost):
             await tell(pool, f"fork {line.port}")
         (await line.caller()).let_go()
 
@@ -632,7 +632,7 @@ async def test_a_fresh_job_has_a_process_that_runs_nothing_before_it_and_nothing
 @pytest.mark.parametrize("order", ["raise PermanentError", "die"])
 async def test_a_fresh_job_that_fails_leaves_a_slot_for_the_next(pool: Pool, order: str) -> None:
     before = await tell(pool, "pid")
-    with pytest.raises((PermanentError, ComputeLost)):
+    with pytest.raises((PermanentError, ProcessLost)):
         await tell(pool, order, fresh=True)
     assert await tell(pool, "pid") != before
 
@@ -666,7 +666,7 @@ async def test_a_process_that_loads_the_model_ends_with_the_job_it_loads_it_for(
 
             job = asyncio.create_task(tell(pool, "pid"))
             os.kill((await line.caller()).pid, signal.SIGKILL)
-            with pytest.raises(ComputeLost, match="loaded the model"):
+            with pytest.raises(ProcessLost, match="loaded the model"):
                 await job
 
             job = asyncio.create_task(tell(pool, "pid"))
@@ -837,7 +837,7 @@ async def test_a_killed_forkserver_costs_the_jobs_under_way_and_no_more() -> Non
         os.kill(forkserver, signal.SIGKILL)
         # Its descriptors break a moment before it is seen to have ended.
         await asyncio.to_thread(os.waitid, os.P_PID, forkserver, os.WEXITED | os.WNOWAIT)
-        with pytest.raises(ComputeLost):
+        with pytest.raises(ProcessLost):
             await job
         await held.gone()
         assert await tell(pool, "pid") != held.pid

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support.scenario import Endpoint, iris, model_file
-from worker.aws import config, open_client, translated
+from worker.aws import config, map_errors, open_client
 from worker.errors import TransientError
 
 # The SDK renews keys that last for less than fifteen minutes, and uses none below ten.
@@ -107,7 +107,7 @@ async def client() -> AsyncIterator[Any]:
 
 
 async def receive(client: Any) -> None:  # noqa: ANN401 - a client is typed by its service's name
-    async with translated("receiving"):
+    async with map_errors("receiving"):
         await client.receive_message(QueueUrl="http://queue/jobs")
 
 

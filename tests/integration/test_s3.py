@@ -65,7 +65,7 @@ MOST = 1 << 20
 async def get(
     storage: S3Storage, uri: S3Uri = INPUT, version_id: str | None = None, etag: str | None = None
 ) -> bytes:
-    return (await storage.get(uri, version_id=version_id, etag=etag, most=MOST)).body
+    return (await storage.get(uri, version_id=version_id, etag=etag, max_bytes=MOST)).body
 
 
 async def put(
@@ -80,7 +80,7 @@ async def test_the_current_object_is_read_whole_and_tells_of_itself(
     body = os.urandom(300_000)
     etag = add(endpoint, INPUT, body)
 
-    found = await storage.get(INPUT, version_id=None, etag=None, most=MOST)
+    found = await storage.get(INPUT, version_id=None, etag=None, max_bytes=MOST)
 
     assert found.body == body
     assert (found.head.etag, found.head.size) == (etag, len(body))
@@ -93,9 +93,9 @@ async def test_of_a_large_object_the_beginning_is_read_and_its_whole_size_told(
 ) -> None:
     body = os.urandom(3 << 20)
     add(endpoint, INPUT, body)
-    for most in (1, 1000, MOST, len(body) - 1, len(body), len(body) + 1):
-        found = await storage.get(INPUT, version_id=None, etag=None, most=most)
-        assert (found.body, found.head.size) == (body[:most], len(body))
+    for max_bytes in (1, 1000, MOST, len(body) - 1, len(body), len(body) + 1):
+        found = await storage.get(INPUT, version_id=None, etag=None, max_bytes=max_bytes)
+        assert (found.body, found.head.size) == (body[:max_bytes], len(body))
 
 
 async def test_a_range_is_read_of_the_version_it_belongs_to(
@@ -180,7 +180,7 @@ async def test_the_version_asked_for_is_read_though_it_is_not_the_newest(
     storage: S3Storage, versions: list[str]
 ) -> None:
     old, new = versions
-    found = await storage.get(INPUT, version_id=old, etag=None, most=MOST)
+    found = await storage.get(INPUT, version_id=old, etag=None, max_bytes=MOST)
     assert (found.body, found.head.version_id) == (b"old", old)
     assert await get(storage, version_id=new) == b"new"
     assert await get(storage) == b"new"
@@ -322,7 +322,7 @@ async def test_metadata_and_content_type_stay_with_the_object(
 
     assert head is not None
     assert head.metadata == metadata
-    assert (await storage.get(OUTPUT, version_id=None, etag=None, most=MOST)).head == head
+    assert (await storage.get(OUTPUT, version_id=None, etag=None, max_bytes=MOST)).head == head
     kept = endpoint.s3.head_object(Bucket=OUTPUT.bucket, Key=OUTPUT.key)
     assert kept["ContentType"] == CSV
 
@@ -464,7 +464,7 @@ async def test_a_body_that_breaks_off_is_read_again_from_the_start(
 ) -> None:
     server = Breaking(1, reset=reset)
     async with behind(server, monkeypatch) as storage:
-        found = await storage.get(INPUT, version_id=None, etag=None, most=MOST)
+        found = await storage.get(INPUT, version_id=None, etag=None, max_bytes=MOST)
     assert found.body == server.body
     assert found.head.size == len(server.body)
     assert server.requests == 2
@@ -485,7 +485,7 @@ async def test_a_body_that_does_not_fit_its_checksum_is_read_again(
 ) -> None:
     for_get, for_download = Corrupting(), Corrupting()
     async with behind(for_get, monkeypatch) as storage:
-        found = await storage.get(INPUT, version_id=None, etag=None, most=MOST)
+        found = await storage.get(INPUT, version_id=None, etag=None, max_bytes=MOST)
     async with behind(for_download, monkeypatch) as storage:
         await storage.download(INPUT, tmp_path / "model.pkl", version_id=None)
     assert found.body == for_get.body
@@ -572,5 +572,5 @@ async def test_the_endpoint_of_a_bucket_is_worked_out_once_for_all_its_keys(
     monkeypatch.setattr(RuleSet, "evaluate", noting)
     for key in ("a.csv", "b.csv", "dir/c.csv"):
         add(endpoint, S3Uri(INPUT.bucket, key), b"body")  # by a client that does as botocore does
-        await storage.get(S3Uri(INPUT.bucket, key), version_id=None, etag=None, most=100)
+        await storage.get(S3Uri(INPUT.bucket, key), version_id=None, etag=None, max_bytes=100)
     assert len([asked for asked in worked_out if "Key" not in asked]) == 1

@@ -18,7 +18,7 @@ from tests.support.fakes.worker import settings
 from tests.support.scenario import REGION, Endpoint
 from worker.errors import FatalError, SettingsError, TransientError
 from worker.lifecycle.stop import Stop
-from worker.queue.sqs import EntryResult, QueueFacts, SqsQueue, open_queue
+from worker.queue.sqs import EntryResult, QueueAttributes, SqsQueue, open_queue
 from worker.service.run import run
 
 ACCOUNT = "123456789012"  # moto's
@@ -90,7 +90,7 @@ def send(endpoint: Endpoint, count: int) -> None:
         endpoint.sqs.send_message(QueueUrl=endpoint.queue, MessageBody=f"body {number}")
 
 
-async def look(address: str) -> QueueFacts:
+async def look(address: str) -> QueueAttributes:
     async with open_queue(address, consumers=1, wait_seconds=1) as queue:
         return await queue.look()
 
@@ -98,7 +98,7 @@ async def look(address: str) -> QueueFacts:
 @pytest.mark.parametrize("form", ["name", "url", "arn"])
 async def test_a_queue_is_found_by_name_url_and_arn(endpoint: Endpoint, form: str) -> None:
     address = {"name": "jobs", "url": endpoint.queue, "arn": arn("jobs")}[form]
-    assert await look(address) == QueueFacts(
+    assert await look(address) == QueueAttributes(
         name="jobs",
         visibility_seconds=30,
         max_receive_count=5,
@@ -118,7 +118,7 @@ async def test_the_facts_are_those_of_the_queue(endpoint: Endpoint) -> None:
 
 @pytest.mark.usefixtures("endpoint")
 async def test_a_queue_without_redrive_policy_has_no_limit_and_no_dead_letter_queue() -> None:
-    assert await look("jobs-dead") == QueueFacts("jobs-dead", 30, None, None)
+    assert await look("jobs-dead") == QueueAttributes("jobs-dead", 30, None, None)
 
 
 @pytest.mark.parametrize("form", ["name", "url", "arn"])

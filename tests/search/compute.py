@@ -6,10 +6,16 @@ from dataclasses import dataclass, field
 
 from structlog.contextvars import get_contextvars
 
-from tests.support.fakes.async_blob import whole
+from tests.support.fakes.async_streams import whole
 from worker.clock import now
-from worker.errors import ComputeLost, Unparsable
-from worker.interfaces import AsyncBlob, AsyncOutlet, OutputForm, Scored, ScoreOptions
+from worker.errors import ProcessLost, Unparsable
+from worker.interfaces import (
+    AsyncInputReader,
+    AsyncOutputSink,
+    OutputForm,
+    ScoreOptions,
+    ScoreResult,
+)
 
 
 def predicted(content: bytes) -> bytes:
@@ -22,7 +28,7 @@ class SimulatedCompute:
     """Implements worker.pool.pool.Compute for one simulated worker."""
 
     slots: asyncio.Semaphore
-    is_suspect: Callable[[int], bool]  # by the receive count
+    runs_exclusively: Callable[[int], bool]  # by the receive count
     broken: list[str] = field(default_factory=list)  # what it saw and should not have
     _running: dict[asyncio.Future[bool], bool] = field(default_factory=dict)
     _ends: dict[asyncio.Future[bool], float] = field(default_factory=dict)
@@ -33,20 +39,20 @@ class SimulatedCompute:
 
     async def score(
         self,
-        blob: AsyncBlob,
+        reader: AsyncInputReader,
         options: ScoreOptions,  # noqa: ARG002 - the seam's
-        outlet: AsyncOutlet,
+        output: AsyncOutputSink,
         *,
         on_start: Callable[[], None],
         fresh: bool = False,
-    ) -> Scored:
-        if self.is_suspect(get_contextvars()["receive_count"]) != fresh:
-            self.broken.append(f"quarantine: {blob.first!r} is suspect, or is not: {fresh}")
+    ) -> ScoreResult:
+        if self.runs_exclusively(get_contextvars()["receive_count"]) != fresh:
+            self.broken.append(f"quarantine: {reader.first!r} is suspect, or is not: {fresh}")
         async with self.slots:
             on_start()
-            await outlet.open(OutputForm("text/csv", None))
-            await outlet.write(await self._predicted(await whole(blob), fresh=fresh))
-            return Scored(1, 0)
+            await output.open(OutputForm("text/csv", None))
+            await output.write(await self._predicted(await whole(reader), fresh=fresh))
+            return ScoreResult(1, 0)
 
     def kill_one(self) -> None:
         """Kill a process that is at work, if one is."""
@@ -70,7 +76,7 @@ class SimulatedCompute:
             end.cancel()
             del self._running[process], self._ends[process]
         if not alive or kind == b"killer":
-            raise ComputeLost("killed")
+            raise ProcessLost("killed")
         if kind == b"poison":
             raise Unparsable("not a table")
         return predicted(body)

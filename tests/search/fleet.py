@@ -11,7 +11,7 @@ from tests.support.fakes.worker import settings
 from worker.clock import now
 from worker.errors import FatalError, TransientError
 from worker.lifecycle.stop import Stop
-from worker.lifecycle.supervision import Stopped, given_up_on
+from worker.lifecycle.supervision import Stopped, cancel_on_stop
 from worker.queue.sqs import SqsQueue
 from worker.service.run import serve
 from worker.service.wiring import assemble
@@ -44,7 +44,7 @@ class Worker:
         self.stop = TimedStop()
         self.settings = chosen
         self._part_bytes = plan.part_bytes
-        self.compute = SimulatedCompute(asyncio.Semaphore(plan.slots), plan.is_suspect)
+        self.compute = SimulatedCompute(asyncio.Semaphore(plan.slots), plan.runs_exclusively)
         self.killed = asyncio.Event()
 
     async def run(self, network: Network, checks: Checks) -> None:
@@ -54,7 +54,7 @@ class Worker:
         queue = SqsQueue(QUEUE, polls, calls)  # type: ignore[arg-type] # a stand-in for any client
         storage = S3Storage(Wire(network, checks.s3, STORAGE_SECONDS))  # type: ignore[arg-type] # likewise
         try:
-            async with given_up_on(self.stop):
+            async with cancel_on_stop(self.stop):
                 facts = await queue.look()
         except Stopped:
             return

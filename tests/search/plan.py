@@ -70,7 +70,7 @@ class Plan:
     calm_at: float
     part_bytes: int  # of a download or an upload: a file in one piece, or in several
 
-    def is_suspect(self, receive_count: int) -> bool:
+    def runs_exclusively(self, receive_count: int) -> bool:
         """Tell whether a message runs alone: on its last two receives, or from the fourth on."""
         most = self.max_receive_count
         return receive_count >= (4 if most is None else max(2, most - 1))

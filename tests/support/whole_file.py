@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.support.fakes.blob import MemoryBlob, Pieces
+from tests.support.fakes.input_reader import MemoryInput, Pieces
 from worker.interfaces import Format, ScoreOptions
 from worker.models import Predictor
 from worker.scoring import score as scoring
@@ -30,14 +30,16 @@ def score(
     pieces: Sequence[int] = (2**16,),
 ) -> ScoredFile:
     """Predict a body that comes in pieces of these sizes, after so many first bytes (None: all)."""
-    outlet = Pieces()
-    scored = scoring.score(MemoryBlob(body, first=first, pieces=pieces), predictor, options, outlet)
-    assert outlet.form is not None
+    output = Pieces()
+    scored = scoring.score(
+        MemoryInput(body, first=first, pieces=pieces), predictor, options, output
+    )
+    assert output.form is not None
     return ScoredFile(
-        outlet.output,
+        output.output,
         scored.rows,
         scored.rejected,
-        outlet.rejects,
-        outlet.form.content_type,
-        outlet.form.converted_to,
+        output.rejects,
+        output.form.content_type,
+        output.form.converted_to,
     )

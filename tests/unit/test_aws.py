@@ -10,7 +10,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from worker.aws import code_of, translated
+from worker.aws import code_of, map_errors
 from worker.errors import FatalError, NoSuchInput, TransientError
 
 EXPIRED = "Signature expired: 20261122T101500Z is now earlier than 20261122T102000Z"
@@ -29,7 +29,7 @@ def answer(code: str, message: str = "no", status: int = 400) -> ClientError:
 async def kind(error: Exception) -> type[Exception]:
     """Tell what an error becomes."""
     with pytest.raises((FatalError, TransientError), match=r"^asking: ") as caught:
-        async with translated("asking"):
+        async with map_errors("asking"):
             raise error
     assert caught.value.__cause__ is error
     return caught.type
@@ -152,7 +152,7 @@ async def test_missing_credentials_are_fatal(error: Exception) -> None:
 
 async def test_our_own_errors_stay_what_they_are() -> None:
     with pytest.raises(NoSuchInput, match=r"^s3://in/a$"):
-        async with translated("reading"):
+        async with map_errors("reading"):
             raise NoSuchInput("s3://in/a")
 
 

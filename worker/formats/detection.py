@@ -14,7 +14,7 @@ from worker.formats.memory import Room
 from worker.formats.parquet.reader import ParquetSource
 from worker.formats.parquet.writer import ParquetSink
 from worker.formats.text import peek, utf8
-from worker.interfaces import Blob, Format, ScoreOptions
+from worker.interfaces import Format, InputReader, ScoreOptions
 
 _MAGIC_BYTES = 10
 _PARQUET = (b"PAR1", b"PARE")  # the second one with an encrypted footer
@@ -33,12 +33,12 @@ _HEAD_BYTES = 2**12
 _JSON = re.compile(rb"\s*(?P<array>\[\s*)?\{")
 
 
-def open_source(blob: Blob, options: ScoreOptions) -> tuple[Source, Compression | None]:
+def open_source(reader: InputReader, options: ScoreOptions) -> tuple[Source, Compression | None]:
     """The table in an object, and what it is compressed with as a whole; raises Unparsable."""
-    if blob.first.startswith(_PARQUET):
-        return ParquetSource(blob, memory_bytes=options.memory_bytes), None
-    compression = recognised(blob.first)
-    head, pieces = peek(unpacked(_pieces(blob), compression), _MAGIC_BYTES)
+    if reader.first.startswith(_PARQUET):
+        return ParquetSource(reader, memory_bytes=options.memory_bytes), None
+    compression = recognised(reader.first)
+    head, pieces = peek(unpacked(_pieces(reader), compression), _MAGIC_BYTES)
     for magic, what in _OTHERS.items():
         if magic.match(head):
             raise Unparsable(
@@ -51,7 +51,7 @@ def open_source(blob: Blob, options: ScoreOptions) -> tuple[Source, Compression 
             f"the file is Parquet inside {compression}, which cannot be read by ranges: Parquet "
             "compresses its own columns, so leave it as it is"
         )
-    room = Room(blob.reserve, options.memory_bytes)
+    room = Room(reader.reserve, options.memory_bytes)
     return _open_text(utf8(pieces, options.encoding), options, room), compression
 
 
@@ -82,7 +82,7 @@ def _open_text(text: Iterator[bytes], options: ScoreOptions, room: Room) -> Sour
     )
 
 
-def _pieces(blob: Blob) -> Iterator[bytes]:
-    yield blob.first
-    if len(blob.first) < blob.size:
-        yield from blob.read([(len(blob.first), blob.size)])
+def _pieces(reader: InputReader) -> Iterator[bytes]:
+    yield reader.first
+    if len(reader.first) < reader.size:
+        yield from reader.read([(len(reader.first), reader.size)])

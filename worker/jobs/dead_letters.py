@@ -7,8 +7,8 @@ import structlog
 
 from worker.errors import PermanentError, TransientError
 from worker.job import Message, Reject, S3Uri
-from worker.jobs.failure_reports import Reports
-from worker.jobs.redrive import Redrive
+from worker.jobs.failure_reports import FailureReports
+from worker.jobs.redrive import RedrivePolicy
 from worker.queue.leases import Leases
 from worker.queue.sqs import Queue
 
@@ -26,11 +26,17 @@ class Kept:
     dead_letter: bool
 
 
-class Rejections:
+class DeadLetters:
     """Puts rejections on record, while the message is still ours."""
 
     def __init__(
-        self, queue: Queue, *, queue_name: str, leases: Leases, reports: Reports, redrive: Redrive
+        self,
+        queue: Queue,
+        *,
+        queue_name: str,
+        leases: Leases,
+        reports: FailureReports,
+        redrive: RedrivePolicy,
     ) -> None:
         self._queue = queue
         self._queue_name = queue_name

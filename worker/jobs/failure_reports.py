@@ -18,7 +18,7 @@ TRACEBACK_LINES = 30
 REPORT_MARK = "failure-report"  # metadata; its value is the version of the worker
 
 
-class Reports:
+class FailureReports:
     """Writes failure reports; the latest failure of an input is the one that stays."""
 
     def __init__(self, storage: Storage, *, template: str, model: str, model_sha256: str) -> None:

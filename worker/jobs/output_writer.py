@@ -8,9 +8,9 @@ from types import TracebackType
 from typing import Self
 
 from worker.errors import OutputRefused, TidegateError
-from worker.interfaces import OutputForm, Scored
+from worker.interfaces import OutputForm, ScoreResult
 from worker.job import S3Uri
-from worker.storage.conditional_write import Source, Written, foreseen, write
+from worker.storage.conditional_write import Source, Written, preview, write
 from worker.storage.protocol import Storage
 from worker.storage.upload import Upload
 
@@ -19,7 +19,7 @@ NO_REJECTS = b"line,reason,row\n"
 HELD_PARTS = 2  # of each file: one that fills and one under way
 
 
-class AlreadySettled(TidegateError):
+class AlreadyWritten(TidegateError):
     """The output is there, or a newer one: what is under way would be in vain."""
 
     def __init__(self, target: S3Uri, written: Written) -> None:
@@ -29,11 +29,11 @@ class AlreadySettled(TidegateError):
 
 
 @dataclass(slots=True)
-class Delivery:
+class OutputWriter:
     """Implements worker.interfaces.AsyncOutlet: takes a file's predictions in, and settles them.
 
     With `looks_first` it asks whether the output is there already before it takes anything in, and
-    then raises AlreadySettled: a large file is worth the question.
+    then raises AlreadyWritten: a large file is worth the question.
     """
 
     storage: Storage
@@ -41,7 +41,7 @@ class Delivery:
     source: Source
     metadata: Mapping[str, str]
     again: bool
-    still_ours: Callable[[], None]
+    check_lease: Callable[[], None]
     part_bytes: int
     looks_first: bool
     _output: Upload | None = None
@@ -69,12 +69,12 @@ class Delivery:
         return sum(upload.held for upload in self._uploads)
 
     async def open(self, form: OutputForm) -> None:
-        """Learn what the output will be; raises AlreadySettled and OutputRefused."""
+        """Learn what the output will be; raises AlreadyWritten and OutputRefused."""
         target = self.target_of(form)
         if self.looks_first:
-            verdict = await foreseen(self.storage, target, source=self.source, again=self.again)
+            verdict = await preview(self.storage, target, source=self.source, again=self.again)
             if verdict is not None:
-                raise AlreadySettled(target, verdict)
+                raise AlreadyWritten(target, verdict)
         self._output = self._upload(target, form.content_type)
 
     async def write(self, data: bytes) -> None:
@@ -88,7 +88,7 @@ class Delivery:
             self._rejects = self._upload(self._beside, "text/csv")
         await self._rejects.write(data)
 
-    async def settle(self, scored: Scored) -> Written:
+    async def settle(self, scored: ScoreResult) -> Written:
         """Make all of it visible, unless its place is rightly taken."""
         assert self._output is not None
         if self._rejects is not None:
@@ -134,5 +134,5 @@ class Delivery:
             partial(upload.commit, counts=counts),
             source=self.source,
             again=self.again,
-            still_ours=self.still_ours,
+            check_lease=self.check_lease,
         )

@@ -8,10 +8,10 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from worker.errors import FatalError, LeaseLost, PermanentError
 from worker.job import Job, Message, Outcome, Reject, Release, Retry
-from worker.jobs.redrive import Redrive
+from worker.jobs.redrive import RedrivePolicy
 from worker.jobs.runner import Pipeline
-from worker.jobs.settlement import Settling
-from worker.queue.flow import Buffer, Permits
+from worker.jobs.settlement import Settlement
+from worker.queue.flow import Buffer, Slots
 from worker.queue.leases import Leases
 
 log = structlog.get_logger()
@@ -19,24 +19,26 @@ log = structlog.get_logger()
 
 async def work(
     buffer: Buffer,
-    permits: Permits,
+    slots: Slots,
     *,
     leases: Leases,
     pipeline: Pipeline,
-    settling: Settling,
-    redrive: Redrive,
+    settling: Settlement,
+    redrive: RedrivePolicy,
 ) -> None:
     """Process one message after the other until the buffer closes."""
     while (message := await buffer.get()) is not None:
         clear_contextvars()
         bind_contextvars(message_id=message.id, receive_count=message.receive_count)
-        alone = redrive.is_suspect(message)
-        await process(message, leases=leases, pipeline=pipeline, settling=settling, alone=alone)
-        permits.give_back()
+        exclusive = redrive.runs_exclusively(message)
+        await process(
+            message, leases=leases, pipeline=pipeline, settling=settling, exclusive=exclusive
+        )
+        slots.give_back()
 
 
 async def process(
-    message: Message, *, leases: Leases, pipeline: Pipeline, settling: Settling, alone: bool
+    message: Message, *, leases: Leases, pipeline: Pipeline, settling: Settlement, exclusive: bool
 ) -> None:
     """Carry one leased message to its outcome, then settle it."""
     job: Job | None = None
@@ -46,8 +48,8 @@ async def process(
         with leases.cancel_if_lost(message):
             job = Job.parse(message.body)
             bind_contextvars(input=str(job.source))
-            still_ours = partial(leases.check, message)
-            outcome = await pipeline.run(job, still_ours=still_ours, alone=alone)
+            check_lease = partial(leases.check, message)
+            outcome = await pipeline.run(job, check_lease=check_lease, exclusive=exclusive)
     except LeaseLost as lost:
         # Somebody else has it; ours must leave no trace.
         log.warning("job abandoned", reason=str(lost))

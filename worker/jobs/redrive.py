@@ -9,7 +9,7 @@ SUSPECT_WITHOUT_POLICY = 4  # receives
 
 
 @dataclass(frozen=True, slots=True)
-class Redrive:
+class RedrivePolicy:
     """How often SQS delivers a message; None for as often as it takes."""
 
     max_receive_count: int | None
@@ -20,7 +20,7 @@ class Redrive:
             self.max_receive_count is not None and message.receive_count >= self.max_receive_count
         )
 
-    def is_suspect(self, message: Message) -> bool:
+    def runs_exclusively(self, message: Message) -> bool:
         """Tell whether it failed so often that it may be what kills workers: it runs alone then.
 
         On the last two receives there are, so that the last is not the only one; never on the

@@ -6,11 +6,11 @@ from functools import partial
 
 from worker.clock import now
 from worker.errors import InputOverwritten, NeedsMemory, NoSuchInput, OutputRefused
-from worker.interfaces import OutputForm, Scored, ScoreOptions
+from worker.interfaces import OutputForm, ScoreOptions, ScoreResult
 from worker.job import Done, Job, S3Uri, Status
 from worker.jobs.limits import Window
-from worker.jobs.output_writer import AlreadySettled, Delivery
-from worker.jobs.timeouts import Attempt, Attempts
+from worker.jobs.output_writer import AlreadyWritten, OutputWriter
+from worker.jobs.timeouts import JobTimeout, JobTimeouts
 from worker.pool.pool import Compute
 from worker.queue.flow import ByteBudget
 from worker.storage.conditional_write import Source, Written, is_current, target_key
@@ -27,7 +27,7 @@ class Passed:
     source: Source
     target: S3Uri
     written: Written
-    scored: Scored | None  # None: it was found done before it was predicted
+    scored: ScoreResult | None  # None: it was found done before it was predicted
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,42 +41,52 @@ class Passage:
     options: ScoreOptions
     output_template: str
     model_sha256: str
-    attempts: Attempts
+    attempts: JobTimeouts
 
-    async def carry(self, job: Job, still_ours: StillOurs, *, alone: bool) -> tuple[Passed, bool]:
+    async def carry(
+        self, job: Job, check_lease: StillOurs, *, exclusive: bool
+    ) -> tuple[Passed, bool]:
         """Predict the version that the job names, or the current one, and write its output.
 
         Answers what became of it, and whether a newer version may wait in vain for a message.
         """
-        room = self.budget.limit if alone else None
+        room = self.budget.limit if exclusive else None
         async with self.attempts.limited(str(job.source)) as attempt:
             while True:
                 try:
-                    passed = await self._within(room, job, still_ours, attempt, alone=alone)
+                    passed = await self._within(
+                        room, job, check_lease, attempt, exclusive=exclusive
+                    )
                     return passed, await self._is_outdated(job, passed)
                 except NeedsMemory as more:
                     # Taken before a pool process is, or two jobs would wait for each other.
                     room = more.size
 
     async def _within(
-        self, room: int | None, job: Job, still_ours: StillOurs, attempt: Attempt, *, alone: bool
+        self,
+        room: int | None,
+        job: Job,
+        check_lease: StillOurs,
+        attempt: JobTimeout,
+        *,
+        exclusive: bool,
     ) -> Passed:
         go_on = attempt.waits()
         async with self.budget.reserve(self.window.need(job.size, room)) as held:
             go_on()
             download = await self._open(job)
-            if not alone:
+            if not exclusive:
                 held.correct(self.window.need(download.size, room))
             source = Source.of(job, download.head)
             options = replace(self.options, reserved_bytes=room or self.window.room)
-            async with self._delivery(job, source, download, still_ours) as delivery:
+            async with self._delivery(job, source, download, check_lease) as delivery:
                 try:
                     scored = await self.compute.score(
-                        download, options, delivery, on_start=attempt.waits(), fresh=alone
+                        download, options, delivery, on_start=attempt.waits(), fresh=exclusive
                     )
-                except AlreadySettled as settled:
+                except AlreadyWritten as settled:
                     return Passed(source, settled.target, settled.written, None)
-                if not alone:
+                if not exclusive:
                     held.correct(len(download.first) + delivery.held)
                 written = await delivery.settle(scored)
                 return Passed(source, delivery.target, written, scored)
@@ -92,7 +102,7 @@ class Passage:
 
     async def _open(self, job: Job) -> Download:
         found = await self.storage.get(
-            job.source, version_id=job.version_id, etag=job.etag, most=self.window.part_bytes
+            job.source, version_id=job.version_id, etag=job.etag, max_bytes=self.window.part_bytes
         )
         return Download(
             self.storage,
@@ -104,17 +114,17 @@ class Passage:
         )
 
     def _delivery(
-        self, job: Job, source: Source, download: Download, still_ours: StillOurs
-    ) -> Delivery:
+        self, job: Job, source: Source, download: Download, check_lease: StillOurs
+    ) -> OutputWriter:
         target_of = partial(self._target, job, source)
         target_of(None)  # an output that may not be written is refused before anything is predicted
-        return Delivery(
+        return OutputWriter(
             self.storage,
             target_of,
             source,
             metadata={"model-sha256": self.model_sha256},
             again=job.again,
-            still_ours=still_ours,
+            check_lease=check_lease,
             part_bytes=self.window.upload_part(download.size),
             looks_first=len(download.first) < download.size,
         )
@@ -146,17 +156,17 @@ class Pipeline:
     passage: Passage
     model: str
 
-    async def run(self, job: Job, *, still_ours: StillOurs, alone: bool = False) -> Done:
-        """Predict the job's input and write its output; `alone`: while no other job is under way.
+    async def run(self, job: Job, *, check_lease: StillOurs, exclusive: bool = False) -> Done:
+        """Predict the job's input and write its output; `exclusive`: while no other job runs.
 
-        `still_ours` is asked just before anything becomes visible, and raises LeaseLost. Raises
+        `check_lease` is asked just before anything becomes visible, and raises LeaseLost. Raises
         PermanentError and TransientError.
         """
         started = now()
         passed: Passed | None = None
         while True:
             try:
-                passed, outdated = await self.passage.carry(job, still_ours, alone=alone)
+                passed, outdated = await self.passage.carry(job, check_lease, exclusive=exclusive)
                 if not outdated:
                     return self._done(passed, started)
             except InputOverwritten:

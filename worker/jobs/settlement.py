@@ -8,10 +8,10 @@ from contextlib import suppress
 import structlog
 from structlog.contextvars import bind_contextvars
 
-from worker.errors import FatalError, LeaseLost, TidegateError, TransientError, told
+from worker.errors import FatalError, LeaseLost, TidegateError, TransientError, error_text
 from worker.job import Done, Message, Outcome, Reject, Release, Retry
-from worker.jobs.dead_letters import Rejections
-from worker.jobs.redrive import Redrive
+from worker.jobs.dead_letters import DeadLetters
+from worker.jobs.redrive import RedrivePolicy
 from worker.lifecycle.supervision import ended_within
 from worker.metrics import Metrics
 from worker.queue.deletes import Deletes
@@ -26,7 +26,7 @@ LONGEST_KEEP_SECONDS = 120.0  # for report and dead letter; then the message is 
 HURRY_SECONDS = 1.5  # the stop has a deadline, and a call may hang
 
 
-class Settling:
+class Settlement:
     """Carries out outcomes; each message is let go of its lease first and settled once."""
 
     def __init__(
@@ -35,10 +35,10 @@ class Settling:
         *,
         leases: Leases,
         deletes: Deletes,
-        rejections: Rejections,
+        rejections: DeadLetters,
         metrics: Metrics,
         retry_seconds: float,
-        redrive: Redrive,
+        redrive: RedrivePolicy,
     ) -> None:
         self._queue = queue
         self._leases = leases
@@ -91,7 +91,7 @@ class Settling:
         except FatalError:
             raise
         except TidegateError as error:
-            log.warning("message not settled", reason=told(error))
+            log.warning("message not settled", reason=error_text(error))
 
     async def _carry_out(self, message: Message, outcome: Outcome, *, hurry: bool) -> None:
         match outcome:
@@ -123,7 +123,7 @@ class Settling:
             await self._release([message], HURRY_SECONDS)
             raise
         except (TidegateError, TimeoutError) as failure:
-            log.warning("rejection failed", **about, failure=told(failure))
+            log.warning("rejection failed", **about, failure=error_text(failure))
             if hurry:
                 await self._release([message], HURRY_SECONDS)
             else:
@@ -181,4 +181,4 @@ class Settling:
 
 
 def _about(error: BaseException) -> dict[str, str]:
-    return {"error_type": type(error).__name__, "error": told(error)}
+    return {"error_type": type(error).__name__, "error": error_text(error)}

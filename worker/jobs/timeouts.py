@@ -11,7 +11,7 @@ LOOK_SECONDS = 10.0
 GRACE_LOOKS = 6  # to wind up in once the time is over; more means that nothing ends it
 
 
-class Attempt:
+class JobTimeout:
     """One attempt at a job; its clock stands still while it waits for its turn."""
 
     def __init__(self, what: str, clock: asyncio.Timeout) -> None:
@@ -37,19 +37,19 @@ class Attempt:
         return self._looks > GRACE_LOOKS
 
 
-class Attempts:
+class JobTimeouts:
     """All attempts under way."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._under_way: dict[Attempt, None] = {}
+        self._under_way: dict[JobTimeout, None] = {}
 
     @asynccontextmanager
-    async def limited(self, what: str) -> AsyncIterator[Attempt]:
+    async def limited(self, what: str) -> AsyncIterator[JobTimeout]:
         """Cancel the block when its time is over; raises TransientError then."""
         try:
             async with asyncio.timeout(self._seconds) as clock:
-                attempt = Attempt(what, clock)
+                attempt = JobTimeout(what, clock)
                 self._under_way[attempt] = None
                 try:
                     yield attempt

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from worker.clock import now
-from worker.errors import FatalError, LoopDied
+from worker.errors import FatalError, LoopFailed
 from worker.lifecycle.stop import Stop
 
 Loop = Callable[[], Coroutine[Any, Any, None]]
@@ -17,15 +17,15 @@ class Stopped(Exception):
     """A stop came before the worker was ready."""
 
 
-async def supervised(name: str, loop: Loop) -> None:
-    """Run a loop to its end; raises FatalError when that is what ends it, else LoopDied."""
+async def supervise(name: str, loop: Loop) -> None:
+    """Run a loop to its end; raises FatalError when that is what ends it, else LoopFailed."""
     try:
         await loop()
     except Exception as error:  # noqa: BLE001 - of whatever it dies
         cause = _innermost(error)
         if isinstance(cause, FatalError):
             raise cause from None
-        raise LoopDied(f"the {name} loop died: {type(cause).__name__}: {cause}") from cause
+        raise LoopFailed(f"the {name} loop died: {type(cause).__name__}: {cause}") from cause
 
 
 def _innermost(error: Exception) -> Exception:
@@ -35,10 +35,10 @@ def _innermost(error: Exception) -> Exception:
 
 
 @asynccontextmanager
-async def running(name: str, loop: Loop) -> AsyncIterator[None]:
+async def background(name: str, loop: Loop) -> AsyncIterator[None]:
     """Run a loop for the length of the block; when the loop fails, so does the block."""
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(supervised(name, loop), name=name)
+        task = group.create_task(supervise(name, loop), name=name)
         try:
             yield
         finally:
@@ -64,11 +64,11 @@ async def ended_within(task: "asyncio.Future[Any]", seconds: float) -> bool:
 
 
 @asynccontextmanager
-async def given_up_on(stop: Stop) -> AsyncIterator[None]:
+async def cancel_on_stop(stop: Stop) -> AsyncIterator[None]:
     """Cancel the block when a stop is requested; raises Stopped then."""
     clock = asyncio.timeout(None)
     try:
-        async with clock, running("stop", partial(_expire, clock, stop)):
+        async with clock, background("stop", partial(_expire, clock, stop)):
             yield
     except TimeoutError:
         raise Stopped from None

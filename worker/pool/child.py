@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Literal, Protocol, TypeVar
 
 from worker.errors import ModelError, TidegateError, TransientError
-from worker.interfaces import Blob, Outlet, PredictMethod, Scored, ScoreOptions
-from worker.pool.child_channel import Line
+from worker.interfaces import InputReader, OutputSink, PredictMethod, ScoreOptions, ScoreResult
+from worker.pool.child_channel import ChildChannel
 
 # The kernel adds this many thousandths of all memory to what a process uses, and kills the greatest
 # sum: less than 1000, and a worker with its hands full of files could outweigh the job that ate the
@@ -30,7 +30,7 @@ from worker.pool.child_channel import Line
 OOM_SCORE_ADJ = 1000
 
 T = TypeVar("T")
-Score = Callable[[Blob, ScoreOptions, Outlet], Scored]
+Score = Callable[[InputReader, ScoreOptions, OutputSink], ScoreResult]
 
 
 class Plan(Protocol):
@@ -59,7 +59,7 @@ class ModelPlan:
 
         logs.configure(self.log_format, self.log_level)
         predictor = load_predictor(self.path, method=self.method, factory=self.factory)
-        return lambda blob, options, outlet: score(blob, predictor, options, outlet)
+        return lambda reader, options, output: score(reader, predictor, options, output)
 
 
 def serve(sock: socket.socket, plan: Plan) -> None:
@@ -69,7 +69,7 @@ def serve(sock: socket.socket, plan: Plan) -> None:
     """
     _adapt()
     with suppress(EOFError, ConnectionError), sock, sock.makefile("rwb") as stream:
-        line = Line(stream)
+        line = ChildChannel(stream)
         score = _attempt(plan.load, otherwise=ModelError)
         if isinstance(score, TidegateError):
             line.say(score)
@@ -79,7 +79,7 @@ def serve(sock: socket.socket, plan: Plan) -> None:
             predict_next(line, score)
 
 
-def predict_next(line: Line, score: Score) -> None:
+def predict_next(line: ChildChannel, score: Score) -> None:
     """Predict a file; raises EOFError when there is none, or the rest of it never comes."""
     options = line.take()
     line.end(_attempt(lambda: score(line, options, line), otherwise=TransientError))

@@ -44,7 +44,7 @@ class Piece:
     rejects: bool
 
 
-class Line:
+class ChildChannel:
     """The process's end: implements worker.interfaces's Blob and Outlet for the file under way."""
 
     def __init__(self, stream: io.BufferedRWPair) -> None:

@@ -6,17 +6,17 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 
-from worker.interfaces import AsyncBlob, AsyncOutlet, OutputForm, Range
+from worker.interfaces import AsyncInputReader, AsyncOutputSink, OutputForm, Range
 from worker.pool.child_channel import END, SIZE, Assignment, Piece, Read
 
 Say = Callable[[bytes], Awaitable[None]]
 
 
-class Feed:
+class RangeSender:
     """Sends the pieces of each range asked for, in order; `cut` breaks the line when that fails."""
 
-    def __init__(self, blob: AsyncBlob, say: Say, cut: Callable[[], None]) -> None:
-        self._blob = blob
+    def __init__(self, reader: AsyncInputReader, say: Say, cut: Callable[[], None]) -> None:
+        self._blob = reader
         self._say = say
         self._cut = cut
         self._asked: asyncio.Queue[Sequence[Range]] = asyncio.Queue()
@@ -60,7 +60,7 @@ class Feed:
 CHUNK_BYTES = 1 << 16
 
 
-class AsyncLine:
+class ParentChannel:
     """Plain reads and writes, which a cancellation can end, and then the line is of no use.
 
     Its methods raise OSError or EOFError when the process is gone.
@@ -80,11 +80,13 @@ class AsyncLine:
         await self._say(pickle.dumps(assignment))
         await self.hear()
 
-    async def converse(self, feed: Feed, blob: AsyncBlob, outlet: AsyncOutlet) -> object:
+    async def converse(
+        self, feed: RangeSender, reader: AsyncInputReader, output: AsyncOutputSink
+    ) -> object:
         """Send the file's beginning, then do what the process asks for; answer with the outcome."""
         try:
-            await self._say(blob.first)
-            outcome = await self._listen(feed, outlet)
+            await self._say(reader.first)
+            outcome = await self._listen(feed, output)
             await feed.end()
             await self._say(END)
         finally:
@@ -109,17 +111,17 @@ class AsyncLine:
         """Hang up."""
         self._line.close()
 
-    async def _listen(self, feed: Feed, outlet: AsyncOutlet) -> object:
+    async def _listen(self, feed: RangeSender, output: AsyncOutputSink) -> object:
         while True:
             match await self.hear():
                 case Read(ranges):
                     feed.ask(ranges)
                 case OutputForm() as form:
-                    await outlet.open(form)
+                    await output.open(form)
                 case Piece(data, rejects=False):
-                    await outlet.write(data)
+                    await output.write(data)
                 case Piece(data):
-                    await outlet.reject(data)
+                    await output.reject(data)
                 case outcome:
                     return outcome
 

@@ -7,8 +7,8 @@ from typing import Protocol
 
 import structlog
 
-from worker.errors import ComputeLost
-from worker.interfaces import AsyncBlob, AsyncOutlet, Scored, ScoreOptions
+from worker.errors import ProcessLost
+from worker.interfaces import AsyncInputReader, AsyncOutputSink, ScoreOptions, ScoreResult
 from worker.pool.child import Plan
 from worker.pool.process import PoolProcess
 
@@ -22,17 +22,17 @@ class Compute(Protocol):
 
     async def score(
         self,
-        blob: AsyncBlob,
+        reader: AsyncInputReader,
         options: ScoreOptions,
-        outlet: AsyncOutlet,
+        output: AsyncOutputSink,
         *,
         on_start: Callable[[], None],
         fresh: bool = False,
-    ) -> Scored:
+    ) -> ScoreResult:
         """Predict a file into the outlet.
 
         `on_start` is called when its turn has come. A `fresh` job runs in a process that has run
-        nothing before it and runs nothing after it. Raises PermanentError, ComputeLost, NeedsMemory
+        nothing before it and runs nothing after it. Raises PermanentError, ProcessLost, NeedsMemory
         where `reserved_bytes` do not do, and what blob and outlet raise.
         """
 
@@ -49,10 +49,10 @@ class _Slot:
         self._process: PoolProcess | None = None
 
     async def open(self) -> None:
-        """Start a process, trying twice; raises ModelError or ComputeLost."""
+        """Start a process, trying twice; raises ModelError or ProcessLost."""
         try:
             await self._start()
-        except ComputeLost as error:
+        except ProcessLost as error:
             # No message is there yet, whose backoff would be the second try.
             log.warning("a pool process is started once more", error=str(error))
             await self._start()
@@ -61,29 +61,31 @@ class _Slot:
         self._process = await PoolProcess.start(self._plan)
         return self._process
 
-    async def score(self, blob: AsyncBlob, options: ScoreOptions, outlet: AsyncOutlet) -> Scored:
-        """Predict in this slot's process; raises ComputeLost when it dies of it."""
-        process = await self._taking(blob, options)
-        return await process.predict(blob, outlet)
+    async def score(
+        self, reader: AsyncInputReader, options: ScoreOptions, output: AsyncOutputSink
+    ) -> ScoreResult:
+        """Predict in this slot's process; raises ProcessLost when it dies of it."""
+        process = await self._taking(reader, options)
+        return await process.predict(reader, output)
 
     async def score_afresh(
-        self, blob: AsyncBlob, options: ScoreOptions, outlet: AsyncOutlet
-    ) -> Scored:
+        self, reader: AsyncInputReader, options: ScoreOptions, output: AsyncOutputSink
+    ) -> ScoreResult:
         """Predict as `score` does, in a process that runs nothing else."""
         await self.close()
         try:
-            return await self.score(blob, options, outlet)
+            return await self.score(reader, options, output)
         finally:
             await self.close()
 
-    async def _taking(self, blob: AsyncBlob, options: ScoreOptions) -> PoolProcess:
+    async def _taking(self, reader: AsyncInputReader, options: ScoreOptions) -> PoolProcess:
         """The process that has taken the job: a new one, if the old one was killed."""
         if self._process is not None and self._process.is_open:
-            with suppress(ComputeLost):
-                await self._process.take(blob, options)
+            with suppress(ProcessLost):
+                await self._process.take(reader, options)
                 return self._process
         process = await self._start()
-        await process.take(blob, options)
+        await process.take(reader, options)
         return process
 
     async def close(self) -> None:
@@ -103,19 +105,19 @@ class Pool:
 
     async def score(
         self,
-        blob: AsyncBlob,
+        reader: AsyncInputReader,
         options: ScoreOptions,
-        outlet: AsyncOutlet,
+        output: AsyncOutputSink,
         *,
         on_start: Callable[[], None] = lambda: None,
         fresh: bool = False,
-    ) -> Scored:
+    ) -> ScoreResult:
         """Predict a file in the first free slot."""
         slot = await self._free.get()
         try:
             on_start()
             score = slot.score_afresh if fresh else slot.score
-            return await score(blob, options, outlet)
+            return await score(reader, options, output)
         finally:
             self._free.put_nowait(slot)
 

@@ -10,12 +10,12 @@ from typing import Self
 
 import structlog
 
-from worker.errors import ComputeLost, told
-from worker.interfaces import AsyncBlob, AsyncOutlet, Scored, ScoreOptions
+from worker.errors import ProcessLost, error_text
+from worker.interfaces import AsyncInputReader, AsyncOutputSink, ScoreOptions, ScoreResult
 from worker.pool import child, forkserver
 from worker.pool.child import Plan
 from worker.pool.child_channel import Assignment
-from worker.pool.parent_channel import AsyncLine, Feed
+from worker.pool.parent_channel import ParentChannel, RangeSender
 
 log = structlog.get_logger()
 
@@ -29,14 +29,14 @@ class PoolProcess:
 
     def __init__(self, process: BaseProcess, line: socket.socket) -> None:
         self._process = process
-        self._line = AsyncLine(line)
+        self._line = ParentChannel(line)
         self._pid = process.pid  # which the process forgets when it is buried
         self._ended = asyncio.Event()
         asyncio.get_running_loop().add_reader(process.sentinel, self._bury)
 
     @classmethod
     async def start(cls, plan: Plan) -> Self:
-        """Start one and load the model; raises ModelError or ComputeLost."""
+        """Start one and load the model; raises ModelError or ProcessLost."""
         process = cls(*_forked(plan))
         with process._ended_by_errors("a process was killed while it loaded the model"):
             refusal = await process._line.hear()
@@ -49,24 +49,24 @@ class PoolProcess:
         """Whether it was neither killed nor closed, though it may have died."""
         return self._line.is_open
 
-    async def take(self, blob: AsyncBlob, options: ScoreOptions) -> None:
-        """Give it a job, whose beginning must follow; raises ComputeLost if it does not live to."""
+    async def take(self, reader: AsyncInputReader, options: ScoreOptions) -> None:
+        """Give it a job, whose beginning must follow; raises ProcessLost if it does not live to."""
         with self._ended_by_errors("a process was killed before it took the file"):
-            await self._line.hand_over(Assignment(options, blob.size, len(blob.first)))
+            await self._line.hand_over(Assignment(options, reader.size, len(reader.first)))
 
-    async def predict(self, blob: AsyncBlob, outlet: AsyncOutlet) -> Scored:
-        """Predict the file of the job it has taken; raises ComputeLost when it dies of it."""
-        feed = Feed(blob, self._line.say_piece, self._end)
+    async def predict(self, reader: AsyncInputReader, output: AsyncOutputSink) -> ScoreResult:
+        """Predict the file of the job it has taken; raises ProcessLost when it dies of it."""
+        feed = RangeSender(reader, self._line.say_piece, self._end)
         try:
             with self._ended_by_errors("the process that worked on the file was killed"):
-                outcome = await self._line.converse(feed, blob, outlet)
-        except ComputeLost:
+                outcome = await self._line.converse(feed, reader, output)
+        except ProcessLost:
             if feed.failure is not None:  # which is what the process was killed for
                 raise feed.failure from None
             raise
         if isinstance(outcome, Exception):
             raise outcome
-        assert isinstance(outcome, Scored)
+        assert isinstance(outcome, ScoreResult)
         return outcome
 
     @contextmanager
@@ -76,7 +76,7 @@ class PoolProcess:
         except (OSError, EOFError) as error:
             log.warning("a pool process died", pid=self._pid)
             self.kill()
-            raise ComputeLost(lost) from error
+            raise ProcessLost(lost) from error
         except BaseException:
             self.kill()
             raise
@@ -131,5 +131,5 @@ def _forked(plan: Plan) -> tuple[BaseProcess, socket.socket]:
                 process.start()
             on_error.pop_all()
     except (OSError, EOFError) as error:  # out of descriptors, say
-        raise ComputeLost(f"a process cannot be started: {told(error)}") from error
+        raise ProcessLost(f"a process cannot be started: {error_text(error)}") from error
     return process, line

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 import structlog
 
 from worker import clock
-from worker.errors import FatalError, TransientError, told
+from worker.errors import FatalError, TransientError, error_text
 from worker.job import Message
 from worker.lifecycle.stop import Stop
 from worker.queue.deletes import Deletes
-from worker.queue.flow import Buffer, Permits
+from worker.queue.flow import Buffer, Slots
 from worker.queue.leases import Leases
 from worker.queue.sqs import BATCH, Queue
 
@@ -27,21 +27,21 @@ SHORT_POLL_PAUSE_SECONDS = 1.0  # with WORKER_WAIT_SECONDS=0, as every receive i
 
 
 @dataclass(slots=True)
-class Tide:
+class IdleTracker:
     """What the polls know together: whether messages come, and since when none has."""
 
     idle_seconds: float
     wait_seconds: int
     last_message: float = field(default_factory=clock.now)
     polls: int = 0
-    rising: asyncio.Event = field(default_factory=asyncio.Event)
+    active: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def is_out(self, *, received: int, in_hand: int) -> bool:
+    def should_exit(self, *, received: int, in_hand: int) -> bool:
         """Take in what a poll brought; tell whether the worker may leave."""
         if received:
-            self.rising.set()
+            self.active.set()
         else:
-            self.rising.clear()
+            self.active.clear()
         if received or in_hand:
             self.last_message = clock.now()
             return False
@@ -78,24 +78,24 @@ class Consumer:
     first: bool
     queue: Queue
     buffer: Buffer
-    permits: Permits
+    slots: Slots
     leases: Leases
     deletes: Deletes
-    tide: Tide
+    idle: IdleTracker
     stop: Stop
 
     async def run(self) -> None:
         """Receive until the stop; a poll under way is always finished."""
         while self.stop.reason is None:
             if not self.first:
-                await self.tide.rising.wait()
-            slots = await self.permits.reserve(BATCH)
+                await self.idle.active.wait()
+            slots = await self.slots.reserve(BATCH)
             batch = await self._receive(slots)
             claimed = self._claim(batch)
-            self.permits.give_back(slots - claimed)
-            if self.tide.is_out(received=len(batch.messages), in_hand=len(self.leases)):
+            self.slots.give_back(slots - claimed)
+            if self.idle.should_exit(received=len(batch.messages), in_hand=len(self.leases)):
                 self.stop.request("idle")
-            if not batch.messages and not self.tide.wait_seconds:
+            if not batch.messages and not self.idle.wait_seconds:
                 await self.stop.wait_for(SHORT_POLL_PAUSE_SECONDS)
 
     def _claim(self, batch: Batch) -> int:
@@ -113,7 +113,7 @@ class Consumer:
         failing_since: float | None = None
         pause = 0.5
         while slots and self.stop.reason is None:
-            self.tide.polls += 1
+            self.idle.polls += 1
             try:
                 return await self._poll(slots)
             except TransientError as error:
@@ -123,16 +123,16 @@ class Consumer:
                     raise FatalError(
                         f"no receive has succeeded for {LONGEST_SILENCE_SECONDS} s: {error}"
                     ) from error
-                log.warning("receive failed", error=told(error), again_in=round(pause, 1))
+                log.warning("receive failed", error=error_text(error), again_in=round(pause, 1))
             finally:
-                self.tide.polls -= 1
+                self.idle.polls -= 1
             await self.stop.wait_for(random.uniform(pause / 2, pause))  # noqa: S311 - jitter
             pause = min(LONGEST_PAUSE_SECONDS, pause * 2)
         return Batch([], clock.now())
 
     async def _poll(self, slots: int) -> Batch:
         """Receive; a cancellation waits for the answer, as SQS may have assigned messages to it."""
-        sent, seconds = clock.now(), self.tide.poll_seconds()
+        sent, seconds = clock.now(), self.idle.poll_seconds()
         poll = asyncio.ensure_future(self.queue.receive(slots, seconds))
         try:
             idle_at = await _last_idle(poll)

@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager, suppress
 
 import structlog
 
-from worker.errors import TransientError, told
+from worker.errors import TransientError, error_text
 from worker.job import Message
-from worker.lifecycle.supervision import running
+from worker.lifecycle.supervision import background
 from worker.queue.sqs import BATCH, EntryResult, Queue
 
 log = structlog.get_logger()
@@ -52,7 +52,7 @@ class Deletes:
     async def flushed(self) -> AsyncIterator[None]:
         """Delete on size and time for the length of the block, and all the rest at its end."""
         try:
-            async with running("delete", self._flush_until_cancelled):
+            async with background("delete", self._flush_until_cancelled):
                 yield
         finally:
             await self._flush_the_rest()
@@ -94,7 +94,7 @@ class Deletes:
             try:
                 done = await self._delete(batch)
             except TransientError as error:
-                log.warning("deletes failed", messages=len(batch), error=told(error))
+                log.warning("deletes failed", messages=len(batch), error=error_text(error))
                 done = False
             self._pause = LINGER_SECONDS if done else min(LONGEST_PAUSE_SECONDS, self._pause * 2)
             if not done:

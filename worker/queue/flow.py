@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from worker.job import Message
 
 
-class Permits:
+class Slots:
     """Slots for messages: a receive asks for no more than can be taken in.
 
     Nobody gets any before `least` are free: a receive for each slot that frees is a call for each

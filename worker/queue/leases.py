@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 import structlog
 
 from worker import clock
-from worker.errors import FatalError, LeaseLost, told
+from worker.errors import FatalError, LeaseLost, error_text
 from worker.job import Message
-from worker.lifecycle.supervision import running
+from worker.lifecycle.supervision import background
 from worker.queue.sqs import BATCH, EntryResult, Queue
 
 LONGEST_SECONDS = 43_200 - 60  # SQS's twelve hours, less the time a poll may have held the message
@@ -161,7 +161,7 @@ class Leases:
     @asynccontextmanager
     async def kept_alive(self) -> AsyncIterator[None]:
         """Send heartbeats for the length of the block."""
-        async with running("heartbeat", self._beat_until_cancelled):
+        async with background("heartbeat", self._beat_until_cancelled):
             yield
 
     def _ours(self, message: Message) -> Lease:
@@ -235,7 +235,7 @@ class Leases:
         except FatalError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the deadline is not reached yet
-            log.warning("heartbeat failed", messages=len(batch), error=told(error))
+            log.warning("heartbeat failed", messages=len(batch), error=error_text(error))
             results = [EntryResult.FAILED] * len(batch)
         for lease, handle, extension, result in zip(batch, handles, seconds, results, strict=True):
             lease.beat = None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import structlog
 from botocore.exceptions import ClientError
 
-from worker.aws import ACCESS_DENIED, code_of, config, open_client, translated
+from worker.aws import ACCESS_DENIED, code_of, config, map_errors, open_client
 from worker.errors import FatalError
 from worker.job import Message
 
@@ -37,7 +37,7 @@ class EntryResult(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class QueueFacts:
+class QueueAttributes:
     """What the queue says of itself."""
 
     name: str
@@ -131,10 +131,10 @@ class SqsQueue:
             {} if visibility_seconds is None else {"VisibilityTimeout": visibility_seconds}
         )
 
-    async def look(self) -> QueueFacts:
+    async def look(self) -> QueueAttributes:
         """Find the queue and its dead-letter queue; raises FatalError when there is none."""
         self._url = await _url_of(self._address, self._calls)
-        async with _translated(f"reading the attributes of {self._address}"):
+        async with _map_errors(f"reading the attributes of {self._address}"):
             answer = await self._calls.get_queue_attributes(
                 QueueUrl=self._url, AttributeNames=["VisibilityTimeout", "RedrivePolicy"]
             )
@@ -143,7 +143,7 @@ class SqsQueue:
         target = policy.get("deadLetterTargetArn")
         if target is not None:
             self._dead_letter_url = await _url_of(target, self._calls)
-        return QueueFacts(
+        return QueueAttributes(
             name=self._url.rsplit("/", 1)[-1],
             visibility_seconds=int(attributes["VisibilityTimeout"]),
             max_receive_count=int(policy["maxReceiveCount"]) if policy else None,
@@ -152,7 +152,7 @@ class SqsQueue:
 
     async def receive(self, limit: int, wait_seconds: int) -> list[Message]:
         """Long-poll for at most `limit` messages."""
-        async with _translated("receiving messages", wait_seconds + LONGEST_CALL_SECONDS):
+        async with _map_errors("receiving messages", wait_seconds + LONGEST_CALL_SECONDS):
             answer = await self._polls.receive_message(
                 QueueUrl=self._url,
                 MaxNumberOfMessages=min(limit, BATCH),
@@ -164,7 +164,7 @@ class SqsQueue:
 
     async def delete(self, handles: Sequence[str]) -> list[EntryResult]:
         """Delete messages; one result for each handle."""
-        async with _translated("deleting messages"):
+        async with _map_errors("deleting messages"):
             answer = await self._calls.delete_message_batch(
                 QueueUrl=self._url,
                 # Positions as ids: a message delivered twice may stand here twice.
@@ -177,7 +177,7 @@ class SqsQueue:
 
     async def change_visibility(self, changes: Sequence[tuple[str, int]]) -> list[EntryResult]:
         """Make messages visible again in so many seconds; one result for each."""
-        async with _translated("changing visibility"):
+        async with _map_errors("changing visibility"):
             answer = await self._calls.change_message_visibility_batch(
                 QueueUrl=self._url,
                 Entries=[
@@ -192,7 +192,7 @@ class SqsQueue:
         if self._dead_letter_url is None:
             return False
         async with (
-            translated("sending to the dead-letter queue"),
+            map_errors("sending to the dead-letter queue"),
             asyncio.timeout(LONGEST_CALL_SECONDS),
         ):
             await self._calls.send_message(
@@ -220,7 +220,7 @@ async def open_queue(
 async def _url_of(name: str, client: "SQSClient") -> str:
     if name.startswith(("https://", "http://")):
         return name
-    async with _translated(f"looking up the queue {name}"):
+    async with _map_errors(f"looking up the queue {name}"):
         if name.startswith("arn:"):
             account, queue = name.split(":")[-2:]
             answer = await client.get_queue_url(QueueName=queue, QueueOwnerAWSAccountId=account)
@@ -230,12 +230,12 @@ async def _url_of(name: str, client: "SQSClient") -> str:
 
 
 @asynccontextmanager
-async def _translated(doing: str, seconds: float = LONGEST_CALL_SECONDS) -> AsyncIterator[None]:
-    """Translate as `translated` does; a queue that is gone or denied is fatal too.
+async def _map_errors(doing: str, seconds: float = LONGEST_CALL_SECONDS) -> AsyncIterator[None]:
+    """Translate as `map_errors` does; a queue that is gone or denied is fatal too.
 
     The client's own timeouts end a call sooner; nothing outlasts `seconds`.
     """
-    async with translated(doing), asyncio.timeout(seconds):
+    async with map_errors(doing), asyncio.timeout(seconds):
         try:
             yield
         except ClientError as error:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from worker.errors import TransientError, told
+from worker.errors import TransientError, error_text
 from worker.queue.sqs import BATCH, EntryResult, Queue
 
 log = structlog.get_logger()
@@ -49,7 +49,7 @@ async def _once(
     try:
         results = await queue.change_visibility([(handle, seconds) for _, handle in batch])
     except TransientError as error:
-        log.debug("visibility not changed", error=told(error))
+        log.debug("visibility not changed", error=error_text(error))
         return batch
     return [
         entry for entry, result in zip(batch, results, strict=True) if result is EntryResult.FAILED

@@ -18,7 +18,7 @@ from worker.formats import (
     select,
 )
 from worker.formats.base import SHOWN_REJECTS
-from worker.interfaces import Blob, Format, Outlet, OutputForm, Scored, ScoreOptions
+from worker.interfaces import Format, InputReader, OutputForm, OutputSink, ScoreOptions, ScoreResult
 from worker.models import Predictor
 from worker.scoring.checks import Answers
 
@@ -33,14 +33,16 @@ _CONTENT_TYPES: Mapping[Format | Compression, str] = {
 }
 
 
-def score(blob: Blob, predictor: Predictor, options: ScoreOptions, outlet: Outlet) -> Scored:
+def score(
+    reader: InputReader, predictor: Predictor, options: ScoreOptions, output: OutputSink
+) -> ScoreResult:
     """Predict every row of a file; the same bytes always give the same bytes.
 
     Raises Unparsable, SchemaMismatch, TooManyRejected or PredictionFailed, and what was written
     until then is no output.
     """
-    source, compression = open_source(blob, options)
-    rejected = _Rejected(source, options.max_rejected, outlet)
+    source, compression = open_source(reader, options)
+    rejected = _Rejected(source, options.max_rejected, output)
     tables = _predict(source, predictor, options, rejected)
     output_format = options.output_format or source.format
     converted = output_format != source.format
@@ -48,7 +50,7 @@ def score(blob: Blob, predictor: Predictor, options: ScoreOptions, outlet: Outle
         compression = None
     sink = open_sink(source, output_format, options)
     packed = compressor(compression)
-    outlet.open(
+    output.open(
         OutputForm(
             content_type=_CONTENT_TYPES[compression or output_format],
             converted_to=output_format if converted else None,
@@ -57,11 +59,11 @@ def score(blob: Blob, predictor: Predictor, options: ScoreOptions, outlet: Outle
     rows = 0
     for table in tables:
         if data := packed.compress(sink.write(table)):
-            outlet.write(data)
+            output.write(data)
         rows += table.num_rows
     if data := packed.compress(sink.finish()) + packed.flush():
-        outlet.write(data)
-    return Scored(rows, rejected.count)
+        output.write(data)
+    return ScoreResult(rows, rejected.count)
 
 
 def _predict(
@@ -99,10 +101,10 @@ def _answered(
 class _Rejected:
     """The rows of a file that are set aside: counted, the first ones shown, and written."""
 
-    def __init__(self, source: Source, limit: float, outlet: Outlet) -> None:
+    def __init__(self, source: Source, limit: float, output: OutputSink) -> None:
         self._source = source
         self._limit = limit
-        self._outlet = outlet
+        self._outlet = output
         self._sink = RejectsSink()
         self._well_formed = self._bad = self._refused = self._told = 0
         self._shown: list[Reject] = []

@@ -8,9 +8,9 @@ import structlog
 
 from worker.jobs.processor import work
 from worker.lifecycle.stop import Stop
-from worker.lifecycle.supervision import Stopped, given_up_on, running, supervised
+from worker.lifecycle.supervision import Stopped, background, cancel_on_stop, supervise
 from worker.metrics import Metrics
-from worker.service.shutdown import Ending
+from worker.service.shutdown import Shutdown
 from worker.service.startup import open_worker
 from worker.service.wiring import Parts
 from worker.settings import Settings
@@ -27,7 +27,7 @@ async def run(settings: Settings, stop: Stop) -> None:
     """
     async with AsyncExitStack() as opened:
         with suppress(Stopped):
-            async with given_up_on(stop):
+            async with cancel_on_stop(stop):
                 worker = await open_worker(settings, stop, opened)
             await serve(worker, stop, settings.finish_seconds)
         log.info("leaving", reason=stop.reason)
@@ -43,7 +43,7 @@ async def serve(worker: Parts, stop: Stop, finish_seconds: float) -> None:
         async with (
             worker.leases.kept_alive(),  # heartbeats outlive the drain
             worker.deletes.flushed(),  # after the last settlement
-            running("watch", worker.attempts.watched),
+            background("watch", worker.attempts.watched),
         ):
             await _work(worker, stop, finish_seconds)
     finally:
@@ -54,7 +54,7 @@ async def serve(worker: Parts, stop: Stop, finish_seconds: float) -> None:
 
 async def _work(worker: Parts, stop: Stop, finish_seconds: float) -> None:
     clock = asyncio.timeout(None)
-    ending = Ending(worker, stop, clock)
+    ending = Shutdown(worker, stop, clock)
     try:
         async with clock, asyncio.TaskGroup() as processors:
             for _ in range(worker.processors):
@@ -64,7 +64,7 @@ async def _work(worker: Parts, stop: Stop, finish_seconds: float) -> None:
                 polls.create_task(ending.on_stop(finish_seconds), name="stop")
                 polls.create_task(_report_metrics(worker.metrics, stop), name="metrics")
                 for consumer in worker.consumers:
-                    polls.create_task(supervised("poll", consumer.run), name="poll")
+                    polls.create_task(supervise("poll", consumer.run), name="poll")
             # Not before the last poll has ended, or they come straight back.
             await _release_unstarted(worker)
     except TimeoutError:
@@ -79,7 +79,7 @@ async def _work(worker: Parts, stop: Stop, finish_seconds: float) -> None:
 async def _process(worker: Parts) -> None:
     await work(
         worker.buffer,
-        worker.permits,
+        worker.slots,
         leases=worker.leases,
         pipeline=worker.pipeline,
         settling=worker.settling,

@@ -7,13 +7,13 @@ import structlog
 from worker.clock import now
 from worker.errors import FatalError
 from worker.lifecycle.stop import Stop
-from worker.lifecycle.supervision import Loop, supervised
+from worker.lifecycle.supervision import Loop, supervise
 from worker.service.wiring import Parts
 
 log = structlog.get_logger()
 
 
-class Ending:
+class Shutdown:
     """Closes the worker, and has the clock run out that its task groups are under."""
 
     def __init__(self, worker: Parts, stop: Stop, clock: asyncio.Timeout) -> None:
@@ -41,7 +41,7 @@ class Ending:
         under way brings straight back.
         """
         try:
-            await supervised(name, loop)
+            await supervise(name, loop)
         except FatalError as error:
             if self._clock.expired():
                 raise
@@ -52,5 +52,5 @@ class Ending:
 
     def _close(self) -> None:
         self._worker.buffer.close()
-        self._worker.permits.close()
-        self._worker.tide.rising.set()
+        self._worker.slots.close()
+        self._worker.idle.active.set()

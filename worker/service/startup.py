@@ -8,7 +8,7 @@ from worker.jobs.output_writer import HELD_PARTS
 from worker.lifecycle.stop import Stop
 from worker.pool import forkserver
 from worker.pool.pool import open_pool
-from worker.queue.sqs import QueueFacts, open_queue
+from worker.queue.sqs import QueueAttributes, open_queue
 from worker.service.model_fetch import fetched
 from worker.service.wiring import Parts, assemble, model_plan
 from worker.settings import Settings
@@ -62,7 +62,7 @@ def _connections(settings: Settings) -> int:
     return settings.concurrency + streaming + SPARE_CONNECTIONS
 
 
-def _warn_of_redrive(facts: QueueFacts) -> None:
+def _warn_of_redrive(facts: QueueAttributes) -> None:
     if facts.dead_letter_queue is None:
         log.warning("the queue has no dead-letter queue: what fails for good is only reported")
     elif facts.max_receive_count is not None and facts.max_receive_count < LEAST_RECEIVES:

@@ -95,7 +95,7 @@ class Watchdog:
                 self._give_up(f"{why} ({self._stop.reason})", self._what_is_left)
 
     def _give_up(self, why: str, where: Callable[[], str]) -> NoReturn:
-        die(
+        exit_now(
             1,
             lambda: log.error(
                 "worker failed",
@@ -139,7 +139,7 @@ class Lag:
             )
 
 
-def die(status: int, last_words: Callable[[], object]) -> NoReturn:
+def exit_now(status: int, last_words: Callable[[], object]) -> NoReturn:
     """End the process at once, having let it speak if anybody reads what it says."""
     try:
         # In a thread of its own: whoever is stuck may hold the log's lock, or its pipe is full.

@@ -5,22 +5,22 @@ from pathlib import Path
 
 from worker import logs
 from worker.interfaces import ScoreOptions
-from worker.jobs.dead_letters import Rejections
-from worker.jobs.failure_reports import Reports
+from worker.jobs.dead_letters import DeadLetters
+from worker.jobs.failure_reports import FailureReports
 from worker.jobs.limits import PART_BYTES, Window
-from worker.jobs.redrive import Redrive
+from worker.jobs.redrive import RedrivePolicy
 from worker.jobs.runner import Passage, Pipeline
-from worker.jobs.settlement import Settling
-from worker.jobs.timeouts import Attempts
+from worker.jobs.settlement import Settlement
+from worker.jobs.timeouts import JobTimeouts
 from worker.lifecycle.stop import Stop
 from worker.metrics import Metrics, stream_for
 from worker.pool.child import ModelPlan
 from worker.pool.pool import Compute
-from worker.queue.consumer import Consumer, Tide
+from worker.queue.consumer import Consumer, IdleTracker
 from worker.queue.deletes import Deletes
-from worker.queue.flow import Buffer, ByteBudget, Permits
+from worker.queue.flow import Buffer, ByteBudget, Slots
 from worker.queue.leases import Leases
-from worker.queue.sqs import BATCH, Queue, QueueFacts
+from worker.queue.sqs import BATCH, Queue, QueueAttributes
 from worker.settings import Settings
 from worker.storage.protocol import Storage
 
@@ -34,18 +34,18 @@ class Parts:
     leases: Leases
     deletes: Deletes
     buffer: Buffer
-    permits: Permits
-    tide: Tide
-    attempts: Attempts
-    redrive: Redrive
+    slots: Slots
+    idle: IdleTracker
+    attempts: JobTimeouts
+    redrive: RedrivePolicy
     pipeline: Pipeline
-    settling: Settling
+    settling: Settlement
     metrics: Metrics
 
 
 def assemble(
     settings: Settings,
-    facts: QueueFacts,
+    facts: QueueAttributes,
     *,
     stop: Stop,
     queue: Queue,
@@ -61,10 +61,10 @@ def assemble(
     metrics = Metrics(facts.name, stream_for(logs.resolve(settings.log_format)))
     buffer = Buffer()
     # Half of the buffer is still full when more is asked for.
-    permits = Permits(2 * settings.concurrency, least=min(BATCH, (settings.concurrency + 1) // 2))
-    attempts = Attempts(settings.job_seconds)
-    redrive = Redrive(facts.max_receive_count)
-    tide = Tide(settings.idle_seconds, settings.wait_seconds)
+    slots = Slots(2 * settings.concurrency, least=min(BATCH, (settings.concurrency + 1) // 2))
+    attempts = JobTimeouts(settings.job_seconds)
+    redrive = RedrivePolicy(facts.max_receive_count)
+    idle = IdleTracker(settings.idle_seconds, settings.wait_seconds)
     passage = Passage(
         storage=storage,
         compute=compute,
@@ -75,7 +75,7 @@ def assemble(
         model_sha256=model_sha256,
         attempts=attempts,
     )
-    rejections = Rejections(
+    rejections = DeadLetters(
         queue,
         queue_name=facts.name,
         leases=leases,
@@ -84,19 +84,19 @@ def assemble(
     )
     return Parts(
         consumers=[
-            Consumer(number == 0, queue, buffer, permits, leases, deletes, tide, stop)
+            Consumer(number == 0, queue, buffer, slots, leases, deletes, idle, stop)
             for number in range(settings.consumers)
         ],
         processors=settings.concurrency,
         leases=leases,
         deletes=deletes,
         buffer=buffer,
-        permits=permits,
-        tide=tide,
+        slots=slots,
+        idle=idle,
         attempts=attempts,
         redrive=redrive,
         pipeline=Pipeline(passage, settings.model),
-        settling=Settling(
+        settling=Settlement(
             queue,
             leases=leases,
             deletes=deletes,
@@ -120,8 +120,8 @@ def model_plan(settings: Settings, path: Path) -> ModelPlan:
     )
 
 
-def _reports(settings: Settings, storage: Storage, model_sha256: str) -> Reports:
-    return Reports(
+def _reports(settings: Settings, storage: Storage, model_sha256: str) -> FailureReports:
+    return FailureReports(
         storage,
         template=settings.failure_template,
         model=settings.model,

@@ -86,7 +86,7 @@ async def write(
     *,
     source: Source,
     again: bool,
-    still_ours: Callable[[], None],
+    check_lease: Callable[[], None],
 ) -> Written:
     """Write an output unless its place is rightly taken, so that the newest version stays.
 
@@ -95,7 +95,7 @@ async def write(
     """
     replacing: str | None = None
     for _ in range(WRITE_ATTEMPTS):
-        still_ours()
+        check_lease()
         try:
             await put(replacing)
         except WriteConflict as conflict:
@@ -112,7 +112,7 @@ async def write(
     raise TransientError(f"{target} kept changing under {WRITE_ATTEMPTS} writes")
 
 
-async def foreseen(
+async def preview(
     storage: Storage, target: S3Uri, *, source: Source, again: bool
 ) -> Written | None:
     """Tell what a write would come to if nothing changed; None when it would write.

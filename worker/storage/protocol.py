@@ -19,7 +19,7 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
-class Beginning:
+class ObjectStart:
     """An object's head and its first bytes: all of them when it is small."""
 
     head: Head
@@ -38,9 +38,9 @@ class Storage(Protocol):
     """Objects as the worker uses them."""
 
     async def get(
-        self, uri: S3Uri, *, version_id: str | None, etag: str | None, most: int
-    ) -> Beginning:
-        """Read that version, or the current one if it still has that ETag; `most` bytes of it."""
+        self, uri: S3Uri, *, version_id: str | None, etag: str | None, max_bytes: int
+    ) -> ObjectStart:
+        """Read up to `max_bytes` of that version, or of the current one if it has that ETag."""
 
     async def read(
         self, uri: S3Uri, start: int, stop: int, *, version_id: str | None, etag: str

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-from worker.aws import code_of, config, open_client, translated
+from worker.aws import code_of, config, map_errors, open_client
 from worker.errors import InputOverwritten, TransientError
 from worker.job import S3Uri
-from worker.storage.protocol import Beginning, Head, UploadLost
+from worker.storage.protocol import Head, ObjectStart, UploadLost
 from worker.storage.s3_errors import (
     DELETED,
     GONE,
     completion_error,
     head_of,
+    map_s3_errors,
     model_error,
     read_error,
-    said,
     write_error,
 )
 
@@ -41,25 +41,25 @@ class S3Reads:
         self._client = client
 
     async def get(
-        self, uri: S3Uri, *, version_id: str | None, etag: str | None, most: int
-    ) -> Beginning:
-        """Read that version, or the current one if it still has that ETag; `most` bytes of it.
+        self, uri: S3Uri, *, version_id: str | None, etag: str | None, max_bytes: int
+    ) -> ObjectStart:
+        """Read that version, or the current one if it still has that ETag; `max_bytes` bytes of it.
 
         Raises NoSuchInput where there is nothing to read and InputOverwritten when the ETag has
         changed.
         """
         which = _which(version_id, etag)
-        return await _patiently(lambda: self._get_once(uri, which, most))
+        return await _patiently(lambda: self._get_once(uri, which, max_bytes))
 
-    async def _get_once(self, uri: S3Uri, which: Mapping[str, Any], most: int) -> Beginning:
-        async with said(f"reading {uri}", uri, read_error):
+    async def _get_once(self, uri: S3Uri, which: Mapping[str, Any], max_bytes: int) -> ObjectStart:
+        async with map_s3_errors(f"reading {uri}", uri, read_error):
             answer = await self._client.get_object(Bucket=uri.bucket, Key=uri.key, **which)
             head = head_of(answer)
             # Read through the body itself, which checks S3's checksum at the end of it; what `as`
             # gives does not. The rest of a large object is left where it is.
             async with answer["Body"]:
-                body = await _read(answer["Body"], None if head.size <= most else most)
-        return Beginning(head, _whole(uri, body, min(head.size, most)))
+                body = await _read(answer["Body"], None if head.size <= max_bytes else max_bytes)
+        return ObjectStart(head, _whole(uri, body, min(head.size, max_bytes)))
 
     async def read(
         self, uri: S3Uri, start: int, stop: int, *, version_id: str | None, etag: str
@@ -72,14 +72,14 @@ class S3Reads:
         return await _patiently(lambda: self._read_once(uri, which, stop - start))
 
     async def _read_once(self, uri: S3Uri, which: Mapping[str, Any], size: int) -> bytes:
-        async with said(f"reading {uri}", uri, read_error):
+        async with map_s3_errors(f"reading {uri}", uri, read_error):
             answer = await self._client.get_object(Bucket=uri.bucket, Key=uri.key, **which)
             async with answer["Body"]:
                 return _whole(uri, await answer["Body"].read(), size)
 
     async def head(self, uri: S3Uri) -> Head | None:
         """Look at the current version; None when there is none."""
-        async with translated(f"looking at {uri}"):
+        async with map_errors(f"looking at {uri}"):
             try:
                 answer = await self._client.head_object(Bucket=uri.bucket, Key=uri.key)
             except ClientError as error:
@@ -95,7 +95,7 @@ class S3Reads:
 
     async def _download_once(self, uri: S3Uri, path: Path, which: Mapping[str, Any]) -> None:
         size = 0
-        async with said(f"reading the model {uri}", uri, model_error):
+        async with map_s3_errors(f"reading the model {uri}", uri, model_error):
             answer = await self._client.get_object(Bucket=uri.bucket, Key=uri.key, **which)
             with path.open("wb") as file:
                 async with answer["Body"]:
@@ -123,13 +123,15 @@ def _which(version_id: str | None, etag: str | None) -> dict[str, Any]:
     return {} if etag is None else {"IfMatch": f'"{etag}"'}
 
 
-async def _read(body: Any, most: int | None) -> bytes:  # noqa: ANN401 - aiobotocore's
+async def _read(body: Any, max_bytes: int | None) -> bytes:  # noqa: ANN401 - aiobotocore's
     """Read so many bytes, in as many reads as it takes, or all there are."""
-    if most is None:
+    if max_bytes is None:
         whole: bytes = await body.read()
         return whole
     some = bytearray()
-    while len(some) < most and (chunk := await body.read(min(CHUNK_BYTES, most - len(some)))):
+    while len(some) < max_bytes and (
+        chunk := await body.read(min(CHUNK_BYTES, max_bytes - len(some)))
+    ):
         some += chunk
     return bytes(some)
 
@@ -156,7 +158,7 @@ class S3Writes:
         replacing: str | None,
     ) -> None:
         """Write where nothing is yet, or over the object with the ETag `replacing`."""
-        async with said(f"writing {uri}", uri, write_error):
+        async with map_s3_errors(f"writing {uri}", uri, write_error):
             await self._client.put_object(
                 Bucket=uri.bucket,
                 Key=uri.key,
@@ -168,7 +170,7 @@ class S3Writes:
 
     async def begin(self, uri: S3Uri, *, metadata: Mapping[str, str], content_type: str) -> str:
         """Begin an upload in parts; answer its id."""
-        async with said(f"writing {uri}", uri, write_error):
+        async with map_s3_errors(f"writing {uri}", uri, write_error):
             answer = await self._client.create_multipart_upload(
                 Bucket=uri.bucket, Key=uri.key, ContentType=content_type, Metadata=metadata
             )
@@ -176,7 +178,7 @@ class S3Writes:
 
     async def put_part(self, uri: S3Uri, upload: str, number: int, body: bytes) -> str:
         """Send a part; answer its ETag."""
-        async with said(f"writing part {number} of {uri}", uri, write_error):
+        async with map_s3_errors(f"writing part {number} of {uri}", uri, write_error):
             answer = await self._client.upload_part(
                 Bucket=uri.bucket, Key=uri.key, UploadId=upload, PartNumber=number, Body=body
             )
@@ -189,7 +191,7 @@ class S3Writes:
         parts: list[Any] = [
             {"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, start=1)
         ]
-        async with said(f"writing {uri}", uri, completion_error):
+        async with map_s3_errors(f"writing {uri}", uri, completion_error):
             await self._client.complete_multipart_upload(
                 Bucket=uri.bucket,
                 Key=uri.key,
@@ -201,7 +203,7 @@ class S3Writes:
     async def abort(self, uri: S3Uri, upload: str) -> None:
         """Let go of an upload and its parts; one that is over already is no error."""
         try:
-            async with said(f"leaving {uri}", uri, write_error):
+            async with map_s3_errors(f"leaving {uri}", uri, write_error):
                 await self._client.abort_multipart_upload(
                     Bucket=uri.bucket, Key=uri.key, UploadId=upload
                 )

@@ -6,7 +6,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from worker.aws import ACCESS_DENIED, code_of, translated
+from worker.aws import ACCESS_DENIED, code_of, map_errors
 from worker.errors import InputOverwritten, ModelError, NoSuchInput, OutputRefused
 from worker.job import S3Uri
 from worker.storage.protocol import Head, UploadLost, WriteConflict
@@ -20,9 +20,9 @@ ErrorOf = Callable[[S3Uri, ClientError], Exception]
 
 
 @asynccontextmanager
-async def said(doing: str, uri: S3Uri, error_of: ErrorOf) -> AsyncIterator[None]:
+async def map_s3_errors(doing: str, uri: S3Uri, error_of: ErrorOf) -> AsyncIterator[None]:
     """Turn S3's errors into ours, by what each of them means here."""
-    async with translated(doing):
+    async with map_errors(doing):
         try:
             yield
         except ClientError as error:

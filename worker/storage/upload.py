@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from worker.errors import OutputRefused, TidegateError, told
+from worker.errors import OutputRefused, TidegateError, error_text
 from worker.job import S3Uri
 from worker.storage.protocol import Storage
 
@@ -87,7 +87,7 @@ class Upload:
             async with asyncio.timeout(ABORT_SECONDS):
                 await self._storage.abort(self.target, self._id)
         except (TidegateError, TimeoutError) as error:
-            log.warning("upload not aborted", output=str(self.target), error=told(error))
+            log.warning("upload not aborted", output=str(self.target), error=error_text(error))
 
     async def _send(self, part: bytes) -> None:
         if self._id is None:

@@ -7,7 +7,7 @@ from tests.support.simulation.bucket import SimulatedBucket, Version, Versioning
 from tests.support.simulation.effects import now
 from tests.support.simulation.s3 import SimulatedS3
 from worker.job import S3Uri
-from worker.storage.protocol import Beginning, Head
+from worker.storage.protocol import Head, ObjectStart
 from worker.storage.s3 import S3Storage
 
 
@@ -56,10 +56,10 @@ class FakeStorage(S3Storage):
         return self.versions[uri][-1].metadata
 
     async def get(
-        self, uri: S3Uri, *, version_id: str | None, etag: str | None, most: int
-    ) -> Beginning:
+        self, uri: S3Uri, *, version_id: str | None, etag: str | None, max_bytes: int
+    ) -> ObjectStart:
         self._called("get", uri)
-        return await super().get(uri, version_id=version_id, etag=etag, most=most)
+        return await super().get(uri, version_id=version_id, etag=etag, max_bytes=max_bytes)
 
     async def read(
         self, uri: S3Uri, start: int, stop: int, *, version_id: str | None, etag: str

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from tests.support.fakes.compute import FakeCompute
+from tests.support.fakes.pool import FakeCompute
 from tests.support.fakes.queue import FakeQueue
 from tests.support.fakes.storage import FakeStorage
 from worker.job import S3Uri

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from tests.support.fakes.blob import MemoryBlob
+from tests.support.fakes.input_reader import MemoryInput
 from worker.errors import Unparsable
 from worker.formats import open_source
 from worker.formats.compression import Compression
@@ -17,7 +17,7 @@ DEFAULT = ScoreOptions()
 
 
 def opened(body: bytes, options: ScoreOptions = DEFAULT) -> tuple[str, Compression | None]:
-    source, compression = open_source(MemoryBlob(body, first=6, pieces=(1,)), options)
+    source, compression = open_source(MemoryInput(body, first=6, pieces=(1,)), options)
     return source.format, compression
 
 
@@ -35,7 +35,7 @@ def test_text_is_csv_whatever_it_is_packed_in() -> None:
 
 
 def test_parquet_is_known_by_its_first_bytes() -> None:
-    source, compression = open_source(MemoryBlob(a_parquet_file()), DEFAULT)
+    source, compression = open_source(MemoryInput(a_parquet_file()), DEFAULT)
     assert (source.format, compression) == ("parquet", None)
 
 

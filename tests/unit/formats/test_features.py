@@ -67,11 +67,11 @@ def test_truths_remain_truths_for_a_model_of_numbers() -> None:
 
 def test_numbers_are_read_the_same_beside_cells_that_do_not_fit() -> None:
     cells = ["1.5", " 2", "+3", "4 ", ".5", "5.", "1e400", "-1e-400", "INF", "7E+2"]
-    alone = [convert(text(cell), "number")[0][0].as_py() for cell in cells]
+    exclusive = [convert(text(cell), "number")[0][0].as_py() for cell in cells]
     beside, misfits = convert(text(*cells, "x"), "number")
     assert misfits.tolist() == [len(cells)]
-    assert [str(value) for value in beside.to_pylist()[:-1]] == [str(value) for value in alone]
-    assert alone[:6] == [1.5, 2, 3, 4, 0.5, 5]
+    assert [str(value) for value in beside.to_pylist()[:-1]] == [str(value) for value in exclusive]
+    assert exclusive[:6] == [1.5, 2, 3, 4, 0.5, 5]
 
 
 def test_text_keeps_its_cells_but_the_missing_ones() -> None:

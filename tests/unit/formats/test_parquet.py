@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from tests.support.fakes.blob import MemoryBlob
+from tests.support.fakes.input_reader import MemoryInput
 from worker.errors import SchemaMismatch, Unparsable
 from worker.formats.base import Reject
 from worker.formats.features import Features
@@ -32,7 +32,7 @@ def as_parquet(table: pa.Table, **options: object) -> bytes:
 def source(
     body: bytes, *, first: int | None = None, memory_bytes: int = 512 * MIB
 ) -> ParquetSource:
-    return ParquetSource(MemoryBlob(body, first=first), memory_bytes=memory_bytes)
+    return ParquetSource(MemoryInput(body, first=first), memory_bytes=memory_bytes)
 
 
 def read(found: ParquetSource, *columns: str) -> pa.Table:
@@ -111,23 +111,23 @@ def test_a_file_read_by_ranges_is_the_file_read_whole(seed: int) -> None:
     )
     columns = chance.sample(table.column_names, chance.randint(1, table.num_columns))
     pieces = [chance.randint(1, 10_000) for _ in range(3)]
-    blob = MemoryBlob(body, first=chance.randint(0, len(body)), pieces=pieces)
-    assert read(ParquetSource(blob, memory_bytes=MIB), *columns).equals(table.select(columns))
+    reader = MemoryInput(body, first=chance.randint(0, len(body)), pieces=pieces)
+    assert read(ParquetSource(reader, memory_bytes=MIB), *columns).equals(table.select(columns))
 
 
 def test_a_file_that_came_whole_is_not_asked_for_again() -> None:
-    blob = MemoryBlob(as_parquet(MANY_TYPES))
-    read(ParquetSource(blob, memory_bytes=MIB))
-    assert blob.asked == []
+    reader = MemoryInput(as_parquet(MANY_TYPES))
+    read(ParquetSource(reader, memory_bytes=MIB))
+    assert reader.asked == []
 
 
 def test_only_the_footer_and_the_columns_read_are_fetched() -> None:
     body = as_parquet(noise(100, small=10, unread=2 * 10**5, last=10))
-    blob = MemoryBlob(body, first=1000)
-    found = ParquetSource(blob, memory_bytes=MIB)
+    reader = MemoryInput(body, first=1000)
+    found = ParquetSource(reader, memory_bytes=MIB)
     read(found, "small", "last")
     assert found.names == ("small", "unread", "last")
-    assert sum(end - start for start, end in blob.asked) < 200_000 < len(body) / 100
+    assert sum(end - start for start, end in reader.asked) < 200_000 < len(body) / 100
 
 
 def test_columns_near_each_other_are_fetched_as_one_range() -> None:
@@ -139,25 +139,25 @@ def test_columns_near_each_other_are_fetched_as_one_range() -> None:
 
 def test_small_row_groups_are_fetched_together() -> None:
     body = as_parquet(noise(200, n=10_000), row_group_size=10)
-    blob = MemoryBlob(body, first=1000)
-    assert read(ParquetSource(blob, memory_bytes=4 * MIB)).num_rows == 200
-    assert len(blob.asked) == 2
+    reader = MemoryInput(body, first=1000)
+    assert read(ParquetSource(reader, memory_bytes=4 * MIB)).num_rows == 200
+    assert len(reader.asked) == 2
 
 
 def test_small_row_groups_are_fetched_apart_where_the_memory_is_small() -> None:
     body = as_parquet(noise(200, n=10_000), row_group_size=50)
-    blob = MemoryBlob(body, first=1000)
-    assert read(ParquetSource(blob, memory_bytes=MIB)).num_rows == 200
-    assert len(blob.asked) == 3
+    reader = MemoryInput(body, first=1000)
+    assert read(ParquetSource(reader, memory_bytes=MIB)).num_rows == 200
+    assert len(reader.asked) == 3
 
 
 def test_row_groups_that_share_no_window_are_fetched_apart() -> None:
     table = noise(40, n=MIB)
     body = as_parquet(table, row_group_size=10)
-    blob = MemoryBlob(body, first=1000)
-    assert read(ParquetSource(blob, memory_bytes=16 * MIB)).equals(table)
-    assert len(blob.asked) == 5
-    assert blob.reserved == []
+    reader = MemoryInput(body, first=1000)
+    assert read(ParquetSource(reader, memory_bytes=16 * MIB)).equals(table)
+    assert len(reader.asked) == 5
+    assert reader.reserved == []
 
 
 def test_the_largest_row_group_is_reserved_before_the_first_is_fetched() -> None:
@@ -165,36 +165,36 @@ def test_the_largest_row_group_is_reserved_before_the_first_is_fetched() -> None
     with parquet.ParquetWriter(buffer, noise(1, n=1).schema) as writer:
         for size in (10, 30, 20):
             writer.write_table(noise(size, n=MIB))
-    blob = MemoryBlob(buffer.getvalue(), first=1000)
-    tables = ParquetSource(blob, memory_bytes=512 * MIB).batches(("n",), 1)
+    reader = MemoryInput(buffer.getvalue(), first=1000)
+    tables = ParquetSource(reader, memory_bytes=512 * MIB).batches(("n",), 1)
     next(tables)
-    (reserved,) = blob.reserved
+    (reserved,) = reader.reserved
     assert 30 * MIB <= reserved < 31 * MIB
-    assert sum(end - start for start, end in blob.asked) < 11 * MIB
+    assert sum(end - start for start, end in reader.asked) < 11 * MIB
 
 
 def test_a_row_group_beyond_the_memory_is_refused_with_its_size() -> None:
     body = as_parquet(noise(30, n=MIB), row_group_size=10)
-    blob = MemoryBlob(body, first=1000)
-    found = ParquetSource(blob, memory_bytes=4 * MIB)
-    asked = list(blob.asked)
+    reader = MemoryInput(body, first=1000)
+    found = ParquetSource(reader, memory_bytes=4 * MIB)
+    asked = list(reader.asked)
     with pytest.raises(
         Unparsable, match=r"row group 1 takes 10\.0 MiB at once, and WORKER_MEMORY_MB allows 4\.0"
     ):
         read(found)
-    assert blob.asked == asked
+    assert reader.asked == asked
 
 
 def test_the_memory_bounds_the_columns_that_are_read_alone() -> None:
     body = as_parquet(noise(10, n=10, unread=MIB).append_column("m", pa.array(range(10))))
-    blob = MemoryBlob(body, first=1000)
-    assert read(ParquetSource(blob, memory_bytes=MIB), "n", "m").num_rows == 10
+    reader = MemoryInput(body, first=1000)
+    assert read(ParquetSource(reader, memory_bytes=MIB), "n", "m").num_rows == 10
 
 
 def test_a_footer_beyond_the_tail_is_fetched_whole() -> None:
     table = pa.table({f"column {n}": [n] for n in range(1000)})
-    blob = MemoryBlob(as_parquet(table), first=1000)
-    assert read(ParquetSource(blob, memory_bytes=16 * MIB)).equals(table)
+    reader = MemoryInput(as_parquet(table), first=1000)
+    assert read(ParquetSource(reader, memory_bytes=16 * MIB)).equals(table)
 
 
 def test_a_file_without_rows_is_a_table_without_rows() -> None:

@@ -10,9 +10,9 @@ from tests.support.fakes.storage import FakeStorage
 from tests.support.fakes.worker import body, report
 from worker.errors import LeaseLost, OutputRefused, TransientError, Unparsable, UnreadableBody
 from worker.job import Job, Message, Reject, S3Uri
-from worker.jobs.dead_letters import Kept, Rejections
-from worker.jobs.failure_reports import Reports
-from worker.jobs.redrive import Redrive
+from worker.jobs.dead_letters import DeadLetters, Kept
+from worker.jobs.failure_reports import FailureReports
+from worker.jobs.redrive import RedrivePolicy
 from worker.queue.leases import Leases
 
 POLICY = 3
@@ -27,18 +27,18 @@ class Desk:
         self.queue = queue or FakeQueue(max_receive_count=POLICY)
         self.storage = storage or FakeStorage()
         self.leases = Leases(self.queue, visibility_seconds=30, heartbeat_seconds=10)
-        reports = Reports(
+        reports = FailureReports(
             self.storage,
             template="{output_key}/_failed/{key}.json",
             model="m",
             model_sha256="0" * 64,
         )
-        self.rejections = Rejections(
+        self.rejections = DeadLetters(
             self.queue,
             queue_name="q",
             leases=self.leases,
             reports=reports,
-            redrive=Redrive(POLICY),
+            redrive=RedrivePolicy(POLICY),
         )
 
     def held(self, receive_count: int = 1, content: str | None = None) -> Message:

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.support.fakes.compute import FakeCompute
+from tests.support.fakes.pool import FakeCompute
 from tests.support.fakes.queue import FakeQueue
 from tests.support.fakes.storage import FakeStorage
 from tests.support.fakes.worker import Cloud
-from worker.errors import ComputeLost
-from worker.interfaces import AsyncBlob, AsyncOutlet, Scored, ScoreOptions
+from worker.errors import ProcessLost
+from worker.interfaces import AsyncInputReader, AsyncOutputSink, ScoreOptions, ScoreResult
 from worker.job import S3Uri
 
 SUSPECT, OTHER = b"20", b"10"  # contents, and the seconds that their predictions take
@@ -26,18 +26,18 @@ class Noting(FakeCompute):
 
     async def score(
         self,
-        blob: AsyncBlob,
+        reader: AsyncInputReader,
         options: ScoreOptions,
-        outlet: AsyncOutlet,
+        output: AsyncOutputSink,
         *,
         on_start: Callable[[], None],
         fresh: bool = False,
-    ) -> Scored:
+    ) -> ScoreResult:
         if fresh:
-            self.fresh.append(blob.first)
-        if not blob.first:
+            self.fresh.append(reader.first)
+        if not reader.first:
             await asyncio.sleep(10)
-        return await super().score(blob, options, outlet, on_start=on_start, fresh=fresh)
+        return await super().score(reader, options, output, on_start=on_start, fresh=fresh)
 
 
 class SlowUploads(FakeStorage):
@@ -106,7 +106,7 @@ async def test_a_suspect_waits_for_those_that_are_under_way() -> None:
 
     def kill_once(content: bytes) -> None:
         if content == SUSPECT and not crowd.noting.fresh:
-            raise ComputeLost("killed")
+            raise ProcessLost("killed")
 
     crowd.noting.before = kill_once
     await crowd.cloud.work(retry_seconds=1, idle_seconds=60)
@@ -138,7 +138,7 @@ async def test_an_empty_file_takes_its_place_among_the_bytes() -> None:
     assert len(crowd.cloud.outputs()) == 5
 
 
-@pytest.mark.parametrize("ends_badly", [ComputeLost("killed"), RuntimeError("no idea")])
+@pytest.mark.parametrize("ends_badly", [ProcessLost("killed"), RuntimeError("no idea")])
 async def test_others_go_on_after_a_suspect_that_failed(ends_badly: Exception) -> None:
     crowd = await Crowd.gather(received=4)
 

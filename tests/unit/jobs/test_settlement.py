@@ -13,10 +13,10 @@ from tests.support.fakes.storage import FakeStorage
 from tests.support.fakes.worker import Cloud, body, output, report
 from worker.errors import FatalError, TransientError, Unparsable, UnreadableBody
 from worker.job import Done, Job, Message, Outcome, Reject, Release, Retry
-from worker.jobs.dead_letters import Rejections
-from worker.jobs.failure_reports import Reports
-from worker.jobs.redrive import Redrive
-from worker.jobs.settlement import HURRY_SECONDS, LONGEST_KEEP_SECONDS, Settling
+from worker.jobs.dead_letters import DeadLetters
+from worker.jobs.failure_reports import FailureReports
+from worker.jobs.redrive import RedrivePolicy
+from worker.jobs.settlement import HURRY_SECONDS, LONGEST_KEEP_SECONDS, Settlement
 from worker.lifecycle.stop import Stop
 from worker.metrics import Metrics
 from worker.queue.deletes import Deletes
@@ -53,18 +53,18 @@ class Desk:
             self.queue, visibility_seconds=VISIBILITY_SECONDS, heartbeat_seconds=10
         )
         self.deletes = Deletes(self.queue)
-        redrive = Redrive(policy)
-        reports = Reports(
+        redrive = RedrivePolicy(policy)
+        reports = FailureReports(
             self.storage,
             template="{output_key}/_failed/{key}.json",
             model="m",
             model_sha256="0" * 64,
         )
-        self.settling = Settling(
+        self.settling = Settlement(
             self.queue,
             leases=self.leases,
             deletes=self.deletes,
-            rejections=Rejections(
+            rejections=DeadLetters(
                 self.queue, queue_name="q", leases=self.leases, reports=reports, redrive=redrive
             ),
             metrics=Metrics("q", None),

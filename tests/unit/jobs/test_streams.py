@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.support.fakes.async_blob import whole
+from tests.support.fakes.async_streams import whole
 from tests.support.fakes.storage import FakeStorage
 from tests.support.fakes.worker import Cloud, body
 from worker.errors import InputOverwritten, OutputRefused, TransientError
@@ -28,7 +28,7 @@ def storage() -> FakeStorage:
 
 
 async def opened(storage: FakeStorage) -> Download:
-    found = await storage.get(INPUT, version_id=None, etag=None, most=PART)
+    found = await storage.get(INPUT, version_id=None, etag=None, max_bytes=PART)
     return Download(storage, INPUT, None, found.head, found.body, PART)
 
 
@@ -76,7 +76,7 @@ async def test_a_download_of_two_versions_is_refused(storage: FakeStorage) -> No
 
 async def test_a_download_of_a_version_goes_on_when_a_newer_one_comes(storage: FakeStorage) -> None:
     head = storage.add(INPUT, CONTENT)
-    found = await storage.get(INPUT, version_id=head.version_id, etag=None, most=PART)
+    found = await storage.get(INPUT, version_id=head.version_id, etag=None, max_bytes=PART)
     storage.add(INPUT, b"newer")
     download = Download(storage, INPUT, head.version_id, found.head, found.body, PART)
     assert await whole(download) == CONTENT

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from worker.interfaces import OutputForm, Scored, ScoreOptions
-from worker.pool.child_channel import SIZE, Assignment, Line, Piece
+from worker.interfaces import OutputForm, ScoreOptions, ScoreResult
+from worker.pool.child_channel import SIZE, Assignment, ChildChannel, Piece
 
 FORM = OutputForm("text/csv", None)
 
@@ -18,7 +18,7 @@ class Parent:
         self.socket.setblocking(False)
         with theirs:
             self.stream = theirs.makefile("rwb")
-        self.line = Line(self.stream)
+        self.line = ChildChannel(self.stream)
 
     def hand_over(self, size: int, first: bytes) -> None:
         assignment = Assignment(ScoreOptions(), size, len(first))
@@ -57,8 +57,8 @@ def test_a_small_file_wakes_the_parent_once_for_all_that_comes_of_it(parent: Par
     parent.line.open(FORM)
     parent.line.write(b"output")
     assert parent.heard() == []
-    parent.line.end(Scored(1, 0))
-    assert parent.heard() == [FORM, Piece(b"output", rejects=False), Scored(1, 0)]
+    parent.line.end(ScoreResult(1, 0))
+    assert parent.heard() == [FORM, Piece(b"output", rejects=False), ScoreResult(1, 0)]
 
 
 def test_what_the_output_of_a_large_file_will_be_is_said_before_it_is_made(parent: Parent) -> None:
@@ -78,7 +78,7 @@ def test_a_file_given_up_within_a_piece_leaves_the_line_at_the_next_file(
 
     parent.line.take()
     assert next(parent.line.read([(2, 12)])) == b"cde"
-    parent.line.end(Scored(1, 0))
+    parent.line.end(ScoreResult(1, 0))
 
     parent.hand_over(4, b"next")
     assert parent.line.first == b"next"

@@ -6,7 +6,7 @@ from structlog.testing import LogCapture
 
 from tests.support.fakes.queue import FakeQueue, now
 from tests.support.fakes.worker import Cloud
-from worker.errors import FatalError, LoopDied, TransientError
+from worker.errors import FatalError, LoopFailed, TransientError
 from worker.job import Message
 from worker.queue.deletes import LAST_FLUSH_SECONDS, LINGER_SECONDS, REMEMBERED, Deletes
 from worker.queue.sqs import EntryResult
@@ -258,7 +258,7 @@ async def test_a_delete_loop_that_dies_for_good_is_named(logs: LogCapture) -> No
     name = cloud.submit("a.csv")
     with pytest.raises(ExceptionGroup) as error:
         await cloud.work(idle_seconds=-1)
-    assert error.group_contains(LoopDied, match="the delete loop died")
+    assert error.group_contains(LoopFailed, match="the delete loop died")
     assert [line["message_ids"] for line in logs.entries if "not deleted" in line["event"]] == [
         [name]
     ]

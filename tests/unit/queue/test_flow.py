@@ -1,7 +1,7 @@
 import asyncio
 
 from worker.job import Message
-from worker.queue.flow import Buffer, ByteBudget, Permits
+from worker.queue.flow import Buffer, ByteBudget, Slots
 
 
 def message(name: str) -> Message:
@@ -9,38 +9,38 @@ def message(name: str) -> Message:
 
 
 async def test_no_more_permits_are_given_than_there_are() -> None:
-    permits = Permits(12)
-    assert await permits.reserve(10) == 10
-    assert await permits.reserve(10) == 2
+    slots = Slots(12)
+    assert await slots.reserve(10) == 10
+    assert await slots.reserve(10) == 2
 
 
 async def test_a_permit_given_back_wakes_who_waits() -> None:
-    permits = Permits(1)
-    await permits.reserve(1)
-    waiting = asyncio.create_task(permits.reserve(10))
+    slots = Slots(1)
+    await slots.reserve(1)
+    waiting = asyncio.create_task(slots.reserve(10))
     await asyncio.sleep(1)
     assert not waiting.done()
-    permits.give_back()
+    slots.give_back()
     assert await waiting == 1
 
 
 async def test_permits_are_given_by_the_batch() -> None:
-    permits = Permits(4, least=2)
-    await permits.reserve(10)
-    waiting = asyncio.create_task(permits.reserve(10))
-    permits.give_back()
+    slots = Slots(4, least=2)
+    await slots.reserve(10)
+    waiting = asyncio.create_task(slots.reserve(10))
+    slots.give_back()
     await asyncio.sleep(1)
     assert not waiting.done()
-    permits.give_back(2)
+    slots.give_back(2)
     assert await waiting == 3
 
 
 async def test_closed_permits_let_nobody_wait() -> None:
-    permits = Permits(1)
-    await permits.reserve(1)
-    waiting = asyncio.create_task(permits.reserve(10))
+    slots = Slots(1)
+    await slots.reserve(1)
+    waiting = asyncio.create_task(slots.reserve(10))
     await asyncio.sleep(1)
-    permits.close()
+    slots.close()
     assert await waiting == 0
 
 
@@ -114,10 +114,10 @@ async def test_who_holds_all_bytes_is_alone_whatever_the_size_of_the_others() ->
 async def test_who_wants_all_bytes_waits_even_for_an_empty_file() -> None:
     budget = ByteBudget(100)
     async with budget.reserve(0):
-        alone = asyncio.create_task(_enter(budget, 100))
+        exclusive = asyncio.create_task(_enter(budget, 100))
         await asyncio.sleep(1)
-        assert not alone.done()
-    await alone
+        assert not exclusive.done()
+    await exclusive
 
 
 async def test_who_wants_all_bytes_is_not_overtaken() -> None:
@@ -149,13 +149,13 @@ async def test_who_gives_up_waiting_lets_the_next_one_in() -> None:
 async def test_an_empty_file_keeps_its_place_when_its_output_is_empty_too() -> None:
     budget = ByteBudget(100)
 
-    async def alone() -> None:
+    async def exclusive() -> None:
         async with budget.reserve(100):
             pass
 
     async with budget.reserve(0) as held:
         held.correct(0)
-        waiting = asyncio.create_task(alone())
+        waiting = asyncio.create_task(exclusive())
         await asyncio.sleep(1)
         assert not waiting.done()
     await waiting

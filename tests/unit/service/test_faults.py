@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.support.fakes.compute import FakeCompute
+from tests.support.fakes.pool import FakeCompute
 from tests.support.fakes.queue import FakeQueue, now
 from tests.support.fakes.storage import FakeStorage
 from tests.support.fakes.worker import INPUT, OUTPUT, Cloud, body, output, report

@@ -6,10 +6,10 @@ import pytest
 from structlog.testing import LogCapture
 
 from tests.support.fakes.clock import VirtualLoop
-from tests.support.fakes.compute import FakeCompute
+from tests.support.fakes.pool import FakeCompute
 from tests.support.fakes.queue import FakeQueue, now
 from tests.support.fakes.worker import INPUT, OUTPUT, Cloud, body, output, report
-from worker.errors import ComputeLost, FatalError, LoopDied, TransientError, Unparsable
+from worker.errors import FatalError, LoopFailed, ProcessLost, TransientError, Unparsable
 from worker.job import Message, S3Uri
 from worker.lifecycle.stop import Stop
 from worker.queue.sqs import EntryResult
@@ -180,7 +180,7 @@ async def test_a_passing_fault_comes_back_after_a_backoff(cloud: Cloud) -> None:
 
     def flaky(_: bytes) -> None:
         if len(cloud.queue.named("receive")) < 3:
-            raise ComputeLost("killed")
+            raise ProcessLost("killed")
 
     cloud.compute.before = flaky
     await cloud.work(idle_seconds=120)
@@ -538,7 +538,7 @@ async def test_a_loop_that_dies_ends_the_worker_and_is_named(
     cloud.compute.before = fail
     stop = Stop()
     (leaf,) = _leaves(await _fails(cloud, stop, consumers=1))
-    assert isinstance(leaf, LoopDied)
+    assert isinstance(leaf, LoopFailed)
     assert str(leaf) == f"the {loop} loop died: KeyError: {call!r}"
     assert stop.reason is not None
     assert stop.reason.startswith("failed")
@@ -549,7 +549,7 @@ async def test_a_heartbeat_loop_that_dies_ends_the_worker_and_is_named() -> None
     cloud.submit("long.csv", b"1000")
     stop = Stop()
     (leaf,) = _leaves(await _fails(cloud, stop))
-    assert isinstance(leaf, LoopDied)
+    assert isinstance(leaf, LoopFailed)
     assert str(leaf).startswith("the heartbeat loop died: ValueError")
     assert stop.reason == "failed"
     assert len(cloud.queue.visible()) == 1

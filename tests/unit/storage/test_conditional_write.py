@@ -47,7 +47,7 @@ async def put(
     body: bytes,
     *,
     again: bool = False,
-    still_ours: Callable[[], None] = lambda: None,
+    check_lease: Callable[[], None] = lambda: None,
 ) -> Written:
     upload = Upload(
         storage,
@@ -65,7 +65,7 @@ async def put(
             partial(upload.commit, counts={}),
             source=source,
             again=again,
-            still_ours=still_ours,
+            check_lease=check_lease,
         )
     finally:
         await upload.abandon()
@@ -244,7 +244,7 @@ async def test_nothing_is_written_once_the_lease_is_lost(storage: Outputs) -> No
         raise LeaseLost("gone")
 
     with pytest.raises(LeaseLost):
-        await put(storage, added(storage, b"1"), b"one", still_ours=lost)
+        await put(storage, added(storage, b"1"), b"one", check_lease=lost)
     assert not WRITES & {name for name, _ in storage.calls}
 
 

@@ -53,10 +53,10 @@ def test_the_tables_are_those_that_are_computed() -> None:
 
 
 def test_files_that_come_at_once_cost_a_hundredth_of_files_that_come_alone() -> None:
-    at_once, alone = costs.ARRIVALS
+    at_once, exclusive = costs.ARRIVALS
 
     for capacity in costs.CAPACITIES:
-        assert at_once.workers(capacity) < alone.workers(capacity) / 100
+        assert at_once.workers(capacity) < exclusive.workers(capacity) / 100
 
 
 def test_a_backlog_is_drained_in_time_and_by_no_more_workers_than_may_be() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from worker.interfaces import Blob, Range
+from worker.interfaces import InputReader, Range
 
 _GAP_BYTES = 2**20
 
@@ -28,8 +28,8 @@ class Fetched:
 
     closed = False
 
-    def __init__(self, blob: Blob) -> None:
-        self._blob = blob
+    def __init__(self, reader: InputReader) -> None:
+        self._blob = reader
         self._parts: list[tuple[Range, memoryview]] = []
         self._position = 0
 

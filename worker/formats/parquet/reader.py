@@ -15,7 +15,7 @@ from worker.formats.base import Cells, Reject, rebatch
 from worker.formats.parquet.range_file import Fetched
 from worker.formats.parquet.row_groups import Window, windows
 from worker.formats.parquet.writer import ParquetSink
-from worker.interfaces import Blob, Format
+from worker.interfaces import Format, InputReader
 
 _READ_ROWS = 10_000
 _WINDOW_BYTES = 16 * 2**20
@@ -31,10 +31,10 @@ class ParquetSource:
     place: ClassVar[str] = "row"
     cells: ClassVar[Cells] = "typed"
 
-    def __init__(self, blob: Blob, *, memory_bytes: int) -> None:
-        self._blob = blob
+    def __init__(self, reader: InputReader, *, memory_bytes: int) -> None:
+        self._blob = reader
         self._memory_bytes = memory_bytes
-        self._fetched = Fetched(blob)
+        self._fetched = Fetched(reader)
         self._fetch_footer()
         with _refusing_damage():
             self._file = parquet.ParquetFile(

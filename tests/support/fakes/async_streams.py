@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
-from worker.interfaces import AsyncBlob, OutputForm, Range
+from worker.interfaces import AsyncInputReader, OutputForm, Range
 
 
 @dataclass
@@ -50,9 +50,9 @@ class Collected:
         self.rejects += data
 
 
-async def whole(blob: AsyncBlob) -> bytes:
+async def whole(reader: AsyncInputReader) -> bytes:
     """Read all of an input."""
-    content = bytearray(blob.first)
-    async for piece in blob.read([(len(blob.first), blob.size)]):
+    content = bytearray(reader.first)
+    async for piece in reader.read([(len(reader.first), reader.size)]):
         content += piece
     return bytes(content)

@@ -4,8 +4,14 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.support.fakes.async_blob import whole
-from worker.interfaces import AsyncBlob, AsyncOutlet, OutputForm, Scored, ScoreOptions
+from tests.support.fakes.async_streams import whole
+from worker.interfaces import (
+    AsyncInputReader,
+    AsyncOutputSink,
+    OutputForm,
+    ScoreOptions,
+    ScoreResult,
+)
 
 
 @dataclass
@@ -20,22 +26,22 @@ class FakeCompute:
 
     async def score(
         self,
-        blob: AsyncBlob,
+        reader: AsyncInputReader,
         options: ScoreOptions,  # noqa: ARG002 - the seam's
-        outlet: AsyncOutlet,
+        output: AsyncOutputSink,
         *,
         on_start: Callable[[], None],
         fresh: bool = False,  # noqa: ARG002 - the seam's
-    ) -> Scored:
+    ) -> ScoreResult:
         async with self.slots:
             on_start()
-            await outlet.open(OutputForm("text/csv", None))
-            body = await whole(blob)
+            await output.open(OutputForm("text/csv", None))
+            body = await whole(reader)
             predicted = await self._predicted(body)
             if bad := body.count(b"bad"):
-                await outlet.reject(b"line,reason,row\n1,bad,bad\n")
-            await outlet.write(predicted)
-            return Scored(1, bad)
+                await output.reject(b"line,reason,row\n1,bad,bad\n")
+            await output.write(predicted)
+            return ScoreResult(1, bad)
 
     async def _predicted(self, body: bytes) -> bytes:
         self.running += 1

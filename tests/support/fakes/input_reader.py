@@ -6,7 +6,7 @@ from itertools import cycle
 from worker.interfaces import OutputForm, Range
 
 
-class MemoryBlob:
+class MemoryInput:
     """Implements worker.interfaces.Blob: `first` bytes come first, the rest in `pieces`."""
 
     def __init__(
