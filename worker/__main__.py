@@ -1,4 +1,4 @@
-"""python -m worker: read the environment, run the service, say how it ended."""
+"""python -m worker: read the settings, run the worker, return its exit status."""
 
 import argparse
 import asyncio
@@ -9,8 +9,7 @@ from collections.abc import Iterator
 
 import structlog
 
-from worker import __version__, logs
-from worker import settings_help as environment
+from worker import __version__, logs, settings_help
 from worker.errors import FatalError, LoopFailed, SettingsError, TidegateError
 from worker.lifecycle.stop import Stop
 from worker.lifecycle.supervision import background
@@ -25,25 +24,25 @@ log = structlog.get_logger()
 
 
 def main() -> int:
-    """Run a worker until it is idle or told to stop; answer the exit status."""
+    """Run a worker until it is idle or a stop is requested; returns the exit status."""
     _parser().parse_args()
     try:
-        settings = environment.load()
+        settings = settings_help.load()
     except SettingsError as error:
         return _refuse(error)
     logs.configure(logs.resolve(settings.log_format), settings.log_level)
-    for warning in environment.misspelt(os.environ):
-        log.warning(warning)
+    for name, nearest in settings_help.unknown(os.environ):
+        log.warning("unknown setting", setting=name, nearest=nearest)
     stop = Stop()
     try:
         with Watchdog(stop, settings.drain_seconds) as watchdog:
             asyncio.run(_run(settings, stop, watchdog))
-    except KeyboardInterrupt:  # before our own handling of signals began
+    except KeyboardInterrupt:  # a signal before the handlers were installed
         return 128 + signal.SIGINT
-    except Exception as error:  # noqa: BLE001 - whatever it was, it ends here with a line
+    except Exception as error:  # noqa: BLE001 - every error ends here, with a log line
         return _fail(error)
     finally:
-        # How it ended stands: a late signal must not turn 0 into "killed".
+        # A late signal must not change the exit status.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
     return 0
@@ -51,10 +50,10 @@ def main() -> int:
 
 async def _run(settings: Settings, stop: Stop, watchdog: Watchdog) -> None:
     install_signal_handlers(stop)
-    # Its imports take longest, so they begin before ours.
+    # Started first: its imports take longest.
     forkserver.start(max(1, usable_cores() // settings.predict_processes))
 
-    # Heavy: not for --help, not to refuse a setting, and not before a signal can be heard.
+    # A slow import: --help and a wrong setting need not wait for it, and neither need a signal.
     from worker.service.run import run  # noqa: PLC0415
 
     async with background("watchdog", watchdog.ticks):
@@ -62,10 +61,9 @@ async def _run(settings: Settings, stop: Stop, watchdog: Watchdog) -> None:
 
 
 def install_signal_handlers(stop: Stop) -> None:
-    """Let the first SIGTERM or SIGINT ask for a stop, and the second end the process at once.
+    """Let the first SIGTERM or SIGINT request a stop, and the second end the process at once.
 
-    One that comes when the worker is stopping of itself is the first: what is just ending is left
-    to end.
+    A signal to a worker that stops by itself counts as the first one, so that the stop may finish.
     """
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -75,11 +73,11 @@ def install_signal_handlers(stop: Stop) -> None:
 def _on_signal(number: signal.Signals, stop: Stop) -> None:
     if stop.signal(number.name):
         return
-    # The pool's processes see that we are gone and follow.
+    # The pool processes end with their parent.
     exit_now(
         128 + number,
         lambda: log.warning(
-            "stopped at once: messages left to their visibility timeout",
+            "hard stop: messages left to their visibility timeout",
             signal=number.name,
             message_ids=list(stop.in_hand()),
         ),
@@ -90,27 +88,27 @@ def _fail(error: Exception) -> int:
     first, *rest = sorted(_leaves(error), key=_rank)
     if isinstance(first, SettingsError):
         return _refuse(first)
-    about = {"error_type": type(first).__name__, "error": str(first)}
-    # Loops that die of the same thing say it once.
+    fields = {"error_type": type(first).__name__, "error": str(first)}
+    # Loops that failed for the same reason are one entry.
     also = dict.fromkeys(f"{type(other).__name__}: {other}" for other in rest)
     also.pop(f"{type(first).__name__}: {first}", None)
-    # A traceback helps only with what nobody foresaw.
-    unforeseen = [
+    # A traceback helps only with an error that the worker does not raise itself.
+    unexpected = [
         leaf
         for leaf in (first, *rest)
         if isinstance(leaf, LoopFailed) or not isinstance(leaf, TidegateError)
     ]
     log.error(
         "worker failed",
-        **about,
+        **fields,
         **({"also": list(also)} if also else {}),
-        exc_info=unforeseen[0] if unforeseen else None,
+        exc_info=unexpected[0] if unexpected else None,
     )
     return EXIT_FATAL
 
 
 def _rank(error: BaseException) -> int:
-    """Sort what ended the worker before what nobody foresaw, and that before what passes."""
+    """Sort fatal errors first, then unexpected ones, then transient ones."""
     if isinstance(error, SettingsError | FatalError):
         return 0
     return 2 if isinstance(error, TidegateError) else 1
@@ -118,7 +116,7 @@ def _rank(error: BaseException) -> int:
 
 def _refuse(error: SettingsError) -> int:
     for line in str(error).splitlines():
-        print(f"error: {line}", file=sys.stderr)  # noqa: T201 - for a person, before any log
+        print(f"error: {line}", file=sys.stderr)  # noqa: T201 - for a person, before logs are configured
     print("help: python -m worker --help lists every setting", file=sys.stderr)  # noqa: T201
     return EXIT_SETTINGS
 
@@ -132,17 +130,17 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    rows = environment.table()
+    rows = settings_help.table()
     wide, middle = (max(len(row[column]) for row in rows) for column in (0, 1))
     table = "\n".join(
         f"  {name:{wide}}  {default:{middle}}  {meaning}" for name, default, meaning in rows
     )
     parser = argparse.ArgumentParser(
         prog="python -m worker",
-        description="Predict the files that the messages of an SQS queue speak of, until idle.",
+        description="Predict the files that the messages of an SQS queue name, until it is idle.",
         epilog=f"settings, from the environment (variable, default, meaning):\n{table}\n\n"
         "AWS_REGION, AWS_ENDPOINT_URL and credentials are read as by every AWS tool.\n\n"
-        "exit status: 0 idle or stopped, everything given back; 1 the queue or the model cannot\n"
+        "exit status: 0 idle or stopped, every message released; 1 the queue or the model cannot\n"
         "be used, or the worker was stuck; 2 a setting is wrong; 130 or 143 a second SIGINT or\n"
         "SIGTERM cut it short.",
         formatter_class=argparse.RawDescriptionHelpFormatter,

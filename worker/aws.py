@@ -1,4 +1,4 @@
-"""What both AWS clients share: how patient they are, and what their errors mean."""
+"""What the SQS and S3 clients share: credentials, time limits, retries, and errors."""
 
 import os
 from collections.abc import AsyncIterator
@@ -33,35 +33,35 @@ CREDENTIALS_REFUSED = frozenset(
     }
 )
 EXPIRED_TOKEN = frozenset({"ExpiredToken", "ExpiredTokenException"})
-# How the services that have no code for it say that a request was signed too long ago.
+# In the message where a service has no error code for a signature that is too old.
 LATE_SIGNATURE = ("signature expired", "signature not yet current")
-USER_AGENT = f"tidegate/{__version__}"  # botocore puts its own together anew for every call
+USER_AGENT = f"tidegate/{__version__}"  # botocore would build its own for every call
 ACCESS_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403", "Forbidden"})
 
 
 @asynccontextmanager
-async def open_client(service: str, settings: AioConfig) -> AsyncIterator[Any]:
+async def open_client(service: str, config: AioConfig) -> AsyncIterator[Any]:
     """Open a client with the region, endpoint and credentials that every AWS tool would use.
 
-    The credentials of a container's or an instance's role are renewed by the SDK as they age,
-    without blocking the loop. Raises SettingsError when a setting makes no sense.
+    The SDK renews the credentials of a container's or an instance's role without blocking the event
+    loop. Raises SettingsError for settings that the SDK does not accept.
     """
-    # botocore itself reads only AWS_DEFAULT_REGION; Fargate and people set AWS_REGION.
+    # botocore reads only AWS_DEFAULT_REGION, but Fargate sets AWS_REGION, as people do.
     region = os.environ.get("AWS_REGION") or None
     try:
         core = get_session()
         _share_endpoints(core, service)
-        # Typed for each service by its name.
+        # Any: the client's type depends on the service's name.
         session: Any = aioboto3.Session(region_name=region, botocore_session=core)
         async with map_errors("looking for AWS credentials"):
             await session.get_credentials()
-        opening = session.client(service, config=settings)
+        opening = session.client(service, config=config)
         client = await opening.__aenter__()
     except NoRegionError:
         raise SettingsError("AWS_REGION is required: the region of the queue") from None
     except ProfileNotFound as error:
         raise SettingsError(f"AWS_PROFILE: {error}") from None
-    except ValueError as error:  # how botocore says it
+    except ValueError as error:  # botocore's error for an endpoint that is no URL
         raise SettingsError(f"AWS_ENDPOINT_URL: {error}") from None
     try:
         yield client
@@ -70,16 +70,17 @@ async def open_client(service: str, settings: AioConfig) -> AsyncIterator[Any]:
 
 
 def _share_endpoints(session: AioSession, service: str) -> None:
-    """Have a bucket's endpoint worked out once: no rule asks for the key, but botocore would anew.
+    """Let botocore's cache hold one endpoint for each bucket, not one for each key.
 
-    What takes a third of a millisecond for every file is then found where botocore keeps it.
+    No rule depends on the key, but botocore makes it part of the cache's key, and would resolve the
+    endpoint again for every file: a third of a millisecond.
     """
     rules = session.get_component("data_loader").load_service_model(service, "endpoint-rule-set-1")
     rules["parameters"].pop("Key", None)
 
 
-def config(*, connections: int, read_seconds: float, attempts: int) -> AioConfig:
-    """Configure a client: its pool, how long it waits for an answer, and how often it asks."""
+def client_config(*, connections: int, read_seconds: float, attempts: int) -> AioConfig:
+    """Configure a client: its connections, its read timeout, and its attempts."""
     return AioConfig(
         max_pool_connections=connections,
         connect_timeout=5,
@@ -90,17 +91,17 @@ def config(*, connections: int, read_seconds: float, attempts: int) -> AioConfig
     )
 
 
-def code_of(error: ClientError) -> str:
-    """Name an AWS error as the service does, without the prefixes of its older protocols."""
+def error_code(error: ClientError) -> str:
+    """Return an AWS error's code, without the prefixes of older protocols."""
     code = str(error.response.get("Error", {}).get("Code", ""))
     return code.rsplit("#", 1)[-1].removeprefix("AWS.SimpleQueueService.")
 
 
 @asynccontextmanager
 async def map_errors(doing: str) -> AsyncIterator[None]:
-    """Turn AWS's errors into ours, saying what was being done.
+    """Raise the worker's own errors for AWS's, naming what was being done.
 
-    Raises FatalError when the credentials are refused or missing, and TransientError for all else.
+    Raises FatalError if the credentials are refused or missing, and else TransientError.
     """
     try:
         yield
@@ -112,17 +113,17 @@ async def map_errors(doing: str) -> AsyncIterator[None]:
         kind = FatalError if _is_refused(error) else TransientError
         raise kind(f"{doing}: {error}") from error
     except Exception as error:
-        # An answer may be cut or garbled anywhere, also that of the credentials' endpoint, and then
-        # whatever the SDK's parsers meet comes out of it.
+        # A response may be cut off or garbled, that of the credentials' endpoint too, and the SDK's
+        # parsers then raise any kind of error.
         raise TransientError(f"{doing}: {type(error).__name__}: {error}") from error
 
 
 def _is_refused(error: ClientError) -> bool:
-    """Tell whether the credentials will never do, so that asking again is in vain."""
-    code = code_of(error)
+    """Return whether the credentials are refused for good, so that a retry is useless."""
+    code = error_code(error)
     if code in EXPIRED_TOKEN:
-        # The SDK renews what it has fetched itself; it cannot renew keys of the environment.
+        # The SDK renews credentials that it fetched; it cannot renew those of the environment.
         return "AWS_ACCESS_KEY_ID" in os.environ
-    # A loop that lags, or a clock that is off, says nothing against the keys.
+    # A late signature comes from a lagging event loop or a wrong clock, not from wrong keys.
     late = any(words in str(error).lower() for words in LATE_SIGNATURE)
     return code in CREDENTIALS_REFUSED and not late

@@ -1,8 +1,8 @@
-"""The one clock of the worker: the event loop's, so that tests can run it at their own pace."""
+"""The worker's one clock: the event loop's, which a test can replace by a virtual clock."""
 
 import asyncio
 
 
 def now() -> float:
-    """Tell the loop's time, in seconds."""
+    """Return the event loop's time, in seconds."""
     return asyncio.get_running_loop().time()

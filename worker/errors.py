@@ -1,58 +1,58 @@
-"""What can go wrong, sorted by what is done about it.
+"""Errors, grouped by what the worker does about them.
 
-Every class takes one message, a sentence for the person who must act, so that an error survives
-the way out of a pool process unchanged.
+Every class takes one message, a sentence for the person who must act. An error can therefore be
+pickled, and leaves a pool process unchanged.
 """
 
 
 class TidegateError(Exception):
-    """The base of every error this project raises itself."""
+    """The base class of every error that this project raises."""
 
 
 def error_text(error: BaseException) -> str:
-    """Say what an error says, or what it is: a timeout says nothing."""
+    """Return the error's message, or its class name if that is empty (as for TimeoutError)."""
     return str(error) or type(error).__name__
 
 
 class SettingsError(TidegateError):
-    """A setting is missing or wrong, or two contradict each other: the start ends with status 2."""
+    """A setting is missing or wrong, or two settings contradict each other: exit status 2."""
 
 
 class FatalError(TidegateError):
-    """The worker cannot go on: everything is released and the process ends with status 1."""
+    """The worker cannot go on: it releases every message and exits with status 1."""
 
 
 class LoopFailed(FatalError):
-    """A loop of the worker died of something that nobody foresaw."""
+    """A background loop of the worker failed with an error that the worker does not handle."""
 
 
 class ModelError(FatalError):
-    """The model is missing, refused or cannot be loaded."""
+    """The model is missing, is refused, or cannot be loaded."""
 
 
 class LeaseLost(TidegateError):
-    """The message is no longer ours: nothing may be uploaded or settled for it."""
+    """The worker no longer holds the message: it must not upload or settle anything for it."""
 
 
 class TransientError(TidegateError):
-    """The same attempt may succeed later: the message comes back after a backoff."""
+    """The same job may succeed later: its message becomes visible again after a backoff."""
 
 
 class ProcessLost(TransientError):
-    """The pool process that worked on the job died."""
+    """The pool process that ran the job died."""
 
 
 class NeedsMemory(TransientError):
-    """A file cannot be read in as few bytes as were reserved for it; says how many it takes."""
+    """A file needs more bytes than were reserved for it; the message is that number of bytes."""
 
     @property
     def size(self) -> int:
-        """In bytes."""
+        """The bytes that the file needs."""
         return int(self.args[0])
 
 
 class InputOverwritten(TransientError):
-    """The object is no longer the one the message speaks of."""
+    """The input was overwritten after its message was sent."""
 
 
 class PermanentError(TidegateError):
@@ -60,15 +60,15 @@ class PermanentError(TidegateError):
 
 
 class UnreadableBody(PermanentError):
-    """The message is not a job."""
+    """The message body is not a job."""
 
 
 class NoSuchInput(PermanentError):
-    """The input object does not exist, or cannot be read as it is stored."""
+    """The input object does not exist, or is archived."""
 
 
 class Unparsable(PermanentError):
-    """The input is not a table in a format that is known."""
+    """The input is not a table in a known format."""
 
 
 class SchemaMismatch(PermanentError):
@@ -80,11 +80,11 @@ class TooManyRejected(PermanentError):
 
 
 class PredictionFailed(PermanentError):
-    """The model raised, or answered something that is not one prediction a row."""
+    """The model raised, or did not return one prediction for each row."""
 
 
 class ModelRaised(PredictionFailed):
-    """The model raised on rows whose columns are what it needs."""
+    """The model raised on rows that have the columns it needs."""
 
 
 class OutputRefused(PermanentError):
@@ -92,4 +92,4 @@ class OutputRefused(PermanentError):
 
 
 class GaveUp(PermanentError):
-    """The last receive that the queue's redrive policy allows did not succeed either."""
+    """The job failed on the last receive that the queue's redrive policy allows."""

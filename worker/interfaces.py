@@ -27,80 +27,80 @@ class ScoreOptions:
 
 @dataclass(frozen=True, slots=True)
 class OutputForm:
-    """What an output is, known before its first byte."""
+    """The kind of an output, known before its first byte is written."""
 
     content_type: str
-    converted_to: Format | None  # set when the output has another format than the input
+    converted_to: Format | None  # None: the format of the input
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreResult:
-    """How many of a file's rows were predicted, and how many set aside."""
+    """How many rows of a file were predicted, and how many were rejected."""
 
     rows: int
     rejected: int
 
 
-Range = tuple[int, int]  # from the first byte to before the last, as a slice
+Range = tuple[int, int]  # the first byte, and the one after the last
 
 
 class InputReader(Protocol):
-    """An input object, whose bytes are fetched as they are asked for."""
+    """An input object in the pool process, which asks its parent for the bytes."""
 
     size: int
-    """Of the whole object, in bytes."""
+    """The bytes of the whole object."""
     first: bytes
-    """Its beginning, which came with the job; all of it when it is small."""
+    """The first bytes, which came with the job: the whole object if it is small."""
 
     def read(self, ranges: Sequence[Range]) -> Iterator[bytes]:
-        """The bytes of the ranges, in order, in pieces of any length; fetched ahead.
+        """Yield the bytes of the ranges in order, in pieces of any length.
 
-        A read is read to its end before the next one begins.
+        One read must be read to its end before the next one begins.
         """
         ...
 
     def reserve(self, size: int) -> None:
-        """See to it that so many bytes of the worker's budget are this job's, and not fewer."""
+        """Make sure that the job has reserved this many bytes; raises NeedsMemory if not."""
         ...
 
 
 class OutputSink(Protocol):
-    """Where a file's predictions go, while they are made."""
+    """Takes the predictions for one file in the pool process, and hands them to its parent."""
 
     def open(self, form: OutputForm) -> None:
-        """Say what the output will be; once, before anything is written."""
+        """Announce the kind of the output; once, before anything is written."""
         ...
 
     def write(self, data: bytes) -> None:
-        """Add to the output."""
+        """Append to the output."""
         ...
 
     def reject(self, data: bytes) -> None:
-        """Add to the file of rejected rows, which stands beside the output."""
+        """Append to the file of rejected rows, which is written beside the output."""
         ...
 
 
 class AsyncInputReader(Protocol):
-    """An input object, in the process that fetches it."""
+    """An input object in the parent, which downloads it."""
 
     @property
-    def size(self) -> int: ...  # noqa: D102 - as above
+    def size(self) -> int: ...  # noqa: D102 - as in InputReader
     @property
-    def first(self) -> bytes: ...  # noqa: D102 - as above
+    def first(self) -> bytes: ...  # noqa: D102 - as in InputReader
 
     def read(self, ranges: Sequence[Range]) -> AsyncGenerator[bytes, None]:
-        """The bytes of the ranges, in order, in pieces of any length; fetched ahead."""
+        """Yield the bytes of the ranges in order, in pieces of any length."""
         ...
 
 
 class AsyncOutputSink(Protocol):
-    """Where predictions go, in the process that sends them there."""
+    """Takes the predictions for one file in the parent, which uploads them."""
 
     async def open(self, form: OutputForm) -> None:
-        """Learn what the output will be."""
+        """Take note of the kind of the output."""
 
     async def write(self, data: bytes) -> None:
-        """Add to the output; whoever writes faster than can be sent waits here."""
+        """Append to the output; waits while earlier data is still being uploaded."""
 
     async def reject(self, data: bytes) -> None:
-        """Add to the file of rejected rows."""
+        """Append to the file of rejected rows."""

@@ -1,4 +1,4 @@
-"""What travels through the worker: the message, the job in its body, and the outcome of the job."""
+"""The values that pass through the worker: a message, the job in its body, and its outcome."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
@@ -21,16 +21,22 @@ class S3Uri:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """The SQS envelope: one delivery of one message."""
+    """The SQS envelope: one delivery of one message.
+
+    The queue's redrive policy decides `last_receive` (SQS does not deliver the message again) and
+    `exclusive` (the message has failed so often that its job runs while no other job runs).
+    """
 
     id: str
     receipt_handle: str
     body: str
     receive_count: int = 1
+    last_receive: bool = False
+    exclusive: bool = False
 
 
 class Job(BaseModel):
-    """The parsed body of a message: what to predict, and where the predictions go."""
+    """The parsed body of a message: the input, and where its predictions go."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
@@ -64,9 +70,13 @@ class Job(BaseModel):
         """The input object."""
         return S3Uri(self.bucket, self.key)
 
+    def of_current_version(self) -> Self:
+        """Return the same job for whatever version of the input is the current one."""
+        return self.model_copy(update=dict.fromkeys(("version_id", "etag", "sequencer", "size")))
+
     @classmethod
     def parse(cls, body: str) -> Self:
-        """Read a message body; raises UnreadableBody naming every field that is wrong."""
+        """Parse a message body; raises UnreadableBody naming every field that is wrong."""
         try:
             return cls.model_validate_json(body)
         except ValidationError as error:
@@ -74,7 +84,7 @@ class Job(BaseModel):
 
 
 def describe(error: ValidationError) -> str:
-    """Say on one line what pydantic found, field by field."""
+    """Return one line with every problem that pydantic found, each with its field."""
     return "; ".join(_describe_one(dict(problem)) for problem in error.errors())
 
 
@@ -89,7 +99,11 @@ Status = Literal["predicted", "already done", "superseded"]
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The output is durable, or rightly somebody else's: the message may be deleted."""
+    """The job's output is durable, or another output rightly stands there: delete the message.
+
+    `etag` and `version_id` are those of the input that was read. `rows` and `rejected` are None
+    where the output was found before anything was predicted.
+    """
 
     status: Status
     output: S3Uri
@@ -101,15 +115,15 @@ class Done:
     model_sha256: str | None = None
     seconds: float = 0.0
 
-    def facts(self) -> dict[str, Any]:
-        """Say for the log what was done, from which version of the input, by which model."""
-        facts = asdict(self) | {"output": str(self.output), "seconds": round(self.seconds, 3)}
-        return {name: fact for name, fact in facts.items() if fact is not None}
+    def log_fields(self) -> dict[str, Any]:
+        """Return the fields for the log line of the job, without those that are unknown."""
+        fields = asdict(self) | {"output": str(self.output), "seconds": round(self.seconds, 3)}
+        return {name: value for name, value in fields.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Something passing went wrong: the message comes back after a backoff."""
+    """The job failed for a passing reason: make the message visible again after a backoff."""
 
     error: BaseException
     job: Job | None = None
@@ -117,15 +131,20 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """No attempt can succeed: the message is reported and dead-lettered."""
+    """No attempt can succeed: report the failure and dead-letter the message.
+
+    `stopping` is set where the worker had to stop during the message's last receive, and has only
+    a moment left for the report and the dead letter.
+    """
 
     error: PermanentError
     job: Job | None = None
+    stopping: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """The worker stops: the message is given back untouched."""
+    """The worker stops: make the message visible again at once."""
 
 
 Outcome = Done | Retry | Reject | Release

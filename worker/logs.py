@@ -1,4 +1,4 @@
-"""Structured logs on standard error: JSON lines, or columns for a person at a terminal."""
+"""Structured logs on standard error: JSON lines, or readable columns on a terminal."""
 
 import logging
 import sys
@@ -11,14 +11,14 @@ LogFormat = Literal["auto", "console", "json"]
 
 
 def resolve(log_format: LogFormat) -> Literal["console", "json"]:
-    """Decide what `auto` means here."""
+    """Return the log format; `auto` is `console` if standard error is a terminal."""
     if log_format == "auto":
         return "console" if sys.stderr.isatty() else "json"
     return log_format
 
 
 def configure(log_format: Literal["console", "json"], level: str) -> None:
-    """Send our logs, and the warnings of the libraries below, to standard error."""
+    """Send the worker's logs and the libraries' warnings to standard error."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -28,7 +28,7 @@ def configure(log_format: Literal["console", "json"], level: str) -> None:
         [
             structlog.dev.ConsoleRenderer(
                 colors=sys.stderr.isatty(),
-                # The pretty one shows local variables, and with them secrets.
+                # The default formatter shows local variables, which may hold secrets.
                 exception_formatter=structlog.dev.plain_traceback,
             )
         ]
@@ -52,10 +52,10 @@ def configure(log_format: Literal["console", "json"], level: str) -> None:
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.captureWarnings(capture=True)
-    logging.getLogger("aiobotocore.credentials").addFilter(_in_one_line)
+    logging.getLogger("aiobotocore.credentials").addFilter(_without_traceback)
 
 
-def _in_one_line(record: logging.LogRecord) -> bool:
-    """Say that credentials could not be renewed yet, but not where in the SDK."""
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """Keep the warning that credentials could not be renewed, without the SDK's traceback."""
     record.exc_info = None
     return True

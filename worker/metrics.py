@@ -1,4 +1,4 @@
-"""Counts for CloudWatch, in its embedded metric format: a bare JSON line on standard output."""
+"""Metrics for CloudWatch in its embedded metric format: bare JSON lines on standard output."""
 
 import json
 import sys
@@ -20,7 +20,7 @@ UNITS = {
 
 
 class Metrics:
-    """Counts since the last line; one dimension, the queue, as every other would be billed."""
+    """Counts since the last line. The queue is the only dimension: each one costs money."""
 
     def __init__(self, queue: str, stream: TextIO | None) -> None:
         self._queue = queue
@@ -36,18 +36,18 @@ class Metrics:
         self._seconds.append(round(outcome.seconds, 3))
 
     def retried(self) -> None:
-        """Count a job that will be tried again."""
+        """Count a job that will be retried."""
         self._counts["JobsRetried"] += 1
 
     def rejected(self) -> None:
-        """Count a job that failed for good."""
+        """Count a job that was rejected."""
         self._counts["JobsRejected"] += 1
 
     def flush(self) -> None:
-        """Write what was counted, if anything was, and start again from nothing."""
+        """Write a line with the counts, unless all are zero, and reset them."""
         values: dict[str, object] = dict(self._counts)
         if self._seconds:
-            values["JobSeconds"] = self._seconds[-100:]  # the most one line may hold
+            values["JobSeconds"] = self._seconds[-100:]  # one line may hold no more values
         if values and self._stream is not None:
             self._stream.write(json.dumps(self._line(values)) + "\n")
             self._stream.flush()
@@ -65,5 +65,5 @@ class Metrics:
 
 
 def stream_for(log_format: str) -> TextIO | None:
-    """Choose where metrics go: nowhere while a person watches."""
+    """Return the stream for metrics: none for console logs, which a person reads."""
     return None if log_format == "console" else sys.stdout

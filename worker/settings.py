@@ -1,4 +1,4 @@
-"""Settings: the environment, validated and frozen."""
+"""Settings: read from the environment, validated and frozen."""
 
 import csv
 import os
@@ -13,20 +13,20 @@ from worker.errors import SettingsError
 from worker.interfaces import Format, PredictMethod
 
 PREFIX = "WORKER_"
-LONGEST_STOP_SECONDS = 120  # the most that Fargate's stopTimeout can be
-RELEASE_SECONDS = 5.0  # of the drain, kept for giving back what is not finished by then
+MAX_STOP_SECONDS = 120  # the largest stopTimeout that Fargate accepts
+RELEASE_SECONDS = 5.0  # of the drain, for the release of jobs that have not finished by then
 PLACEHOLDERS = frozenset({"output_key", "key", "etag", "version_id"})
 
 
 def usable_cores() -> int:
-    """Count the cores this process may run on."""
+    """Return how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1  # pragma: no cover - macOS has no affinity
 
 
 class Settings(BaseSettings):
-    """What the environment says, one attribute for each WORKER_ variable."""
+    """The settings of a worker, one attribute for each WORKER_ variable."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, frozen=True, env_ignore_empty=True, extra="forbid"
@@ -85,7 +85,7 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(
         default=90,
         gt=0,
-        lt=LONGEST_STOP_SECONDS,
+        lt=MAX_STOP_SECONDS,
         description="time to finish after SIGTERM or SIGINT; below the task's stopTimeout",
     )
     job_seconds: float = Field(default=3600, gt=0, description="one attempt at one job")
@@ -125,7 +125,7 @@ class Settings(BaseSettings):
 
     @field_validator("keep_columns", mode="before")
     @classmethod
-    def _split_at_commas(cls, value: Any) -> Any:  # noqa: ANN401 - whatever the environment holds
+    def _split_at_commas(cls, value: Any) -> Any:  # noqa: ANN401 - any value from the environment
         return tuple(next(csv.reader([value]))) if isinstance(value, str) else value
 
     @field_validator("queue")
@@ -137,7 +137,7 @@ class Settings(BaseSettings):
 
     @field_validator("delimiter", mode="before")
     @classmethod
-    def _spelt_out_tab(cls, value: Any) -> Any:  # noqa: ANN401 - whatever the environment holds
+    def _spelt_out_tab(cls, value: Any) -> Any:  # noqa: ANN401 - any value from the environment
         return "\t" if value in ("tab", "\\t") else value
 
     @field_validator("encoding")
@@ -186,13 +186,13 @@ class Settings(BaseSettings):
 
     @property
     def finish_seconds(self) -> float:
-        """Seconds of the drain for finishing; the rest is kept for giving back."""
+        """The seconds of the drain in which jobs may finish; the rest is for releasing messages."""
         return self.drain_seconds - min(RELEASE_SECONDS, self.drain_seconds / 10)
 
     def lease_times(self, queue_visibility: int) -> tuple[int, float]:
-        """Settle visibility and heartbeat, in seconds, with what the queue says of itself.
+        """Return visibility timeout and heartbeat in seconds, given the queue's own timeout.
 
-        Raises SettingsError where they contradict each other.
+        Raises SettingsError if they contradict each other.
         """
         visibility = self.visibility_seconds or queue_visibility
         if visibility < 1:

@@ -1,4 +1,4 @@
-"""The environment as people meet it: the table of settings, and what is wrong with theirs."""
+"""Help with settings: the table for --help, and readable errors for wrong values."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from worker.settings import PREFIX, Settings
 
 
 def variable(field: str) -> str:
-    """Name the environment variable of a field."""
+    """Return the environment variable of a field."""
     return PREFIX + field.upper()
 
 
@@ -27,7 +27,7 @@ def load() -> Settings:
 
 def _lines(problem: dict[str, Any]) -> list[str]:
     text = str(problem["msg"]).removeprefix("Value error, ")
-    if not problem["loc"]:  # a contradiction, which names its variables itself
+    if not problem["loc"]:  # a contradiction between settings, which names their variables
         return text.split("\n")
     name = str(problem["loc"][0])
     name = name if name.startswith(PREFIX) else variable(name)
@@ -38,17 +38,17 @@ def _lines(problem: dict[str, Any]) -> list[str]:
     return [f"{name}: {text} (it is {problem['input']!r})"]
 
 
-def misspelt(environment: Mapping[str, str]) -> Iterator[str]:
-    """Yield a warning for each WORKER_ variable that nothing reads."""
+def unknown(environment: Mapping[str, str]) -> Iterator[tuple[str, str | None]]:
+    """Yield each WORKER_ variable that is not a setting, with the most similar setting."""
     known = [variable(field) for field in Settings.model_fields]
     for name in sorted(environment):
         if name.startswith(PREFIX) and name not in known:
-            near = get_close_matches(name, known, n=1)
-            yield f"{name} is not a setting" + (f"; is {near[0]} meant?" if near else "")
+            nearest = get_close_matches(name, known, n=1)
+            yield name, nearest[0] if nearest else None
 
 
 def table() -> list[tuple[str, str, str]]:
-    """List variable, default and meaning of every setting, from the code itself."""
+    """Return the variable, default and meaning of every setting."""
     return [
         (variable(name), _default(name), field.description or "")
         for name, field in Settings.model_fields.items()
@@ -59,7 +59,7 @@ def _default(name: str) -> str:
     field = Settings.model_fields[name]
     if field.is_required():
         return "required"
-    spoken = {
+    described = {
         "predict_processes": "cores",
         "visibility_seconds": "the queue's own",
         "heartbeat_seconds": "visibility / 3",
@@ -69,5 +69,5 @@ def _default(name: str) -> str:
         "model_sha256": "any",
         "predictor": "scikit-learn",
     }
-    value = spoken.get(name, field.default)
+    value = described.get(name, field.default)
     return re.sub(r"\.0$", "", str(value))

@@ -20,7 +20,7 @@ from tests.support.fakes.clock import VirtualLoop
 from tests.support.simulation.s3 import SimulatedS3
 from tests.support.simulation.sqs import SimulatedSqs
 from tidegate.localcloud.cloud import REGION, ROOT, Cloud
-from worker.aws import code_of
+from worker.aws import error_code
 
 SIMULATED, LOCAL_CLOUD = "simulated", "local cloud"
 _numbers = itertools.count(1)
@@ -125,4 +125,4 @@ def refused(*codes: str) -> Iterator[None]:
         found = error
     if found is None:
         raise NotRefused(" or ".join(codes))
-    assert code_of(found) in codes, found
+    assert error_code(found) in codes, found

@@ -183,7 +183,7 @@ async def test_a_queue_that_is_not_there_is_named_so_by_every_operation(side: Si
 async def test_the_workers_queue_works_on_it(side: Side) -> None:
     url, dead = await with_dead_letter_queue(side, receives=5)
     queue = SqsQueue(url, side.sqs, side.sqs)
-    assert (await queue.look()).max_receive_count == 5
+    assert (await queue.read_attributes()).max_receive_count == 5
     await send(side, url, "a", "b")
     messages = await queue.receive(10, 0)
     assert sorted(message.body for message in messages) == ["a", "b"]
@@ -191,5 +191,5 @@ async def test_the_workers_queue_works_on_it(side: Side) -> None:
     results = await queue.change_visibility([(first, 0), ("nobody's", 0)])
     assert results == [EntryResult.OK, EntryResult.REFUSED]
     assert await queue.delete([second]) == [EntryResult.OK]
-    assert await queue.dead_letter("c", {"reason": "why"})
+    assert await queue.send_to_dead_letters("c", {"reason": "why"})
     assert await counts(side, url) == await counts(side, dead) == (1, 0)

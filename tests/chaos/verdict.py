@@ -75,7 +75,7 @@ def _is_expected(event: Mapping[str, object]) -> bool:
         return "resource_tracker" in str(event["line"])
     if event["event"] == "worker failed":
         return event["error_type"] in {"TransientError", "ProcessLost"} and bool(event["error"])
-    return event["event"] == "job rejected" and event["error_type"] in {
+    return event["event"] == "job rejected, dead letter sent" and event["error_type"] in {
         *POISON.values(),
         "UnreadableBody",
     }

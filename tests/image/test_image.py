@@ -6,8 +6,7 @@ from pathlib import Path
 
 from tests.image.container import ContainerEndpoint, Image
 from tests.support.scenario import drain_ten
-from worker import __version__
-from worker import settings_help as environment
+from worker import __version__, settings_help
 
 REQUIREMENTS = Path(__file__).parents[2] / "requirements" / "image.txt"
 
@@ -40,7 +39,7 @@ for module in list(sys.modules.values()):
 
 def test_help_says_the_settings(image: Image) -> None:
     text = image.run("--help")
-    assert all(name in text for name, _, _ in environment.table())
+    assert all(name in text for name, _, _ in settings_help.table())
 
 
 def test_it_is_the_worker_of_this_checkout(image: Image) -> None:

@@ -65,7 +65,7 @@ class Obedient:
 
     loading: str = "pid"  # the order it begins with
 
-    def load(self) -> Score:
+    def __call__(self) -> Score:
         obey(self.loading)
         return follow
 
@@ -174,7 +174,7 @@ class WithModel:
 
     path: Path
 
-    def load(self) -> Score:
+    def __call__(self) -> Score:
         plan = ModelPlan(self.path, "auto", None, log_format="json", log_level="error")
         score = plan.load()
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support.scenario import Endpoint, iris, model_file
-from worker.aws import config, map_errors, open_client
+from worker.aws import client_config, map_errors, open_client
 from worker.errors import TransientError
 
 # The SDK renews keys that last for less than fifteen minutes, and uses none below ten.
@@ -102,7 +102,9 @@ async def queue(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Queue]:
 
 @asynccontextmanager
 async def client() -> AsyncIterator[Any]:
-    async with open_client("sqs", config(connections=2, read_seconds=5, attempts=1)) as client:
+    async with open_client(
+        "sqs", client_config(connections=2, read_seconds=5, attempts=1)
+    ) as client:
         yield client
 
 

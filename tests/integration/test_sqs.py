@@ -30,7 +30,7 @@ async def looked(address: str, visibility_seconds: int | None = None) -> AsyncIt
     async with open_queue(
         address, consumers=1, wait_seconds=1, visibility_seconds=visibility_seconds
     ) as queue:
-        await queue.look()
+        await queue.read_attributes()
         yield queue
 
 
@@ -90,15 +90,15 @@ def send(endpoint: Endpoint, count: int) -> None:
         endpoint.sqs.send_message(QueueUrl=endpoint.queue, MessageBody=f"body {number}")
 
 
-async def look(address: str) -> QueueAttributes:
+async def read_attributes(address: str) -> QueueAttributes:
     async with open_queue(address, consumers=1, wait_seconds=1) as queue:
-        return await queue.look()
+        return await queue.read_attributes()
 
 
 @pytest.mark.parametrize("form", ["name", "url", "arn"])
 async def test_a_queue_is_found_by_name_url_and_arn(endpoint: Endpoint, form: str) -> None:
     address = {"name": "jobs", "url": endpoint.queue, "arn": arn("jobs")}[form]
-    assert await look(address) == QueueAttributes(
+    assert await read_attributes(address) == QueueAttributes(
         name="jobs",
         visibility_seconds=30,
         max_receive_count=5,
@@ -112,13 +112,13 @@ async def test_the_facts_are_those_of_the_queue(endpoint: Endpoint) -> None:
         QueueUrl=endpoint.queue,
         Attributes={"VisibilityTimeout": "77", "RedrivePolicy": json.dumps(policy)},
     )
-    facts = await look("jobs")
+    facts = await read_attributes("jobs")
     assert (facts.visibility_seconds, facts.max_receive_count) == (77, 3)
 
 
 @pytest.mark.usefixtures("endpoint")
 async def test_a_queue_without_redrive_policy_has_no_limit_and_no_dead_letter_queue() -> None:
-    assert await look("jobs-dead") == QueueAttributes("jobs-dead", 30, None, None)
+    assert await read_attributes("jobs-dead") == QueueAttributes("jobs-dead", 30, None, None)
 
 
 @pytest.mark.parametrize("form", ["name", "url", "arn"])
@@ -126,14 +126,14 @@ async def test_an_unknown_queue_is_fatal_and_named(endpoint: Endpoint, form: str
     url = f"{endpoint.url}/{ACCOUNT}/nowhere"
     address = {"name": "nowhere", "url": url, "arn": arn("nowhere")}[form]
     with pytest.raises(FatalError) as caught:
-        await look(address)
+        await read_attributes(address)
     assert f"{address}: the queue does not exist" in str(caught.value)
 
 
 async def test_a_dead_letter_queue_that_is_gone_is_fatal_and_named(endpoint: Endpoint) -> None:
     endpoint.sqs.delete_queue(QueueUrl=endpoint.dead)
     with pytest.raises(FatalError, match="jobs-dead: the queue does not exist"):
-        await look("jobs")
+        await read_attributes("jobs")
 
 
 async def test_a_received_message_has_id_handle_body_and_receive_count(
@@ -302,7 +302,7 @@ async def test_a_dead_letter_carries_its_body_and_attributes(
 ) -> None:
     attributes = {"error_type": "Unparsable", "error": "line 3: ünï"}
 
-    assert await queue.dead_letter("the body", attributes)
+    assert await queue.send_to_dead_letters("the body", attributes)
 
     (dead,) = endpoint.sqs.receive_message(QueueUrl=endpoint.dead, MessageAttributeNames=["All"])[
         "Messages"
@@ -314,7 +314,7 @@ async def test_a_dead_letter_carries_its_body_and_attributes(
 
 async def test_without_a_dead_letter_queue_nothing_is_sent(endpoint: Endpoint) -> None:
     async with looked("jobs-dead") as queue:
-        assert not await queue.dead_letter("the body", {"error": "bad"})
+        assert not await queue.send_to_dead_letters("the body", {"error": "bad"})
     assert endpoint.left(endpoint.queue) == endpoint.left(endpoint.dead) == 0
 
 
@@ -323,13 +323,13 @@ async def test_a_dead_letter_queue_deleted_while_in_use_is_no_reason_to_end(
 ) -> None:
     endpoint.sqs.delete_queue(QueueUrl=endpoint.dead)
     with pytest.raises(TransientError):
-        await queue.dead_letter("the body", {"error": "bad"})
+        await queue.send_to_dead_letters("the body", {"error": "bad"})
 
 
 @pytest.mark.usefixtures("endpoint")
 async def test_refused_credentials_are_fatal() -> None:
     with enable_iam_authentication(), pytest.raises(FatalError, match="InvalidClientTokenId"):
-        await look("jobs")
+        await read_attributes("jobs")
 
 
 async def test_denied_access_to_the_queue_is_fatal(
@@ -341,14 +341,14 @@ async def test_denied_access_to_the_queue_is_fatal(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
     with enable_iam_authentication(), pytest.raises(FatalError, match="access denied"):
-        await look("jobs")
+        await read_attributes("jobs")
 
 
 async def test_missing_credentials_are_fatal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with pytest.raises(FatalError, match="no usable AWS credentials"):
-        await look("jobs")
+        await read_attributes("jobs")
 
 
 async def test_a_missing_region_is_an_error_of_the_settings(
@@ -356,7 +356,7 @@ async def test_a_missing_region_is_an_error_of_the_settings(
 ) -> None:
     monkeypatch.delenv("AWS_REGION")
     with pytest.raises(SettingsError, match="AWS_REGION is required"):
-        await look("jobs")
+        await read_attributes("jobs")
 
 
 @pytest.mark.usefixtures("endpoint")
@@ -366,7 +366,7 @@ async def test_either_variable_tells_the_region(
 ) -> None:
     monkeypatch.delenv("AWS_REGION")
     monkeypatch.setenv(variable, REGION)
-    assert (await look("jobs")).name == "jobs"
+    assert (await read_attributes("jobs")).name == "jobs"
 
 
 async def test_a_server_that_is_not_there_may_be_there_later(
@@ -376,7 +376,7 @@ async def test_a_server_that_is_not_there_may_be_there_later(
         closed.bind(("127.0.0.1", 0))
         monkeypatch.setenv("AWS_ENDPOINT_URL", "http://{}:{}".format(*closed.getsockname()))
         with pytest.raises(TransientError, match="EndpointConnectionError"):
-            await look("jobs")
+            await read_attributes("jobs")
 
 
 async def test_a_batch_answer_that_names_no_entry_is_a_failure_of_each(
@@ -436,7 +436,7 @@ def test_a_call_that_never_ends_is_given_up_for_now(call: str, seconds: float) -
         "receive": lambda: queue.receive(1, 20),
         "delete": lambda: queue.delete(["handle"]),
         "change_visibility": lambda: queue.change_visibility([("handle", 1)]),
-        "dead_letter": lambda: queue.dead_letter("body", {}),
+        "dead_letter": lambda: queue.send_to_dead_letters("body", {}),
     }
 
     async def give_up() -> float:
@@ -470,12 +470,12 @@ async def test_a_stop_during_the_start_does_not_wait_for_an_answer(
         async with server, asyncio.timeout(8):  # the client's own patience is longer
             await run(settings(), stop)
             await left.wait()
-    assert logs == [{"event": "leaving", "reason": "SIGTERM", "log_level": "info"}]
+    assert logs == [{"event": "stopped", "reason": "SIGTERM", "log_level": "info"}]
 
 
 async def test_polls_that_wait_keep_no_connection_from_heartbeats(endpoint: Endpoint) -> None:
     async with open_queue(endpoint.name, consumers=3, wait_seconds=20) as queue:
-        await queue.look()
+        await queue.read_attributes()
         send(endpoint, 1)
         (message,) = await queue.receive(1, 5)
         polls = [asyncio.ensure_future(queue.receive(1, 20)) for _ in range(3)]

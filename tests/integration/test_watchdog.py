@@ -134,7 +134,7 @@ async def body():
         script.until("alive", times=20)
         script.process.send_signal(signal.SIGTERM)
         assert script.status() == 0
-    assert {line["event"] for line in script.lines} <= {"alive", "the event loop is late"}
+    assert {line["event"] for line in script.lines} <= {"alive", "event loop late"}
 
 
 @pytest.mark.parametrize("reason", ["idle", "failed: no queue"])

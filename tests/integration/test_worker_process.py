@@ -59,7 +59,9 @@ async def test_an_unreadable_message_is_dead_lettered_with_its_reason(
     endpoint.sqs.send_message(QueueUrl=endpoint.queue, MessageBody="nonsense")
     ended = await endpoint.worker(WORKER_MODEL=str(model_file(tmp_path)))
     assert ended.status == 0
-    (rejected,) = [line for line in ended.events if line["event"] == "job rejected"]
+    (rejected,) = [
+        line for line in ended.events if line["event"] == "job rejected, dead letter sent"
+    ]
     assert rejected["error_type"] == "UnreadableBody"
     assert "Traceback" not in ended.stderr
     assert endpoint.left(endpoint.queue) == 0

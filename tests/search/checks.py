@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 
 from structlog.contextvars import get_contextvars
 
-from tests.search.compute import predicted
 from tests.search.ledger import ANSWER_SECONDS, Ledger, Output
 from tests.search.network import CALL, Call
 from tests.search.outcomes import Outcomes
 from tests.search.plan import OUTPUT, PREFIX, QUEUE, Plan
+from tests.search.pool import predicted
 from tests.search.processes import Process
 from tests.support.simulation.s3 import S3Effect, SimulatedS3, Written
 from tests.support.simulation.sqs import Deleted, Received, SimulatedSqs, SqsEffect

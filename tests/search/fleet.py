@@ -3,18 +3,18 @@
 import asyncio
 
 from tests.search.checks import Checks
-from tests.search.compute import SimulatedCompute
 from tests.search.network import Network, Wire
 from tests.search.plan import QUEUE, Blow, Plan
+from tests.search.pool import SimulatedPool
 from tests.search.processes import Process
 from tests.support.fakes.worker import settings
 from worker.clock import now
 from worker.errors import FatalError, TransientError
 from worker.lifecycle.stop import Stop
-from worker.lifecycle.supervision import Stopped, cancel_on_stop
+from worker.lifecycle.supervision import StopRequested, cancel_on_stop
 from worker.queue.sqs import SqsQueue
 from worker.service.run import serve
-from worker.service.wiring import assemble
+from worker.service.wiring import build
 from worker.settings import Settings
 from worker.storage.s3 import S3Storage
 
@@ -44,7 +44,7 @@ class Worker:
         self.stop = TimedStop()
         self.settings = chosen
         self._part_bytes = plan.part_bytes
-        self.compute = SimulatedCompute(asyncio.Semaphore(plan.slots), plan.runs_exclusively)
+        self.pool = SimulatedPool(asyncio.Semaphore(plan.slots), plan.runs_exclusively)
         self.killed = asyncio.Event()
 
     async def run(self, network: Network, checks: Checks) -> None:
@@ -55,16 +55,16 @@ class Worker:
         storage = S3Storage(Wire(network, checks.s3, STORAGE_SECONDS))  # type: ignore[arg-type] # likewise
         try:
             async with cancel_on_stop(self.stop):
-                facts = await queue.look()
-        except Stopped:
+                facts = await queue.read_attributes()
+        except StopRequested:
             return
-        parts = assemble(
+        parts = build(
             self.settings,
             facts,
             stop=self.stop,
             queue=queue,
             storage=storage,
-            compute=self.compute,
+            pool=self.pool,
             model_sha256="0" * 64,
             part_bytes=self._part_bytes,
         )
@@ -133,7 +133,7 @@ class Fleet:
         name, stop = worker.process.name, worker.stop
         worker.process.has_left = True
         self._checks.at_exit(worker.process, now())
-        for problem in worker.compute.broken:
+        for problem in worker.pool.broken:
             self._checks.broken.append(problem)
         error = _innermost(main.exception())
         if error is not None and not self._is_expected(worker.process, error):
@@ -166,14 +166,14 @@ async def _strike(worker: Worker, blow: Blow) -> None:
             worker.kill()
         case "SIGSTOP":
             if blow.just_before_an_end:
-                await asyncio.sleep(worker.compute.next_end() - now() - ALMOST_SECONDS)
+                await asyncio.sleep(worker.pool.next_end() - now() - ALMOST_SECONDS)
             if not process.frozen:
                 process.freeze()
                 await asyncio.sleep(blow.seconds)
                 if process.alive:
                     process.thaw(timers_first=blow.worker == 0)  # either may be
         case "child killed":
-            worker.compute.kill_one()
+            worker.pool.kill_one()
 
 
 def _innermost(error: BaseException | None) -> BaseException | None:

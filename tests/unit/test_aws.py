@@ -10,7 +10,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from worker.aws import code_of, map_errors
+from worker.aws import error_code, map_errors
 from worker.errors import FatalError, NoSuchInput, TransientError
 
 EXPIRED = "Signature expired: 20261122T101500Z is now earlier than 20261122T102000Z"
@@ -165,4 +165,4 @@ async def test_our_own_errors_stay_what_they_are() -> None:
     ],
 )
 def test_a_code_is_named_without_the_prefixes_of_older_protocols(code: str, name: str) -> None:
-    assert code_of(answer(code)) == name
+    assert error_code(answer(code)) == name

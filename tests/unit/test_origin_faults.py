@@ -76,7 +76,7 @@ async def test_a_job_slower_than_the_visibility_timeout_is_not_run_twice() -> No
     cloud.submit("slow.csv", b"300")
     async with cloud.working(idle_seconds=-1), cloud.working(idle_seconds=-1):
         await asyncio.sleep(400)
-    assert cloud.compute.scored == [b"300"]
+    assert cloud.pool.scored == [b"300"]
 
 
 async def test_a_bad_file_is_reported_and_dead_lettered_and_holds_up_nobody() -> None:
@@ -88,7 +88,7 @@ async def test_a_bad_file_is_reported_and_dead_lettered_and_holds_up_nobody() ->
         if content == b"bad":
             raise Unparsable("not a table")
 
-    cloud.compute.before = judge
+    cloud.pool.before = judge
     await cloud.work()
     assert output("good.csv") in cloud.storage.versions
     assert report("bad.csv") in cloud.storage.versions

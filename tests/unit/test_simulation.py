@@ -23,7 +23,7 @@ from tests.support.simulation.sqs import (
     SqsHabits,
     VisibilityChanged,
 )
-from worker.aws import code_of
+from worker.aws import error_code
 
 QUEUE, DEAD = "jobs", "jobs-dead"
 TWELVE_HOURS = 43_200
@@ -63,7 +63,7 @@ async def delete(sqs: SimulatedSqs, handle: str) -> str:
     try:
         await sqs.delete_message(QueueUrl=QUEUE, ReceiptHandle=handle)
     except ClientError as error:
-        return code_of(error)
+        return error_code(error)
     return "OK"
 
 
@@ -74,7 +74,7 @@ async def change(sqs: SimulatedSqs, handle: str, seconds: int) -> str:
             QueueUrl=QUEUE, ReceiptHandle=handle, VisibilityTimeout=seconds
         )
     except ClientError as error:
-        return code_of(error)
+        return error_code(error)
     return "OK"
 
 
@@ -400,7 +400,7 @@ async def test_the_end_of_an_older_version_or_of_none_is_no_effect(s3: Simulated
 async def test_a_bucket_is_made_once(s3: SimulatedS3) -> None:
     with pytest.raises(ClientError) as caught:
         await s3.create_bucket(Bucket="b")
-    assert code_of(caught.value) == "BucketAlreadyOwnedByYou"
+    assert error_code(caught.value) == "BucketAlreadyOwnedByYou"
 
 
 async def test_what_a_caller_changes_later_changes_nothing_stored(s3: SimulatedS3) -> None:

@@ -1,4 +1,4 @@
-"""What is kept of a job that fails for good: a report beside its output, and a dead letter."""
+"""Dead letters: a rejected message is reported, then sent to the dead-letter queue."""
 
 import re
 from dataclasses import dataclass
@@ -8,66 +8,59 @@ import structlog
 from worker.errors import PermanentError, TransientError
 from worker.job import Message, Reject, S3Uri
 from worker.jobs.failure_reports import FailureReports
-from worker.jobs.redrive import RedrivePolicy
 from worker.queue.leases import Leases
-from worker.queue.sqs import Queue
+from worker.queue.sqs import SqsQueue
 
 log = structlog.get_logger()
 
-ATTRIBUTE_LENGTH = 1000  # characters; ten of these fit beside a body
+MAX_ATTRIBUTE_CHARACTERS = 1000  # ten attributes of that length fit into a message with its body
 NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """Where a rejection is on record."""
+class Recorded:
+    """Where a rejection is recorded."""
 
     report: S3Uri | None
     dead_letter: bool
 
 
 class DeadLetters:
-    """Puts rejections on record, while the message is still ours."""
+    """Records rejections while their message is still held."""
 
     def __init__(
-        self,
-        queue: Queue,
-        *,
-        queue_name: str,
-        leases: Leases,
-        reports: FailureReports,
-        redrive: RedrivePolicy,
+        self, queue: SqsQueue, *, queue_name: str, leases: Leases, reports: FailureReports
     ) -> None:
         self._queue = queue
         self._queue_name = queue_name
         self._leases = leases
         self._reports = reports
-        self._redrive = redrive
 
-    async def keep(self, message: Message, rejection: Reject) -> Kept:
+    async def record(self, message: Message, rejection: Reject) -> Recorded:
         """Write the report and send the dead letter; raises TransientError and LeaseLost."""
         report = await self._report(message, rejection)
         self._leases.check(message)
-        reasons = self._reasons(message, rejection.error)
-        return Kept(report, await self._queue.dead_letter(message.body, reasons))
+        attributes = self._attributes(message, rejection.error)
+        sent = await self._queue.send_to_dead_letters(message.body, attributes)
+        return Recorded(report, dead_letter=sent)
 
     async def _report(self, message: Message, rejection: Reject) -> S3Uri | None:
-        """Write the report, where the message says where; None when there can be none."""
+        """Write the report; returns None if the message does not say where, or on a failure."""
         if rejection.job is None:
             return None
         self._leases.check(message)
         try:
             return await self._reports.write(rejection.job, rejection.error, message.receive_count)
         except (PermanentError, TransientError) as failure:
-            if isinstance(failure, TransientError) and not self._redrive.is_last(message):
+            if isinstance(failure, TransientError) and not message.last_receive:
                 raise
-            # The dead letter has the reason too, if it is sent now.
-            log.warning("no failure report", failure=str(failure))
+            # The dead letter has the reason as well, and there may be no other chance to send it.
+            log.warning("failure report not written", failure=str(failure))
             return None
 
-    def _reasons(self, message: Message, error: BaseException) -> dict[str, str]:
-        """Say in message attributes, of which SQS takes ten, why a message is dead."""
-        reasons = {
+    def _attributes(self, message: Message, error: BaseException) -> dict[str, str]:
+        """Return the reason as message attributes, of which SQS takes ten."""
+        attributes = {
             "error_type": type(error).__name__,
             "error_message": str(error),
             "receive_count": str(message.receive_count),
@@ -75,6 +68,6 @@ class DeadLetters:
             "source_message_id": message.id,
         }
         return {
-            name: NOT_IN_XML.sub("?", text)[:ATTRIBUTE_LENGTH] or "?"
-            for name, text in reasons.items()
+            name: NOT_IN_XML.sub("?", text)[:MAX_ATTRIBUTE_CHARACTERS] or "?"
+            for name, text in attributes.items()
         }

@@ -9,17 +9,18 @@ import structlog
 from worker import __version__
 from worker.errors import GaveUp, OutputRefused, PermanentError, TransientError
 from worker.job import Job, S3Uri
-from worker.storage.conditional_write import WRITE_ATTEMPTS, report_key
+from worker.jobs.output_keys import report_key
+from worker.storage.conditional_write import WRITE_ATTEMPTS
 from worker.storage.protocol import Storage, WriteConflict
 
 log = structlog.get_logger()
 
 TRACEBACK_LINES = 30
-REPORT_MARK = "failure-report"  # metadata; its value is the version of the worker
+REPORT_MARK = "failure-report"  # metadata of a report; its value is the worker's version
 
 
 class FailureReports:
-    """Writes failure reports; the latest failure of an input is the one that stays."""
+    """Writes failure reports; the report of an input's latest failure stays."""
 
     def __init__(self, storage: Storage, *, template: str, model: str, model_sha256: str) -> None:
         self._storage = storage
@@ -27,17 +28,17 @@ class FailureReports:
         self._model = {"uri": model, "sha256": model_sha256}
 
     async def write(self, job: Job, error: PermanentError, receive_count: int) -> S3Uri | None:
-        """Write the report of a failure; None where it would overwrite the input."""
+        """Write the report of a failure; returns None if it would overwrite the input."""
         target = S3Uri(job.output_bucket, report_key(self._template, job))
         if target == job.source:
-            log.error("no failure report: its key is the input's", key=str(target))
+            log.error("failure report not written, its key is the input's", key=str(target))
             return None
         body = json.dumps(self._report(job, error, receive_count), indent=2, ensure_ascii=False)
         await self._put(target, body.encode("utf-8", "backslashreplace"))
         return target
 
     async def _put(self, target: S3Uri, body: bytes) -> None:
-        """Write over an earlier report, but never over anything else."""
+        """Write the report, if need be over an earlier one, but never over another object."""
         replacing: str | None = None
         for _ in range(WRITE_ATTEMPTS):
             try:
@@ -49,10 +50,10 @@ class FailureReports:
                     replacing=replacing,
                 )
             except WriteConflict:
-                there = await self._storage.head(target)
-                if there is not None and REPORT_MARK not in there.metadata:
+                existing = await self._storage.head(target)
+                if existing is not None and REPORT_MARK not in existing.metadata:
                     raise OutputRefused(f"{target} is taken: it is no failure report") from None
-                replacing = there.etag if there is not None else None
+                replacing = existing.etag if existing is not None else None
             else:
                 return
         raise TransientError(f"{target} kept changing under {WRITE_ATTEMPTS} writes")

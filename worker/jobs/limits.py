@@ -1,33 +1,89 @@
-"""How many bytes one job holds at once: of its input ahead of the reader, of its output."""
+"""Memory limits: how many bytes one job reserves, and the byte budget of all jobs together.
 
+A job streams: it holds some parts of its input ahead of the pool process, and of each of its
+outputs a part that fills and a part that is being uploaded.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from worker.jobs.output_writer import HELD_PARTS
 from worker.storage.download import READ_AHEAD
-from worker.storage.upload import MOST_PARTS
+from worker.storage.upload import HELD_PARTS, MAX_PARTS
 
-PART_BYTES = 5 << 20  # the least that S3 takes: what each file holds is a few of them
-EXPECTED_GROWTH = 2  # an output of up to so many times its input goes up in few enough parts
+PART_BYTES = 5 << 20  # the smallest part that S3 accepts: each file holds several
+EXPECTED_GROWTH = 2  # an output of up to so many times its input fits into MAX_PARTS parts
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """What a job of a given size holds; `outputs` files come of it."""
+class JobMemory:
+    """The bytes that one job holds at once; it writes up to `outputs` files."""
 
     part_bytes: int
     outputs: int
 
     @property
-    def room(self) -> int:
-        """Bytes of input held at once, unless a file asks for more."""
-        return (READ_AHEAD + 1) * self.part_bytes  # one is on its way to the pool process
+    def input_bytes(self) -> int:
+        """The bytes of input held at once, unless a file needs more."""
+        return (READ_AHEAD + 1) * self.part_bytes  # one part is on its way to the pool process
 
-    def upload_part(self, size: int) -> int:
-        """Size of a part going up: more than usual only where the input is huge."""
-        return max(self.part_bytes, EXPECTED_GROWTH * size // MOST_PARTS)
+    def upload_part_bytes(self, size: int) -> int:
+        """Return the size of an upload's part: larger than `part_bytes` only for huge inputs."""
+        return max(self.part_bytes, EXPECTED_GROWTH * size // MAX_PARTS)
 
-    def need(self, size: int | None, room: int | None) -> int:
-        """Bytes to reserve for an input of that size, if it is known, and of that much room."""
-        going_up = self.outputs * HELD_PARTS * self.upload_part(size or 0)
-        most = (room or self.room) + going_up
-        return most if size is None or room is not None else min(2 * size, most)
+    def reservation(self, size: int | None, input_bytes: int | None) -> int:
+        """Return the bytes to reserve for an input of that size, or of unknown size.
+
+        `input_bytes` are those that the input is known to need at once; None is the usual.
+        """
+        output_bytes = self.outputs * HELD_PARTS * self.upload_part_bytes(size or 0)
+        streaming = (input_bytes or self.input_bytes) + output_bytes
+        return streaming if size is None or input_bytes is not None else min(2 * size, streaming)
+
+
+class Reservation:
+    """The bytes of the budget that one job holds."""
+
+    def __init__(self, budget: "ByteBudget", held: int) -> None:
+        self._budget = budget
+        self.held = held
+
+    def correct(self, size: int) -> None:
+        """Hold `size` bytes from now on, without a wait: the job holds them already."""
+        size = max(1, size)  # an empty file counts as well
+        self._budget.take(size - self.held)
+        self.held = size
+
+
+class ByteBudget:
+    """The bytes that all jobs together may hold, handed out in the order of the requests."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._used = 0
+        self._turn = asyncio.Lock()
+        self._changed = asyncio.Event()
+
+    def take(self, size: int) -> None:
+        """Count bytes as used; a negative size gives bytes back."""
+        self._used += size
+        self._changed.set()
+
+    @asynccontextmanager
+    async def reserve(self, size: int) -> AsyncIterator[Reservation]:
+        """Hold bytes for the length of the block; a request above the limit gets the whole budget.
+
+        A job with the whole budget runs alone, since an empty file counts as well.
+        """
+        size = max(1, min(size, self.limit))
+        async with self._turn:
+            while self._used + size > self.limit and self._used:
+                self._changed.clear()
+                await self._changed.wait()
+            self.take(size)
+        reservation = Reservation(self, size)
+        try:
+            yield reservation
+        finally:
+            self.take(-reservation.held)

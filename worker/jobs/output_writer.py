@@ -1,49 +1,55 @@
-"""A file's output and its rejected rows on their way up, neither visible before it is settled."""
+"""Output writer: uploads a file's output and its rejected rows, and publishes both at the end."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from worker.errors import OutputRefused, TidegateError
-from worker.interfaces import OutputForm, ScoreResult
+from worker.interfaces import Format, OutputForm, ScoreResult
 from worker.job import S3Uri
-from worker.storage.conditional_write import Source, Written, preview, write
+from worker.storage.conditional_write import WriteResult, preview, write
 from worker.storage.protocol import Storage
+from worker.storage.provenance import InputVersion
 from worker.storage.upload import Upload
 
 REJECTS_SUFFIX = ".rejected.csv"
 NO_REJECTS = b"line,reason,row\n"
-HELD_PARTS = 2  # of each file: one that fills and one under way
 
 
 class AlreadyWritten(TidegateError):
-    """The output is there, or a newer one: what is under way would be in vain."""
+    """The output, or a newer version's, exists: there is nothing to predict."""
 
-    def __init__(self, target: S3Uri, written: Written) -> None:
-        super().__init__(f"{target} is {written.value}")
+    def __init__(self, target: S3Uri, result: WriteResult) -> None:
+        super().__init__(f"{target} is {result.value}")
         self.target = target
-        self.written = written
+        self.result = result
+
+
+class Target(Protocol):
+    """Returns where the output goes, which depends on the format that it is converted to."""
+
+    def __call__(self, *, converted_to: Format | None = None) -> S3Uri: ...  # noqa: D102 - as above
 
 
 @dataclass(slots=True)
 class OutputWriter:
-    """Implements worker.interfaces.AsyncOutlet: takes a file's predictions in, and settles them.
+    """Implements worker.interfaces.AsyncOutputSink for one input version.
 
-    With `looks_first` it asks whether the output is there already before it takes anything in, and
-    then raises AlreadyWritten: a large file is worth the question.
+    Nothing is visible before `publish`. With `previews` it looks whether the output exists before
+    it takes any data, and raises AlreadyWritten: for a large file this saves a whole prediction.
     """
 
     storage: Storage
-    target_of: Callable[[OutputForm | None], S3Uri]
-    source: Source
+    target_for: Target
+    version: InputVersion
     metadata: Mapping[str, str]
-    again: bool
+    force: bool
     check_lease: Callable[[], None]
     part_bytes: int
-    looks_first: bool
+    previews: bool
     _output: Upload | None = None
     _rejects: Upload | None = None
     _uploads: list[Upload] = field(default_factory=list)
@@ -65,74 +71,74 @@ class OutputWriter:
 
     @property
     def held(self) -> int:
-        """Bytes taken in and not yet sent."""
+        """The bytes that were taken and not yet sent."""
         return sum(upload.held for upload in self._uploads)
 
     async def open(self, form: OutputForm) -> None:
-        """Learn what the output will be; raises AlreadyWritten and OutputRefused."""
-        target = self.target_of(form)
-        if self.looks_first:
-            verdict = await preview(self.storage, target, source=self.source, again=self.again)
-            if verdict is not None:
-                raise AlreadyWritten(target, verdict)
+        """Take note of the kind of the output; raises AlreadyWritten and OutputRefused."""
+        target = self.target_for(converted_to=form.converted_to)
+        if self.previews:
+            result = await preview(self.storage, target, version=self.version, force=self.force)
+            if result is not None:
+                raise AlreadyWritten(target, result)
         self._output = self._upload(target, form.content_type)
 
     async def write(self, data: bytes) -> None:
-        """Add to the output."""
+        """Append to the output."""
         assert self._output is not None
         await self._output.write(data)
 
     async def reject(self, data: bytes) -> None:
-        """Add to the file of rejected rows."""
+        """Append to the file of rejected rows."""
         if self._rejects is None:
-            self._rejects = self._upload(self._beside, "text/csv")
+            self._rejects = self._upload(self._rejects_target, "text/csv")
         await self._rejects.write(data)
 
-    async def settle(self, scored: ScoreResult) -> Written:
-        """Make all of it visible, unless its place is rightly taken."""
+    async def publish(self, score: ScoreResult) -> WriteResult:
+        """Make the rejected rows and the output visible, as the write rule allows."""
         assert self._output is not None
         if self._rejects is not None:
             # Before the output: whoever sees the output finds its rejected rows there already.
-            written = await self._commit(self._rejects, {})
-            if written is Written.SUPERSEDED:
-                return written
-        counts = {"rows": str(scored.rows), "rejected": str(scored.rejected)}
-        written = await self._commit(self._output, counts)
-        if written is Written.REPLACED and self._rejects is None:
-            await self._outdate_rejects()
-        return written
+            result = await self._commit(self._rejects, {})
+            if result is WriteResult.SUPERSEDED:
+                return result
+        counts = {"rows": str(score.rows), "rejected": str(score.rejected)}
+        result = await self._commit(self._output, counts)
+        if result is WriteResult.REPLACED and self._rejects is None:
+            await self._empty_older_rejects()
+        return result
 
     @property
-    def _beside(self) -> S3Uri:
+    def _rejects_target(self) -> S3Uri:
         return replace(self.target, key=self.target.key + REJECTS_SUFFIX)
 
-    async def _outdate_rejects(self) -> None:
+    async def _empty_older_rejects(self) -> None:
         """Leave no rejected rows of an older version beside an output that has none."""
-        if await self.storage.head(self._beside) is None:
+        if await self.storage.head(self._rejects_target) is None:
             return
-        none = self._upload(self._beside, "text/csv")
-        await none.write(NO_REJECTS)
-        with suppress(OutputRefused):  # that file is none of ours
-            await self._commit(none, {})
+        empty = self._upload(self._rejects_target, "text/csv")
+        await empty.write(NO_REJECTS)
+        with suppress(OutputRefused):  # that object is not one of ours
+            await self._commit(empty, {})
 
     def _upload(self, target: S3Uri, content_type: str) -> Upload:
         upload = Upload(
             self.storage,
             target,
-            metadata={**self.source.metadata(), **self.metadata},
+            metadata={**self.version.metadata(), **self.metadata},
             content_type=content_type,
             part_bytes=self.part_bytes,
         )
         self._uploads.append(upload)
         return upload
 
-    async def _commit(self, upload: Upload, counts: Mapping[str, str]) -> Written:
-        await upload.finish()  # before the lease is looked at: the last parts may take a while
+    async def _commit(self, upload: Upload, counts: Mapping[str, str]) -> WriteResult:
+        await upload.finish()  # before the lease is checked: the last parts may take a while
         return await write(
             self.storage,
             upload.target,
             partial(upload.commit, counts=counts),
-            source=self.source,
-            again=self.again,
+            version=self.version,
+            force=self.force,
             check_lease=self.check_lease,
         )

@@ -1,4 +1,4 @@
-"""The time that each job under way has left, and the jobs that do not end when it is over."""
+"""Job timeouts: the time limit of each job, and the detection of jobs that do not end after it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -7,66 +7,67 @@ from contextlib import asynccontextmanager
 from worker.clock import now
 from worker.errors import FatalError, TransientError
 
-LOOK_SECONDS = 10.0
-GRACE_LOOKS = 6  # to wind up in once the time is over; more means that nothing ends it
+CHECK_SECONDS = 10.0
+GRACE_CHECKS = 6  # in which a job past its time limit may end; after them nothing ends it
 
 
 class JobTimeout:
-    """One attempt at a job; its clock stands still while it waits for its turn."""
+    """The time limit of one job; paused while the job waits for memory or a pool process."""
 
-    def __init__(self, what: str, clock: asyncio.Timeout) -> None:
-        self.what = what
-        self._clock = clock
-        self._looks = 0  # at which its time was over
+    def __init__(self, job: str, timeout: asyncio.Timeout) -> None:
+        self.job = job
+        self._timeout = timeout
+        self._overdue_checks = 0
 
-    def waits(self) -> Callable[[], None]:
-        """Stop the clock until the returned function is called: other files' time is not ours."""
-        end = self._clock.when()
+    def pause(self) -> Callable[[], None]:
+        """Pause until the returned function is called: other jobs' time does not count."""
+        end = self._timeout.when()
         assert end is not None
-        left = end - now()
-        self._clock.reschedule(None)
-        return lambda: self._clock.reschedule(now() + left)
+        seconds_left = end - now()
+        self._timeout.reschedule(None)
+        return lambda: self._timeout.reschedule(now() + seconds_left)
 
     def is_wedged(self) -> bool:
-        """Look once more; tell whether its time has been over for too many looks.
+        """Check once more; returns whether too many checks in a row found the job overdue.
 
-        Looks, as a process that was suspended finds its clocks run down all at once.
+        Checks are counted and not seconds: when a suspended process resumes, every timeout has
+        expired at once.
         """
-        end = self._clock.when()
-        self._looks = self._looks + 1 if end is not None and now() > end else 0
-        return self._looks > GRACE_LOOKS
+        end = self._timeout.when()
+        self._overdue_checks = self._overdue_checks + 1 if end is not None and now() > end else 0
+        return self._overdue_checks > GRACE_CHECKS
 
 
 class JobTimeouts:
-    """All attempts under way."""
+    """The time limits of all jobs under way."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._under_way: dict[JobTimeout, None] = {}
 
     @asynccontextmanager
-    async def limited(self, what: str) -> AsyncIterator[JobTimeout]:
+    async def limit(self, job: str) -> AsyncIterator[JobTimeout]:
         """Cancel the block when its time is over; raises TransientError then."""
         try:
-            async with asyncio.timeout(self._seconds) as clock:
-                attempt = JobTimeout(what, clock)
-                self._under_way[attempt] = None
+            async with asyncio.timeout(self._seconds) as timeout:
+                job_timeout = JobTimeout(job, timeout)
+                self._under_way[job_timeout] = None
                 try:
-                    yield attempt
+                    yield job_timeout
                 finally:
-                    del self._under_way[attempt]
+                    del self._under_way[job_timeout]
         except TimeoutError as error:
             raise TransientError(
-                f"{what} took longer than WORKER_JOB_SECONDS ({self._seconds:g})"
+                f"{job} took longer than WORKER_JOB_SECONDS ({self._seconds:g})"
             ) from error
 
-    async def watched(self) -> None:
-        """Watch for a job that its own clock cannot end; raises FatalError naming it."""
+    async def watch(self) -> None:
+        """Watch for a job that its timeout does not end; raises FatalError naming the job."""
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            for attempt in self._under_way:
-                if attempt.is_wedged():
+            await asyncio.sleep(CHECK_SECONDS)
+            for job_timeout in self._under_way:
+                if job_timeout.is_wedged():
                     raise FatalError(
-                        f"a processor is wedged: {attempt.what} was told to end more than "
-                        f"{GRACE_LOOKS * LOOK_SECONDS:g} s ago, and goes on"
+                        f"a processor is wedged: {job_timeout.job} was cancelled more than "
+                        f"{GRACE_CHECKS * CHECK_SECONDS:g} s ago and has not ended"
                     )

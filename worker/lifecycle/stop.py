@@ -1,28 +1,28 @@
-"""The one request to stop, and why."""
+"""The request to stop the worker, with its reason."""
 
 import asyncio
 from collections.abc import Callable, Sequence
 
 
 class Stop:
-    """Set once, by a signal, by idleness or by a failure, and never taken back."""
+    """Requested once, by a signal, by idleness or by a failure, and never withdrawn."""
 
     def __init__(self) -> None:
         self.reason: str | None = None
         self.signalled = False
-        # Ids of the messages that an end without a drain leaves to their visibility timeout; asked
-        # from other threads too.
+        # The ids of the messages in hand. A hard stop logs them, also from another thread, because
+        # they stay invisible until their visibility timeout ends.
         self.in_hand: Callable[[], Sequence[str]] = tuple
         self._requested = asyncio.Event()
 
     def request(self, reason: str) -> None:
-        """Ask the worker to stop; the first reason stays, but that any other outranks idleness."""
+        """Request a stop. The first reason stays, except that any reason replaces "idle"."""
         if self.reason in (None, "idle"):
             self.reason = reason
             self._requested.set()
 
     def signal(self, name: str) -> bool:
-        """Ask by a signal; False when one has asked before, whatever else has."""
+        """Request a stop by a signal; returns False if an earlier signal has requested one."""
         first, self.signalled = not self.signalled, True
         self.request(name)
         return first
@@ -32,7 +32,7 @@ class Stop:
         await self._requested.wait()
 
     async def wait_for(self, seconds: float) -> None:
-        """Sleep, but not past a stop."""
+        """Wait until a stop is requested, but no longer than `seconds`."""
         try:
             async with asyncio.timeout(seconds):
                 await self._requested.wait()

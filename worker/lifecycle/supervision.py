@@ -1,4 +1,4 @@
-"""Loops of the worker: one that dies takes the worker with it, and says which it was."""
+"""Supervision: if a background loop fails, the worker stops with an error naming the loop."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -13,19 +13,19 @@ from worker.lifecycle.stop import Stop
 Loop = Callable[[], Coroutine[Any, Any, None]]
 
 
-class Stopped(Exception):
-    """A stop came before the worker was ready."""
+class StopRequested(Exception):
+    """A stop was requested before the worker had started."""
 
 
 async def supervise(name: str, loop: Loop) -> None:
-    """Run a loop to its end; raises FatalError when that is what ends it, else LoopFailed."""
+    """Run a loop to its end; its failure becomes a LoopFailed, unless it is a FatalError."""
     try:
         await loop()
-    except Exception as error:  # noqa: BLE001 - of whatever it dies
+    except Exception as error:  # noqa: BLE001 - any failure of a loop must stop the worker
         cause = _innermost(error)
         if isinstance(cause, FatalError):
             raise cause from None
-        raise LoopFailed(f"the {name} loop died: {type(cause).__name__}: {cause}") from cause
+        raise LoopFailed(f"the {name} loop failed: {type(cause).__name__}: {cause}") from cause
 
 
 def _innermost(error: Exception) -> Exception:
@@ -36,7 +36,7 @@ def _innermost(error: Exception) -> Exception:
 
 @asynccontextmanager
 async def background(name: str, loop: Loop) -> AsyncIterator[None]:
-    """Run a loop for the length of the block; when the loop fails, so does the block."""
+    """Run a loop beside the block and cancel it at the end; if it fails, the block fails."""
     async with asyncio.TaskGroup() as group:
         task = group.create_task(supervise(name, loop), name=name)
         try:
@@ -45,35 +45,35 @@ async def background(name: str, loop: Loop) -> AsyncIterator[None]:
             task.cancel()
 
 
-async def ended_within(task: "asyncio.Future[Any]", seconds: float) -> bool:
-    """Wait for a task, then cancel it; tell whether it ended by itself.
+async def wait_then_cancel(task: "asyncio.Future[Any]", seconds: float) -> bool:
+    """Wait for a task, then cancel it; returns whether it ended before that.
 
-    For who is cancelled: another cancellation changes nothing.
+    For a caller that has been cancelled itself: a further cancellation does not shorten the wait.
     """
     deadline = now() + seconds
     while not task.done() and now() < deadline:
         with suppress(asyncio.CancelledError):
             await asyncio.wait([task], timeout=deadline - now())
-    by_itself = not task.cancel()
+    ended_in_time = not task.cancel()
     while not task.done():
         with suppress(asyncio.CancelledError):
             await asyncio.wait([task])
     if not task.cancelled():
-        task.exception()  # looked at: who waits is ending of something else already
-    return by_itself
+        task.exception()  # retrieved, or asyncio logs it: the caller raises its own cancellation
+    return ended_in_time
 
 
 @asynccontextmanager
 async def cancel_on_stop(stop: Stop) -> AsyncIterator[None]:
-    """Cancel the block when a stop is requested; raises Stopped then."""
-    clock = asyncio.timeout(None)
+    """Cancel the block when a stop is requested; raises StopRequested then."""
+    block = asyncio.timeout(None)
     try:
-        async with clock, background("stop", partial(_expire, clock, stop)):
+        async with block, background("stop", partial(_expire_on_stop, block, stop)):
             yield
     except TimeoutError:
-        raise Stopped from None
+        raise StopRequested from None
 
 
-async def _expire(clock: asyncio.Timeout, stop: Stop) -> None:
+async def _expire_on_stop(block: asyncio.Timeout, stop: Stop) -> None:
     await stop.wait()
-    clock.reschedule(now())
+    block.reschedule(now())

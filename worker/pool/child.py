@@ -1,9 +1,10 @@
-"""What runs inside a pool process; the event loop's process imports it, but none of its libraries.
+"""The pool process: loads the model, then predicts file after file for its parent.
 
-Those are there from the fork on, when the forkserver has imported them.
+The parent imports this module too, but not the libraries that it uses: they are imported inside
+functions, and the forkserver has imported them before it forks a pool process.
 """
 
-# ruff: noqa: PLC0415 - see above
+# ruff: noqa: PLC0415 - as the docstring says
 import fcntl
 import gc
 import multiprocessing
@@ -18,32 +19,26 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, TypeVar
 
 from worker.errors import ModelError, TidegateError, TransientError
 from worker.interfaces import InputReader, OutputSink, PredictMethod, ScoreOptions, ScoreResult
 from worker.pool.child_channel import ChildChannel
 
-# The kernel adds this many thousandths of all memory to what a process uses, and kills the greatest
-# sum: less than 1000, and a worker with its hands full of files could outweigh the job that ate the
-# memory. Among pool processes, which all have it, the greatest is still the one to go.
+# The kernel's OOM killer adds this many thousandths of the whole memory to what a process uses, and
+# kills the process with the greatest sum. With less than 1000 it could choose the parent, when that
+# holds many files, rather than the job that needs too much. All pool processes have the same score,
+# so among them the largest is killed.
 OOM_SCORE_ADJ = 1000
 
 T = TypeVar("T")
 Score = Callable[[InputReader, ScoreOptions, OutputSink], ScoreResult]
-
-
-class Plan(Protocol):
-    """What a pool process is for."""
-
-    def load(self) -> Score:
-        """Make what predicts a file; raises ModelError."""
-        ...
+LoadModel = Callable[[], Score]  # raises ModelError; must be picklable
 
 
 @dataclass(frozen=True, slots=True)
 class ModelPlan:
-    """Which model a process loads, and how it behaves."""
+    """Which model a pool process loads, how the model predicts, and how the process logs."""
 
     path: Path
     method: PredictMethod
@@ -52,7 +47,7 @@ class ModelPlan:
     log_level: str
 
     def load(self) -> Score:
-        """Load the model; raises ModelError."""
+        """Load the model and return what predicts a file; raises ModelError."""
         from worker import logs
         from worker.models import load_predictor
         from worker.scoring.score import score
@@ -62,37 +57,37 @@ class ModelPlan:
         return lambda reader, options, output: score(reader, predictor, options, output)
 
 
-def serve(sock: socket.socket, plan: Plan) -> None:
-    """Load the model, then predict file after file until the line is cut.
+def serve(sock: socket.socket, load_model: LoadModel) -> None:
+    """Load the model, then predict file after file until the parent closes the channel.
 
-    The first answer says that the model is loaded, or holds the error in its place.
+    The first object sent is None once the model is loaded, or the error if it cannot be loaded.
     """
-    _adapt()
+    _prepare_process()
     with suppress(EOFError, ConnectionError), sock, sock.makefile("rwb") as stream:
-        line = ChildChannel(stream)
-        score = _attempt(plan.load, otherwise=ModelError)
+        channel = ChildChannel(stream)
+        score = _attempt(load_model, otherwise=ModelError)
         if isinstance(score, TidegateError):
-            line.say(score)
+            channel.send(score)
             return
-        line.say(None)
+        channel.send(None)
         while True:
-            predict_next(line, score)
+            predict_next(channel, score)
 
 
-def predict_next(line: ChildChannel, score: Score) -> None:
-    """Predict a file; raises EOFError when there is none, or the rest of it never comes."""
-    options = line.take()
-    line.end(_attempt(lambda: score(line, options, line), otherwise=TransientError))
+def predict_next(channel: ChildChannel, score: Score) -> None:
+    """Predict the next file; raises EOFError if there is none, or if the file ends early."""
+    options = channel.next_job()
+    channel.finish(_attempt(lambda: score(channel, options, channel), otherwise=TransientError))
 
 
-def _adapt() -> None:
-    """Heed the parent alone, do not outlive it, and let the kernel kill this process before it."""
-    gc.freeze()  # a collection writes to all that it looks at, and what is written to is not shared
-    # Ctrl-C reaches the whole process group, and must not kill a prediction the drain waits for.
+def _prepare_process() -> None:
+    """Ignore stop signals, end with the parent, and be the OOM killer's first choice."""
+    gc.freeze()  # a collection would write to the pages shared with the forkserver, and copy them
+    # Ctrl-C reaches the whole process group, and must not kill a job that the drain waits for.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _die_with_parent()
-    with suppress(OSError):  # only Linux has it
+    with suppress(OSError):  # exists on Linux only
         Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE_ADJ))
 
 
@@ -100,12 +95,12 @@ def _die_with_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     if sys.platform == "linux":
-        # The end of the parent's pipe is all that can still happen to it. The kernel answers with a
-        # kill: a thread has to wait for a C call that keeps the interpreter's lock.
+        # All that can still happen to this pipe is that the parent's end closes. Then the kernel
+        # kills this process: a thread would have to wait for the interpreter's lock.
         fcntl.fcntl(parent.sentinel, fcntl.F_SETOWN, os.getpid())
         fcntl.fcntl(parent.sentinel, fcntl.F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(parent.sentinel, fcntl.F_SETFL, os.O_ASYNC)
-    # Everywhere else, and for a parent that has ended already.
+    # For other systems, and for a parent that has ended already.
     threading.Thread(target=_join_and_exit, args=(parent,), daemon=True, name="parent").start()
 
 
@@ -115,17 +110,17 @@ def _join_and_exit(parent: BaseProcess) -> None:
 
 
 def _attempt(call: Callable[[], T], *, otherwise: type[TidegateError]) -> T | TidegateError:
-    """What the call returns, or what it raises as one of our own errors."""
+    """Return the call's result, or its error as one of the worker's own."""
     try:
         return call()
-    except BaseException as error:  # noqa: BLE001 - not even SystemExit may leave it unanswered
+    except BaseException as error:  # noqa: BLE001 - the parent waits for an answer, even after SystemExit
         return _portable(error, otherwise)
 
 
 def _portable(error: BaseException, otherwise: type[TidegateError]) -> TidegateError:
-    # An error of a library's or a plug-in's own would make the event loop's process import it.
+    # Unpickling another error class would make the parent import the library it comes from.
     ours = [kind for kind in type(error).__mro__ if kind.__module__ == TidegateError.__module__]
-    said = ours[0](str(error)) if ours else otherwise(f"{type(error).__name__}: {error}")
-    # Pickling drops the traceback, but not the notes.
-    said.add_note("In the pool process:\n" + "".join(traceback.format_exception(error)))
-    return said
+    portable = ours[0](str(error)) if ours else otherwise(f"{type(error).__name__}: {error}")
+    # Pickling drops the traceback but keeps the notes.
+    portable.add_note("In the pool process:\n" + "".join(traceback.format_exception(error)))
+    return portable

@@ -1,9 +1,9 @@
-"""The line between a pool process and its parent: what is said on it, and the process's end of it.
+"""The pool process's end of the channel to its parent, and the protocol of the channel.
 
-The parent sends an assignment, then the first bytes of the file, then piece by piece what the
-process asks to read, each after its size, and a size of zero when it has heard the outcome. The
-process answers in pickles of known size: that it has the assignment, what it reads and writes, and
-the outcome.
+The parent sends an assignment, then the first bytes of the file, then each piece of the ranges that
+the process asks for, preceded by its size; and a size of zero once it has the outcome. The process
+sends pickled objects, each preceded by its size: None when it has taken the assignment, the ranges
+that it asks for, the pieces that it writes, and the outcome.
 """
 
 import io
@@ -17,12 +17,12 @@ from worker.interfaces import OutputForm, Range, ScoreOptions
 
 SIZE = struct.Struct("!Q")
 END = SIZE.pack(0)
-LONGEST_PIECE = 1 << 20  # of an output: the parent holds a whole one; and as it is read here
+MAX_PIECE_BYTES = 1 << 20  # the parent holds one whole piece of an output
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """One file to predict; `first` bytes of it follow at once."""
+    """One file to predict; the first `first` bytes of it follow at once."""
 
     options: ScoreOptions
     size: int
@@ -30,92 +30,92 @@ class Assignment:
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
-    """Bytes to be sent."""
+class ReadRequest:
+    """Ranges of the file that the parent is to send."""
 
     ranges: Sequence[Range]
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """Bytes of an output, or of its rejected rows."""
+class OutputPiece:
+    """Bytes of the output, or of its rejected rows."""
 
     data: bytes
     rejects: bool
 
 
 class ChildChannel:
-    """The process's end: implements worker.interfaces's Blob and Outlet for the file under way."""
+    """Implements worker.interfaces.InputReader and OutputSink for the file under way."""
 
     def __init__(self, stream: io.BufferedRWPair) -> None:
         self._stream = stream
-        self._left = 0  # to be received of the piece under way
+        self._piece_left = 0  # bytes to be received of the piece under way
 
-    def take(self) -> ScoreOptions:
-        """Wait for a file to do; raises EOFError when there will be none."""
-        given: Assignment = pickle.load(self._stream)  # noqa: S301 - from our own parent
-        # Before the file is read: a process that dies without this answer did not die of the job.
-        self.say(None)
-        self.size = given.size
-        self.first = self._receive(given.first)
-        self._reserved = given.options.reserved_bytes
-        return given.options
+    def next_job(self) -> ScoreOptions:
+        """Wait for a file to predict; raises EOFError when the parent has no more."""
+        assignment: Assignment = pickle.load(self._stream)  # noqa: S301 - from our own parent
+        # Sent before the file is read: a process that dies earlier did not die of this job.
+        self.send(None)
+        self.size = assignment.size
+        self.first = self._receive(assignment.first)
+        self._reserved = assignment.options.reserved_bytes
+        return assignment.options
 
-    def say(self, answer: object) -> None:
-        """Tell the parent, who may be waiting for it."""
-        self._add(answer)
+    def send(self, value: object) -> None:
+        """Send an object that the parent may be waiting for."""
+        self._buffer(value)
         self._stream.flush()
 
-    def _add(self, answer: object) -> None:
-        """Say something with what is said next: each wakes the parent, and most files are small."""
-        frame = pickle.dumps(answer, pickle.HIGHEST_PROTOCOL)
+    def _buffer(self, value: object) -> None:
+        """Send an object together with the next one: each flush wakes the parent."""
+        frame = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
         self._stream.write(SIZE.pack(len(frame)))
         self._stream.write(frame)
 
-    def end(self, outcome: object) -> None:
-        """Say what came of the file, and pass over what was asked for and not read."""
-        self.say(outcome)
-        while self._piece():
+    def finish(self, outcome: object) -> None:
+        """Send the outcome of the file, and skip the pieces that were requested and not read."""
+        self.send(outcome)
+        while self._next_piece():
             pass
 
     def read(self, ranges: Sequence[Range]) -> Iterator[bytes]:
-        """The bytes of the ranges, in order, in pieces of any length."""
+        """Yield the bytes of the ranges in order, in pieces of any length."""
         left = sum(stop - start for start, stop in ranges)
         if left:
-            self.say(Read(ranges))
+            self.send(ReadRequest(ranges))
         while left:
-            piece = self._piece()
+            piece = self._next_piece()
             left -= len(piece)
             yield piece
 
     def reserve(self, size: int) -> None:
-        """See to it that so many bytes are this file's; raises NeedsMemory when they are not."""
+        """Make sure that the job has reserved this many bytes; raises NeedsMemory if not."""
         if size > self._reserved:
             raise NeedsMemory(str(size))
 
     def open(self, form: OutputForm) -> None:
-        """Say what the output will be."""
-        self._add(form)
+        """Announce the kind of the output."""
+        self._buffer(form)
         if len(self.first) < self.size:
-            self._stream.flush()  # a large file's may be there already, and all else in vain
+            self._stream.flush()  # the parent looks first whether a large file's output exists
 
     def write(self, data: bytes) -> None:
-        """Add to the output."""
-        self._send(data, rejects=False)
+        """Append to the output."""
+        self._send_pieces(data, rejects=False)
 
     def reject(self, data: bytes) -> None:
-        """Add to the file of rejected rows."""
-        self._send(data, rejects=True)
+        """Append to the file of rejected rows."""
+        self._send_pieces(data, rejects=True)
 
-    def _send(self, data: bytes, *, rejects: bool) -> None:
-        for start in range(0, len(data), LONGEST_PIECE):
-            self._add(Piece(data[start : start + LONGEST_PIECE], rejects))
+    def _send_pieces(self, data: bytes, *, rejects: bool) -> None:
+        for start in range(0, len(data), MAX_PIECE_BYTES):
+            self._buffer(OutputPiece(data[start : start + MAX_PIECE_BYTES], rejects))
 
-    def _piece(self) -> bytes:
-        if not self._left:
-            (self._left,) = SIZE.unpack(self._receive(SIZE.size))
-        piece = self._receive(min(self._left, LONGEST_PIECE))
-        self._left -= len(piece)
+    def _next_piece(self) -> bytes:
+        if not self._piece_left:
+            (self._piece_left,) = SIZE.unpack(self._receive(SIZE.size))
+        piece = self._receive(min(self._piece_left, MAX_PIECE_BYTES))
+        self._piece_left -= len(piece)
         return piece
 
     def _receive(self, size: int) -> bytes:

@@ -1,7 +1,8 @@
-"""What pool processes are forked from: a process of its own, with the libraries imported once.
+"""The forkserver: imports the libraries once, and forks every pool process.
 
-Its children share the memory those take, and begin with them. It runs nothing but imports: the few
-threads that these start are OpenBLAS's and jemalloc's, who end and restart theirs around a fork.
+The pool processes share the libraries' memory, and start without importing them again. The
+forkserver runs nothing but imports. The few threads that these start belong to OpenBLAS and
+jemalloc, which both stop their threads before a fork and restart them after it.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from multiprocessing import forkserver, resource_tracker
 # OpenBLAS and OpenMP read these when they are loaded.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
-# The estimators that most models are made of: beside the rest they cost nothing.
+# Of scikit-learn, what most models consist of: beside the rest these imports cost nothing.
 LIBRARIES = (
     "worker.scoring.score",
     "worker.models",
@@ -27,7 +28,10 @@ LIBRARIES = (
 
 
 def start(threads: int, libraries: Sequence[str] = LIBRARIES) -> None:
-    """Start it, without waiting for its imports; what it forks computes with so many threads."""
+    """Start the forkserver, without waiting for its imports.
+
+    Each process that it forks computes with `threads` threads.
+    """
     for name in THREAD_VARIABLES:
         os.environ[name] = str(threads)
     multiprocessing.set_forkserver_preload(list(libraries))
@@ -35,8 +39,11 @@ def start(threads: int, libraries: Sequence[str] = LIBRARIES) -> None:
 
 
 def ensure_running() -> None:
-    """Start it if it does not run, deaf to stop signals, which a whole group may be sent."""
-    resource_tracker.ensure_running()  # first, as it lifts the block
+    """Start the forkserver if it does not run.
+
+    It ignores stop signals, which may be sent to the whole process group.
+    """
+    resource_tracker.ensure_running()  # first: it unblocks the signals
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
     try:
         forkserver.ensure_running()
@@ -45,14 +52,14 @@ def ensure_running() -> None:
 
 
 async def ready() -> None:
-    """Wait for its imports: to fork a process before that would stop the event loop."""
+    """Wait for its imports: a fork before they are done would block the event loop."""
     await asyncio.to_thread(_fork_one)
 
 
 def _fork_one() -> None:
-    # A forkserver that cannot do it fails whoever really needs a process.
+    # If the forkserver has failed, the first real process fails with the reason.
     with suppress(OSError, EOFError):
-        process = multiprocessing.get_context("forkserver").Process()  # which does nothing
+        process = multiprocessing.get_context("forkserver").Process()  # does nothing
         process.start()
         process.join()
         process.close()

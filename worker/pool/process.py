@@ -1,4 +1,4 @@
-"""A pool process as its parent sees it: started, spoken to, ended."""
+"""A pool process as its parent sees it: started, given jobs, ended."""
 
 import asyncio
 import multiprocessing
@@ -13,33 +13,33 @@ import structlog
 from worker.errors import ProcessLost, error_text
 from worker.interfaces import AsyncInputReader, AsyncOutputSink, ScoreOptions, ScoreResult
 from worker.pool import child, forkserver
-from worker.pool.child import Plan
+from worker.pool.child import LoadModel
 from worker.pool.child_channel import Assignment
-from worker.pool.parent_channel import ParentChannel, RangeSender
+from worker.pool.parent_channel import ParentChannel
 
 log = structlog.get_logger()
 
 
 class PoolProcess:
-    """A process with the model loaded, and the line to it.
+    """A process with the model loaded, and the channel to it.
 
-    A cancellation, or anything else that breaks the conversation off, ends the process too, for
-    nothing else would.
+    A cancellation, or any error half-way through an exchange, kills the process: the channel cannot
+    be used after it, and nothing else would end the process.
     """
 
-    def __init__(self, process: BaseProcess, line: socket.socket) -> None:
+    def __init__(self, process: BaseProcess, sock: socket.socket) -> None:
         self._process = process
-        self._line = ParentChannel(line)
-        self._pid = process.pid  # which the process forgets when it is buried
+        self._channel = ParentChannel(sock)
+        self._pid = process.pid  # the process object forgets it when it is closed
         self._ended = asyncio.Event()
-        asyncio.get_running_loop().add_reader(process.sentinel, self._bury)
+        asyncio.get_running_loop().add_reader(process.sentinel, self._on_end)
 
     @classmethod
-    async def start(cls, plan: Plan) -> Self:
-        """Start one and load the model; raises ModelError or ProcessLost."""
-        process = cls(*_forked(plan))
-        with process._ended_by_errors("a process was killed while it loaded the model"):
-            refusal = await process._line.hear()
+    async def start(cls, load_model: LoadModel) -> Self:
+        """Start a process and load the model in it; raises ModelError or ProcessLost."""
+        process = cls(*_fork(load_model))
+        with process._killed_on_error("a process was killed while it loaded the model"):
+            refusal = await process._channel.receive()
             if isinstance(refusal, Exception):
                 raise refusal
         return process
@@ -47,47 +47,44 @@ class PoolProcess:
     @property
     def is_open(self) -> bool:
         """Whether it was neither killed nor closed, though it may have died."""
-        return self._line.is_open
+        return self._channel.is_open
 
-    async def take(self, reader: AsyncInputReader, options: ScoreOptions) -> None:
-        """Give it a job, whose beginning must follow; raises ProcessLost if it does not live to."""
-        with self._ended_by_errors("a process was killed before it took the file"):
-            await self._line.hand_over(Assignment(options, reader.size, len(reader.first)))
+    async def assign(self, reader: AsyncInputReader, options: ScoreOptions) -> None:
+        """Give it a job, and wait until it has taken the job; raises ProcessLost if it dies first.
+
+        The first bytes of the file must follow, by `predict`.
+        """
+        with self._killed_on_error("a process was killed before it took the file"):
+            await self._channel.assign(Assignment(options, reader.size, len(reader.first)))
 
     async def predict(self, reader: AsyncInputReader, output: AsyncOutputSink) -> ScoreResult:
-        """Predict the file of the job it has taken; raises ProcessLost when it dies of it."""
-        feed = RangeSender(reader, self._line.say_piece, self._end)
-        try:
-            with self._ended_by_errors("the process that worked on the file was killed"):
-                outcome = await self._line.converse(feed, reader, output)
-        except ProcessLost:
-            if feed.failure is not None:  # which is what the process was killed for
-                raise feed.failure from None
-            raise
+        """Predict the file of the job it has taken; raises ProcessLost if it dies of the job."""
+        with self._killed_on_error("the process that worked on the file was killed"):
+            outcome = await self._channel.converse(reader, output)
         if isinstance(outcome, Exception):
             raise outcome
         assert isinstance(outcome, ScoreResult)
         return outcome
 
     @contextmanager
-    def _ended_by_errors(self, lost: str) -> Iterator[None]:
+    def _killed_on_error(self, message: str) -> Iterator[None]:
         try:
             yield
         except (OSError, EOFError) as error:
-            log.warning("a pool process died", pid=self._pid)
+            log.warning("pool process died", pid=self._pid)
             self.kill()
-            raise ProcessLost(lost) from error
+            raise ProcessLost(message) from error
         except BaseException:
             self.kill()
             raise
 
     async def close(self, seconds: float) -> None:
-        """Let it end by itself, or kill it when it has not after so many seconds."""
+        """Let it end by itself, and kill it if it has not ended after that many seconds."""
         with suppress(OSError):
-            self._line.shut_down(socket.SHUT_WR)
+            self._channel.shut_down(socket.SHUT_WR)
         try:
             if not await self._ends_within(seconds):
-                log.warning("a pool process does not end and is killed", pid=self._pid)
+                log.warning("pool process did not end, killing it", pid=self._pid)
         finally:
             self.kill()
         await self._ends_within(seconds)
@@ -100,36 +97,33 @@ class PoolProcess:
 
     def kill(self) -> None:
         """End it at once."""
-        self._end()
-        self._line.close()
-
-    def _end(self) -> None:
         if not self._ended.is_set():
             self._process.kill()
+        self._channel.close()
 
-    def _bury(self) -> None:
+    def _on_end(self) -> None:
         asyncio.get_running_loop().remove_reader(self._process.sentinel)
         self._process.close()
-        # What a process of its own still holds of the line must not keep the job waiting.
+        # A child of the process may still hold the other end: the job must not wait for it.
         with suppress(OSError):
-            self._line.shut_down(socket.SHUT_RDWR)
+            self._channel.shut_down(socket.SHUT_RDWR)
         self._ended.set()
 
 
-def _forked(plan: Plan) -> tuple[BaseProcess, socket.socket]:
-    """Fork a process, without an await: a cancellation finds one that is known, or none."""
-    # A fork of the event loop's process would copy its threads' locks.
+def _fork(load_model: LoadModel) -> tuple[BaseProcess, socket.socket]:
+    """Fork a process. There is no await: a cancellation finds a known process, or none."""
+    # A fork of the event loop's own process would copy the locks of its threads.
     context = multiprocessing.get_context("forkserver")
     try:
         with ExitStack() as on_error:
-            line, theirs = socket.socketpair()
-            on_error.callback(line.close)
-            line.setblocking(False)
+            ours, theirs = socket.socketpair()
+            on_error.callback(ours.close)
+            ours.setblocking(False)
             with theirs:
                 forkserver.ensure_running()
-                process = context.Process(target=child.serve, args=(theirs, plan))
+                process = context.Process(target=child.serve, args=(theirs, load_model))
                 process.start()
             on_error.pop_all()
-    except (OSError, EOFError) as error:  # out of descriptors, say
+    except (OSError, EOFError) as error:  # no free file descriptor, for example
         raise ProcessLost(f"a process cannot be started: {error_text(error)}") from error
-    return process, line
+    return process, ours

@@ -1,4 +1,4 @@
-"""Long polls that fill the buffer: one while idle, more while messages come."""
+"""Consumers: long polls that fill the buffer, one of them while idle, all of them when active."""
 
 import asyncio
 import math
@@ -15,20 +15,20 @@ from worker.lifecycle.stop import Stop
 from worker.queue.deletes import Deletes
 from worker.queue.flow import Buffer, Slots
 from worker.queue.leases import Leases
-from worker.queue.sqs import BATCH, Queue
+from worker.queue.sqs import BATCH_SIZE, SqsQueue
 
 log = structlog.get_logger()
 
-LONGEST_SILENCE_SECONDS = 300  # of failing receives only: then a fresh worker is better
-LONGEST_PAUSE_SECONDS = 20
+MAX_FAILING_SECONDS = 300  # of receives that all fail: then a new worker may do better
+MAX_PAUSE_SECONDS = 20  # between receives that fail
 LOOK_SECONDS = 1.0
-ON_THE_WAY_SECONDS = 1.0  # an answer, at most, as far as anybody can tell
-SHORT_POLL_PAUSE_SECONDS = 1.0  # with WORKER_WAIT_SECONDS=0, as every receive is billed
+TRANSIT_SECONDS = 1.0  # the longest that an answer can be assumed to take from SQS to here
+SHORT_POLL_PAUSE_SECONDS = 1.0  # with WORKER_WAIT_SECONDS=0: every receive is billed
 
 
 @dataclass(slots=True)
 class IdleTracker:
-    """What the polls know together: whether messages come, and since when none has."""
+    """Tracks for all consumers whether messages come, and since when none has come."""
 
     idle_seconds: float
     wait_seconds: int
@@ -37,7 +37,7 @@ class IdleTracker:
     active: asyncio.Event = field(default_factory=asyncio.Event)
 
     def should_exit(self, *, received: int, in_hand: int) -> bool:
-        """Take in what a poll brought; tell whether the worker may leave."""
+        """Take note of what a poll received; returns whether the worker has been idle enough."""
         if received:
             self.active.set()
         else:
@@ -45,27 +45,27 @@ class IdleTracker:
         if received or in_hand:
             self.last_message = clock.now()
             return False
-        # Another poll under way may bring messages yet.
+        # A poll that is still under way may receive messages.
         return not self.polls and self.remaining_seconds() <= 0
 
     def remaining_seconds(self) -> float:
-        """Tell how long until the worker may leave: for ever when it never does."""
+        """Return the seconds until the worker may exit; infinite if it never does."""
         if self.idle_seconds < 0:
             return math.inf
         return self.last_message + self.idle_seconds - clock.now()
 
     def poll_seconds(self) -> int:
-        """Tell how long the next poll may wait.
+        """Return the seconds that the next poll may wait.
 
-        None outlasts the idle time, and none is of no wait at all because of it: such a receive
-        asks only some of SQS's servers, so that its emptiness says nothing.
+        No poll outlasts the idle time, but each waits for a second at least: a receive without a
+        wait asks only some of SQS's servers, so that its empty answer means nothing.
         """
         return math.ceil(min(self.wait_seconds, max(1.0, self.remaining_seconds())))
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """What a receive brought, and when."""
+class ReceivedBatch:
+    """The messages of one receive, and when it was answered."""
 
     messages: Sequence[Message]
     answered: float
@@ -73,10 +73,10 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """One poll loop; the first goes on while idle, the others rest until messages come."""
+    """One poll loop. The first consumer goes on while idle; the others wait for messages."""
 
     first: bool
-    queue: Queue
+    queue: SqsQueue
     buffer: Buffer
     slots: Slots
     leases: Leases
@@ -89,7 +89,7 @@ class Consumer:
         while self.stop.reason is None:
             if not self.first:
                 await self.idle.active.wait()
-            slots = await self.slots.reserve(BATCH)
+            slots = await self.slots.reserve(BATCH_SIZE)
             batch = await self._receive(slots)
             claimed = self._claim(batch)
             self.slots.give_back(slots - claimed)
@@ -98,18 +98,18 @@ class Consumer:
             if not batch.messages and not self.idle.wait_seconds:
                 await self.stop.wait_for(SHORT_POLL_PAUSE_SECONDS)
 
-    def _claim(self, batch: Batch) -> int:
-        """Hold all that came before anything else may run; count what is new."""
-        fresh = [
+    def _claim(self, batch: ReceivedBatch) -> int:
+        """Lease the whole batch before anything else can run; returns the number of new jobs."""
+        new = [
             message
             for message in batch.messages
             if not self.deletes.settles(message)
             and self.leases.claim(message, answered=batch.answered)
         ]
-        self.buffer.put(fresh)
-        return len(fresh)
+        self.buffer.put(new)
+        return len(new)
 
-    async def _receive(self, slots: int) -> Batch:
+    async def _receive(self, slots: int) -> ReceivedBatch:
         failing_since: float | None = None
         pause = 0.5
         while slots and self.stop.reason is None:
@@ -119,46 +119,59 @@ class Consumer:
             except TransientError as error:
                 if failing_since is None:
                     failing_since = clock.now()
-                elif clock.now() - failing_since > LONGEST_SILENCE_SECONDS:
+                elif clock.now() - failing_since > MAX_FAILING_SECONDS:
                     raise FatalError(
-                        f"no receive has succeeded for {LONGEST_SILENCE_SECONDS} s: {error}"
+                        f"no receive has succeeded for {MAX_FAILING_SECONDS} s: {error}"
                     ) from error
-                log.warning("receive failed", error=error_text(error), again_in=round(pause, 1))
+                log.warning(
+                    "receive failed, retrying",
+                    error=error_text(error),
+                    retry_in_seconds=round(pause, 1),
+                )
             finally:
                 self.idle.polls -= 1
             await self.stop.wait_for(random.uniform(pause / 2, pause))  # noqa: S311 - jitter
-            pause = min(LONGEST_PAUSE_SECONDS, pause * 2)
-        return Batch([], clock.now())
+            pause = min(MAX_PAUSE_SECONDS, pause * 2)
+        return ReceivedBatch([], clock.now())
 
-    async def _poll(self, slots: int) -> Batch:
-        """Receive; a cancellation waits for the answer, as SQS may have assigned messages to it."""
+    async def _poll(self, slots: int) -> ReceivedBatch:
+        """Receive. Even when cancelled, wait for the answer: SQS may have assigned messages."""
         sent, seconds = clock.now(), self.idle.poll_seconds()
         poll = asyncio.ensure_future(self.queue.receive(slots, seconds))
         try:
-            idle_at = await _last_idle(poll)
-            return _batch(await asyncio.shield(poll), idle_at, sent, seconds)
+            last_look = await _wait_for_answer(poll)
+            return _dated(await asyncio.shield(poll), last_look, sent, seconds)
         except asyncio.CancelledError:
-            left = sent + seconds + ON_THE_WAY_SECONDS - clock.now()
-            await asyncio.wait([poll], timeout=max(0.0, left))
+            seconds_left = sent + seconds + TRANSIT_SECONDS - clock.now()
+            await asyncio.wait([poll], timeout=max(0.0, seconds_left))
             poll.cancel()
             (answer,) = await asyncio.gather(poll, return_exceptions=True)
             if not isinstance(answer, BaseException):
-                self._claim(_batch(answer, clock.now(), sent, seconds))  # to be given back
+                # Leased, so that the shutdown releases them.
+                self._claim(_dated(answer, clock.now(), sent, seconds))
             raise
 
 
-async def _last_idle(poll: "asyncio.Future[list[Message]]") -> float:
-    """Wait for an answer; tell when this process last looked and there was none."""
+async def _wait_for_answer(poll: "asyncio.Future[list[Message]]") -> float:
+    """Wait for the answer; returns when this process last looked and found none."""
     while True:
-        looked = clock.now()
+        last_look = clock.now()
         done, _ = await asyncio.wait([poll], timeout=LOOK_SECONDS)
         if done:
-            return looked
+            return last_look
 
 
-def _batch(messages: Sequence[Message], idle_at: float, sent: float, seconds: int) -> Batch:
-    """Date an answer: one that took too long, or that a suspended process finds, is an old one."""
+def _dated(
+    messages: Sequence[Message], last_look: float, sent: float, seconds: int
+) -> ReceivedBatch:
+    """Date an answer by the earliest time at which SQS can have sent it.
+
+    An answer that took longer than a poll can take may be as old as its request. An answer that a
+    suspended process finds when it resumes may have come right after its last look.
+    """
     now = clock.now()
-    if now > sent + seconds + ON_THE_WAY_SECONDS:
-        return Batch(messages, sent)
-    return Batch(messages, idle_at if now > idle_at + LOOK_SECONDS + ON_THE_WAY_SECONDS else now)
+    if now > sent + seconds + TRANSIT_SECONDS:
+        return ReceivedBatch(messages, sent)
+    if now > last_look + LOOK_SECONDS + TRANSIT_SECONDS:
+        return ReceivedBatch(messages, last_look)
+    return ReceivedBatch(messages, now)

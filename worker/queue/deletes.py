@@ -1,4 +1,4 @@
-"""Deletes of settled messages, gathered into batches, and the memory of what is settled."""
+"""Deletes of settled messages, in batches, and the memory of which messages were deleted."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,24 +9,24 @@ import structlog
 from worker.errors import TransientError, error_text
 from worker.job import Message
 from worker.lifecycle.supervision import background
-from worker.queue.sqs import BATCH, EntryResult, Queue
+from worker.queue.sqs import BATCH_SIZE, EntryResult, SqsQueue
 
 log = structlog.get_logger()
 
-LINGER_SECONDS = 0.2
-LONGEST_PAUSE_SECONDS = 5.0  # between deletes that fail
+LINGER_SECONDS = 0.2  # how long a delete waits for others to fill its batch
+MAX_PAUSE_SECONDS = 5.0  # between deletes that fail
 LAST_FLUSH_SECONDS = 1.5  # the stop has a deadline, and a call may hang
-REMEMBERED = 10_000  # messages that were deleted: SQS may deliver one again all the same
+REMEMBERED = 10_000  # deleted messages: SQS may deliver one again all the same
 
 
 class Deletes:
-    """Messages whose outcome is durable, on their way out of the queue.
+    """Messages whose outcome is durable, waiting for their delete.
 
-    A message delivered again, before or after its delete, is deleted by its newer handle and not
-    worked on again.
+    A message that is delivered again, before or after its delete, is deleted by its newer receipt
+    handle and not processed again.
     """
 
-    def __init__(self, queue: Queue) -> None:
+    def __init__(self, queue: SqsQueue) -> None:
         self._queue = queue
         self._handles: dict[str, str] = {}
         self._deleted: dict[str, None] = {}  # in the order of their deletes
@@ -38,11 +38,11 @@ class Deletes:
         """Delete a message soon."""
         self._handles[message_id] = handle
         self._changed.set()
-        if len(self._handles) >= BATCH:
+        if len(self._handles) >= BATCH_SIZE:
             self._full.set()
 
     def settles(self, message: Message) -> bool:
-        """Tell whether a message received again only waits for its delete."""
+        """Return whether a received message was settled before, and only needs its delete."""
         if message.id not in self._handles and message.id not in self._deleted:
             return False
         self.add(message.id, message.receipt_handle)
@@ -50,63 +50,64 @@ class Deletes:
 
     @asynccontextmanager
     async def flushed(self) -> AsyncIterator[None]:
-        """Delete on size and time for the length of the block, and all the rest at its end."""
+        """Delete by batch and by time for the length of the block, and all the rest at its end."""
         try:
             async with background("delete", self._flush_until_cancelled):
                 yield
         finally:
             await self._flush_the_rest()
             if self._handles:
-                # Harmless: each comes back once, is found already done, and is deleted then.
+                # Harmless: each is delivered once more, and deleted because its output exists.
                 log.warning("messages not deleted", message_ids=list(self._handles))
 
     async def _flush_until_cancelled(self) -> None:
         while True:
             await self._changed.wait()
             if self._pause > LINGER_SECONDS:
-                await asyncio.sleep(self._pause)  # however many there are
+                await asyncio.sleep(self._pause)
                 await self._flush()
             else:
-                await self._flush(full_only=await self._fills())
+                await self._flush(full_batches_only=await self._fills())
 
     async def _fills(self) -> bool:
-        """Wait until there is a batch, but not for long; tell whether there is."""
+        """Wait for a full batch, but not for long; returns whether there is one."""
         with suppress(TimeoutError):
             async with asyncio.timeout(LINGER_SECONDS):
                 return await self._full.wait()
         return False
 
     async def _flush_the_rest(self) -> None:
-        with suppress(Exception):  # of which the loop has died already, if it is more than time
+        with suppress(Exception):  # an error that is not a timeout has ended the loop already
             async with asyncio.timeout(LAST_FLUSH_SECONDS):
                 while self._handles:
                     await self._flush()
                     await asyncio.sleep(LINGER_SECONDS if self._handles else 0)
 
-    async def _flush(self, *, full_only: bool = False) -> None:
+    async def _flush(self, *, full_batches_only: bool = False) -> None:
         self._changed.clear()
         self._full.clear()
         entries = list(self._handles.items())
-        if full_only:
-            entries = entries[: len(entries) // BATCH * BATCH]
-        for start in range(0, len(entries), BATCH):
-            batch = entries[start : start + BATCH]
+        if full_batches_only:
+            entries = entries[: len(entries) // BATCH_SIZE * BATCH_SIZE]
+        for start in range(0, len(entries), BATCH_SIZE):
+            batch = entries[start : start + BATCH_SIZE]
             try:
                 done = await self._delete(batch)
             except TransientError as error:
-                log.warning("deletes failed", messages=len(batch), error=error_text(error))
+                log.warning("delete failed, retrying", messages=len(batch), error=error_text(error))
                 done = False
-            self._pause = LINGER_SECONDS if done else min(LONGEST_PAUSE_SECONDS, self._pause * 2)
+            self._pause = LINGER_SECONDS if done else min(MAX_PAUSE_SECONDS, self._pause * 2)
             if not done:
-                break  # the others would fare no better
+                break  # the next batch would most likely fail too
         if self._handles:
             self._changed.set()
 
     async def _delete(self, batch: list[tuple[str, str]]) -> bool:
-        """Delete a batch; False when some of it has to be asked for again."""
+        """Delete a batch; returns False if some of it must be tried again."""
         results = await self._queue.delete([handle for _, handle in batch])
         for (message_id, handle), result in zip(batch, results, strict=True):
-            # Refused: the handle is stale, and the message comes back to be deleted by a newer one.
+            # Refused means that the handle is stale: SQS delivers the message again, and it is
+            # then deleted by its newer handle.
             if result is not EntryResult.FAILED and self._handles.get(message_id) == handle:
                 del self._handles[message_id]
                 self._remember(message_id)

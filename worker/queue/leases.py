@@ -1,4 +1,4 @@
-"""Leases: every received message is kept invisible by heartbeats until it is settled or lost."""
+"""Leases: heartbeats keep every received message invisible until it is settled or lost."""
 
 import asyncio
 import math
@@ -13,58 +13,64 @@ from worker import clock
 from worker.errors import FatalError, LeaseLost, error_text
 from worker.job import Message
 from worker.lifecycle.supervision import background
-from worker.queue.sqs import BATCH, EntryResult, Queue
+from worker.queue.sqs import BATCH_SIZE, EntryResult, SqsQueue
 
-LONGEST_SECONDS = 43_200 - 60  # SQS's twelve hours, less the time a poll may have held the message
-RETRY_SECONDS = 0.5
+log = structlog.get_logger()
+
+# SQS keeps a message invisible for twelve hours at most. A minute less: the message may have been
+# received that long before the receive's answer arrived.
+MAX_LEASE_SECONDS = 43_200 - 60
+RETRY_SECONDS = 0.5  # from a failed heartbeat to the next one
+CONFIRM_AFTER_SECONDS = 1.0  # a message that waited longer needs a heartbeat before its job starts
+TICK_SECONDS = 0.001  # a timer may fire slightly early, and must still find its lease due
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseTimes:
-    """How long a message stays invisible, and how often that is extended; in seconds."""
+    """The visibility timeout and the seconds between heartbeats."""
 
     visibility: int
     heartbeat: float
 
-    def next_beat(self, now: float, lasting: float) -> float:
-        """Choose when to beat again for a lease that lasts so long from now."""
+    def next_beat(self, now: float, seconds_left: float) -> float:
+        """Return when to send the next heartbeat for a lease with that many seconds left."""
         jitter = random.uniform(0.8, 1.0)  # noqa: S311 - no secret
-        return now + min(self.heartbeat, lasting / 3) * jitter
+        return now + min(self.heartbeat, seconds_left / 3) * jitter
 
 
 @dataclass(slots=True, eq=False)
 class Lease:
-    """The hold on one message; times are the event loop's, in seconds."""
+    """The worker's hold on one message. All times are the event loop's, in seconds."""
 
-    message: Message  # the delivery it is for: a later one of the same message has its own
+    message: Message  # this delivery of it: a later delivery has a lease of its own
     handle: str
-    since: float  # the receive's answer
-    deadline: float  # from then on SQS may give the message to another
-    due: float  # the next beat
-    beat: "asyncio.Task[None] | None" = None  # under way
+    since: float  # when the receive was answered
+    deadline: float  # from then on SQS may deliver the message to another worker
+    due: float  # when the next heartbeat is sent
+    beat: "asyncio.Task[None] | None" = None  # the heartbeat under way
     job: "asyncio.Task[object] | None" = None
-    lost: str | None = None  # why
+    lost: str | None = None  # the reason
     confirmed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @classmethod
     def of(cls, message: Message, answered: float, times: LeaseTimes) -> "Lease":
-        """Take hold of a message whose receive was answered at that time."""
+        """Create the lease of a message whose receive was answered at that time."""
         deadline = answered + times.visibility
         due = times.next_beat(answered, times.visibility)
         return cls(message, message.receipt_handle, answered, deadline, due)
 
     def received_again(self, message: Message, answered: float, times: LeaseTimes) -> None:
-        """Go on under the newer handle; SQS counts its twelve hours anew."""
+        """Switch to the newer receipt handle; SQS counts its twelve hours from this receive."""
         self.handle, self.since = message.receipt_handle, answered
         self.deadline = answered + times.visibility
         self.due = times.next_beat(answered, times.visibility)
 
     def extension(self, now: float, times: LeaseTimes) -> int:
-        """Tell for how many seconds a beat sent now may ask: SQS refuses to pass its limit."""
-        return max(1, min(times.visibility, int(self.since + LONGEST_SECONDS - now)))
+        """Return the seconds that a heartbeat sent now may ask for, within SQS's twelve hours."""
+        return max(1, min(times.visibility, int(self.since + MAX_LEASE_SECONDS - now)))
 
-    def extended(self, sent: float, seconds: int, times: LeaseTimes) -> None:
-        """Note that a beat succeeded; one sent after the deadline revives nothing."""
+    def extend(self, sent: float, seconds: int, times: LeaseTimes) -> None:
+        """Move the deadline after a successful heartbeat, unless it was sent past the deadline."""
         if self.lost is not None or sent >= self.deadline:
             return
         self.deadline = sent + seconds
@@ -72,21 +78,17 @@ class Lease:
         self.due = math.inf if at_the_limit else times.next_beat(sent, seconds)
         self.confirmed.set()
 
-    def failed(self, now: float) -> None:
-        """Beat again soon: until the deadline nothing is lost."""
+    def retry(self, now: float) -> None:
+        """Send the next heartbeat soon: a failed one costs nothing before the deadline."""
         self.due = now + RETRY_SECONDS
 
 
-log = structlog.get_logger()
-
-CONFIRM_AFTER_SECONDS = 1.0  # a message that waited longer is beaten for before it starts
-TICK_SECONDS = 0.001  # a timer may fire a little early, and must find its work due all the same
-
-
 class Leases:
-    """All leases, and the one loop that extends them."""
+    """All leases, and the one background loop that extends them."""
 
-    def __init__(self, queue: Queue, *, visibility_seconds: int, heartbeat_seconds: float) -> None:
+    def __init__(
+        self, queue: SqsQueue, *, visibility_seconds: int, heartbeat_seconds: float
+    ) -> None:
         self._queue = queue
         self._times = LeaseTimes(visibility_seconds, heartbeat_seconds)
         self._held: dict[str, Lease] = {}
@@ -96,13 +98,13 @@ class Leases:
         return len(self._held)
 
     def message_ids(self) -> list[str]:
-        """Name the messages in hand."""
+        """Return the ids of the messages in hand."""
         return list(self._held)
 
     def claim(self, message: Message, *, answered: float | None = None) -> bool:
-        """Hold a message just received; False when it is in hand already and stays one job.
+        """Hold a received message; returns False if it is in hand already, under one job.
 
-        `answered` is when the receive's answer came, if that was not just now.
+        `answered` is when the receive was answered; None means just now.
         """
         answered = clock.now() if answered is None else answered
         known = self._held.get(message.id)
@@ -114,29 +116,29 @@ class Leases:
         return known is None
 
     def check(self, message: Message) -> None:
-        """Raise LeaseLost unless the message is ours beyond doubt."""
-        self._ours(message)
+        """Raise LeaseLost unless the message is certainly held."""
+        self._lease_of(message)
 
     async def confirm(self, message: Message) -> None:
-        """Make sure of a message that waited in the buffer; raises LeaseLost."""
-        lease = self._ours(message)
+        """Send a heartbeat for a message that waited in the buffer; raises LeaseLost."""
+        lease = self._lease_of(message)
         if clock.now() - lease.since >= CONFIRM_AFTER_SECONDS and not lease.confirmed.is_set():
             lease.due = 0.0
             self._wake.set()
             await lease.confirmed.wait()
-            self._ours(message)
+            self._lease_of(message)
 
     @contextmanager
     def cancel_if_lost(self, message: Message) -> Iterator[None]:
-        """Cancel the block when the lease is lost, and raise LeaseLost instead."""
-        lease = self._ours(message)
+        """Cancel the block if the lease is lost; the block then raises LeaseLost."""
+        lease = self._lease_of(message)
         task = asyncio.current_task()
         assert task is not None
         lease.job = task
         try:
             yield
         except asyncio.CancelledError:
-            # Ours is one cancellation; if another is pending, the worker is stopping as well.
+            # One cancellation is from here. If there is another, the worker is stopping as well.
             if lease.lost and task.uncancel() == 0:
                 raise LeaseLost(lease.lost) from None
             raise
@@ -144,18 +146,18 @@ class Leases:
             lease.job = None
 
     async def end(self, message: Message) -> Lease:
-        """Let go of a message to settle it, by the lease's handle; no beat is under way any more.
+        """Take a message out, to settle it by its lease's handle; no heartbeat follows.
 
-        Raises LeaseLost when there is nothing left to settle.
+        Waits for a heartbeat under way, which would overwrite the settlement. Raises LeaseLost.
         """
-        lease = self._ours(message)
+        lease = self._lease_of(message)
         del self._held[message.id]
         if lease.beat is not None:
             await asyncio.wait([lease.beat])
         if lease.lost or clock.now() >= lease.deadline:
-            why = lease.lost or "the visibility timeout ran out"
-            log.warning("lease lost", message_id=message.id, reason=why)
-            raise LeaseLost(why)
+            reason = lease.lost or "the visibility timeout ran out"
+            log.warning("lease lost", message_id=message.id, reason=reason)
+            raise LeaseLost(reason)
         return lease
 
     @asynccontextmanager
@@ -164,7 +166,7 @@ class Leases:
         async with background("heartbeat", self._beat_until_cancelled):
             yield
 
-    def _ours(self, message: Message) -> Lease:
+    def _lease_of(self, message: Message) -> Lease:
         lease = self._held.get(message.id)
         if lease is not None and lease.message is not message:
             lease = None
@@ -175,13 +177,13 @@ class Leases:
             raise LeaseLost(f"message {message.id} is no longer ours")
         return lease
 
-    def _lose(self, lease: Lease, why: str) -> None:
+    def _lose(self, lease: Lease, reason: str) -> None:
         if lease.lost is not None:
-            return  # a second cancellation of the job would look like the worker's stop
-        lease.lost = why
+            return  # the job would take a second cancellation for the worker's stop
+        lease.lost = reason
         if self._held.get(lease.message.id) is lease:
             del self._held[lease.message.id]
-            log.warning("lease lost", message_id=lease.message.id, reason=why)
+            log.warning("lease lost", message_id=lease.message.id, reason=reason)
         lease.confirmed.set()
         if lease.job is not None and lease.job is not asyncio.current_task():
             lease.job.cancel()
@@ -200,17 +202,17 @@ class Leases:
     def _lose_expired(self) -> None:
         soon = clock.now() + TICK_SECONDS
         for lease in [lease for lease in self._held.values() if lease.deadline <= soon]:
-            self._lose(lease, _why_expired(lease))
+            self._lose(lease, _expiry_reason(lease))
 
     def _due(self) -> Iterator[Sequence[Lease]]:
         now = clock.now() + TICK_SECONDS
         waiting = [lease for lease in self._held.values() if lease.beat is None]
         if not any(lease.due <= now for lease in waiting):
             return
-        # Those that are due soon go along: a batch costs one call, however many are in it.
+        # Leases that are due soon join them: one call extends up to ten messages.
         soon = [lease for lease in waiting if lease.due <= now + self._times.heartbeat / 5]
-        for start in range(0, len(soon), BATCH):
-            yield soon[start : start + BATCH]
+        for start in range(0, len(soon), BATCH_SIZE):
+            yield soon[start : start + BATCH_SIZE]
 
     async def _sleep(self) -> None:
         times = [
@@ -234,26 +236,26 @@ class Leases:
                 )
         except FatalError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, the deadline is not reached yet
-            log.warning("heartbeat failed", messages=len(batch), error=error_text(error))
+        except Exception as error:  # noqa: BLE001 - any error may pass before the deadline
+            log.warning("heartbeat failed, retrying", messages=len(batch), error=error_text(error))
             results = [EntryResult.FAILED] * len(batch)
         for lease, handle, extension, result in zip(batch, handles, seconds, results, strict=True):
             lease.beat = None
             if lease.handle == handle:  # a newer receive has a deadline of its own
-                self._note(lease, result, sent, extension)
+                self._apply(lease, result, sent, extension)
         self._wake.set()
 
-    def _note(self, lease: Lease, result: EntryResult, sent: float, seconds: int) -> None:
+    def _apply(self, lease: Lease, result: EntryResult, sent: float, seconds: int) -> None:
         match result:
             case EntryResult.OK:
-                lease.extended(sent, seconds, self._times)
+                lease.extend(sent, seconds, self._times)
             case EntryResult.REFUSED:
-                self._lose(lease, "SQS no longer knows our receipt handle")
+                self._lose(lease, "SQS no longer accepts the receipt handle")
             case EntryResult.FAILED:
-                lease.failed(clock.now())
+                lease.retry(clock.now())
 
 
-def _why_expired(lease: Lease) -> str:
-    if lease.deadline >= lease.since + LONGEST_SECONDS - 1:
+def _expiry_reason(lease: Lease) -> str:
+    if lease.deadline >= lease.since + MAX_LEASE_SECONDS - 1:
         return "SQS keeps a message invisible for twelve hours at most"
     return "the visibility timeout ran out before a heartbeat succeeded"

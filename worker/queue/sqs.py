@@ -7,38 +7,45 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from botocore.exceptions import ClientError
 
-from worker.aws import ACCESS_DENIED, code_of, config, map_errors, open_client
+from worker.aws import ACCESS_DENIED, client_config, error_code, map_errors, open_client
 from worker.errors import FatalError
 from worker.job import Message
+from worker.queue.redrive import RedrivePolicy
 
-if TYPE_CHECKING:  # stubs of a development package
+if TYPE_CHECKING:  # the stubs are a development package
+    from types_aiobotocore_sqs import SQSClient
     from types_aiobotocore_sqs.type_defs import (
         ChangeMessageVisibilityBatchResultTypeDef,
         DeleteMessageBatchResultTypeDef,
         MessageTypeDef,
     )
-if TYPE_CHECKING:  # stubs of a development package
-    from types_aiobotocore_sqs import SQSClient
 
-BATCH = 10  # the most that SQS takes or gives in one call
+log = structlog.get_logger()
+
+BATCH_SIZE = 10  # SQS takes or returns at most this many messages in one call
+MAX_CALL_SECONDS = 45.0  # covers three attempts of the client, and the pauses between them
+QUEUE_MISSING = frozenset({"NonExistentQueue", "QueueDoesNotExist", "InvalidAddress"})
+HANDLE_REFUSED = frozenset(
+    {"ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidParameterValue"}
+)
 
 
 class EntryResult(Enum):
-    """What became of one entry of a batch."""
+    """The result of one entry of a batch call."""
 
     OK = "ok"
-    REFUSED = "refused"  # the handle is no longer good: asking again is useless
-    FAILED = "failed"  # ask again
+    REFUSED = "refused"  # the receipt handle is not valid any more: do not try again
+    FAILED = "failed"  # try again
 
 
 @dataclass(frozen=True, slots=True)
 class QueueAttributes:
-    """What the queue says of itself."""
+    """The attributes of the queue that the worker depends on."""
 
     name: str
     visibility_seconds: int
@@ -46,156 +53,113 @@ class QueueAttributes:
     dead_letter_queue: str | None  # its ARN
 
 
-class Queue(Protocol):
-    """A queue as the worker uses it; batches are of ten entries at most."""
-
-    async def receive(self, limit: int, wait_seconds: int) -> list[Message]:
-        """Long-poll for at most `limit` messages."""
-
-    async def delete(self, handles: Sequence[str]) -> list[EntryResult]:
-        """Delete messages; one result for each handle."""
-
-    async def change_visibility(self, changes: Sequence[tuple[str, int]]) -> list[EntryResult]:
-        """Make messages visible again in so many seconds; one result for each."""
-
-    async def dead_letter(self, body: str, attributes: Mapping[str, str]) -> bool:
-        """Send to the dead-letter queue; False when the queue has none."""
-
-
-log = structlog.get_logger()
-
-HANDLE_REFUSED = frozenset(
-    {"ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidParameterValue"}
-)
-
-
-def message(found: "MessageTypeDef") -> Message:
-    """Read one message of a receive's answer."""
-    return Message(
-        id=found["MessageId"],
-        receipt_handle=found["ReceiptHandle"],
-        body=found["Body"],
-        receive_count=int(found.get("Attributes", {}).get("ApproximateReceiveCount", 1)),
-    )
-
-
-def is_intact(found: "MessageTypeDef") -> bool:
-    """Compare a body with the digest beside it: what was damaged on the way comes again."""
-    digest = hashlib.md5(found["Body"].encode(), usedforsecurity=False).hexdigest()
-    if found.get("MD5OfBody", digest) == digest:
-        return True
-    log.warning("message damaged on its way", message_id=found["MessageId"])
-    return False
-
-
-def results(
-    count: int,
-    answer: "DeleteMessageBatchResultTypeDef | ChangeMessageVisibilityBatchResultTypeDef",
-) -> list[EntryResult]:
-    """Tell for each entry of a batch what became of it."""
-    # What the answer does not name has failed: the SDK takes a garbled answer for an empty one.
-    results = [EntryResult.FAILED] * count
-    for done in answer.get("Successful", []):
-        results[int(done["Id"])] = EntryResult.OK
-    for entry in answer.get("Failed", []):
-        if entry["Code"].removeprefix("AWS.SimpleQueueService.") in HANDLE_REFUSED:
-            results[int(entry["Id"])] = EntryResult.REFUSED
-    return results
-
-
-LONGEST_CALL_SECONDS = 45.0  # three attempts of the client, and what they wait between
-QUEUE_GONE = frozenset({"NonExistentQueue", "QueueDoesNotExist", "InvalidAddress"})
-
-
 class SqsQueue:
     """A standard queue on SQS.
 
-    Polls have a client of their own: each holds a connection for as long as it waits, and must not
-    keep heartbeats and deletes from theirs.
+    Receives have a client of their own: each long poll occupies a connection while it waits, and
+    heartbeats and deletes must not wait for a free connection.
     """
 
     def __init__(
         self,
         address: str,
-        polls: "SQSClient",
-        calls: "SQSClient",
+        receive_client: "SQSClient",
+        client: "SQSClient",
         visibility_seconds: int | None = None,
     ) -> None:
         self._address = address
         self._url = ""
         self._dead_letter_url: str | None = None
-        self._polls = polls
-        self._calls = calls
-        # Only where it was asked for: a timeout other than the queue's own surprises.
+        self._redrive = RedrivePolicy(None)
+        self._receive_client = receive_client
+        self._client = client
+        # Sent only if the user set it: overriding the queue's own timeout by default surprises.
         self._override: dict[str, Any] = (
             {} if visibility_seconds is None else {"VisibilityTimeout": visibility_seconds}
         )
 
-    async def look(self) -> QueueAttributes:
-        """Find the queue and its dead-letter queue; raises FatalError when there is none."""
-        self._url = await _url_of(self._address, self._calls)
-        async with _map_errors(f"reading the attributes of {self._address}"):
-            answer = await self._calls.get_queue_attributes(
+    async def read_attributes(self) -> QueueAttributes:
+        """Find the queue and its dead-letter queue; raises FatalError if the queue is missing."""
+        self._url = await _url_of(self._address, self._client)
+        async with _map_queue_errors(f"reading the attributes of {self._address}"):
+            response = await self._client.get_queue_attributes(
                 QueueUrl=self._url, AttributeNames=["VisibilityTimeout", "RedrivePolicy"]
             )
-        attributes = answer.get("Attributes", {})
+        attributes = response.get("Attributes", {})
         policy = json.loads(attributes.get("RedrivePolicy", "{}"))
-        target = policy.get("deadLetterTargetArn")
-        if target is not None:
-            self._dead_letter_url = await _url_of(target, self._calls)
+        dead_letter_queue = policy.get("deadLetterTargetArn")
+        if dead_letter_queue is not None:
+            self._dead_letter_url = await _url_of(dead_letter_queue, self._client)
+        max_receive_count = int(policy["maxReceiveCount"]) if policy else None
+        self._redrive = RedrivePolicy(max_receive_count)
         return QueueAttributes(
             name=self._url.rsplit("/", 1)[-1],
             visibility_seconds=int(attributes["VisibilityTimeout"]),
-            max_receive_count=int(policy["maxReceiveCount"]) if policy else None,
-            dead_letter_queue=target,
+            max_receive_count=max_receive_count,
+            dead_letter_queue=dead_letter_queue,
         )
 
     async def receive(self, limit: int, wait_seconds: int) -> list[Message]:
         """Long-poll for at most `limit` messages."""
-        async with _map_errors("receiving messages", wait_seconds + LONGEST_CALL_SECONDS):
-            answer = await self._polls.receive_message(
+        async with _map_queue_errors("receiving messages", wait_seconds + MAX_CALL_SECONDS):
+            response = await self._receive_client.receive_message(
                 QueueUrl=self._url,
-                MaxNumberOfMessages=min(limit, BATCH),
+                MaxNumberOfMessages=min(limit, BATCH_SIZE),
                 WaitTimeSeconds=wait_seconds,
                 MessageSystemAttributeNames=["ApproximateReceiveCount"],
                 **self._override,
             )
-        return [message(found) for found in answer.get("Messages", []) if is_intact(found)]
+        received = response.get("Messages", [])
+        return [self._message(entry) for entry in received if _is_intact(entry)]
+
+    def _message(self, entry: "MessageTypeDef") -> Message:
+        receive_count = int(entry.get("Attributes", {}).get("ApproximateReceiveCount", 1))
+        return Message(
+            id=entry["MessageId"],
+            receipt_handle=entry["ReceiptHandle"],
+            body=entry["Body"],
+            receive_count=receive_count,
+            last_receive=self._redrive.is_last(receive_count),
+            exclusive=self._redrive.is_exclusive(receive_count),
+        )
 
     async def delete(self, handles: Sequence[str]) -> list[EntryResult]:
-        """Delete messages; one result for each handle."""
-        async with _map_errors("deleting messages"):
-            answer = await self._calls.delete_message_batch(
+        """Delete up to ten messages; returns one result for each receipt handle."""
+        async with _map_queue_errors("deleting messages"):
+            response = await self._client.delete_message_batch(
                 QueueUrl=self._url,
-                # Positions as ids: a message delivered twice may stand here twice.
+                # Positions as ids: a message that was delivered twice may be in one batch twice.
                 Entries=[
                     {"Id": str(position), "ReceiptHandle": handle}
                     for position, handle in enumerate(handles)
                 ],
             )
-        return results(len(handles), answer)
+        return _entry_results(len(handles), response)
 
     async def change_visibility(self, changes: Sequence[tuple[str, int]]) -> list[EntryResult]:
-        """Make messages visible again in so many seconds; one result for each."""
-        async with _map_errors("changing visibility"):
-            answer = await self._calls.change_message_visibility_batch(
+        """Set the visibility timeout of up to ten messages; returns one result for each change.
+
+        A change is a receipt handle and the seconds until the message is visible again.
+        """
+        async with _map_queue_errors("changing visibility"):
+            response = await self._client.change_message_visibility_batch(
                 QueueUrl=self._url,
                 Entries=[
                     {"Id": str(position), "ReceiptHandle": handle, "VisibilityTimeout": seconds}
                     for position, (handle, seconds) in enumerate(changes)
                 ],
             )
-        return results(len(changes), answer)
+        return _entry_results(len(changes), response)
 
-    async def dead_letter(self, body: str, attributes: Mapping[str, str]) -> bool:
-        """Send to the dead-letter queue; False when the queue has none."""
+    async def send_to_dead_letters(self, body: str, attributes: Mapping[str, str]) -> bool:
+        """Send a message to the dead-letter queue; returns False if the queue has none."""
         if self._dead_letter_url is None:
             return False
         async with (
             map_errors("sending to the dead-letter queue"),
-            asyncio.timeout(LONGEST_CALL_SECONDS),
+            asyncio.timeout(MAX_CALL_SECONDS),
         ):
-            await self._calls.send_message(
+            await self._client.send_message(
                 QueueUrl=self._dead_letter_url,
                 MessageBody=body,
                 MessageAttributes={
@@ -210,37 +174,64 @@ class SqsQueue:
 async def open_queue(
     address: str, *, consumers: int, wait_seconds: int, visibility_seconds: int | None = None
 ) -> AsyncIterator[SqsQueue]:
-    """Open the queue of a name, URL or ARN; nothing is asked of it yet."""
-    patient = config(connections=consumers, read_seconds=wait_seconds + 10, attempts=1)
-    brisk = config(connections=50, read_seconds=10, attempts=3)
-    async with open_client("sqs", patient) as polls, open_client("sqs", brisk) as calls:
-        yield SqsQueue(address, polls, calls, visibility_seconds)
+    """Open the clients for the queue of a name, URL or ARN; no call is made yet."""
+    receives = client_config(connections=consumers, read_seconds=wait_seconds + 10, attempts=1)
+    others = client_config(connections=50, read_seconds=10, attempts=3)
+    async with (
+        open_client("sqs", receives) as receive_client,
+        open_client("sqs", others) as client,
+    ):
+        yield SqsQueue(address, receive_client, client, visibility_seconds)
 
 
 async def _url_of(name: str, client: "SQSClient") -> str:
     if name.startswith(("https://", "http://")):
         return name
-    async with _map_errors(f"looking up the queue {name}"):
+    async with _map_queue_errors(f"looking up the queue {name}"):
         if name.startswith("arn:"):
             account, queue = name.split(":")[-2:]
-            answer = await client.get_queue_url(QueueName=queue, QueueOwnerAWSAccountId=account)
+            response = await client.get_queue_url(QueueName=queue, QueueOwnerAWSAccountId=account)
         else:
-            answer = await client.get_queue_url(QueueName=name)
-    return answer["QueueUrl"]
+            response = await client.get_queue_url(QueueName=name)
+    return response["QueueUrl"]
+
+
+def _is_intact(entry: "MessageTypeDef") -> bool:
+    """Compare the body with its MD5 digest; SQS delivers a damaged message again."""
+    digest = hashlib.md5(entry["Body"].encode(), usedforsecurity=False).hexdigest()
+    if entry.get("MD5OfBody", digest) == digest:
+        return True
+    log.warning("message damaged in transit", message_id=entry["MessageId"])
+    return False
+
+
+def _entry_results(
+    count: int,
+    response: "DeleteMessageBatchResultTypeDef | ChangeMessageVisibilityBatchResultTypeDef",
+) -> list[EntryResult]:
+    # An entry that the response does not name has failed: for a garbled response the SDK returns
+    # an empty one.
+    results = [EntryResult.FAILED] * count
+    for done in response.get("Successful", []):
+        results[int(done["Id"])] = EntryResult.OK
+    for failed in response.get("Failed", []):
+        if failed["Code"].removeprefix("AWS.SimpleQueueService.") in HANDLE_REFUSED:
+            results[int(failed["Id"])] = EntryResult.REFUSED
+    return results
 
 
 @asynccontextmanager
-async def _map_errors(doing: str, seconds: float = LONGEST_CALL_SECONDS) -> AsyncIterator[None]:
-    """Translate as `map_errors` does; a queue that is gone or denied is fatal too.
+async def _map_queue_errors(doing: str, seconds: float = MAX_CALL_SECONDS) -> AsyncIterator[None]:
+    """Map errors as `map_errors` does; a queue that is missing or denied is fatal.
 
-    The client's own timeouts end a call sooner; nothing outlasts `seconds`.
+    The clients' own timeouts end a call sooner; `seconds` limits the call as a whole.
     """
     async with map_errors(doing), asyncio.timeout(seconds):
         try:
             yield
         except ClientError as error:
-            if code_of(error) in QUEUE_GONE:
+            if error_code(error) in QUEUE_MISSING:
                 raise FatalError(f"{doing}: the queue does not exist: {error}") from error
-            if code_of(error) in ACCESS_DENIED:
+            if error_code(error) in ACCESS_DENIED:
                 raise FatalError(f"{doing}: access denied: {error}") from error
             raise

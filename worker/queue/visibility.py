@@ -1,4 +1,4 @@
-"""Making messages visible again: at once when given back, after a backoff when tried again."""
+"""Visibility: released messages become visible at once, retried ones after a backoff."""
 
 import asyncio
 from collections.abc import Sequence
@@ -6,46 +6,50 @@ from collections.abc import Sequence
 import structlog
 
 from worker.errors import TransientError, error_text
-from worker.queue.sqs import BATCH, EntryResult, Queue
+from worker.queue.sqs import BATCH_SIZE, EntryResult, SqsQueue
 
 log = structlog.get_logger()
 
 ATTEMPTS = 5
 PAUSE_SECONDS = 0.05
 
+HeldMessage = tuple[str, str]  # message id, receipt handle
 
-async def make_visible(queue: Queue, messages: Sequence[tuple[str, str]], seconds: int) -> None:
-    """Let messages (id and handle) become visible again in so many seconds.
 
-    Those that SQS fails again and again are left to their visibility timeout, and logged; raises
-    FatalError.
+async def make_visible(queue: SqsQueue, messages: Sequence[HeldMessage], seconds: int) -> None:
+    """Make messages visible again in that many seconds; raises FatalError.
+
+    A message for which this fails again and again stays invisible until its visibility timeout
+    ends; its id is logged.
     """
-    batches = [messages[start : start + BATCH] for start in range(0, len(messages), BATCH)]
-    calls = [_persistently(queue, batch, seconds) for batch in batches]
+    batches = [
+        messages[start : start + BATCH_SIZE] for start in range(0, len(messages), BATCH_SIZE)
+    ]
+    calls = [_make_batch_visible(queue, batch, seconds) for batch in batches]
     for error in await asyncio.gather(*calls, return_exceptions=True):
         if error is not None:
             raise error
 
 
-async def _persistently(queue: Queue, batch: Sequence[tuple[str, str]], seconds: int) -> None:
-    left = batch
+async def _make_batch_visible(queue: SqsQueue, batch: Sequence[HeldMessage], seconds: int) -> None:
+    remaining = batch
     try:
         for attempt in range(ATTEMPTS):
             if attempt:
                 await asyncio.sleep(PAUSE_SECONDS * 2**attempt)
-            left = await _once(queue, left, seconds)
-            if not left:
+            remaining = await _attempt(queue, remaining, seconds)
+            if not remaining:
                 return
     finally:
-        if left:
-            ids = [message_id for message_id, _ in left]
+        if remaining:
+            ids = [message_id for message_id, _ in remaining]
             log.warning("messages left to their visibility timeout", message_ids=ids)
 
 
-async def _once(
-    queue: Queue, batch: Sequence[tuple[str, str]], seconds: int
-) -> Sequence[tuple[str, str]]:
-    """Ask once; answer with what failed."""
+async def _attempt(
+    queue: SqsQueue, batch: Sequence[HeldMessage], seconds: int
+) -> Sequence[HeldMessage]:
+    """Make one call; returns the messages for which it failed."""
     try:
         results = await queue.change_visibility([(handle, seconds) for _, handle in batch])
     except TransientError as error:

@@ -1,4 +1,4 @@
-"""The model on its way in: fetched, digested, and checked before anything is unpickled."""
+"""The model file: fetched, and its digest checked before anything is unpickled."""
 
 import asyncio
 import hashlib
@@ -7,17 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Protocol
 
 from worker.errors import ModelError
 from worker.job import S3Uri
-
-
-class ModelSource(Protocol):
-    """Where models in S3 come from."""
-
-    async def download(self, uri: S3Uri, path: Path, *, version_id: str | None) -> None:
-        """Bring a model to a path; raises ModelError when it is missing or denied."""
+from worker.storage.protocol import Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +22,12 @@ class ModelFile:
 
 
 @asynccontextmanager
-async def fetched(
-    where: str, expected_sha256: str | None, source: ModelSource
+async def fetch_model(
+    where: str, expected_sha256: str | None, storage: Storage
 ) -> AsyncIterator[ModelFile]:
-    """Have the model at hand as a file; raises ModelError when it is missing or another one."""
+    """Provide the model as a file; raises ModelError if it is missing or has another digest."""
     with tempfile.TemporaryDirectory(prefix="tidegate-model-") as folder:
-        path = await _local(where, Path(folder), source)
+        path = await _local_path(where, Path(folder), storage)
         sha256 = await asyncio.to_thread(_digest, path)
         if expected_sha256 is not None and sha256 != expected_sha256.lower():
             raise ModelError(
@@ -44,13 +37,13 @@ async def fetched(
         yield ModelFile(path, sha256)
 
 
-async def _local(where: str, folder: Path, source: ModelSource) -> Path:
+async def _local_path(where: str, folder: Path, storage: Storage) -> Path:
     if not where.startswith("s3://"):
         return Path(where)
     uri, version_id = parse_uri(where)
-    # Its own name, as the suffix says how it is loaded.
+    # Under its own name: the suffix decides how it is loaded.
     path = folder / PurePosixPath(uri.key).name
-    await source.download(uri, path, version_id=version_id)
+    await storage.download(uri, path, version_id=version_id)
     return path
 
 

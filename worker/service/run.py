@@ -1,18 +1,16 @@
-"""The service as a whole: what is opened, what runs inside what, and in which order it ends."""
+"""The run: which task group lies inside which, and so in which order the parts of a worker end."""
 
 import asyncio
 from contextlib import AsyncExitStack, suppress
-from functools import partial
 
 import structlog
 
-from worker.jobs.processor import work
 from worker.lifecycle.stop import Stop
-from worker.lifecycle.supervision import Stopped, background, cancel_on_stop, supervise
+from worker.lifecycle.supervision import StopRequested, background, cancel_on_stop, supervise
 from worker.metrics import Metrics
 from worker.service.shutdown import Shutdown
 from worker.service.startup import open_worker
-from worker.service.wiring import Parts
+from worker.service.wiring import Worker
 from worker.settings import Settings
 
 log = structlog.get_logger()
@@ -21,78 +19,63 @@ METRICS_SECONDS = 60
 
 
 async def run(settings: Settings, stop: Stop) -> None:
-    """Work until a stop is requested, by a signal or by idleness.
+    """Open a worker and run it until a stop is requested, by a signal or by idleness.
 
-    Raises SettingsError, FatalError, or TransientError when the start does not succeed.
+    Raises SettingsError, FatalError, and TransientError if the start fails.
     """
     async with AsyncExitStack() as opened:
-        with suppress(Stopped):
+        with suppress(StopRequested):
             async with cancel_on_stop(stop):
                 worker = await open_worker(settings, stop, opened)
             await serve(worker, stop, settings.finish_seconds)
-        log.info("leaving", reason=stop.reason)
+        log.info("stopped", reason=stop.reason)
 
 
-async def serve(worker: Parts, stop: Stop, finish_seconds: float) -> None:
-    """Run until stopped; the nesting is the order in which things end, innermost first.
+async def serve(worker: Worker, stop: Stop, finish_seconds: float) -> None:
+    """Run until stopped. The nesting is the order in which things end, innermost first.
 
-    What is not finished `finish_seconds` after the stop is given back.
+    A job that has not finished `finish_seconds` after the stop is cancelled, and its message is
+    released.
     """
     stop.in_hand = worker.leases.message_ids
     try:
         async with (
             worker.leases.kept_alive(),  # heartbeats outlive the drain
-            worker.deletes.flushed(),  # after the last settlement
-            background("watch", worker.attempts.watched),
+            worker.deletes.flushed(),  # the last flush follows the last settlement
+            background("job timeout", worker.timeouts.watch),
         ):
             await _work(worker, stop, finish_seconds)
     finally:
         worker.metrics.flush()
-        if orphans := worker.leases.message_ids():
-            log.warning("messages left to their visibility timeout", message_ids=orphans)
+        if in_hand := worker.leases.message_ids():
+            log.warning("messages left to their visibility timeout", message_ids=in_hand)
 
 
-async def _work(worker: Parts, stop: Stop, finish_seconds: float) -> None:
-    clock = asyncio.timeout(None)
-    ending = Shutdown(worker, stop, clock)
+async def _work(worker: Worker, stop: Stop, finish_seconds: float) -> None:
+    deadline = asyncio.timeout(None)
+    shutdown = Shutdown(worker, stop, deadline)
     try:
-        async with clock, asyncio.TaskGroup() as processors:
-            for _ in range(worker.processors):
-                loop = ending.on_failure_of("processor", partial(_process, worker))
+        async with deadline, asyncio.TaskGroup() as processors:
+            for _ in range(worker.concurrency):
+                loop = shutdown.on_failure_of("processor", worker.processor.run)
                 processors.create_task(loop, name="processor")
             async with asyncio.TaskGroup() as polls:
-                polls.create_task(ending.on_stop(finish_seconds), name="stop")
+                polls.create_task(shutdown.on_stop(finish_seconds), name="stop")
                 polls.create_task(_report_metrics(worker.metrics, stop), name="metrics")
                 for consumer in worker.consumers:
                     polls.create_task(supervise("poll", consumer.run), name="poll")
-            # Not before the last poll has ended, or they come straight back.
-            await _release_unstarted(worker)
+            # Not before the last poll has ended: it would receive these messages again.
+            await worker.release_unstarted()
     except TimeoutError:
-        if ending.failure is None:
+        if shutdown.failure is None:
             log.warning("drain deadline reached", seconds=finish_seconds)
     finally:
-        await _release_unstarted(worker, hurry=True)
-    if ending.failure is not None:
-        raise ending.failure
-
-
-async def _process(worker: Parts) -> None:
-    await work(
-        worker.buffer,
-        worker.slots,
-        leases=worker.leases,
-        pipeline=worker.pipeline,
-        settling=worker.settling,
-        redrive=worker.redrive,
-    )
+        await worker.release_unstarted(hurry=True)
+    if shutdown.failure is not None:
+        raise shutdown.failure
 
 
 async def _report_metrics(metrics: Metrics, stop: Stop) -> None:
     while stop.reason is None:
         await stop.wait_for(METRICS_SECONDS)
         metrics.flush()
-
-
-async def _release_unstarted(worker: Parts, *, hurry: bool = False) -> None:
-    if unstarted := worker.buffer.take_all():
-        await worker.settling.release(unstarted, hurry=hurry)

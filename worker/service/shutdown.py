@@ -1,4 +1,4 @@
-"""How the work ends: at a deadline after the stop, or at once when a processor fails."""
+"""Shutdown: the work ends at a deadline after the stop, or at once if a processor fails."""
 
 import asyncio
 
@@ -8,49 +8,44 @@ from worker.clock import now
 from worker.errors import FatalError
 from worker.lifecycle.stop import Stop
 from worker.lifecycle.supervision import Loop, supervise
-from worker.service.wiring import Parts
+from worker.service.wiring import Worker
 
 log = structlog.get_logger()
 
 
 class Shutdown:
-    """Closes the worker, and has the clock run out that its task groups are under."""
+    """Closes the worker's intake, and sets the deadline of the worker's task groups."""
 
-    def __init__(self, worker: Parts, stop: Stop, clock: asyncio.Timeout) -> None:
+    def __init__(self, worker: Worker, stop: Stop, deadline: asyncio.Timeout) -> None:
         self._worker = worker
         self._stop = stop
-        self._clock = clock
+        self._deadline = deadline
         self.failure: FatalError | None = None
 
     async def on_stop(self, finish_seconds: float) -> None:
-        """Let nothing more in once a stop is requested; what is under way has until then."""
+        """Wait for the stop, then close the intake; jobs have until the deadline to finish."""
         try:
             await self._stop.wait()
         except asyncio.CancelledError:
-            self._stop.request("failed")  # so that who watches over the end knows it has begun
+            self._stop.request("failed")  # the watchdog limits the time from here on
             raise
         log.info("stopping", reason=self._stop.reason, in_hand=len(self._worker.leases))
-        self._close()
+        self._worker.close_intake()
         if self.failure is None:
-            self._clock.reschedule(now() + finish_seconds)
+            self._deadline.reschedule(now() + finish_seconds)
 
     async def on_failure_of(self, name: str, loop: Loop) -> None:
-        """Run a loop; when it fails, end as at the deadline: polls first, and only then the rest.
+        """Run a loop. If it fails, shut down as at the deadline: first the polls, then the rest.
 
-        Raised in the loop's own group, the failure would have the others give back what a poll
-        under way brings straight back.
+        Raised in the loop's own task group, the failure would make the other processors release
+        messages that a poll under way receives again.
         """
         try:
             await supervise(name, loop)
         except FatalError as error:
-            if self._clock.expired():
+            if self._deadline.expired():
                 raise
             self.failure = error
             self._stop.request(f"failed: {error}")
-            self._close()
-            self._clock.reschedule(now())
-
-    def _close(self) -> None:
-        self._worker.buffer.close()
-        self._worker.slots.close()
-        self._worker.idle.active.set()
+            self._worker.close_intake()
+            self._deadline.reschedule(now())

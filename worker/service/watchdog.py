@@ -1,4 +1,4 @@
-"""What ends the process when nothing else in it can: a thread beside the event loop."""
+"""The watchdog: a thread that ends the process when the event loop is stuck."""
 
 import asyncio
 import os
@@ -21,19 +21,20 @@ log = structlog.get_logger()
 TICK_SECONDS = 1.0
 LATE_SECONDS = 1.0
 LAG_WINDOW_SECONDS = 60.0
-LONGEST_BLOCKED_SECONDS = 60.0
-# After the drain only the pool and the clients are left to close. With the default drain this still
-# speaks before ECS kills: half of what lies between it and the longest stopTimeout.
+MAX_BLOCKED_SECONDS = 60.0
+# After the drain only the pool and the clients have to close. With the default drain the watchdog
+# still logs before ECS kills the task: half of the time to the largest stopTimeout.
 GRACE_SECONDS = 15.0
-LAST_WORDS_SECONDS = 2.0
+LAST_LOG_SECONDS = 2.0
 
 
 class Watchdog:
-    """Ends the process, with status 1, when the event loop is stuck or a stop does not end.
+    """Ends the process with status 1 if the event loop is stuck, or if a stop does not end.
 
-    Time is counted in the rounds of its own thread: a process that was suspended missed those as
-    well as the loop's ticks, and is not taken for a stuck one when it wakes. A C call that keeps
-    the interpreter's lock holds up this thread too; none that can take long runs in this process.
+    It counts rounds of its own thread and not seconds: a process that was suspended has missed
+    these rounds as well as the loop's ticks, so that it is not taken for a stuck one. A C call that
+    holds the interpreter's lock stops this thread too; no long call of that kind runs in this
+    process.
     """
 
     def __init__(
@@ -42,20 +43,20 @@ class Watchdog:
         drain_seconds: float,
         *,
         tick_seconds: float = TICK_SECONDS,
-        longest_blocked_seconds: float = LONGEST_BLOCKED_SECONDS,
+        max_blocked_seconds: float = MAX_BLOCKED_SECONDS,
         grace_seconds: float = GRACE_SECONDS,
     ) -> None:
         self._stop = stop
         self._tick_seconds = tick_seconds
-        self._longest_blocked_seconds = longest_blocked_seconds
-        self._longest_stop_seconds = drain_seconds + grace_seconds
+        self._max_blocked_seconds = max_blocked_seconds
+        self._max_stop_seconds = drain_seconds + grace_seconds
         self._ticks = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
     def __enter__(self) -> Self:
-        """Watch for the length of the block; the event loop from its first tick on."""
+        """Watch for the length of the block, the event loop from its first tick on."""
         self._thread.start()
         return self
 
@@ -66,7 +67,7 @@ class Watchdog:
         self._thread.join()
 
     async def ticks(self) -> None:
-        """Tick until cancelled, and warn of lag; raises FatalError when it persists."""
+        """Tick until cancelled, and warn of lag; raises FatalError if the lag persists."""
         self._loop = asyncio.get_running_loop()
         lag = Lag()
         while True:
@@ -74,11 +75,11 @@ class Watchdog:
             due = now() + self._tick_seconds
             await asyncio.sleep(self._tick_seconds)
             if self._ticks == 1:
-                continue  # over which the clients were opened: seconds, where the vCPU is small
+                continue  # the clients were opened meanwhile, which takes seconds on a small vCPU
             try:
                 lag.note(now() - due)
             except FatalError as error:
-                self._stop.request(f"failed: {error}")  # from here on it has to end
+                self._stop.request(f"failed: {error}")  # the watchdog limits the time from here on
                 raise
 
     def _watch(self) -> None:
@@ -87,12 +88,12 @@ class Watchdog:
             silent = silent + 1 if ticks and ticks == self._ticks else 0
             stopping = stopping + 1 if self._stop.reason is not None else 0
             ticks = self._ticks
-            if silent * self._tick_seconds >= self._longest_blocked_seconds:
-                why = f"the event loop is stuck: no tick for {self._longest_blocked_seconds:g} s"
+            if silent * self._tick_seconds >= self._max_blocked_seconds:
+                why = f"the event loop is stuck: no tick for {self._max_blocked_seconds:g} s"
                 self._give_up(why, _main_stack)
-            if stopping * self._tick_seconds >= self._longest_stop_seconds:
-                why = f"no end {self._longest_stop_seconds:g} s after the stop"
-                self._give_up(f"{why} ({self._stop.reason})", self._what_is_left)
+            if stopping * self._tick_seconds >= self._max_stop_seconds:
+                why = f"no end {self._max_stop_seconds:g} s after the stop"
+                self._give_up(f"{why} ({self._stop.reason})", self._stack_and_tasks)
 
     def _give_up(self, why: str, where: Callable[[], str]) -> NoReturn:
         exit_now(
@@ -106,29 +107,29 @@ class Watchdog:
             ),
         )
 
-    def _what_is_left(self) -> str:
+    def _stack_and_tasks(self) -> str:
         tasks = asyncio.all_tasks(self._loop) if self._loop is not None else ()
         return "\n".join([_main_stack(), *map(repr, tasks)])
 
 
 class Lag:
-    """How late the event loop was, in the last minute."""
+    """The lag of the event loop in the last minute."""
 
     def __init__(self) -> None:
         self._late: deque[tuple[float, float]] = deque()
 
     def note(self, seconds: float) -> None:
-        """Take in how late a tick was, and warn of the first in a minute.
+        """Take note of how late a tick was, and warn of the first late one in a minute.
 
-        Raises FatalError when more than half of a minute is lost, not counting the longest gap: a
-        process that was suspended once is none that lags.
+        Raises FatalError if more than half of a minute was lost, not counting the longest gap: a
+        process that was suspended once does not lag.
         """
         while self._late and self._late[0][0] <= now() - LAG_WINDOW_SECONDS:
             self._late.popleft()
         if seconds <= LATE_SECONDS:
             return
         if not self._late:
-            log.warning("the event loop is late", seconds=round(seconds, 1))
+            log.warning("event loop late", seconds=round(seconds, 1))
         self._late.append((now(), seconds))
         gaps = [gap for _, gap in self._late]
         lost = sum(gaps) - max(gaps)
@@ -139,13 +140,13 @@ class Lag:
             )
 
 
-def exit_now(status: int, last_words: Callable[[], object]) -> NoReturn:
-    """End the process at once, having let it speak if anybody reads what it says."""
+def exit_now(status: int, last_log: Callable[[], object]) -> NoReturn:
+    """Write a last log line, if that is possible, and end the process at once."""
     try:
-        # In a thread of its own: whoever is stuck may hold the log's lock, or its pipe is full.
-        speaker = threading.Thread(target=last_words, name="last-words", daemon=True)
-        speaker.start()
-        speaker.join(LAST_WORDS_SECONDS)
+        # In a thread of its own: a stuck thread may hold the log's lock, or the pipe may be full.
+        logger = threading.Thread(target=last_log, name="last-log", daemon=True)
+        logger.start()
+        logger.join(LAST_LOG_SECONDS)
     finally:
         os._exit(status)
 
@@ -153,5 +154,5 @@ def exit_now(status: int, last_words: Callable[[], object]) -> NoReturn:
 def _main_stack() -> str:
     thread = threading.main_thread().ident
     assert thread is not None
-    frame = sys._current_frames().get(thread)  # noqa: SLF001 - Python's own, and the only way
+    frame = sys._current_frames().get(thread)  # noqa: SLF001 - the documented way
     return "".join(traceback.format_stack(frame))

@@ -1,4 +1,4 @@
-"""A worker put together from its settings and what it talks to."""
+"""Wiring: builds a worker from its settings, its queue, its storage and its process pool."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,110 +7,117 @@ from worker import logs
 from worker.interfaces import ScoreOptions
 from worker.jobs.dead_letters import DeadLetters
 from worker.jobs.failure_reports import FailureReports
-from worker.jobs.limits import PART_BYTES, Window
-from worker.jobs.redrive import RedrivePolicy
-from worker.jobs.runner import Passage, Pipeline
+from worker.jobs.limits import PART_BYTES, ByteBudget, JobMemory
+from worker.jobs.processor import Processor
+from worker.jobs.runner import Runner
 from worker.jobs.settlement import Settlement
 from worker.jobs.timeouts import JobTimeouts
 from worker.lifecycle.stop import Stop
 from worker.metrics import Metrics, stream_for
 from worker.pool.child import ModelPlan
-from worker.pool.pool import Compute
+from worker.pool.pool import Pool
 from worker.queue.consumer import Consumer, IdleTracker
 from worker.queue.deletes import Deletes
-from worker.queue.flow import Buffer, ByteBudget, Slots
+from worker.queue.flow import Buffer, Slots
 from worker.queue.leases import Leases
-from worker.queue.sqs import BATCH, Queue, QueueAttributes
+from worker.queue.sqs import BATCH_SIZE, QueueAttributes, SqsQueue
 from worker.settings import Settings
 from worker.storage.protocol import Storage
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """The parts of a worker that the service runs."""
+class Worker:
+    """What a worker consists of; `worker.service.run` runs it."""
 
     consumers: list[Consumer]
-    processors: int
+    processor: Processor
+    concurrency: int
     leases: Leases
     deletes: Deletes
     buffer: Buffer
     slots: Slots
     idle: IdleTracker
-    attempts: JobTimeouts
-    redrive: RedrivePolicy
-    pipeline: Pipeline
-    settling: Settlement
+    timeouts: JobTimeouts
+    settlement: Settlement
     metrics: Metrics
 
+    def close_intake(self) -> None:
+        """Receive no more messages, and start no more jobs."""
+        self.buffer.close()
+        self.slots.close()
+        self.idle.active.set()  # so that every consumer sees the stop
 
-def assemble(
+    async def release_unstarted(self, *, hurry: bool = False) -> None:
+        """Release the messages that no processor has taken."""
+        if unstarted := self.buffer.take_all():
+            await self.settlement.release(unstarted, hurry=hurry)
+
+
+def build(
     settings: Settings,
-    facts: QueueAttributes,
+    attributes: QueueAttributes,
     *,
     stop: Stop,
-    queue: Queue,
+    queue: SqsQueue,
     storage: Storage,
-    compute: Compute,
+    pool: Pool,
     model_sha256: str,
     part_bytes: int = PART_BYTES,
-) -> Parts:
-    """Put a worker together from its settings and what it talks to."""
-    visibility, heartbeat = settings.lease_times(facts.visibility_seconds)
+) -> Worker:
+    """Build a worker."""
+    visibility, heartbeat = settings.lease_times(attributes.visibility_seconds)
     leases = Leases(queue, visibility_seconds=visibility, heartbeat_seconds=heartbeat)
     deletes = Deletes(queue)
-    metrics = Metrics(facts.name, stream_for(logs.resolve(settings.log_format)))
+    metrics = Metrics(attributes.name, stream_for(logs.resolve(settings.log_format)))
     buffer = Buffer()
-    # Half of the buffer is still full when more is asked for.
-    slots = Slots(2 * settings.concurrency, least=min(BATCH, (settings.concurrency + 1) // 2))
-    attempts = JobTimeouts(settings.job_seconds)
-    redrive = RedrivePolicy(facts.max_receive_count)
+    # The buffer is still half full when more messages are received.
+    slots = Slots(2 * settings.concurrency, least=min(BATCH_SIZE, (settings.concurrency + 1) // 2))
+    timeouts = JobTimeouts(settings.job_seconds)
     idle = IdleTracker(settings.idle_seconds, settings.wait_seconds)
-    passage = Passage(
-        storage=storage,
-        compute=compute,
-        budget=ByteBudget(settings.memory_mb << 20),
-        window=Window(part_bytes, outputs=2 if settings.max_rejected else 1),
-        options=_score_options(settings),
-        output_template=settings.output_template,
-        model_sha256=model_sha256,
-        attempts=attempts,
+    runner = Runner(
+        storage,
+        pool,
+        ByteBudget(settings.memory_mb << 20),
+        JobMemory(part_bytes, outputs=2 if settings.max_rejected else 1),
+        timeouts,
+        _score_options(settings),
+        settings.output_template,
+        settings.model,
+        model_sha256,
     )
-    rejections = DeadLetters(
+    settlement = Settlement(
         queue,
-        queue_name=facts.name,
         leases=leases,
-        reports=_reports(settings, storage, model_sha256),
-        redrive=redrive,
+        deletes=deletes,
+        dead_letters=DeadLetters(
+            queue,
+            queue_name=attributes.name,
+            leases=leases,
+            reports=_failure_reports(settings, storage, model_sha256),
+        ),
+        metrics=metrics,
+        retry_seconds=settings.retry_seconds,
     )
-    return Parts(
+    return Worker(
         consumers=[
             Consumer(number == 0, queue, buffer, slots, leases, deletes, idle, stop)
             for number in range(settings.consumers)
         ],
-        processors=settings.concurrency,
+        processor=Processor(buffer, slots, leases, runner, settlement),
+        concurrency=settings.concurrency,
         leases=leases,
         deletes=deletes,
         buffer=buffer,
         slots=slots,
         idle=idle,
-        attempts=attempts,
-        redrive=redrive,
-        pipeline=Pipeline(passage, settings.model),
-        settling=Settlement(
-            queue,
-            leases=leases,
-            deletes=deletes,
-            rejections=rejections,
-            metrics=metrics,
-            retry_seconds=settings.retry_seconds,
-            redrive=redrive,
-        ),
+        timeouts=timeouts,
+        settlement=settlement,
         metrics=metrics,
     )
 
 
 def model_plan(settings: Settings, path: Path) -> ModelPlan:
-    """Say what each pool process loads."""
+    """Return what each pool process loads."""
     return ModelPlan(
         path=path,
         method=settings.predict,
@@ -120,7 +127,7 @@ def model_plan(settings: Settings, path: Path) -> ModelPlan:
     )
 
 
-def _reports(settings: Settings, storage: Storage, model_sha256: str) -> FailureReports:
+def _failure_reports(settings: Settings, storage: Storage, model_sha256: str) -> FailureReports:
     return FailureReports(
         storage,
         template=settings.failure_template,

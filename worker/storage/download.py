@@ -1,4 +1,4 @@
-"""An input on its way in: its beginning at once, the rest by ranges, parts ahead of the reader."""
+"""Download of an input: its first bytes come with the job, the rest part by part, read ahead."""
 
 import asyncio
 from collections import deque
@@ -9,12 +9,12 @@ from worker.interfaces import Range
 from worker.job import S3Uri
 from worker.storage.protocol import Head, Storage
 
-READ_AHEAD = 3  # parts fetched at once, or waiting to be taken
+READ_AHEAD = 3  # parts that are being downloaded, or wait for their reader
 
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """Implements worker.interfaces.AsyncBlob for an object in S3; all of it is of one version."""
+    """Implements worker.interfaces.AsyncInputReader; every part is of one version."""
 
     storage: Storage
     uri: S3Uri
@@ -25,11 +25,11 @@ class Download:
 
     @property
     def size(self) -> int:
-        """Of the whole object, in bytes."""
+        """The bytes of the whole object."""
         return self.head.size
 
     async def read(self, ranges: Sequence[Range]) -> AsyncGenerator[bytes, None]:
-        """Fetch the ranges part by part; raises InputOverwritten and TransientError."""
+        """Yield the ranges part by part; raises InputOverwritten and TransientError."""
         fetches: deque[asyncio.Task[bytes]] = deque()
         try:
             for start, stop in self._parts(ranges):

@@ -1,7 +1,8 @@
-"""The seam to the storage: what the worker asks of objects, and the values in it."""
+"""The storage seam: what the worker asks of objects, and the values that it exchanges for them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from worker.errors import TransientError
@@ -10,7 +11,7 @@ from worker.job import S3Uri
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What an object says of itself; the ETag without its quotes."""
+    """An object's identity, size in bytes and metadata; the ETag without its quotes."""
 
     etag: str
     version_id: str | None = None
@@ -20,7 +21,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class ObjectStart:
-    """An object's head and its first bytes: all of them when it is small."""
+    """An object's head and its first bytes: the whole object if it is small."""
 
     head: Head
     body: bytes
@@ -31,7 +32,7 @@ class WriteConflict(TransientError):
 
 
 class UploadLost(WriteConflict):
-    """A multipart upload is over: it was completed after all, or its parts must go up anew."""
+    """A multipart upload no longer exists: it was completed, or its parts must go up again."""
 
 
 class Storage(Protocol):
@@ -40,15 +41,24 @@ class Storage(Protocol):
     async def get(
         self, uri: S3Uri, *, version_id: str | None, etag: str | None, max_bytes: int
     ) -> ObjectStart:
-        """Read up to `max_bytes` of that version, or of the current one if it has that ETag."""
+        """Read up to `max_bytes` of that version, or of the current one if it has that ETag.
+
+        Raises NoSuchInput if there is nothing to read, and InputOverwritten if the ETag differs.
+        """
 
     async def read(
         self, uri: S3Uri, start: int, stop: int, *, version_id: str | None, etag: str
     ) -> bytes:
-        """Read a range of that version, or of the current one if it still has that ETag."""
+        """Read a range of that version, or of the current one if it has that ETag.
+
+        Raises NoSuchInput and InputOverwritten as `get` does.
+        """
+
+    async def download(self, uri: S3Uri, path: Path, *, version_id: str | None) -> None:
+        """Download the model to a path; raises ModelError if it is missing or denied."""
 
     async def head(self, uri: S3Uri) -> Head | None:
-        """Look at the current version; None when there is none."""
+        """Read the current version's head; returns None if there is no object."""
 
     async def put(
         self,
@@ -59,24 +69,27 @@ class Storage(Protocol):
         content_type: str,
         replacing: str | None,
     ) -> None:
-        """Write where nothing is yet, or over the object with the ETag `replacing`.
+        """Write an object if none is there, or over the object with the ETag `replacing`.
 
-        Raises WriteConflict when what is there is something else.
+        Raises WriteConflict if another object is there.
         """
 
     async def begin(self, uri: S3Uri, *, metadata: Mapping[str, str], content_type: str) -> str:
-        """Begin an upload in parts; answer its id."""
+        """Begin a multipart upload; returns its id."""
 
     async def put_part(self, uri: S3Uri, upload: str, number: int, body: bytes) -> str:
-        """Send a part, numbered from 1, of 5 MiB at least but for the last; answer its ETag."""
+        """Upload a part; returns its ETag.
+
+        Parts are numbered from 1. Each but the last has 5 MiB at least.
+        """
 
     async def complete(
         self, uri: S3Uri, upload: str, etags: Sequence[str], *, replacing: str | None
     ) -> None:
-        """Make an object of the parts, on the conditions of `put`.
+        """Make the parts an object, on the same conditions as `put`.
 
         Raises WriteConflict, after which it may be completed on another condition, or UploadLost.
         """
 
     async def abort(self, uri: S3Uri, upload: str) -> None:
-        """Let go of an upload and its parts; one that is over already is no error."""
+        """Remove a multipart upload and its parts; succeeds if it does not exist any more."""

@@ -8,24 +8,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-from worker.aws import code_of, config, map_errors, open_client
+from worker.aws import client_config, error_code, map_errors, open_client
 from worker.errors import InputOverwritten, TransientError
 from worker.job import S3Uri
 from worker.storage.protocol import Head, ObjectStart, UploadLost
 from worker.storage.s3_errors import (
     DELETED,
-    GONE,
+    MISSING,
     completion_error,
-    head_of,
     map_s3_errors,
     model_error,
     read_error,
     write_error,
 )
 
-if TYPE_CHECKING:  # stubs of a development package
-    from types_aiobotocore_s3 import S3Client
-if TYPE_CHECKING:  # stubs of a development package
+if TYPE_CHECKING:  # the stubs are a development package
     from types_aiobotocore_s3 import S3Client
 
 T = TypeVar("T")
@@ -34,8 +31,8 @@ READ_ATTEMPTS = 4
 CHUNK_BYTES = 1 << 20
 
 
-class S3Reads:
-    """The reading half of the storage on S3."""
+class S3Storage:
+    """Implements worker.storage.protocol.Storage."""
 
     def __init__(self, client: "S3Client") -> None:
         self._client = client
@@ -43,110 +40,69 @@ class S3Reads:
     async def get(
         self, uri: S3Uri, *, version_id: str | None, etag: str | None, max_bytes: int
     ) -> ObjectStart:
-        """Read that version, or the current one if it still has that ETag; `max_bytes` bytes of it.
+        """Read up to `max_bytes` of that version, or of the current one if it has that ETag.
 
-        Raises NoSuchInput where there is nothing to read and InputOverwritten when the ETag has
-        changed.
+        Raises NoSuchInput if there is nothing to read, and InputOverwritten if the ETag differs.
         """
-        which = _which(version_id, etag)
-        return await _patiently(lambda: self._get_once(uri, which, max_bytes))
+        which = _version(version_id, etag)
+        return await _with_retries(lambda: self._get_once(uri, which, max_bytes))
 
     async def _get_once(self, uri: S3Uri, which: Mapping[str, Any], max_bytes: int) -> ObjectStart:
         async with map_s3_errors(f"reading {uri}", uri, read_error):
-            answer = await self._client.get_object(Bucket=uri.bucket, Key=uri.key, **which)
-            head = head_of(answer)
-            # Read through the body itself, which checks S3's checksum at the end of it; what `as`
-            # gives does not. The rest of a large object is left where it is.
-            async with answer["Body"]:
-                body = await _read(answer["Body"], None if head.size <= max_bytes else max_bytes)
-        return ObjectStart(head, _whole(uri, body, min(head.size, max_bytes)))
+            response = await self._client.get_object(Bucket=uri.bucket, Key=uri.key, **which)
+            head = _head(response)
+            # The body is read through the response's own object, which checks S3's checksum at the
+            # end; the object that `async with` returns does not. The rest of a large object is
+            # not read.
+            async with response["Body"]:
+                limit = None if head.size <= max_bytes else max_bytes
+                body = await _read(response["Body"], limit)
+        return ObjectStart(head, _checked(uri, body, min(head.size, max_bytes)))
 
     async def read(
         self, uri: S3Uri, start: int, stop: int, *, version_id: str | None, etag: str
     ) -> bytes:
-        """Read a range of that version, or of the current one if it still has that ETag.
+        """Read a range of that version, or of the current one if it has that ETag.
 
         Raises NoSuchInput and InputOverwritten as `get` does.
         """
-        which = _which(version_id, etag) | {"Range": f"bytes={start}-{stop - 1}"}
-        return await _patiently(lambda: self._read_once(uri, which, stop - start))
+        which = _version(version_id, etag) | {"Range": f"bytes={start}-{stop - 1}"}
+        return await _with_retries(lambda: self._read_once(uri, which, stop - start))
 
     async def _read_once(self, uri: S3Uri, which: Mapping[str, Any], size: int) -> bytes:
         async with map_s3_errors(f"reading {uri}", uri, read_error):
-            answer = await self._client.get_object(Bucket=uri.bucket, Key=uri.key, **which)
-            async with answer["Body"]:
-                return _whole(uri, await answer["Body"].read(), size)
-
-    async def head(self, uri: S3Uri) -> Head | None:
-        """Look at the current version; None when there is none."""
-        async with map_errors(f"looking at {uri}"):
-            try:
-                answer = await self._client.head_object(Bucket=uri.bucket, Key=uri.key)
-            except ClientError as error:
-                if code_of(error) in GONE | DELETED:
-                    return None
-                raise
-        return head_of(answer)
+            response = await self._client.get_object(Bucket=uri.bucket, Key=uri.key, **which)
+            async with response["Body"]:
+                return _checked(uri, await response["Body"].read(), size)
 
     async def download(self, uri: S3Uri, path: Path, *, version_id: str | None) -> None:
-        """Bring a model to a path; raises ModelError when it is missing or denied."""
-        which = _which(version_id, None)
-        await _patiently(lambda: self._download_once(uri, path, which))
+        """Download the model to a path; raises ModelError if it is missing or denied."""
+        which = _version(version_id, None)
+        await _with_retries(lambda: self._download_once(uri, path, which))
 
     async def _download_once(self, uri: S3Uri, path: Path, which: Mapping[str, Any]) -> None:
         size = 0
         async with map_s3_errors(f"reading the model {uri}", uri, model_error):
-            answer = await self._client.get_object(Bucket=uri.bucket, Key=uri.key, **which)
+            response = await self._client.get_object(Bucket=uri.bucket, Key=uri.key, **which)
             with path.open("wb") as file:
-                async with answer["Body"]:
-                    while chunk := await answer["Body"].read(CHUNK_BYTES):
+                async with response["Body"]:
+                    while chunk := await response["Body"].read(CHUNK_BYTES):
                         size += file.write(chunk)
-        if size != answer["ContentLength"]:
-            raise TransientError(f"reading the model {uri}: it came short")
+        if size != response["ContentLength"]:
+            raise TransientError(
+                f"reading the model {uri}: {size} of {response['ContentLength']} bytes arrived"
+            )
 
-
-async def _patiently(read: Callable[[], Awaitable[T]]) -> T:
-    """Read again where that may help: a body comes after the SDK's own retries."""
-    for attempt in range(1, READ_ATTEMPTS):
-        try:
-            return await read()
-        except TransientError as error:
-            if isinstance(error, InputOverwritten) or isinstance(error.__cause__, ClientError):
-                raise  # an answer, which the SDK has asked for again itself where that may help
-            await asyncio.sleep(0.2 * 2**attempt)
-    return await read()
-
-
-def _which(version_id: str | None, etag: str | None) -> dict[str, Any]:
-    if version_id is not None:
-        return {"VersionId": version_id}
-    return {} if etag is None else {"IfMatch": f'"{etag}"'}
-
-
-async def _read(body: Any, max_bytes: int | None) -> bytes:  # noqa: ANN401 - aiobotocore's
-    """Read so many bytes, in as many reads as it takes, or all there are."""
-    if max_bytes is None:
-        whole: bytes = await body.read()
-        return whole
-    some = bytearray()
-    while len(some) < max_bytes and (
-        chunk := await body.read(min(CHUNK_BYTES, max_bytes - len(some)))
-    ):
-        some += chunk
-    return bytes(some)
-
-
-def _whole(uri: S3Uri, body: bytes, size: int) -> bytes:
-    if len(body) != size:
-        raise TransientError(f"reading {uri}: {len(body)} of {size} bytes came")
-    return body
-
-
-class S3Writes:
-    """The writing half of the storage on S3."""
-
-    def __init__(self, client: "S3Client") -> None:
-        self._client = client
+    async def head(self, uri: S3Uri) -> Head | None:
+        """Read the current version's head; returns None if there is no object."""
+        async with map_errors(f"looking at {uri}"):
+            try:
+                response = await self._client.head_object(Bucket=uri.bucket, Key=uri.key)
+            except ClientError as error:
+                if error_code(error) in MISSING | DELETED:
+                    return None
+                raise
+        return _head(response)
 
     async def put(
         self,
@@ -157,7 +113,7 @@ class S3Writes:
         content_type: str,
         replacing: str | None,
     ) -> None:
-        """Write where nothing is yet, or over the object with the ETag `replacing`."""
+        """Write an object if none is there, or over the object with the ETag `replacing`."""
         async with map_s3_errors(f"writing {uri}", uri, write_error):
             await self._client.put_object(
                 Bucket=uri.bucket,
@@ -169,25 +125,25 @@ class S3Writes:
             )
 
     async def begin(self, uri: S3Uri, *, metadata: Mapping[str, str], content_type: str) -> str:
-        """Begin an upload in parts; answer its id."""
+        """Begin a multipart upload; returns its id."""
         async with map_s3_errors(f"writing {uri}", uri, write_error):
-            answer = await self._client.create_multipart_upload(
+            response = await self._client.create_multipart_upload(
                 Bucket=uri.bucket, Key=uri.key, ContentType=content_type, Metadata=metadata
             )
-        return answer["UploadId"]
+        return response["UploadId"]
 
     async def put_part(self, uri: S3Uri, upload: str, number: int, body: bytes) -> str:
-        """Send a part; answer its ETag."""
+        """Upload a part; returns its ETag."""
         async with map_s3_errors(f"writing part {number} of {uri}", uri, write_error):
-            answer = await self._client.upload_part(
+            response = await self._client.upload_part(
                 Bucket=uri.bucket, Key=uri.key, UploadId=upload, PartNumber=number, Body=body
             )
-        return answer["ETag"]
+        return response["ETag"]
 
     async def complete(
         self, uri: S3Uri, upload: str, etags: Sequence[str], *, replacing: str | None
     ) -> None:
-        """Make an object of the parts, where nothing is yet or in the place of `replacing`."""
+        """Make the parts an object if none is there, or over the one with the ETag `replacing`."""
         parts: list[Any] = [
             {"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, start=1)
         ]
@@ -201,9 +157,9 @@ class S3Writes:
             )
 
     async def abort(self, uri: S3Uri, upload: str) -> None:
-        """Let go of an upload and its parts; one that is over already is no error."""
+        """Remove a multipart upload and its parts; succeeds if it does not exist any more."""
         try:
-            async with map_s3_errors(f"leaving {uri}", uri, write_error):
+            async with map_s3_errors(f"aborting the upload of {uri}", uri, write_error):
                 await self._client.abort_multipart_upload(
                     Bucket=uri.bucket, Key=uri.key, UploadId=upload
                 )
@@ -211,17 +167,57 @@ class S3Writes:
             return
 
 
+@asynccontextmanager
+async def open_storage(*, connections: int) -> AsyncIterator[S3Storage]:
+    """Open the storage; up to `connections` requests may be under way at once."""
+    config = client_config(connections=connections, read_seconds=60, attempts=4)
+    async with open_client("s3", config) as client:
+        yield S3Storage(client)
+
+
+async def _with_retries(read: Callable[[], Awaitable[T]]) -> T:
+    """Read again after an error in the body, which arrives after the SDK's own retries."""
+    for attempt in range(1, READ_ATTEMPTS):
+        try:
+            return await read()
+        except TransientError as error:
+            if isinstance(error, InputOverwritten) or isinstance(error.__cause__, ClientError):
+                raise  # S3 has answered, and the SDK has retried where that may help
+            await asyncio.sleep(0.2 * 2**attempt)
+    return await read()
+
+
+def _version(version_id: str | None, etag: str | None) -> dict[str, Any]:
+    if version_id is not None:
+        return {"VersionId": version_id}
+    return {} if etag is None else {"IfMatch": f'"{etag}"'}
+
+
 def _condition(replacing: str | None) -> dict[str, Any]:
     return {"IfNoneMatch": "*"} if replacing is None else {"IfMatch": f'"{replacing}"'}
 
 
-class S3Storage(S3Reads, S3Writes):
-    """Implements worker.storage.protocol.Storage."""
+def _head(response: Any) -> Head:  # noqa: ANN401 - two types of responses share these fields
+    return Head(
+        etag=response["ETag"].strip('"'),
+        version_id=response.get("VersionId"),
+        size=response["ContentLength"],
+        metadata=response.get("Metadata", {}),
+    )
 
 
-@asynccontextmanager
-async def open_storage(*, connections: int) -> AsyncIterator[S3Storage]:
-    """Open the storage; `connections` requests may be under way at once."""
-    settings = config(connections=connections, read_seconds=60, attempts=4)
-    async with open_client("s3", settings) as client:
-        yield S3Storage(client)
+async def _read(body: Any, limit: int | None) -> bytes:  # noqa: ANN401 - aiobotocore's
+    """Read `limit` bytes, in as many reads as that takes, or everything if it is None."""
+    if limit is None:
+        whole: bytes = await body.read()
+        return whole
+    start = bytearray()
+    while len(start) < limit and (chunk := await body.read(min(CHUNK_BYTES, limit - len(start)))):
+        start += chunk
+    return bytes(start)
+
+
+def _checked(uri: S3Uri, body: bytes, size: int) -> bytes:
+    if len(body) != size:
+        raise TransientError(f"reading {uri}: {len(body)} of {size} bytes arrived")
+    return body

@@ -1,17 +1,16 @@
-"""What S3's answers mean: heads of objects, and errors that become ours."""
+"""The meaning of S3's errors: which error of the worker's own each of them becomes."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
 
 from botocore.exceptions import ClientError
 
-from worker.aws import ACCESS_DENIED, code_of, map_errors
+from worker.aws import ACCESS_DENIED, error_code, map_errors
 from worker.errors import InputOverwritten, ModelError, NoSuchInput, OutputRefused
 from worker.job import S3Uri
-from worker.storage.protocol import Head, UploadLost, WriteConflict
+from worker.storage.protocol import UploadLost, WriteConflict
 
-GONE = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404", "NotFound"})
+MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404", "NotFound"})
 DELETED = frozenset({"MethodNotAllowed", "405"})  # the version asked for is a delete marker
 PRECONDITION = frozenset({"PreconditionFailed", "412"})
 CONFLICT = frozenset({"ConditionalRequestConflict", "OperationAborted", "409"})
@@ -21,7 +20,7 @@ ErrorOf = Callable[[S3Uri, ClientError], Exception]
 
 @asynccontextmanager
 async def map_s3_errors(doing: str, uri: S3Uri, error_of: ErrorOf) -> AsyncIterator[None]:
-    """Turn S3's errors into ours, by what each of them means here."""
+    """Raise the worker's own errors for S3's, as `error_of` and then `map_errors` map them."""
     async with map_errors(doing):
         try:
             yield
@@ -29,19 +28,9 @@ async def map_s3_errors(doing: str, uri: S3Uri, error_of: ErrorOf) -> AsyncItera
             raise error_of(uri, error) from error
 
 
-def head_of(answer: Any) -> Head:  # noqa: ANN401 - two kinds of answers share these fields
-    """Read the head out of an answer."""
-    return Head(
-        etag=answer["ETag"].strip('"'),
-        version_id=answer.get("VersionId"),
-        size=answer["ContentLength"],
-        metadata=answer.get("Metadata", {}),
-    )
-
-
 def read_error(uri: S3Uri, error: ClientError) -> Exception:
-    """Say what it means that an input cannot be read."""
-    code = code_of(error)
+    """Return the error to raise when an input cannot be read."""
+    code = error_code(error)
     if code in PRECONDITION:
         return InputOverwritten(f"{uri} was overwritten after the message was sent")
     if _is_missing(error):
@@ -52,21 +41,21 @@ def read_error(uri: S3Uri, error: ClientError) -> Exception:
 
 
 def model_error(uri: S3Uri, error: ClientError) -> Exception:
-    """Say what it means that the model cannot be read."""
+    """Return the error to raise when the model cannot be read."""
     if _is_missing(error):
         return ModelError(f"the model {uri} does not exist")
-    if code_of(error) in ACCESS_DENIED:
+    if error_code(error) in ACCESS_DENIED:
         return ModelError(f"access to the model {uri} is denied: {error}")
     return error
 
 
 def write_error(uri: S3Uri, error: ClientError) -> Exception:
-    """Say what it means that an output cannot be written."""
-    code = code_of(error)
+    """Return the error to raise when an output cannot be written."""
+    code = error_code(error)
     if code == "NoSuchUpload":
-        return UploadLost(f"the upload of {uri} is over")
-    if code in PRECONDITION | CONFLICT or code == "NoSuchKey":  # If-Match on what was deleted
-        return WriteConflict(f"{uri} is not what it was")
+        return UploadLost(f"the upload of {uri} does not exist any more")
+    if code in PRECONDITION | CONFLICT or code == "NoSuchKey":  # If-Match on a deleted object
+        return WriteConflict(f"{uri} has changed")
     if code == "NoSuchBucket":
         return OutputRefused(f"the output bucket {uri.bucket} does not exist")
     if code == "KeyTooLongError":
@@ -75,12 +64,15 @@ def write_error(uri: S3Uri, error: ClientError) -> Exception:
 
 
 def completion_error(uri: S3Uri, error: ClientError) -> Exception:
-    """Say what it means that an upload cannot be completed; after a conflict all goes up anew."""
-    if code_of(error) in CONFLICT:
+    """Return the error to raise when an upload cannot be completed.
+
+    After a conflict S3 has dropped the upload, and all parts must go up again.
+    """
+    if error_code(error) in CONFLICT:
         return UploadLost(f"another write of {uri} was under way")
     return write_error(uri, error)
 
 
 def _is_missing(error: ClientError) -> bool:
-    # A version id that is none at all is an "InvalidArgument", like much else.
-    return code_of(error) in GONE | DELETED or "version id" in str(error).lower()
+    # For a malformed version id the code is "InvalidArgument", as for many other mistakes.
+    return error_code(error) in MISSING | DELETED or "version id" in str(error).lower()

@@ -1,4 +1,4 @@
-"""One object on its way up: a single PUT while it is small, and parts when it is not."""
+"""Upload of one object: a single PUT while it is small, and a multipart upload once it is not."""
 
 import asyncio
 from collections.abc import Mapping
@@ -11,12 +11,13 @@ from worker.storage.protocol import Storage
 
 log = structlog.get_logger()
 
-MOST_PARTS = 10_000  # S3's limit
-ABORT_SECONDS = 2.0  # a stop has a deadline; what is left over, the bucket's lifecycle removes
+MAX_PARTS = 10_000  # S3's limit
+HELD_PARTS = 2  # one that fills and one that is being uploaded
+ABORT_SECONDS = 2.0  # a stop has a deadline; the bucket's lifecycle rule removes what is left
 
 
 class Upload:
-    """Takes data in, holds two parts of it at most, and shows nothing before it is committed."""
+    """Takes data, holds two parts of it at most, and shows nothing before `commit`."""
 
     def __init__(
         self,
@@ -32,55 +33,55 @@ class Upload:
         self._metadata = metadata
         self._content_type = content_type
         self._part_bytes = part_bytes
-        self._waiting = bytearray()
+        self._pending = bytearray()
         self._id: str | None = None
         self._etags: list[str] = []
-        self._under_way: asyncio.Task[str] | None = None
+        self._sending: asyncio.Task[str] | None = None
 
     @property
     def held(self) -> int:
-        """Bytes taken in and not yet sent."""
-        return len(self._waiting)
+        """The bytes that were taken and not yet sent."""
+        return len(self._pending)
 
     async def write(self, data: bytes) -> None:
-        """Take data in; a part that is full goes up while the next one fills."""
-        self._waiting += data
-        while len(self._waiting) > self._part_bytes:
-            await self._send(bytes(self._waiting[: self._part_bytes]))
-            del self._waiting[: self._part_bytes]
+        """Take data; a full part is uploaded while the next one fills."""
+        self._pending += data
+        while len(self._pending) > self._part_bytes:
+            await self._send(bytes(self._pending[: self._part_bytes]))
+            del self._pending[: self._part_bytes]
 
     async def finish(self) -> None:
-        """Have all the parts up, so that nothing but the commit is left."""
+        """Upload all parts, so that only `commit` is left."""
         if self._id is None:
             return
-        if self._waiting:
-            await self._send(bytes(self._waiting))
-            self._waiting.clear()
-        await self._landed()
+        if self._pending:
+            await self._send(bytes(self._pending))
+            self._pending.clear()
+        await self._sent()
 
     async def commit(self, replacing: str | None, counts: Mapping[str, str]) -> None:
-        """Make what is finished visible where nothing is yet, or in the place of `replacing`.
+        """Make the finished object visible if none is there, or over the ETag `replacing`.
 
-        `counts` is metadata known only now, which a multipart upload has no room for. Raises
-        WriteConflict, after which it may be committed on another condition, or UploadLost.
+        `counts` is metadata that is known only now, so that a multipart upload cannot have it.
+        Raises WriteConflict, after which it may be committed on another condition, or UploadLost.
         """
         if self._id is None:
             await self._storage.put(
                 self.target,
-                bytes(self._waiting),
+                bytes(self._pending),
                 metadata={**self._metadata, **counts},
                 content_type=self._content_type,
                 replacing=replacing,
             )
             return
         await self._storage.complete(self.target, self._id, self._etags, replacing=replacing)
-        self._id = None  # over: nothing is left to be aborted
+        self._id = None  # nothing is left to abort
 
     async def abandon(self) -> None:
-        """Leave no part behind, if the upload was not completed."""
-        if self._under_way is not None:
-            self._under_way.cancel()
-            await asyncio.gather(self._under_way, return_exceptions=True)
+        """Remove the parts of an upload that was not completed."""
+        if self._sending is not None:
+            self._sending.cancel()
+            await asyncio.gather(self._sending, return_exceptions=True)
         if self._id is None:
             return
         try:
@@ -94,17 +95,17 @@ class Upload:
             self._id = await self._storage.begin(
                 self.target, metadata=self._metadata, content_type=self._content_type
             )
-        await self._landed()  # one under way and one that fills: no more is held
+        await self._sent()  # so that no more than HELD_PARTS are held
         number = len(self._etags) + 1
-        if number > MOST_PARTS:
+        if number > MAX_PARTS:
             raise OutputRefused(
-                f"the output is too large: {self.target} would have more than {MOST_PARTS} parts "
+                f"the output is too large: {self.target} would have more than {MAX_PARTS} parts "
                 f"of {self._part_bytes >> 20} MiB"
             )
         sending = self._storage.put_part(self.target, self._id, number, part)
-        self._under_way = asyncio.create_task(sending, name="upload")
+        self._sending = asyncio.create_task(sending, name="upload")
 
-    async def _landed(self) -> None:
-        if self._under_way is not None:
-            self._etags.append(await self._under_way)
-            self._under_way = None
+    async def _sent(self) -> None:
+        if self._sending is not None:
+            self._etags.append(await self._sending)
+            self._sending = None

@@ -12,11 +12,12 @@ from worker.interfaces import (
     ScoreOptions,
     ScoreResult,
 )
+from worker.pool.pool import Pool
 
 
 @dataclass
-class FakeCompute:
-    """Implements worker.pool.pool.Compute; digits take that many seconds, "bad" is rejected."""
+class FakePool(Pool):
+    """A body of digits takes that many seconds, and "bad" in it is a rejected row."""
 
     running: int = 0
     most_running: int = 0
@@ -30,7 +31,7 @@ class FakeCompute:
         options: ScoreOptions,  # noqa: ARG002 - the seam's
         output: AsyncOutputSink,
         *,
-        on_start: Callable[[], None],
+        on_start: Callable[[], None] = lambda: None,
         fresh: bool = False,  # noqa: ARG002 - the seam's
     ) -> ScoreResult:
         async with self.slots:

@@ -13,6 +13,7 @@ from tests.support.simulation.message import StoredMessage
 from tests.support.simulation.queue import DEFAULTS, SimulatedQueue
 from tests.support.simulation.sqs import SimulatedSqs
 from worker.job import Message
+from worker.queue.redrive import RedrivePolicy
 from worker.queue.sqs import EntryResult, SqsQueue
 
 __all__ = ["FakeQueue", "now"]
@@ -46,6 +47,7 @@ class FakeQueue(SqsQueue):
             policy = {"deadLetterTargetArn": self._dead.arn, "maxReceiveCount": max_receive_count}
             self._jobs.attributes["RedrivePolicy"] = json.dumps(policy)
             self._dead_letter_url = self._dead.url
+        self._redrive = RedrivePolicy(max_receive_count)
         self._url = self._jobs.url
         sqs.queues |= {QUEUE: self._jobs, DEAD: self._dead}
         self._numbers = itertools.count()
@@ -88,9 +90,9 @@ class FakeQueue(SqsQueue):
         await self._called("change_visibility", list(changes))
         return await self._each(changes, super().change_visibility)
 
-    async def dead_letter(self, body: str, attributes: Mapping[str, str]) -> bool:
+    async def send_to_dead_letters(self, body: str, attributes: Mapping[str, str]) -> bool:
         await self._called("dead_letter", (body, attributes))
-        return await super().dead_letter(body, attributes)
+        return await super().send_to_dead_letters(body, attributes)
 
     async def _called(self, name: str, arguments: object) -> None:
         self.calls.append((now(), name, arguments))

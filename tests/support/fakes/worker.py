@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from tests.support.fakes.pool import FakeCompute
+from tests.support.fakes.pool import FakePool
 from tests.support.fakes.queue import FakeQueue
 from tests.support.fakes.storage import FakeStorage
 from worker.job import S3Uri
 from worker.jobs.limits import PART_BYTES
 from worker.lifecycle.stop import Stop
 from worker.service.run import serve
-from worker.service.wiring import assemble
+from worker.service.wiring import build
 from worker.settings import Settings
 
 INPUT = "in"
@@ -43,7 +43,7 @@ class Cloud:
 
     queue: FakeQueue = field(default_factory=FakeQueue)
     storage: FakeStorage = field(default_factory=FakeStorage)
-    compute: FakeCompute = field(default_factory=FakeCompute)
+    pool: FakePool = field(default_factory=FakePool)
     part_bytes: int = PART_BYTES
 
     def submit(self, key: str, content: bytes = b"abc", **more: object) -> str:
@@ -62,13 +62,13 @@ class Cloud:
         """Run a worker until it leaves."""
         stop = stop or Stop()
         chosen = settings(**changes)
-        parts = assemble(
+        parts = build(
             chosen,
-            await self.queue.look(),
+            await self.queue.read_attributes(),
             stop=stop,
             queue=self.queue,
             storage=self.storage,
-            compute=self.compute,
+            pool=self.pool,
             model_sha256="0" * 64,
             part_bytes=self.part_bytes,
         )

@@ -9,7 +9,7 @@ from tests.support.simulation.bucket import md5, moment
 from tests.support.simulation.errors import refused
 
 SMALLEST_PART = 5 << 20  # the last part may be smaller
-MOST_PARTS = 10_000
+MAX_PARTS = 10_000
 COMPLETE = "CompleteMultipartUpload"
 
 
@@ -27,8 +27,8 @@ class Upload:
 
     def put(self, number: int, body: bytes) -> str:
         """Keep a part, in place of an earlier one of that number; its quoted ETag is returned."""
-        if not 1 <= number <= MOST_PARTS:
-            raise refused("UploadPart", "InvalidArgument", f"Part number must be 1 to {MOST_PARTS}")
+        if not 1 <= number <= MAX_PARTS:
+            raise refused("UploadPart", "InvalidArgument", f"Part number must be 1 to {MAX_PARTS}")
         self.parts[number] = bytes(body)
         return f'"{md5(body)}"'
 

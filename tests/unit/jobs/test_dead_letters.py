@@ -10,10 +10,10 @@ from tests.support.fakes.storage import FakeStorage
 from tests.support.fakes.worker import body, report
 from worker.errors import LeaseLost, OutputRefused, TransientError, Unparsable, UnreadableBody
 from worker.job import Job, Message, Reject, S3Uri
-from worker.jobs.dead_letters import DeadLetters, Kept
+from worker.jobs.dead_letters import DeadLetters, Recorded
 from worker.jobs.failure_reports import FailureReports
-from worker.jobs.redrive import RedrivePolicy
 from worker.queue.leases import Leases
+from worker.queue.redrive import RedrivePolicy
 
 POLICY = 3
 UNPARSABLE = Unparsable("line 3: nonsense")
@@ -33,21 +33,26 @@ class Desk:
             model="m",
             model_sha256="0" * 64,
         )
-        self.rejections = DeadLetters(
+        self.dead_letters = DeadLetters(
             self.queue,
             queue_name="q",
             leases=self.leases,
             reports=reports,
-            redrive=RedrivePolicy(POLICY),
         )
 
     def held(self, receive_count: int = 1, content: str | None = None) -> Message:
-        message = Message("m", "h", body("a.csv") if content is None else content, receive_count)
+        message = Message(
+            "m",
+            "h",
+            body("a.csv") if content is None else content,
+            receive_count,
+            last_receive=RedrivePolicy(POLICY).is_last(receive_count),
+        )
         self.leases.claim(message)
         return message
 
-    async def keep(self, message: Message) -> Kept:
-        return await self.rejections.keep(message, Reject(UNPARSABLE, Job.parse(message.body)))
+    async def record(self, message: Message) -> Recorded:
+        return await self.dead_letters.record(message, Reject(UNPARSABLE, Job.parse(message.body)))
 
     def reported(self) -> bool:
         return REPORT in self.storage.versions
@@ -65,7 +70,7 @@ async def test_a_rejection_is_reported_and_then_dead_lettered() -> None:
     desk = Desk()
     reported = []
     desk.queue.before = lambda _, __: reported.append(desk.reported())
-    assert await desk.keep(desk.held()) == Kept(REPORT, dead_letter=True)
+    assert await desk.record(desk.held()) == Recorded(REPORT, dead_letter=True)
     assert reported == [True]
     ((dead, _),) = desk.queue.dead
     assert dead == body("a.csv")
@@ -73,7 +78,7 @@ async def test_a_rejection_is_reported_and_then_dead_lettered() -> None:
 
 async def test_a_dead_letter_says_what_it_died_of_and_where_it_came_from() -> None:
     desk = Desk()
-    await desk.keep(desk.held(receive_count=2))
+    await desk.record(desk.held(receive_count=2))
     ((_, reasons),) = desk.queue.dead
     assert reasons == {
         "error_type": "Unparsable",
@@ -87,7 +92,7 @@ async def test_a_dead_letter_says_what_it_died_of_and_where_it_came_from() -> No
 async def test_an_error_without_words_is_dead_lettered_all_the_same() -> None:
     desk = Desk()
     message = desk.held()
-    await desk.rejections.keep(message, Reject(Unparsable(""), None))
+    await desk.dead_letters.record(message, Reject(Unparsable(""), None))
     ((_, reasons),) = desk.queue.dead
     assert reasons["error_message"] == "?"
 
@@ -95,8 +100,10 @@ async def test_an_error_without_words_is_dead_lettered_all_the_same() -> None:
 async def test_a_body_that_is_no_job_is_dead_lettered_without_a_report() -> None:
     desk = Desk()
     message = desk.held(content="nonsense")
-    kept = await desk.rejections.keep(message, Reject(UnreadableBody("the message is not a job")))
-    assert kept == Kept(None, dead_letter=True)
+    kept = await desk.dead_letters.record(
+        message, Reject(UnreadableBody("the message is not a job"))
+    )
+    assert kept == Recorded(None, dead_letter=True)
     assert desk.storage.versions == {}
     ((dead, _),) = desk.queue.dead
     assert dead == "nonsense"
@@ -104,14 +111,14 @@ async def test_a_body_that_is_no_job_is_dead_lettered_without_a_report() -> None
 
 async def test_without_a_dead_letter_queue_the_report_is_all() -> None:
     desk = Desk(FakeQueue(max_receive_count=None))
-    assert await desk.keep(desk.held()) == Kept(REPORT, dead_letter=False)
+    assert await desk.record(desk.held()) == Recorded(REPORT, dead_letter=False)
 
 
 async def test_a_report_that_fails_for_now_keeps_the_dead_letter_back() -> None:
     desk = Desk()
     desk.storage.before = raising(TransientError("throttled"))
     with pytest.raises(TransientError):
-        await desk.keep(desk.held())
+        await desk.record(desk.held())
     assert desk.queue.dead == []
 
 
@@ -120,14 +127,14 @@ async def test_on_the_last_receive_the_dead_letter_goes_without_its_report(
 ) -> None:
     desk = Desk()
     desk.storage.before = raising(TransientError("throttled"))
-    assert await desk.keep(desk.held(receive_count=POLICY)) == Kept(None, dead_letter=True)
-    assert [line["event"] for line in logs.entries] == ["no failure report"]
+    assert await desk.record(desk.held(receive_count=POLICY)) == Recorded(None, dead_letter=True)
+    assert [line["event"] for line in logs.entries] == ["failure report not written"]
 
 
 async def test_a_report_that_may_not_be_written_keeps_no_dead_letter_back() -> None:
     desk = Desk()
     desk.storage.before = raising(OutputRefused("taken"))
-    assert await desk.keep(desk.held()) == Kept(None, dead_letter=True)
+    assert await desk.record(desk.held()) == Recorded(None, dead_letter=True)
 
 
 async def test_what_is_no_longer_ours_is_not_reported() -> None:
@@ -135,7 +142,7 @@ async def test_what_is_no_longer_ours_is_not_reported() -> None:
     message = desk.held()
     await asyncio.sleep(31)
     with pytest.raises(LeaseLost):
-        await desk.keep(message)
+        await desk.record(message)
     assert not desk.reported()
 
 
@@ -157,13 +164,13 @@ async def test_what_is_lost_during_the_report_is_not_dead_lettered() -> None:
 
     desk = Desk(storage=Slow())
     with pytest.raises(LeaseLost):
-        await desk.keep(desk.held())
+        await desk.record(desk.held())
     assert desk.queue.dead == []
 
 
 async def test_a_report_says_on_which_receive_of_which_job_what_went_wrong() -> None:
     desk = Desk()
-    await desk.keep(desk.held(receive_count=2))
+    await desk.record(desk.held(receive_count=2))
     told = json.loads(desk.storage.body(REPORT))
     assert (told["error_type"], told["message"]) == ("Unparsable", "line 3: nonsense")
     assert (told["receive_count"], told["permanent"]) == (2, True)

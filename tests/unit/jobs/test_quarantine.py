@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.fakes.pool import FakeCompute
+from tests.support.fakes.pool import FakePool
 from tests.support.fakes.queue import FakeQueue
 from tests.support.fakes.storage import FakeStorage
 from tests.support.fakes.worker import Cloud
@@ -19,7 +19,7 @@ SUSPECT, OTHER = b"20", b"10"  # contents, and the seconds that their prediction
 
 
 @dataclass
-class Noting(FakeCompute):
+class Noting(FakePool):
     """Notes which bodies wanted a process of their own; an empty one takes ten seconds too."""
 
     fresh: list[bytes] = field(default_factory=list)
@@ -30,7 +30,7 @@ class Noting(FakeCompute):
         options: ScoreOptions,
         output: AsyncOutputSink,
         *,
-        on_start: Callable[[], None],
+        on_start: Callable[[], None] = lambda: None,
         fresh: bool = False,
     ) -> ScoreResult:
         if fresh:
@@ -67,7 +67,7 @@ class Crowd:
     async def gather(cls, received: int, other: bytes = OTHER) -> "Crowd":
         noting = Noting()
         queue = FakeQueue(max_receive_count=5)
-        cloud = Cloud(queue=queue, storage=SlowUploads(), compute=noting)
+        cloud = Cloud(queue=queue, storage=SlowUploads(), pool=noting)
         cloud.submit("suspect.csv", SUSPECT)
         await received_before(cloud.queue, received)
         for number in range(4):
@@ -122,12 +122,12 @@ async def test_only_a_suspect_has_a_process_to_itself() -> None:
 
 
 async def test_two_suspects_run_one_after_the_other() -> None:
-    cloud = Cloud(queue=FakeQueue(max_receive_count=5), compute=Noting())
+    cloud = Cloud(queue=FakeQueue(max_receive_count=5), pool=Noting())
     cloud.submit("a.csv", SUSPECT)
     cloud.submit("b.csv", SUSPECT)
     await received_before(cloud.queue, 3)
     await cloud.work()
-    assert cloud.compute.most_running == 1
+    assert cloud.pool.most_running == 1
     assert len(cloud.outputs()) == 2
 
 
@@ -153,10 +153,10 @@ async def test_others_go_on_after_a_suspect_that_failed(ends_badly: Exception) -
 
 
 async def test_a_suspect_keeps_its_lease_while_it_waits_for_its_turn() -> None:
-    cloud = Cloud(queue=FakeQueue(max_receive_count=5), compute=Noting())
+    cloud = Cloud(queue=FakeQueue(max_receive_count=5), pool=Noting())
     cloud.submit("suspect.csv", SUSPECT)
     await received_before(cloud.queue, 3)
     cloud.submit("long.csv", b"1000")
     async with cloud.working(concurrency=2, consumers=1, idle_seconds=-1):
         await asyncio.sleep(1200)
-    assert sorted(cloud.compute.scored) == [b"1000", SUSPECT]
+    assert sorted(cloud.pool.scored) == [b"1000", SUSPECT]

@@ -15,8 +15,7 @@ from worker.errors import FatalError, TransientError, Unparsable, UnreadableBody
 from worker.job import Done, Job, Message, Outcome, Reject, Release, Retry
 from worker.jobs.dead_letters import DeadLetters
 from worker.jobs.failure_reports import FailureReports
-from worker.jobs.redrive import RedrivePolicy
-from worker.jobs.settlement import HURRY_SECONDS, LONGEST_KEEP_SECONDS, Settlement
+from worker.jobs.settlement import HURRY_SECONDS, MAX_RECORD_SECONDS, Settlement
 from worker.lifecycle.stop import Stop
 from worker.metrics import Metrics
 from worker.queue.deletes import Deletes
@@ -53,23 +52,21 @@ class Desk:
             self.queue, visibility_seconds=VISIBILITY_SECONDS, heartbeat_seconds=10
         )
         self.deletes = Deletes(self.queue)
-        redrive = RedrivePolicy(policy)
         reports = FailureReports(
             self.storage,
             template="{output_key}/_failed/{key}.json",
             model="m",
             model_sha256="0" * 64,
         )
-        self.settling = Settlement(
+        self.settlement = Settlement(
             self.queue,
             leases=self.leases,
             deletes=self.deletes,
-            rejections=DeadLetters(
-                self.queue, queue_name="q", leases=self.leases, reports=reports, redrive=redrive
+            dead_letters=DeadLetters(
+                self.queue, queue_name="q", leases=self.leases, reports=reports
             ),
             metrics=Metrics("q", None),
             retry_seconds=30,
-            redrive=redrive,
         )
 
     async def received(self, *contents: str, times: int = 1) -> list[Message]:
@@ -88,7 +85,7 @@ class Desk:
         """Settle one message, with heartbeats, and wait for its delete, if there is one."""
         async with self.leases.kept_alive(), self.deletes.flushed():
             (message,) = await self.received(times=times)
-            await self.settling.settle(message, outcome)
+            await self.settlement.settle(message, outcome)
 
     def waits(self) -> list[float]:
         """In how many seconds messages were made visible again, but for heartbeats."""
@@ -123,7 +120,7 @@ async def test_a_job_whose_lease_ran_out_before_it_was_settled_is_not_deleted(
     async with desk.deletes.flushed():
         (message,) = await desk.received()
         await asyncio.sleep(VISIBILITY_SECONDS + 1)
-        await desk.settling.settle(message, DONE)
+        await desk.settlement.settle(message, DONE)
     assert desk.queue.named("delete") == []
     assert [line["event"] for line in logs.entries] == ["lease lost", "message not settled"]
 
@@ -135,9 +132,9 @@ async def test_a_retry_comes_back_after_a_backoff_and_keeps_its_reason_for_the_l
     await desk.settled(RETRY)
     (wait,) = desk.waits()
     assert 0 <= wait <= 30
-    (line,) = [line for line in logs.entries if line["event"] == "job fails for now"]
+    (line,) = [line for line in logs.entries if line["event"] == "job failed, retrying"]
     assert (line["error_type"], line["error"]) == ("TransientError", "throttled")
-    assert line["again_in"] == wait
+    assert line["retry_in_seconds"] == wait
 
 
 async def test_a_retry_on_the_last_receive_is_dead_lettered_with_its_reason_and_a_report() -> None:
@@ -172,7 +169,7 @@ async def test_an_unreadable_body_released_on_its_last_receive_is_dead_lettered_
     desk = Desk()
     async with desk.deletes.flushed():
         (message,) = await desk.received("nonsense", times=POLICY)
-        await desk.settling.settle(message, Release())
+        await desk.settlement.settle(message, Release())
     ((dead, _),) = desk.queue.dead
     assert dead == "nonsense"
     assert desk.storage.versions == {}
@@ -198,7 +195,7 @@ async def test_of_messages_never_started_only_those_on_their_last_receive_are_de
     async with desk.deletes.flushed():
         last = await desk.received(body("last.csv"), times=POLICY)
         others = await desk.received(body("a.csv"), body("b.csv"))
-        await desk.settling.release([*last, *others])
+        await desk.settlement.release([*last, *others])
     assert [dead for dead, _ in desk.queue.dead] == [body("last.csv")]
     assert len(desk.queue.visible()) == len(desk.queue.messages) == 2
 
@@ -206,7 +203,7 @@ async def test_of_messages_never_started_only_those_on_their_last_receive_are_de
 async def test_messages_never_started_are_given_back_in_batches() -> None:
     desk = Desk()
     messages = await desk.received(*(body(f"{number}.csv") for number in range(10)))
-    await desk.settling.release(messages)
+    await desk.settlement.release(messages)
     assert len(desk.queue.named("change_visibility")) == 1
     assert len(desk.queue.visible()) == 10
 
@@ -217,7 +214,7 @@ async def test_a_message_that_was_lost_keeps_no_other_from_being_given_back() ->
     await asyncio.sleep(20)
     (ours,) = await desk.received(body("ours.csv"))
     await asyncio.sleep(11)
-    await desk.settling.release([lost, ours])
+    await desk.settlement.release([lost, ours])
     assert desk.queue.named("change_visibility") == [[(ours.receipt_handle, 0)]]
 
 
@@ -226,11 +223,11 @@ async def test_a_rejection_whose_report_hangs_is_tried_again_after_a_backoff(
 ) -> None:
     desk = Desk(storage=Hanging())
     await desk.settled(REJECT)
-    assert LONGEST_KEEP_SECONDS < now() < LONGEST_KEEP_SECONDS + 1
+    assert MAX_RECORD_SECONDS < now() < MAX_RECORD_SECONDS + 1
     (wait,) = desk.waits()
     assert 0 <= wait <= 30
     assert desk.queue.dead == []
-    (line,) = [line for line in logs.entries if line["event"] == "rejection failed"]
+    (line,) = [line for line in logs.entries if line["event"] == "dead letter failed, retrying"]
     assert (line["error"], line["failure"]) == ("line 3: nonsense", "TimeoutError")
 
 
@@ -252,7 +249,7 @@ async def test_a_rejection_that_a_deadline_cuts_off_is_given_back(logs: LogCaptu
     desk = Desk(storage=Hanging())
     async with desk.leases.kept_alive(), desk.deletes.flushed():
         (message,) = await desk.received()
-        await cut_off(desk.settling.settle(message, REJECT), after=5)
+        await cut_off(desk.settlement.settle(message, REJECT), after=5)
     assert now() < 5 + HURRY_SECONDS + 1
     assert len(desk.queue.visible()) == 1
     assert "settlement cut short" in [line["event"] for line in logs.entries]
@@ -281,7 +278,7 @@ async def test_a_stop_on_the_last_receive_does_not_wait_for_a_heartbeat_that_han
         desk.queue.before = hanging
         await beating.wait()
         started = now()
-        await desk.settling.settle(message, Release())
+        await desk.settlement.settle(message, Release())
         assert now() - started < HURRY_SECONDS + 0.1
     (line,) = [line for line in logs.entries if line["event"] == "message not settled"]
     assert line["message_id"] == message.id
@@ -290,7 +287,7 @@ async def test_a_stop_on_the_last_receive_does_not_wait_for_a_heartbeat_that_han
 async def test_a_rejection_that_is_kept_nowhere_stays_in_the_queue() -> None:
     desk = Desk(policy=None)
     (message,) = await desk.received("nonsense")
-    await desk.settling.settle(message, Reject(UnreadableBody("the message is not a job")))
+    await desk.settlement.settle(message, Reject(UnreadableBody("the message is not a job")))
     assert desk.waits() == [900]
 
 
@@ -304,7 +301,7 @@ async def test_a_rejection_that_is_denied_is_given_back_and_ends_the_worker() ->
     desk.queue.before = denied
     (message,) = await desk.received()
     with pytest.raises(FatalError):
-        await desk.settling.settle(message, REJECT)
+        await desk.settlement.settle(message, REJECT)
     assert len(desk.queue.visible()) == 1
 
 
@@ -312,7 +309,7 @@ async def test_a_settlement_under_way_outlasts_a_cancellation() -> None:
     desk = Desk()
     desk.queue.before = lambda *_: asyncio.sleep(1)
     (message,) = await desk.received()
-    await cut_off(desk.settling.settle(message, Release()), after=0.5)
+    await cut_off(desk.settlement.settle(message, Release()), after=0.5)
     assert len(desk.queue.visible()) == 1
 
 
@@ -323,7 +320,7 @@ async def test_a_settlement_that_hangs_does_not_outlast_a_cancellation_for_long(
     (message,) = await desk.received()
     desk.queue.before = lambda *_: asyncio.sleep(1000)
     started = now()
-    await cut_off(desk.settling.settle(message, RETRY), after=1)
+    await cut_off(desk.settlement.settle(message, RETRY), after=1)
     assert now() - started <= 1 + HURRY_SECONDS + 0.1
     left = [line for line in logs.entries if "left to their" in line["event"]]
     assert [line["message_ids"] for line in left] == [[message.id]]
@@ -344,7 +341,7 @@ async def test_no_backoff_is_set_once_the_lease_has_ended(hangs: bool, logs: Log
 
     desk.queue.before = failing
     await asyncio.sleep(deadline - now() - 0.2)
-    await desk.settling.settle(message, RETRY)
+    await desk.settlement.settle(message, RETRY)
     assert asked
     assert max(asked) < deadline
     assert now() == pytest.approx(deadline, abs=0.01)
@@ -358,7 +355,7 @@ async def test_a_message_is_settled_by_its_newest_handle() -> None:
     desk.queue.messages[older.id].visible_at = now()
     (newer,) = await desk.queue.receive(10, 1)
     assert not desk.leases.claim(newer)
-    await desk.settling.settle(older, Release())
+    await desk.settlement.settle(older, Release())
     assert desk.queue.named("change_visibility") == [[(newer.receipt_handle, 0)]]
 
 
@@ -378,7 +375,7 @@ async def test_a_settlement_waits_for_the_heartbeat_under_way() -> None:
     async with desk.leases.kept_alive():
         (message,) = await desk.received()
         await asyncio.sleep(11)
-        await desk.settling.settle(message, Reject(Unparsable("nonsense"), JOB))
+        await desk.settlement.settle(message, Reject(Unparsable("nonsense"), JOB))
         assert queue.ended == [VISIBILITY_SECONDS]
 
 
@@ -400,7 +397,7 @@ async def test_a_second_cancellation_does_not_cut_a_settlement_short() -> None:
     desk = Desk()
     desk.queue.before = lambda *_: asyncio.sleep(1)
     (message,) = await desk.received()
-    task = asyncio.create_task(desk.settling.settle(message, Release()))
+    task = asyncio.create_task(desk.settlement.settle(message, Release()))
     for _ in range(2):
         await asyncio.sleep(0.2)
         task.cancel()
@@ -426,7 +423,7 @@ async def test_nothing_is_given_back_once_its_lease_has_ended(
 
     desk.queue.before = failing
     await asyncio.sleep(deadline - now() - 0.2)
-    await desk.settling.release([message])
+    await desk.settlement.release([message])
     assert asked
     assert max(asked) < deadline
     assert now() == pytest.approx(deadline, abs=0.01)

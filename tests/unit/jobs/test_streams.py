@@ -11,10 +11,10 @@ from tests.support.fakes.storage import FakeStorage
 from tests.support.fakes.worker import Cloud, body
 from worker.errors import InputOverwritten, OutputRefused, TransientError
 from worker.job import S3Uri
-from worker.jobs.limits import Window
+from worker.jobs.limits import JobMemory
 from worker.storage.download import READ_AHEAD, Download
 from worker.storage.protocol import Head, UploadLost, WriteConflict
-from worker.storage.upload import MOST_PARTS, Upload
+from worker.storage.upload import MAX_PARTS, Upload
 
 INPUT = S3Uri("in", "large.csv")
 OUTPUT = S3Uri("out", "p/large.csv")
@@ -179,20 +179,24 @@ async def test_an_upload_that_is_over_is_lost(storage: FakeStorage) -> None:
 async def test_an_output_of_too_many_parts_is_refused(storage: FakeStorage) -> None:
     async with uploading(storage, part_bytes=1) as upload:
         with pytest.raises(OutputRefused, match="more than 10000 parts"):
-            await upload.write(bytes(MOST_PARTS + 10))
+            await upload.write(bytes(MAX_PARTS + 10))
 
 
 @pytest.mark.parametrize("size", [1, 10**6, 10**9, 10**11, 5 * 10**12])
 def test_an_output_twice_its_input_goes_up_in_few_enough_parts(size: int) -> None:
-    part = Window(8 << 20, outputs=1).upload_part(size)
-    assert 2 * size / part <= MOST_PARTS + 1
+    part = JobMemory(8 << 20, outputs=1).upload_part_bytes(size)
+    assert 2 * size / part <= MAX_PARTS + 1
 
 
 def test_what_a_job_holds_does_not_grow_with_its_file() -> None:
-    window = Window(8 << 20, outputs=1)
-    assert window.need(1000, None) == 2000
-    assert window.need(50 << 20, None) == window.need(20 << 30, None) == window.need(None, None)
-    assert window.need(20 << 30, 100 << 20) == (100 + 16) << 20
+    window = JobMemory(8 << 20, outputs=1)
+    assert window.reservation(1000, None) == 2000
+    assert (
+        window.reservation(50 << 20, None)
+        == window.reservation(20 << 30, None)
+        == window.reservation(None, None)
+    )
+    assert window.reservation(20 << 30, 100 << 20) == (100 + 16) << 20
 
 
 def large(cloud: Cloud, content: bytes = CONTENT, **more: object) -> Head:
@@ -223,7 +227,7 @@ async def test_a_large_file_that_is_done_already_is_not_predicted_again() -> Non
     await cloud.work()
     cloud.queue.send(body_of(head))
     await cloud.work()
-    assert cloud.compute.scored == [CONTENT]
+    assert cloud.pool.scored == [CONTENT]
     assert not cloud.queue.messages
 
 
@@ -233,7 +237,7 @@ async def test_a_large_file_is_predicted_again_when_asked() -> None:
     await cloud.work()
     cloud.queue.send(body_of(head, again=True))
     await cloud.work()
-    assert cloud.compute.scored == [CONTENT, CONTENT]
+    assert cloud.pool.scored == [CONTENT, CONTENT]
 
 
 async def test_a_reply_lost_after_completion_is_found_done() -> None:
@@ -252,7 +256,7 @@ async def test_a_reply_lost_after_completion_is_found_done() -> None:
     await cloud.work()
     assert lost
     assert cloud.outputs() == {"p/large.csv": CONTENT.upper()}
-    assert cloud.compute.scored == [CONTENT]
+    assert cloud.pool.scored == [CONTENT]
     assert not cloud.queue.messages
 
 
@@ -268,7 +272,7 @@ async def test_a_conflict_with_another_write_has_the_file_predicted_anew() -> No
 
     cloud.storage.before = conflict
     await cloud.work(idle_seconds=200)
-    assert cloud.compute.scored == [CONTENT, CONTENT]
+    assert cloud.pool.scored == [CONTENT, CONTENT]
     assert cloud.outputs() == {"p/large.csv": CONTENT.upper()}
     assert cloud.storage.uploads == 0
 
@@ -306,4 +310,4 @@ async def test_a_large_file_overwritten_on_its_way_is_superseded_by_its_own_even
     cloud.storage.before = overwrite
     await cloud.work()
     assert cloud.outputs() == {"p/large.csv": newer.upper()}
-    assert cloud.compute.scored == [newer]
+    assert cloud.pool.scored == [newer]

@@ -5,7 +5,7 @@ import pytest
 from worker.clock import now
 from worker.errors import FatalError, LoopFailed, SettingsError
 from worker.lifecycle.stop import Stop
-from worker.lifecycle.supervision import Loop, Stopped, background, cancel_on_stop, supervise
+from worker.lifecycle.supervision import Loop, StopRequested, background, cancel_on_stop, supervise
 
 
 async def dies() -> None:
@@ -30,7 +30,7 @@ async def for_ever() -> None:
 
 
 async def test_a_loop_that_dies_is_named_with_what_it_died_of() -> None:
-    with pytest.raises(LoopFailed, match="the poll loop died: KeyError: 'visibility'") as error:
+    with pytest.raises(LoopFailed, match="the poll loop failed: KeyError: 'visibility'") as error:
         await supervise("poll", dies)
     assert isinstance(error.value.__cause__, KeyError)
 
@@ -50,7 +50,7 @@ async def test_a_loop_that_dies_ends_the_block_beside_it() -> None:
     with pytest.raises(ExceptionGroup) as error:
         async with background("delete", dies):
             await asyncio.sleep(1000)
-    assert error.group_contains(LoopFailed, match="the delete loop died")
+    assert error.group_contains(LoopFailed, match="the delete loop failed")
     assert now() < 1
 
 
@@ -62,7 +62,7 @@ async def test_a_loop_ends_with_the_block_beside_it() -> None:
 async def test_a_stop_ends_the_block_at_once() -> None:
     stop = Stop()
     asyncio.get_running_loop().call_later(5, stop.request, "SIGTERM")
-    with pytest.raises(Stopped):
+    with pytest.raises(StopRequested):
         async with cancel_on_stop(stop):
             await asyncio.sleep(1000)
     assert now() == pytest.approx(5)
@@ -71,7 +71,7 @@ async def test_a_stop_ends_the_block_at_once() -> None:
 async def test_a_stop_requested_before_the_block_is_not_lost() -> None:
     stop = Stop()
     stop.request("SIGTERM")
-    with pytest.raises(Stopped):
+    with pytest.raises(StopRequested):
         async with cancel_on_stop(stop):
             await asyncio.sleep(1000)
     assert now() < 1

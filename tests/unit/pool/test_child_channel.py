@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from worker.interfaces import OutputForm, ScoreOptions, ScoreResult
-from worker.pool.child_channel import SIZE, Assignment, ChildChannel, Piece
+from worker.pool.child_channel import SIZE, Assignment, ChildChannel, OutputPiece
 
 FORM = OutputForm("text/csv", None)
 
@@ -23,7 +23,7 @@ class Parent:
     def hand_over(self, size: int, first: bytes) -> None:
         assignment = Assignment(ScoreOptions(), size, len(first))
         self.socket.sendall(pickle.dumps(assignment) + first + SIZE.pack(0))
-        self.line.take()
+        self.line.next_job()
 
     def heard(self) -> list[object]:
         """Take what has been said so far."""
@@ -57,8 +57,8 @@ def test_a_small_file_wakes_the_parent_once_for_all_that_comes_of_it(parent: Par
     parent.line.open(FORM)
     parent.line.write(b"output")
     assert parent.heard() == []
-    parent.line.end(ScoreResult(1, 0))
-    assert parent.heard() == [FORM, Piece(b"output", rejects=False), ScoreResult(1, 0)]
+    parent.line.finish(ScoreResult(1, 0))
+    assert parent.heard() == [FORM, OutputPiece(b"output", rejects=False), ScoreResult(1, 0)]
 
 
 def test_what_the_output_of_a_large_file_will_be_is_said_before_it_is_made(parent: Parent) -> None:
@@ -71,14 +71,14 @@ def test_what_the_output_of_a_large_file_will_be_is_said_before_it_is_made(paren
 def test_a_file_given_up_within_a_piece_leaves_the_line_at_the_next_file(
     parent: Parent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.pool.child_channel.LONGEST_PIECE", 3)
+    monkeypatch.setattr("worker.pool.child_channel.MAX_PIECE_BYTES", 3)
     asked = pickle.dumps(Assignment(ScoreOptions(), 12, 2)) + b"ab"
     pieces = SIZE.pack(8) + b"cdefghij" + SIZE.pack(2) + b"kl" + SIZE.pack(0)
     parent.socket.sendall(asked + pieces)
 
-    parent.line.take()
+    parent.line.next_job()
     assert next(parent.line.read([(2, 12)])) == b"cde"
-    parent.line.end(ScoreResult(1, 0))
+    parent.line.finish(ScoreResult(1, 0))
 
     parent.hand_over(4, b"next")
     assert parent.line.first == b"next"

@@ -229,7 +229,7 @@ async def test_a_message_that_comes_again_after_its_delete_is_not_predicted_agai
         await asyncio.sleep(20)
         assert cloud.queue.messages
         await asyncio.sleep(100)
-    assert cloud.compute.scored == [b"abc"]
+    assert cloud.pool.scored == [b"abc"]
     assert not cloud.queue.messages
 
 
@@ -258,7 +258,7 @@ async def test_a_delete_loop_that_dies_for_good_is_named(logs: LogCapture) -> No
     name = cloud.submit("a.csv")
     with pytest.raises(ExceptionGroup) as error:
         await cloud.work(idle_seconds=-1)
-    assert error.group_contains(LoopFailed, match="the delete loop died")
+    assert error.group_contains(LoopFailed, match="the delete loop failed")
     assert [line["message_ids"] for line in logs.entries if "not deleted" in line["event"]] == [
         [name]
     ]

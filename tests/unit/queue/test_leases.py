@@ -354,7 +354,7 @@ def lease_of_thirty_seconds() -> tuple[Lease, LeaseTimes]:
 
 def test_a_deadline_counts_from_when_the_beat_was_sent() -> None:
     lease, times = lease_of_thirty_seconds()
-    lease.extended(10.0, 30, times)
+    lease.extend(10.0, 30, times)
     assert lease.deadline == 40.0
     assert lease.confirmed.is_set()
 
@@ -362,15 +362,15 @@ def test_a_deadline_counts_from_when_the_beat_was_sent() -> None:
 @pytest.mark.parametrize("sent", [30.0, 31.0])
 def test_a_beat_sent_at_the_deadline_or_later_revives_nothing(sent: float) -> None:
     lease, times = lease_of_thirty_seconds()
-    lease.extended(sent, 30, times)
+    lease.extend(sent, 30, times)
     assert lease.deadline == 30.0
     assert not lease.confirmed.is_set()
 
 
 def test_a_beat_that_succeeds_after_the_loss_revives_nothing() -> None:
     lease, times = lease_of_thirty_seconds()
-    lease.lost = "SQS no longer knows our receipt handle"
-    lease.extended(10.0, 30, times)
+    lease.lost = "SQS no longer accepts the receipt handle"
+    lease.extend(10.0, 30, times)
     assert lease.deadline == 30.0
     assert not lease.confirmed.is_set()
 

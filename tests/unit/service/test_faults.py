@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.support.fakes.pool import FakeCompute
+from tests.support.fakes.pool import FakePool
 from tests.support.fakes.queue import FakeQueue, now
 from tests.support.fakes.storage import FakeStorage
 from tests.support.fakes.worker import INPUT, OUTPUT, Cloud, body, output, report
@@ -14,7 +14,7 @@ from worker.job import Message, S3Uri
 from worker.lifecycle.stop import Stop
 from worker.queue.leases import Leases
 from worker.queue.sqs import EntryResult
-from worker.storage.conditional_write import Source
+from worker.storage.provenance import InputVersion
 
 
 class InTransit(FakeQueue):
@@ -41,8 +41,8 @@ async def test_what_a_poll_under_way_brings_is_given_back_when_the_worker_fails(
 
 
 async def test_waiting_for_a_process_is_not_the_jobs_time() -> None:
-    compute = FakeCompute(slots=asyncio.Semaphore(1))
-    cloud = Cloud(queue=FakeQueue(max_receive_count=5), compute=compute)
+    pool = FakePool(slots=asyncio.Semaphore(1))
+    cloud = Cloud(queue=FakeQueue(max_receive_count=5), pool=pool)
     for number in range(10):
         cloud.submit(f"{number}.csv", b"60")
     await cloud.work(job_seconds=100)
@@ -58,7 +58,7 @@ async def test_a_cancellation_that_comes_out_of_the_pool_ends_no_processor() -> 
         if len(cloud.queue.named("receive")) < 3:
             raise asyncio.CancelledError
 
-    cloud.compute.before = cancelled
+    cloud.pool.before = cancelled
     await cloud.work(concurrency=1, idle_seconds=120)
     assert cloud.outputs() == {"p/a.csv": b"ABC"}
 
@@ -122,10 +122,10 @@ async def test_an_older_input_replaces_nothing_where_every_version_is_called_nul
     def overtake(content: bytes) -> None:
         if content == b"old":
             new = cloud.storage.add(place, b"new")
-            made_of = Source(place, new.etag, "null", None).metadata()
+            made_of = InputVersion(place, new.etag, "null", None).metadata()
             cloud.storage.add(output("a.csv"), b"NEW", made_of)
 
-    cloud.compute.before = overtake
+    cloud.pool.before = overtake
     await cloud.work()
     assert cloud.outputs() == {"p/a.csv": b"NEW"}
 
@@ -165,7 +165,7 @@ async def test_a_report_never_replaces_an_output() -> None:
     def broken(_: bytes) -> None:
         raise Unparsable("not a table")
 
-    cloud.compute.before = broken
+    cloud.pool.before = broken
     await cloud.work()
     assert cloud.storage.body(S3Uri(OUTPUT, "p/_failed/a.csv.json")) == b"A TABLE BY THAT NAME"
     assert len(cloud.queue.dead) == 1
@@ -177,14 +177,14 @@ async def test_a_later_report_replaces_an_earlier_one() -> None:
     def broken(_: bytes) -> None:
         raise Unparsable(f"at {now():.0f} s")
 
-    cloud.compute.before = broken
+    cloud.pool.before = broken
     for _ in range(2):
         cloud.submit("a.csv")
         await cloud.work()
     assert len(cloud.storage.versions[report("a.csv")]) == 2
 
 
-class Holding(FakeCompute):
+class Holding(FakePool):
     """Remembers how many bytes were held at once."""
 
     held = most = 0
@@ -198,12 +198,12 @@ class Holding(FakeCompute):
 
 
 async def test_inputs_of_unknown_size_stay_within_the_budget() -> None:
-    compute = Holding()
-    cloud = Cloud(compute=compute)
+    pool = Holding()
+    cloud = Cloud(pool=pool)
     for number in range(64):
         cloud.submit(f"{number}.csv", b"x" * (1 << 20))
     await cloud.work(memory_mb=64, concurrency=64)
-    assert 4 << 20 < compute.most <= 32 << 20  # with their outputs, of the same size, twice that
+    assert 4 << 20 < pool.most <= 32 << 20  # with their outputs, of the same size, twice that
 
 
 def test_a_signal_after_idleness_is_the_first_signal() -> None:

@@ -8,15 +8,19 @@ import pytest
 
 from worker.errors import ModelError
 from worker.job import S3Uri
-from worker.service.model_fetch import ModelFile, fetched, parse_uri
+from worker.service.model_fetch import ModelFile, fetch_model, parse_uri
+from worker.storage.s3 import S3Storage
 
 CONTENT = b"a pickle, never loaded here"
 
 
-class Bucket:
+class Bucket(S3Storage):
     """Holds one model, and notes which version was asked for."""
 
     version_id: str | None = None
+
+    def __init__(self) -> None:
+        """Need no client: the model is here."""
 
     async def download(self, uri: S3Uri, path: Path, *, version_id: str | None) -> None:
         assert uri == S3Uri("models", "dir/model.pkl")
@@ -26,7 +30,7 @@ class Bucket:
 
 def fetch(where: str, expected: str | None = None, bucket: Bucket | None = None) -> ModelFile:
     async def inner() -> ModelFile:
-        async with fetched(where, expected, bucket or Bucket()) as model:
+        async with fetch_model(where, expected, bucket or Bucket()) as model:
             assert model.path.read_bytes() == CONTENT
             return model
 

@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import LogCapture
 
 from tests.support.fakes.clock import VirtualLoop
-from tests.support.fakes.pool import FakeCompute
+from tests.support.fakes.pool import FakePool
 from tests.support.fakes.queue import FakeQueue, now
 from tests.support.fakes.worker import INPUT, OUTPUT, Cloud, body, output, report
 from worker.errors import FatalError, LoopFailed, ProcessLost, TransientError, Unparsable
@@ -91,14 +91,14 @@ async def test_no_more_messages_are_taken_than_there_are_slots(cloud: Cloud) -> 
     async with cloud.working(concurrency=4, idle_seconds=-1):
         await asyncio.sleep(100)
         assert len(cloud.queue.visible()) == 100 - 2 * 4
-        assert cloud.compute.most_running == 4
+        assert cloud.pool.most_running == 4
 
 
 async def test_a_job_longer_than_the_visibility_timeout_runs_once(cloud: Cloud) -> None:
     cloud.submit("long.csv", b"1000")
     async with cloud.working(idle_seconds=-1), cloud.working(idle_seconds=-1):
         await asyncio.sleep(1100)
-    assert cloud.compute.scored == [b"1000"]
+    assert cloud.pool.scored == [b"1000"]
     assert cloud.outputs() == {"p/long.csv": b"1000"}
 
 
@@ -107,7 +107,7 @@ async def test_a_buffered_message_does_not_expire(cloud: Cloud) -> None:
         cloud.submit(f"{number}.csv", b"100")
     async with cloud.working(concurrency=2, idle_seconds=-1):
         await asyncio.sleep(250)
-    assert len(cloud.compute.scored) == 4
+    assert len(cloud.pool.scored) == 4
     assert {stored.receives for stored in cloud.queue.messages.values()} <= {1}
 
 
@@ -171,7 +171,7 @@ async def test_a_message_whose_delete_is_lost_is_not_predicted_twice(cloud: Clou
     cloud.queue.before = lose
     async with cloud.working(idle_seconds=-1):
         await asyncio.sleep(200)
-    assert cloud.compute.scored == [b"abc"]
+    assert cloud.pool.scored == [b"abc"]
     assert not cloud.queue.messages
 
 
@@ -182,7 +182,7 @@ async def test_a_passing_fault_comes_back_after_a_backoff(cloud: Cloud) -> None:
         if len(cloud.queue.named("receive")) < 3:
             raise ProcessLost("killed")
 
-    cloud.compute.before = flaky
+    cloud.pool.before = flaky
     await cloud.work(idle_seconds=120)
     assert cloud.outputs() == {"p/a.csv": b"ABC"}
 
@@ -194,7 +194,7 @@ async def test_an_error_nobody_foresaw_is_tried_again(cloud: Cloud) -> None:
         if len(cloud.queue.named("receive")) < 2:
             raise ZeroDivisionError
 
-    cloud.compute.before = flaky
+    cloud.pool.before = flaky
     await cloud.work(idle_seconds=120)
     assert cloud.outputs() == {"p/a.csv": b"ABC"}
 
@@ -205,7 +205,7 @@ async def test_backoffs_grow_and_stay_below_fifteen_minutes(cloud: Cloud) -> Non
     def broken(_: bytes) -> None:
         raise TransientError("throttled")
 
-    cloud.compute.before = broken
+    cloud.pool.before = broken
     async with cloud.working(idle_seconds=-1):
         await asyncio.sleep(20_000)
     waits = [changes[0][1] for changes in cloud.queue.named("change_visibility")]  # type: ignore[index]
@@ -223,7 +223,7 @@ async def test_the_last_receive_the_policy_allows_ends_in_the_dead_letter_queue_
     def broken(_: bytes) -> None:
         raise TransientError("throttled")
 
-    cloud.compute.before = broken
+    cloud.pool.before = broken
     await cloud.work(idle_seconds=300)
     ((dead, reasons),) = cloud.queue.dead
     assert dead == body("a.csv")
@@ -240,7 +240,7 @@ async def test_a_permanent_failure_is_reported_dead_lettered_and_deleted(cloud: 
     def broken(_: bytes) -> None:
         raise Unparsable("line 3: nonsense")
 
-    cloud.compute.before = broken
+    cloud.pool.before = broken
     await cloud.work()
     told = json.loads(cloud.storage.body(report("a.csv")))
     assert (told["error_type"], told["message"]) == ("Unparsable", "line 3: nonsense")
@@ -273,7 +273,7 @@ async def test_reasons_hold_nothing_that_sqs_refuses(cloud: Cloud) -> None:
     def broken(_: bytes) -> None:
         raise Unparsable("\x00\x1b[31m" + "x" * 5000)
 
-    cloud.compute.before = broken
+    cloud.pool.before = broken
     await cloud.work()
     ((_, reasons),) = cloud.queue.dead
     assert reasons["error_message"].startswith("??[31mxxx")
@@ -438,7 +438,7 @@ async def test_bytes_in_hand_stay_within_the_budget(cloud: Cloud) -> None:
         cloud.submit(f"{number}.csv", b"10", size=600 << 10)
     async with cloud.working(memory_mb=1, idle_seconds=-1):
         await asyncio.sleep(100)
-    assert cloud.compute.most_running == 1
+    assert cloud.pool.most_running == 1
     assert len(cloud.outputs()) == 4
 
 
@@ -473,9 +473,9 @@ async def test_an_answer_later_than_the_visibility_timeout_starts_nothing(
     cloud = Cloud(queue=Late(35))
     cloud.submit("a.csv")
     await cloud.work(wait_seconds=20)
-    assert cloud.compute.scored == [b"abc"]
+    assert cloud.pool.scored == [b"abc"]
     abandoned, done = (line for line in logs.entries if line["event"].startswith("job"))
-    assert (abandoned["event"], abandoned["receive_count"]) == ("job abandoned", 1)
+    assert (abandoned["event"], abandoned["receive_count"]) == ("job abandoned, lease lost", 1)
     assert (done["event"], done["receive_count"]) == ("job done", 2)
 
 
@@ -535,11 +535,11 @@ async def test_a_loop_that_dies_ends_the_worker_and_is_named(
         if content == b"bad":
             raise TransientError("throttled")
 
-    cloud.compute.before = fail
+    cloud.pool.before = fail
     stop = Stop()
     (leaf,) = _leaves(await _fails(cloud, stop, consumers=1))
     assert isinstance(leaf, LoopFailed)
-    assert str(leaf) == f"the {loop} loop died: KeyError: {call!r}"
+    assert str(leaf) == f"the {loop} loop failed: KeyError: {call!r}"
     assert stop.reason is not None
     assert stop.reason.startswith("failed")
 
@@ -550,7 +550,7 @@ async def test_a_heartbeat_loop_that_dies_ends_the_worker_and_is_named() -> None
     stop = Stop()
     (leaf,) = _leaves(await _fails(cloud, stop))
     assert isinstance(leaf, LoopFailed)
-    assert str(leaf).startswith("the heartbeat loop died: ValueError")
+    assert str(leaf).startswith("the heartbeat loop failed: ValueError")
     assert stop.reason == "failed"
     assert len(cloud.queue.visible()) == 1
 
@@ -572,7 +572,7 @@ async def test_when_a_loop_dies_everything_in_hand_is_given_back(cloud: Cloud, c
     assert len(cloud.queue.visible()) == len(cloud.queue.messages)
 
 
-class Deaf(FakeCompute):
+class Deaf(FakePool):
     """Works on until its time has come, whoever asks it to end."""
 
     async def _predicted(self, body: bytes) -> bytes:
@@ -586,7 +586,7 @@ class Deaf(FakeCompute):
 
 
 async def test_a_job_that_does_not_end_when_its_time_is_over_ends_the_worker_and_is_named() -> None:
-    cloud = Cloud(compute=Deaf())
+    cloud = Cloud(pool=Deaf())
     cloud.submit("deaf.csv", b"500")
     reasons: list[str | None] = []
 
@@ -680,7 +680,7 @@ async def test_what_a_failed_worker_gives_back_does_not_come_back_to_it() -> Non
         if name == "change_visibility" and len(cloud.queue.named(name)) == 1:
             raise KeyError(name)
 
-    cloud.compute.before, cloud.queue.before = fail, dies
+    cloud.pool.before, cloud.queue.before = fail, dies
     with pytest.raises(ExceptionGroup):
         await cloud.work(idle_seconds=-1, concurrency=4)
     assert [stored.receives for stored in cloud.queue.messages.values()] == [1] * 4

@@ -10,7 +10,7 @@ from worker.errors import FatalError
 from worker.lifecycle.stop import Stop
 from worker.service.watchdog import Watchdog
 
-LATE = "the event loop is late"
+LATE = "event loop late"
 
 
 async def block(seconds: float) -> None:

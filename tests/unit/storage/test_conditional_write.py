@@ -7,8 +7,9 @@ from tests.support.fakes.storage import FakeStorage
 from tests.support.simulation.bucket import Versioning
 from worker.errors import LeaseLost, OutputRefused, TransientError
 from worker.job import Job, S3Uri
-from worker.storage.conditional_write import Source, Written, report_key, target_key, write
+from worker.storage.conditional_write import WriteResult, write
 from worker.storage.protocol import UploadLost, WriteConflict
+from worker.storage.provenance import InputVersion
 from worker.storage.upload import Upload
 
 INPUT = S3Uri("in", "iris.csv")
@@ -36,23 +37,23 @@ def job(**changes: object) -> Job:
     return Job.model_validate(fields | changes)
 
 
-def added(storage: Outputs, body: bytes, sequencer: str | None = None) -> Source:
+def added(storage: Outputs, body: bytes, sequencer: str | None = None) -> InputVersion:
     head = storage.add(INPUT, body)
-    return Source(INPUT, head.etag, head.version_id, sequencer)
+    return InputVersion(INPUT, head.etag, head.version_id, sequencer)
 
 
 async def put(
     storage: Outputs,
-    source: Source,
+    version: InputVersion,
     body: bytes,
     *,
-    again: bool = False,
+    force: bool = False,
     check_lease: Callable[[], None] = lambda: None,
-) -> Written:
+) -> WriteResult:
     upload = Upload(
         storage,
         OUTPUT,
-        metadata=source.metadata(),
+        metadata=version.metadata(),
         content_type="text/csv",
         part_bytes=storage.part_bytes,
     )
@@ -63,8 +64,8 @@ async def put(
             storage,
             OUTPUT,
             partial(upload.commit, counts={}),
-            source=source,
-            again=again,
+            version=version,
+            force=force,
             check_lease=check_lease,
         )
     finally:
@@ -73,25 +74,25 @@ async def put(
 
 
 async def test_the_common_path_asks_nothing_but_writes(storage: Outputs) -> None:
-    source = added(storage, b"1")
-    assert await put(storage, source, b"one") is Written.NEW
+    version = added(storage, b"1")
+    assert await put(storage, version, b"one") is WriteResult.NEW
     in_parts = ["begin", "put_part", "put_part", "put_part", "complete"]
     expected = ["put"] if storage.part_bytes > len(b"one") else in_parts
     assert [name for name, _ in storage.calls] == expected
-    assert storage.metadata(OUTPUT)["source-id"] == source.id
+    assert storage.metadata(OUTPUT)["source-id"] == version.source_id
 
 
 async def test_the_same_version_twice_is_already_done(storage: Outputs) -> None:
-    source = added(storage, b"1")
-    await put(storage, source, b"one")
-    assert await put(storage, source, b"one") is Written.ALREADY_DONE
+    version = added(storage, b"1")
+    await put(storage, version, b"one")
+    assert await put(storage, version, b"one") is WriteResult.ALREADY_DONE
     assert len(storage.versions[OUTPUT]) == 1
 
 
 async def test_the_same_version_is_written_again_when_asked(storage: Outputs) -> None:
-    source = added(storage, b"1")
-    await put(storage, source, b"one")
-    assert await put(storage, source, b"another model", again=True) is Written.REPLACED
+    version = added(storage, b"1")
+    await put(storage, version, b"one")
+    assert await put(storage, version, b"another model", force=True) is WriteResult.REPLACED
     assert storage.body(OUTPUT) == b"another model"
 
 
@@ -122,21 +123,21 @@ async def test_the_newest_version_stays_whatever_the_order(
     older = added(storage, b"1", sequencers[0])
     newer = added(storage, b"2", sequencers[1])
     order = [(older, b"one"), (newer, b"two")] if in_order else [(newer, b"two"), (older, b"one")]
-    for source, body in order:
-        await put(storage, source, body)
+    for version, body in order:
+        await put(storage, version, body)
     assert storage.body(OUTPUT) == b"two"
 
 
 async def test_an_older_version_is_superseded(storage: Outputs) -> None:
     older, newer = added(storage, b"1", "01"), added(storage, b"2", "02")
     await put(storage, newer, b"two")
-    assert await put(storage, older, b"one") is Written.SUPERSEDED
+    assert await put(storage, older, b"one") is WriteResult.SUPERSEDED
 
 
 async def test_sequencers_of_unequal_length_leave_it_to_the_input(storage: Outputs) -> None:
     older, newer = added(storage, b"1", "9"), added(storage, b"2", "10")
     await put(storage, older, b"one")
-    assert await put(storage, newer, b"two") is Written.REPLACED
+    assert await put(storage, newer, b"two") is WriteResult.REPLACED
     assert ("head", INPUT) in storage.calls
 
 
@@ -148,8 +149,8 @@ async def test_content_that_returns_is_known_by_its_sequencer(storage: Outputs) 
         added(storage, b"x", "03"),
     )
     await put(storage, x, b"XX")
-    assert await put(storage, x_again, b"XX") is Written.REPLACED
-    assert await put(storage, y, b"YY") is Written.SUPERSEDED
+    assert await put(storage, x_again, b"XX") is WriteResult.REPLACED
+    assert await put(storage, y, b"YY") is WriteResult.SUPERSEDED
     assert storage.body(OUTPUT) == b"XX"
 
 
@@ -160,10 +161,10 @@ async def test_two_that_write_at_once_leave_the_newest(storage: Outputs) -> None
     def overtake(name: str, uri: S3Uri) -> None:
         if (name, uri) == ("head", OUTPUT):
             storage.before = None
-            storage.add(OUTPUT, b"three", {"source-id": newer.id, "source-sequencer": "03"})
+            storage.add(OUTPUT, b"three", {"source-id": newer.source_id, "source-sequencer": "03"})
 
     storage.before = overtake
-    assert await put(storage, newer, b"two") is Written.SUPERSEDED
+    assert await put(storage, newer, b"two") is WriteResult.SUPERSEDED
     assert storage.body(OUTPUT) == b"three"
 
 
@@ -177,12 +178,12 @@ async def test_an_output_deleted_on_the_way_is_written_anew(storage: Outputs) ->
             storage.remove(OUTPUT)
 
     storage.before = vanish
-    assert await put(storage, newer, b"two") is Written.NEW
+    assert await put(storage, newer, b"two") is WriteResult.NEW
 
 
 async def test_an_output_that_never_rests_is_a_passing_fault(storage: Outputs) -> None:
-    source = added(storage, b"1", "02")
-    storage.add(OUTPUT, b"x", {"source-id": source.id, "source-sequencer": "01"})
+    version = added(storage, b"1", "02")
+    storage.add(OUTPUT, b"x", {"source-id": version.source_id, "source-sequencer": "01"})
 
     def restless(name: str, uri: S3Uri) -> None:
         if name in WRITES and uri == OUTPUT:
@@ -190,27 +191,27 @@ async def test_an_output_that_never_rests_is_a_passing_fault(storage: Outputs) -
 
     storage.before = restless
     with pytest.raises(TransientError, match="kept changing"):
-        await put(storage, source, b"ours")
+        await put(storage, version, b"ours")
 
 
 async def test_a_reply_lost_after_the_write_is_found_done(storage: Outputs) -> None:
-    source = added(storage, b"1")
+    version = added(storage, b"1")
 
     def lost(name: str, uri: S3Uri) -> None:
         if name in WRITES:
             storage.before = None
-            storage.add(uri, b"one", source.metadata())
+            storage.add(uri, b"one", version.metadata())
             raise UploadLost("the SDK asked again") if name == "complete" else WriteConflict("412")
 
     storage.before = lost
-    assert await put(storage, source, b"one") is Written.ALREADY_DONE
+    assert await put(storage, version, b"one") is WriteResult.ALREADY_DONE
 
 
 @pytest.mark.parametrize("there", [None, "01"])
 async def test_parts_that_were_lost_go_up_anew_unless_a_newer_output_is_there(
     storage: Outputs, there: str | None
 ) -> None:
-    older, source = added(storage, b"1", "01"), added(storage, b"2", "02")
+    older, version = added(storage, b"1", "01"), added(storage, b"2", "02")
 
     def conflict(name: str, uri: S3Uri) -> None:
         if name in WRITES:
@@ -220,14 +221,14 @@ async def test_parts_that_were_lost_go_up_anew_unless_a_newer_output_is_there(
             raise UploadLost("409: another write was under way")
 
     storage.before = conflict
-    with pytest.raises(TransientError, match="anew"):
-        await put(storage, source, b"two")
+    with pytest.raises(TransientError, match="again"):
+        await put(storage, version, b"two")
 
 
 async def test_a_newer_output_that_came_first_supersedes_parts_that_were_lost(
     storage: Outputs,
 ) -> None:
-    source, newer = added(storage, b"1", "01"), added(storage, b"2", "02")
+    version, newer = added(storage, b"1", "01"), added(storage, b"2", "02")
 
     def conflict(name: str, uri: S3Uri) -> None:
         if name in WRITES:
@@ -236,7 +237,7 @@ async def test_a_newer_output_that_came_first_supersedes_parts_that_were_lost(
             raise UploadLost("409: another write was under way")
 
     storage.before = conflict
-    assert await put(storage, source, b"one") is Written.SUPERSEDED
+    assert await put(storage, version, b"one") is WriteResult.SUPERSEDED
 
 
 async def test_nothing_is_written_once_the_lease_is_lost(storage: Outputs) -> None:
@@ -248,34 +249,6 @@ async def test_nothing_is_written_once_the_lease_is_lost(storage: Outputs) -> No
     assert not WRITES & {name for name, _ in storage.calls}
 
 
-def test_the_output_key_follows_from_the_input() -> None:
-    assert target_key("{output_key}/{key}", job(key="dir/iris.csv")) == "p/dir/iris.csv"
-
-
-def test_an_empty_prefix_leaves_no_slash() -> None:
-    assert target_key("{output_key}/{key}", job(output_key="")) == "iris.csv"
-
-
-def test_braces_in_a_key_are_letters() -> None:
-    assert target_key("{output_key}/{key}", job(key="{key}.csv")) == "p/{key}.csv"
-
-
-def test_a_key_may_name_the_version() -> None:
-    source = Source(INPUT, "abc", "v7", None)
-    key = target_key("{output_key}/{version_id}/{etag}/{key}", job(), source)
-    assert key == "p/v7/abc/iris.csv"
-
-
-def test_a_key_longer_than_s3_allows_is_refused() -> None:
-    with pytest.raises(OutputRefused, match="1024 bytes"):
-        target_key("{output_key}/{key}", job(key="ü" * 512))
-
-
-def test_the_report_of_a_key_too_long_goes_under_its_hash() -> None:
-    key = report_key("{output_key}/_failed/{key}.json", job(key="ü" * 512))
-    assert len(key) == len("p/_failed/.json") + 64
-
-
 def test_metadata_is_ascii_whatever_the_key() -> None:
-    source = Source(S3Uri("in", "dossier/été 100%.csv"), "abc", "v1", "01")
-    assert all((name + value).isascii() for name, value in source.metadata().items())
+    version = InputVersion(S3Uri("in", "dossier/été 100%.csv"), "abc", "v1", "01")
+    assert all((name + value).isascii() for name, value in version.metadata().items())

@@ -16,6 +16,7 @@ from worker.interfaces import (
     ScoreOptions,
     ScoreResult,
 )
+from worker.pool.pool import Pool
 
 
 def predicted(content: bytes) -> bytes:
@@ -24,8 +25,8 @@ def predicted(content: bytes) -> bytes:
 
 
 @dataclass
-class SimulatedCompute:
-    """Implements worker.pool.pool.Compute for one simulated worker."""
+class SimulatedPool(Pool):
+    """The pool of one simulated worker."""
 
     slots: asyncio.Semaphore
     runs_exclusively: Callable[[int], bool]  # by the receive count
@@ -43,7 +44,7 @@ class SimulatedCompute:
         options: ScoreOptions,  # noqa: ARG002 - the seam's
         output: AsyncOutputSink,
         *,
-        on_start: Callable[[], None],
+        on_start: Callable[[], None] = lambda: None,
         fresh: bool = False,
     ) -> ScoreResult:
         if self.runs_exclusively(get_contextvars()["receive_count"]) != fresh:

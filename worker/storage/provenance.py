@@ -1,0 +1,63 @@
+"""Provenance: which version of which input an output was made from, as its metadata records it."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from worker.job import Job, S3Uri
+from worker.storage.protocol import Head
+
+
+@dataclass(frozen=True, slots=True)
+class InputVersion:
+    """The version of an input that an output is made from."""
+
+    uri: S3Uri
+    etag: str
+    version_id: str | None
+    sequencer: str | None
+
+    @classmethod
+    def of(cls, job: Job, head: Head) -> "InputVersion":
+        """Combine the message's facts with those of the object that was read."""
+        return cls(job.source, head.etag, head.version_id, job.sequencer)
+
+    @property
+    def source_id(self) -> str:
+        """The input object's name in ASCII, whatever its key."""
+        return hashlib.sha256(f"{self.uri.bucket}\0{self.uri.key}".encode()).hexdigest()
+
+    def metadata(self) -> dict[str, str]:
+        """Return the output's metadata: ASCII, far below S3's 2 KB."""
+        facts = {
+            "source-id": self.source_id,
+            "source-etag": self.etag,
+            "source-version-id": self.version_id,
+            "source-sequencer": self.sequencer,
+        }
+        return {name: fact for name, fact in facts.items() if fact is not None}
+
+    def is_recorded_in(self, metadata: Mapping[str, str]) -> bool:
+        """Return whether an output with this metadata was made from this version."""
+        recorded = metadata.get("source-version-id")
+        if _names_a_write(recorded) and _names_a_write(self.version_id):
+            return recorded == self.version_id
+        if metadata.get("source-etag") != self.etag:
+            return False
+        # The same bytes give the same output. Only a sequencer that is not recorded yet matters: a
+        # later writer decides by it which of two contents came last.
+        return self.sequencer is None or metadata.get("source-sequencer") == self.sequencer
+
+
+def is_current(head: Head | None, *, etag: str | None, version_id: str | None) -> bool:
+    """Return whether an input's head shows that version; a head of None is a deleted input."""
+    if head is None:
+        return False
+    if _names_a_write(head.version_id) and _names_a_write(version_id):
+        return head.version_id == version_id
+    return head.etag == etag
+
+
+def _names_a_write(version_id: str | None) -> bool:
+    """Return whether a version id names one write: "null" is any write without versioning."""
+    return version_id not in (None, "", "null")
