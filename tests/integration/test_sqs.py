@@ -411,7 +411,7 @@ async def test_a_body_that_does_not_match_its_digest_is_left_out_and_logged(
             (message,) = await queue.receive(10, 1)
     assert (message.id, message.body) == ("intact", "ünï")
     (line,) = logs
-    assert (line["event"], line["message_id"]) == ("message damaged on its way", "damaged")
+    assert (line["event"], line["message_id"]) == ("message damaged in transit", "damaged")
 
 
 class Silent:

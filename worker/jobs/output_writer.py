@@ -13,7 +13,7 @@ from worker.job import S3Uri
 from worker.storage.conditional_write import WriteResult, preview, write
 from worker.storage.protocol import Storage
 from worker.storage.provenance import InputVersion
-from worker.storage.upload import Upload
+from worker.storage.streaming import Upload
 
 REJECTS_SUFFIX = ".rejected.csv"
 NO_REJECTS = b"line,reason,row\n"

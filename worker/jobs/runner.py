@@ -8,15 +8,14 @@ from worker.clock import now
 from worker.errors import InputOverwritten, NeedsMemory, NoSuchInput
 from worker.interfaces import ScoreOptions, ScoreResult
 from worker.job import Done, Job, S3Uri, Status
-from worker.jobs.limits import ByteBudget, JobMemory
+from worker.jobs.limits import ByteBudget, JobMemory, JobTimeout, JobTimeouts
 from worker.jobs.output_keys import output_uri
 from worker.jobs.output_writer import AlreadyWritten, OutputWriter
-from worker.jobs.timeouts import JobTimeout, JobTimeouts
 from worker.pool.pool import Pool
 from worker.storage.conditional_write import WriteResult
-from worker.storage.download import Download
 from worker.storage.protocol import Storage
 from worker.storage.provenance import InputVersion, is_current
+from worker.storage.streaming import Download
 
 CheckLease = Callable[[], None]
 

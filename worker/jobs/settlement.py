@@ -8,10 +8,17 @@ from contextlib import suppress
 import structlog
 from structlog.contextvars import bind_contextvars
 
-from worker.errors import FatalError, LeaseLost, TidegateError, TransientError, error_text
-from worker.job import Done, Message, Outcome, Reject, Release, Retry
+from worker.errors import (
+    FatalError,
+    GaveUp,
+    LeaseLost,
+    TidegateError,
+    TransientError,
+    UnreadableBody,
+    error_text,
+)
+from worker.job import Done, Job, Message, Outcome, Reject, Release, Retry
 from worker.jobs.dead_letters import DeadLetters
-from worker.jobs.last_receive import final_outcome
 from worker.lifecycle.supervision import wait_then_cancel
 from worker.metrics import Metrics
 from worker.queue.deletes import Deletes
@@ -191,3 +198,28 @@ class Settlement:
 
 def _error_fields(error: BaseException) -> dict[str, str]:
     return {"error_type": type(error).__name__, "error": error_text(error)}
+
+
+def final_outcome(message: Message, outcome: Outcome) -> Outcome:
+    """Return the outcome to carry out: on the last receive, Retry and Release become Reject."""
+    if message.last_receive:
+        match outcome:
+            case Retry(error=error, job=job):
+                return Reject(_gave_up(message, str(error), error), job)
+            case Release():
+                error = _gave_up(message, "the worker had to stop")
+                return Reject(error, _job(message), stopping=True)
+    return outcome
+
+
+def _gave_up(message: Message, reason: str, cause: BaseException | None = None) -> GaveUp:
+    error = GaveUp(f"gave up after {message.receive_count} receives: {reason}")
+    error.__cause__ = cause
+    return error
+
+
+def _job(message: Message) -> Job | None:
+    try:
+        return Job.parse(message.body)
+    except UnreadableBody:
+        return None

@@ -23,7 +23,7 @@ from typing import Literal, TypeVar
 
 from worker.errors import ModelError, TidegateError, TransientError
 from worker.interfaces import InputReader, OutputSink, PredictMethod, ScoreOptions, ScoreResult
-from worker.pool.child_channel import ChildChannel
+from worker.pool.channel import ChildChannel
 
 # The kernel's OOM killer adds this many thousandths of the whole memory to what a process uses, and
 # kills the process with the greatest sum. With less than 1000 it could choose the parent, when that

@@ -15,7 +15,6 @@ from botocore.exceptions import ClientError
 from worker.aws import ACCESS_DENIED, client_config, error_code, map_errors, open_client
 from worker.errors import FatalError
 from worker.job import Message
-from worker.queue.redrive import RedrivePolicy
 
 if TYPE_CHECKING:  # the stubs are a development package
     from types_aiobotocore_sqs import SQSClient
@@ -29,10 +28,32 @@ log = structlog.get_logger()
 
 BATCH_SIZE = 10  # SQS takes or returns at most this many messages in one call
 MAX_CALL_SECONDS = 45.0  # covers three attempts of the client, and the pauses between them
+EXCLUSIVE_WITHOUT_POLICY = 4  # receives
 QUEUE_MISSING = frozenset({"NonExistentQueue", "QueueDoesNotExist", "InvalidAddress"})
 HANDLE_REFUSED = frozenset(
     {"ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidParameterValue"}
 )
+
+
+@dataclass(frozen=True, slots=True)
+class RedrivePolicy:
+    """How often SQS delivers a message before it dead-letters the message; None: without limit."""
+
+    max_receive_count: int | None
+
+    def is_last(self, receive_count: int) -> bool:
+        """Return whether SQS will not deliver the message again after this receive."""
+        return self.max_receive_count is not None and receive_count >= self.max_receive_count
+
+    def is_exclusive(self, receive_count: int) -> bool:
+        """Return whether the job must run while no other job runs, as it may kill its process.
+
+        These are the last two receives, so that not only the very last one is exclusive, but never
+        the first receive.
+        """
+        if self.max_receive_count is None:
+            return receive_count >= EXCLUSIVE_WITHOUT_POLICY
+        return receive_count >= max(2, self.max_receive_count - 1)
 
 
 class EntryResult(Enum):

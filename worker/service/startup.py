@@ -11,9 +11,8 @@ from worker.queue.sqs import QueueAttributes, open_queue
 from worker.service.model_fetch import fetch_model
 from worker.service.wiring import Worker, build, model_plan
 from worker.settings import Settings
-from worker.storage.download import READ_AHEAD
 from worker.storage.s3 import open_storage
-from worker.storage.upload import HELD_PARTS
+from worker.storage.streaming import HELD_PARTS, READ_AHEAD
 
 log = structlog.get_logger()
 

@@ -7,11 +7,10 @@ from worker import logs
 from worker.interfaces import ScoreOptions
 from worker.jobs.dead_letters import DeadLetters
 from worker.jobs.failure_reports import FailureReports
-from worker.jobs.limits import PART_BYTES, ByteBudget, JobMemory
+from worker.jobs.limits import PART_BYTES, ByteBudget, JobMemory, JobTimeouts
 from worker.jobs.processor import Processor
 from worker.jobs.runner import Runner
 from worker.jobs.settlement import Settlement
-from worker.jobs.timeouts import JobTimeouts
 from worker.lifecycle.stop import Stop
 from worker.metrics import Metrics, stream_for
 from worker.pool.child import ModelPlan

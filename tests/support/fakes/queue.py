@@ -13,8 +13,7 @@ from tests.support.simulation.message import StoredMessage
 from tests.support.simulation.queue import DEFAULTS, SimulatedQueue
 from tests.support.simulation.sqs import SimulatedSqs
 from worker.job import Message
-from worker.queue.redrive import RedrivePolicy
-from worker.queue.sqs import EntryResult, SqsQueue
+from worker.queue.sqs import EntryResult, RedrivePolicy, SqsQueue
 
 __all__ = ["FakeQueue", "now"]
 

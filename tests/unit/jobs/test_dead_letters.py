@@ -13,7 +13,7 @@ from worker.job import Job, Message, Reject, S3Uri
 from worker.jobs.dead_letters import DeadLetters, Recorded
 from worker.jobs.failure_reports import FailureReports
 from worker.queue.leases import Leases
-from worker.queue.redrive import RedrivePolicy
+from worker.queue.sqs import RedrivePolicy
 
 POLICY = 3
 UNPARSABLE = Unparsable("line 3: nonsense")

@@ -1,7 +1,7 @@
 import pytest
 
 from tests.support.fakes.queue import FakeQueue
-from worker.queue.redrive import RedrivePolicy
+from worker.queue.sqs import RedrivePolicy
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from worker.job import Job, S3Uri
 from worker.storage.conditional_write import WriteResult, write
 from worker.storage.protocol import UploadLost, WriteConflict
 from worker.storage.provenance import InputVersion
-from worker.storage.upload import Upload
+from worker.storage.streaming import Upload
 
 INPUT = S3Uri("in", "iris.csv")
 OUTPUT = S3Uri("out", "p/iris.csv")

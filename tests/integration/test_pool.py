@@ -41,9 +41,9 @@ from worker.errors import (
 )
 from worker.interfaces import InputReader, OutputForm, OutputSink, Range, ScoreOptions, ScoreResult
 from worker.pool import child, forkserver
+from worker.pool.channel import Assignment
+from worker.pool.channel import ChildChannel as PoolLine
 from worker.pool.child import OOM_SCORE_ADJ, ModelPlan, Score
-from worker.pool.child_channel import Assignment
-from worker.pool.child_channel import ChildChannel as PoolLine
 from worker.pool.forkserver import THREAD_VARIABLES
 from worker.pool.pool import Pool, open_pool
 

@@ -12,9 +12,8 @@ from tests.support.fakes.worker import Cloud, body
 from worker.errors import InputOverwritten, OutputRefused, TransientError
 from worker.job import S3Uri
 from worker.jobs.limits import JobMemory
-from worker.storage.download import READ_AHEAD, Download
 from worker.storage.protocol import Head, UploadLost, WriteConflict
-from worker.storage.upload import MAX_PARTS, Upload
+from worker.storage.streaming import MAX_PARTS, READ_AHEAD, Download, Upload
 
 INPUT = S3Uri("in", "large.csv")
 OUTPUT = S3Uri("out", "p/large.csv")

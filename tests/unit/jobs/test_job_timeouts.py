@@ -7,7 +7,7 @@ import pytest
 from tests.support.fakes.clock import VirtualLoop
 from worker.clock import now
 from worker.errors import FatalError, TransientError
-from worker.jobs.timeouts import JobTimeouts
+from worker.jobs.limits import JobTimeouts
 
 
 @asynccontextmanager

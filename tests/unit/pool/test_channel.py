@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from worker.interfaces import OutputForm, ScoreOptions, ScoreResult
-from worker.pool.child_channel import SIZE, Assignment, ChildChannel, OutputPiece
+from worker.pool.channel import SIZE, Assignment, ChildChannel, OutputPiece
 
 FORM = OutputForm("text/csv", None)
 
@@ -71,7 +71,7 @@ def test_what_the_output_of_a_large_file_will_be_is_said_before_it_is_made(paren
 def test_a_file_given_up_within_a_piece_leaves_the_line_at_the_next_file(
     parent: Parent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.pool.child_channel.MAX_PIECE_BYTES", 3)
+    monkeypatch.setattr("worker.pool.channel.MAX_PIECE_BYTES", 3)
     asked = pickle.dumps(Assignment(ScoreOptions(), 12, 2)) + b"ab"
     pieces = SIZE.pack(8) + b"cdefghij" + SIZE.pack(2) + b"kl" + SIZE.pack(0)
     parent.socket.sendall(asked + pieces)
