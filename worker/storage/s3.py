@@ -8,19 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-from worker.aws import client_config, error_code, map_errors, open_client
-from worker.errors import InputOverwritten, TransientError
+from worker.aws import ACCESS_DENIED, client_config, error_code, map_errors, open_client
+from worker.errors import InputOverwritten, ModelError, NoSuchInput, OutputRefused, TransientError
 from worker.job import S3Uri
-from worker.storage.protocol import Head, ObjectStart, UploadLost
-from worker.storage.s3_errors import (
-    DELETED,
-    MISSING,
-    completion_error,
-    map_s3_errors,
-    model_error,
-    read_error,
-    write_error,
-)
+from worker.storage.protocol import Head, ObjectStart, UploadLost, WriteConflict
 
 if TYPE_CHECKING:  # the stubs are a development package
     from types_aiobotocore_s3 import S3Client
@@ -29,6 +20,10 @@ T = TypeVar("T")
 
 READ_ATTEMPTS = 4
 CHUNK_BYTES = 1 << 20
+MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404", "NotFound"})
+DELETED = frozenset({"MethodNotAllowed", "405"})  # the version asked for is a delete marker
+PRECONDITION = frozenset({"PreconditionFailed", "412"})
+CONFLICT = frozenset({"ConditionalRequestConflict", "OperationAborted", "409"})
 
 
 class S3Storage:
@@ -48,7 +43,7 @@ class S3Storage:
         return await _with_retries(lambda: self._get_once(uri, which, max_bytes))
 
     async def _get_once(self, uri: S3Uri, which: Mapping[str, Any], max_bytes: int) -> ObjectStart:
-        async with map_s3_errors(f"reading {uri}", uri, read_error):
+        async with _map_s3_errors(f"reading {uri}", uri, _read_error):
             response = await self._client.get_object(Bucket=uri.bucket, Key=uri.key, **which)
             head = _head(response)
             # The body is read through the response's own object, which checks S3's checksum at the
@@ -70,7 +65,7 @@ class S3Storage:
         return await _with_retries(lambda: self._read_once(uri, which, stop - start))
 
     async def _read_once(self, uri: S3Uri, which: Mapping[str, Any], size: int) -> bytes:
-        async with map_s3_errors(f"reading {uri}", uri, read_error):
+        async with _map_s3_errors(f"reading {uri}", uri, _read_error):
             response = await self._client.get_object(Bucket=uri.bucket, Key=uri.key, **which)
             async with response["Body"]:
                 return _checked(uri, await response["Body"].read(), size)
@@ -82,7 +77,7 @@ class S3Storage:
 
     async def _download_once(self, uri: S3Uri, path: Path, which: Mapping[str, Any]) -> None:
         size = 0
-        async with map_s3_errors(f"reading the model {uri}", uri, model_error):
+        async with _map_s3_errors(f"reading the model {uri}", uri, _model_error):
             response = await self._client.get_object(Bucket=uri.bucket, Key=uri.key, **which)
             with path.open("wb") as file:
                 async with response["Body"]:
@@ -114,7 +109,7 @@ class S3Storage:
         replacing: str | None,
     ) -> None:
         """Write an object if none is there, or over the object with the ETag `replacing`."""
-        async with map_s3_errors(f"writing {uri}", uri, write_error):
+        async with _map_s3_errors(f"writing {uri}", uri, _write_error):
             await self._client.put_object(
                 Bucket=uri.bucket,
                 Key=uri.key,
@@ -126,7 +121,7 @@ class S3Storage:
 
     async def begin(self, uri: S3Uri, *, metadata: Mapping[str, str], content_type: str) -> str:
         """Begin a multipart upload; returns its id."""
-        async with map_s3_errors(f"writing {uri}", uri, write_error):
+        async with _map_s3_errors(f"writing {uri}", uri, _write_error):
             response = await self._client.create_multipart_upload(
                 Bucket=uri.bucket, Key=uri.key, ContentType=content_type, Metadata=metadata
             )
@@ -134,7 +129,7 @@ class S3Storage:
 
     async def put_part(self, uri: S3Uri, upload: str, number: int, body: bytes) -> str:
         """Upload a part; returns its ETag."""
-        async with map_s3_errors(f"writing part {number} of {uri}", uri, write_error):
+        async with _map_s3_errors(f"writing part {number} of {uri}", uri, _write_error):
             response = await self._client.upload_part(
                 Bucket=uri.bucket, Key=uri.key, UploadId=upload, PartNumber=number, Body=body
             )
@@ -147,7 +142,7 @@ class S3Storage:
         parts: list[Any] = [
             {"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, start=1)
         ]
-        async with map_s3_errors(f"writing {uri}", uri, completion_error):
+        async with _map_s3_errors(f"writing {uri}", uri, _completion_error):
             await self._client.complete_multipart_upload(
                 Bucket=uri.bucket,
                 Key=uri.key,
@@ -159,7 +154,7 @@ class S3Storage:
     async def abort(self, uri: S3Uri, upload: str) -> None:
         """Remove a multipart upload and its parts; succeeds if it does not exist any more."""
         try:
-            async with map_s3_errors(f"aborting the upload of {uri}", uri, write_error):
+            async with _map_s3_errors(f"aborting the upload of {uri}", uri, _write_error):
                 await self._client.abort_multipart_upload(
                     Bucket=uri.bucket, Key=uri.key, UploadId=upload
                 )
@@ -221,3 +216,65 @@ def _checked(uri: S3Uri, body: bytes, size: int) -> bytes:
     if len(body) != size:
         raise TransientError(f"reading {uri}: {len(body)} of {size} bytes arrived")
     return body
+
+
+@asynccontextmanager
+async def _map_s3_errors(
+    doing: str, uri: S3Uri, error_of: Callable[[S3Uri, ClientError], Exception]
+) -> AsyncIterator[None]:
+    """Raise the worker's own errors for S3's, as `error_of` and then `map_errors` map them."""
+    async with map_errors(doing):
+        try:
+            yield
+        except ClientError as error:
+            raise error_of(uri, error) from error
+
+
+def _read_error(uri: S3Uri, error: ClientError) -> Exception:
+    """Return the error to raise when an input cannot be read."""
+    code = error_code(error)
+    if code in PRECONDITION:
+        return InputOverwritten(f"{uri} was overwritten after the message was sent")
+    if _is_missing(error):
+        return NoSuchInput(f"{uri} does not exist ({code})")
+    if code == "InvalidObjectState":
+        return NoSuchInput(f"{uri} is archived and must be restored before it can be read")
+    return error
+
+
+def _model_error(uri: S3Uri, error: ClientError) -> Exception:
+    """Return the error to raise when the model cannot be read."""
+    if _is_missing(error):
+        return ModelError(f"the model {uri} does not exist")
+    if error_code(error) in ACCESS_DENIED:
+        return ModelError(f"access to the model {uri} is denied: {error}")
+    return error
+
+
+def _write_error(uri: S3Uri, error: ClientError) -> Exception:
+    """Return the error to raise when an output cannot be written."""
+    code = error_code(error)
+    if code == "NoSuchUpload":
+        return UploadLost(f"the upload of {uri} does not exist any more")
+    if code in PRECONDITION | CONFLICT or code == "NoSuchKey":  # If-Match on a deleted object
+        return WriteConflict(f"{uri} has changed")
+    if code == "NoSuchBucket":
+        return OutputRefused(f"the output bucket {uri.bucket} does not exist")
+    if code == "KeyTooLongError":
+        return OutputRefused(f"the output key is too long: {uri}")
+    return error
+
+
+def _completion_error(uri: S3Uri, error: ClientError) -> Exception:
+    """Return the error to raise when an upload cannot be completed.
+
+    After a conflict S3 has dropped the upload, and all parts must go up again.
+    """
+    if error_code(error) in CONFLICT:
+        return UploadLost(f"another write of {uri} was under way")
+    return _write_error(uri, error)
+
+
+def _is_missing(error: ClientError) -> bool:
+    # For a malformed version id the code is "InvalidArgument", as for many other mistakes.
+    return error_code(error) in MISSING | DELETED or "version id" in str(error).lower()
