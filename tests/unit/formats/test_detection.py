@@ -9,7 +9,7 @@ from pyarrow import parquet
 
 from tests.support.fakes.input_reader import MemoryInput
 from worker.errors import Unparsable
-from worker.formats import open_source
+from worker.formats import open_reader
 from worker.formats.compression import Compression
 from worker.interfaces import ScoreOptions
 
@@ -17,8 +17,8 @@ DEFAULT = ScoreOptions()
 
 
 def opened(body: bytes, options: ScoreOptions = DEFAULT) -> tuple[str, Compression | None]:
-    source, compression = open_source(MemoryInput(body, first=6, pieces=(1,)), options)
-    return source.format, compression
+    reader, compression = open_reader(MemoryInput(body, first=6, pieces=(1,)), options)
+    return reader.format, compression
 
 
 def a_parquet_file() -> bytes:
@@ -35,8 +35,8 @@ def test_text_is_csv_whatever_it_is_packed_in() -> None:
 
 
 def test_parquet_is_known_by_its_first_bytes() -> None:
-    source, compression = open_source(MemoryInput(a_parquet_file()), DEFAULT)
-    assert (source.format, compression) == ("parquet", None)
+    reader, compression = open_reader(MemoryInput(a_parquet_file()), DEFAULT)
+    assert (reader.format, compression) == ("parquet", None)
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])

@@ -12,7 +12,7 @@ from tests.support.whole_file import ScoredFile, score
 from worker.errors import ModelRaised, PredictionFailed, TooManyRejected
 from worker.interfaces import ScoreOptions
 from worker.models import SklearnPredictor
-from worker.scoring.checks import IN_TURN, refused
+from worker.scoring.checks import GIVE_UP_AFTER, rows_that_raise
 from worker.scoring.score import BATCH_ROWS
 
 FRAME = pd.DataFrame({"a": range(40), "colour": ["red", "blue"] * 20})
@@ -97,14 +97,14 @@ def numbers(rows: int) -> pd.DataFrame:
 
 def test_one_row_among_thousands_costs_a_few_calls() -> None:
     model = Fussy(7000)
-    assert refused(model, numbers(10_000), answers=False) == {7000: "refuses [7000]"}
+    assert rows_that_raise(model, numbers(10_000), has_predicted=False) == {7000: "refuses [7000]"}
     assert model.calls < 40
 
 
 def test_a_model_that_answers_nothing_is_not_asked_about_every_row() -> None:
     model = Fussy(*range(10_000))
-    assert refused(model, numbers(10_000), answers=False) == {}
-    assert model.calls < 3 * IN_TURN
+    assert rows_that_raise(model, numbers(10_000), has_predicted=False) == {}
+    assert model.calls < 3 * GIVE_UP_AFTER
 
 
 def test_a_model_that_raises_on_tables_but_on_no_row_alone_refuses_none() -> None:
@@ -112,4 +112,4 @@ def test_a_model_that_raises_on_tables_but_on_no_row_alone_refuses_none() -> Non
         if len(frame) > 1:
             raise ModelRaised("one at a time")
 
-    assert refused(predict, numbers(8), answers=False) == {}
+    assert rows_that_raise(predict, numbers(8), has_predicted=False) == {}
