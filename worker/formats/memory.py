@@ -5,20 +5,18 @@ from collections.abc import Callable
 from worker.errors import Unparsable
 from worker.interfaces import ScoreOptions
 
-_USUAL_BYTES = 16 * 2**20  # every job has as much
-
 
 class InputMemory:
-    """Keeps what a file holds in memory within the bytes that are reserved for its job.
+    """Keeps the bytes of a file that are in memory within those reserved for its job.
 
-    A job starts with 16 MiB. It may ask for more, up to `memory_bytes`; the
-    job is then started again with as many bytes reserved, so it asks as seldom as possible.
+    A job starts with `ScoreOptions.reserved_bytes`. It may ask for more, up to `memory_bytes`; the
+    job is then started again with so many bytes reserved.
     """
 
     def __init__(self, reserve: Callable[[int], None], options: ScoreOptions) -> None:
         self._reserve = reserve
         self.limit = options.memory_bytes
-        self.reserved = min(_USUAL_BYTES, options.memory_bytes)
+        self.reserved = min(options.reserved_bytes, options.memory_bytes)
 
     def reserve(self, size: int) -> None:
         """Make sure that at least `size` bytes, which must be within the limit, are reserved."""
