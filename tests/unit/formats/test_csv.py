@@ -107,7 +107,7 @@ def test_a_quote_inside_a_cell_is_just_a_quote() -> None:
     ]
 
 
-def test_nothing_is_null_and_empty_text_is_not() -> None:
+def test_an_empty_cell_is_null_and_empty_text_is_not() -> None:
     assert read(b'a,b\n,""\n"",\n"x",') == [[None, ""], ["", None], ["x", None]]
 
 
@@ -220,7 +220,7 @@ def test_rows_of_many_columns_are_read_like_others() -> None:
     assert [list(row.values()) for row in table.to_pylist()] == rows
 
 
-def test_rows_with_the_wrong_number_of_cells_are_set_aside_with_their_line() -> None:
+def test_rows_with_the_wrong_number_of_cells_are_rejected_with_their_line() -> None:
     reader = reader_of(b'a,b\n1,2\n\n3\n"x\ny",4\n5,6,7\n8,9\n')
     assert sum(table.num_rows for table in reader.batches(("a",), 10)) == 3
     assert reader.malformed_count() == 2
@@ -249,7 +249,7 @@ def wide(rows: int, malformed: int = 0) -> Iterator[bytes]:
         yield b"x" * 1000 + b"\n"
 
 
-def test_a_batch_of_wide_rows_asks_for_the_memory_it_takes_but_seldom() -> None:
+def test_a_batch_of_wide_rows_asks_for_the_memory_it_needs_only_once() -> None:
     asked: list[int] = []
     options = ScoreOptions(memory_bytes=2**30, reserved_bytes=16 * MIB)
     memory = InputMemory(asked.append, options)
@@ -259,7 +259,7 @@ def test_a_batch_of_wide_rows_asks_for_the_memory_it_takes_but_seldom() -> None:
     assert 30_000_000 < size < 40_000_000
 
 
-def test_a_batch_of_rows_that_no_memory_is_allowed_for_is_refused_naming_the_setting() -> None:
+def test_a_batch_beyond_the_memory_allowed_is_refused_naming_the_setting() -> None:
     memory = InputMemory(lambda _: None, ScoreOptions(memory_bytes=20 * MIB))
     reader = streamed(wide(40_000), hold=memory.hold)
     with pytest.raises(Unparsable, match="than the 20 MiB that WORKER_MEMORY_MB allows"):
@@ -306,7 +306,7 @@ def test_what_is_written_is_what_python_reads() -> None:
 
 
 def digits(cell: str) -> str:
-    """Those that count: no sign, point, exponent, or zeros around them."""
+    """Return the significant digits, without sign, point, exponent and outer zeros."""
     return re.sub(r"e.*|[-.]", "", cell).strip("0")
 
 
@@ -334,12 +334,12 @@ def test_half_precision_reads_back_the_same() -> None:
     assert write(table) == b"p\n0.0999755859375\n2.0\n"
 
 
-def test_a_null_is_written_as_nothing() -> None:
+def test_a_null_is_written_as_an_empty_cell() -> None:
     table = pa.table({"f": [1.5, None], "i": [None, 2], "s": [None, "x"], "b": [True, None]})
     assert write(table) == b"f,i,s,b\n1.5,,,true\n,2,x,\n"
 
 
-def test_empty_text_is_quoted_and_so_told_from_a_null() -> None:
+def test_empty_text_is_quoted_and_so_differs_from_a_null() -> None:
     assert write(pa.table({"a": ["", None, "x"], "b": [None, "", ""]})) == b'a,b\n"",\n,""\nx,""\n'
 
 
@@ -372,7 +372,7 @@ def test_a_label_that_the_encoding_lacks_is_a_clear_error() -> None:
         write(pa.table({"a": ["€"]}), encoding="latin-1")
 
 
-def test_rejects_are_a_csv_of_line_reason_and_row() -> None:
+def test_rejected_rows_are_a_csv_of_line_reason_and_row() -> None:
     writer = RejectedRowsWriter()
     assert writer.write([RejectedRow(7, "column 'x' is bad", '1,"a\nb"')]) == (
         b'line,reason,row\n7,column \'x\' is bad,"1,""a\nb"""\n'

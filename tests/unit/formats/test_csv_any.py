@@ -1,4 +1,4 @@
-"""Any text, cut in any way, is the table that a reader of one character at a time finds in it."""
+"""The reader agrees with a simple reader of one character at a time, on any text in any pieces."""
 
 import random
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Unclosed(Exception):
 
 
 class SlowReader:
-    """CSV by its definition: a quote opens at a cell's start only, blank lines are no rows."""
+    """Reads CSV by definition: a quote opens only at a cell's start; blank lines are no rows."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -96,7 +96,7 @@ def cut(body: bytes, chance: random.Random) -> list[bytes]:
 
 @dataclass
 class Read:
-    """What came of a text: its well-formed rows, which of them were called bad, and the rejects."""
+    """The well-formed rows, which of them the test called bad, and the rejected rows."""
 
     cells: list[list[str | None]]
     bad: set[int]

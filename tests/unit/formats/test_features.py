@@ -35,7 +35,7 @@ def test_the_missing_tokens_are_those_of_pandas() -> None:
     assert set(MISSING_VALUES) == set(STR_NA_VALUES)
 
 
-def test_nothing_and_empty_text_are_both_missing() -> None:
+def test_null_and_empty_text_are_both_missing() -> None:
     for cells in (["1", "", None], ["x", "", None]):
         values, bad = features().convert(pa.table({"x": cells}))
         assert (values["x"].null_count, bad) == (2, {})
@@ -184,7 +184,7 @@ def test_the_first_bad_column_of_a_row_gives_the_reason() -> None:
         pa.array(["1", "one", "NA"]).dictionary_encode(),
     ],
 )
-def test_typed_text_is_numbers_for_a_model_of_numbers_and_what_is_none_a_bad_row(
+def test_typed_text_becomes_numbers_for_a_model_of_numbers_and_other_text_a_bad_row(
     column: pa.Array,
 ) -> None:
     values, bad = features(NUMBERS, cells="typed").convert(pa.table({"x": column}))

@@ -99,7 +99,7 @@ def test_one_column_leaves_nothing_to_predict_on() -> None:
 
 
 @pytest.mark.parametrize("cells", ["text", "json", "typed"])
-def test_a_name_that_stands_twice_is_refused(cells: CellForm) -> None:
+def test_a_repeated_name_is_refused(cells: CellForm) -> None:
     with pytest.raises(SchemaMismatch, match="more than once there: 'x'"):
         select_columns(["id", "x", "x"], by_name("x"), None, cells=cells)
 

@@ -47,7 +47,7 @@ def rejected(body: bytes) -> list[RejectedRow]:
 
 
 def column(*cells: str | None) -> pa.Table:
-    """A column `x` of JSON text; the key is absent where a cell is None."""
+    """Return a column `x` of JSON text; the key is absent if a cell is None."""
     lines = ["{}" if text is None else f'{{"x": {text}}}' for text in cells]
     (table,) = reader_of("\n".join(['{"x": 0}', *lines]).encode()).batches(("x",), 1000)
     return table.slice(1)
@@ -90,7 +90,7 @@ def test_other_values_are_json_text_with_the_same_value(text: str, kept: str) ->
     assert cell(text) == kept
 
 
-def test_an_absent_key_is_told_from_a_null() -> None:
+def test_an_absent_key_differs_from_a_null() -> None:
     assert read(b'{"a": null}\n{"b": 1}\n{}') == [
         {"a": "null", "b": None},
         {"a": None, "b": "1"},
@@ -102,7 +102,7 @@ def test_the_names_are_the_keys_in_the_order_in_which_they_come_up() -> None:
     assert reader_of(b'{"b": 1}\n{"a": 1, "b": 2, "\xc3\xa9": 3}').names == ("b", "a", "é")
 
 
-def test_columns_come_in_the_order_asked_for_and_say_that_they_hold_json() -> None:
+def test_columns_come_in_the_order_asked_for_and_are_marked_as_json() -> None:
     (table,) = reader_of(b'{"a": 1, "b": 2, "c": 3}').batches(("c", "a"), 10)
     kept = table.filter(pa.array([True])).select(["a"]).slice(0, 1)
     assert table.to_pylist() == [{"c": "3", "a": "1"}]
@@ -150,11 +150,11 @@ def test_tables_have_the_rows_asked_for() -> None:
         (b'{"x": ' + b"[" * 10**5, "nested too deeply"),
     ],
 )
-def test_a_line_that_is_no_object_is_set_aside_with_the_reason(line: bytes, reason: str) -> None:
+def test_a_line_that_is_no_object_is_rejected_with_the_reason(line: bytes, reason: str) -> None:
     assert rejected(line) == [RejectedRow(2, reason, line.decode())]
 
 
-def test_rejects_are_those_of_the_batch_in_the_order_of_the_file() -> None:
+def test_rejected_rows_are_those_of_the_batch_in_the_order_of_the_file() -> None:
     reader = reader_of(b'{"a": 1}\r\n\n?\n{"a": 2}\n{"a": 3}\n!\n {"a":4}')
     rejects, left_out = [], []
     for _ in reader.batches(("a",), 2):
@@ -185,7 +185,7 @@ def test_malformed_lines_after_the_last_row_are_reported_too() -> None:
     assert [len(rejects) for _, rejects in sizes] == [0, 1]
 
 
-def test_many_malformed_lines_are_handed_over_before_they_fill_the_memory() -> None:
+def test_many_malformed_lines_end_a_batch_before_they_fill_the_memory() -> None:
     reader = reader_of(b'{"a": 1}\n' + b"?\n" * 25 + b'{"a": 2}\n')
     sizes = [
         (table.num_rows, len(list(reader.rejected_rows({}))))
@@ -194,7 +194,7 @@ def test_many_malformed_lines_are_handed_over_before_they_fill_the_memory() -> N
     assert sizes == [(1, 10), (0, 10), (1, 5)]
 
 
-def test_the_bytes_held_are_told_and_those_of_a_batch_at_most() -> None:
+def test_hold_is_called_with_the_bytes_of_the_batch_under_way() -> None:
     held: list[int] = []
     reader = reader_of(b'{"a": 1}\n?\n' * 10_000, held=held)
     assert max(held) == 5000 * 9
@@ -249,7 +249,7 @@ def as_value(chance: random.Random, depth: int = 2) -> str:
 
 
 def lines(chance: random.Random, rows: int) -> list[str]:
-    """Lines as somebody might write them, some of them malformed."""
+    """Return random lines, some of them malformed."""
     found = ['{"a": 1, "b": 2, "long key é": 3}']
     for _ in range(rows):
         keys = [key for key in ("a", "b", "long key é") if chance.random() < 0.8]
@@ -318,7 +318,7 @@ def test_the_type_of_a_column_follows_from_its_values(
     assert features(ANY, *cells) == (values, {})
 
 
-def test_nan_is_missing_and_text_that_says_so_is_not() -> None:
+def test_nan_is_missing_and_the_text_nan_is_not() -> None:
     (nan, one), bad = features(ANY, "NaN", "1")
     assert isinstance(nan, float)
     assert (math.isnan(nan), one, bad) == (True, 1, {})
@@ -330,7 +330,7 @@ def test_a_string_that_looks_like_a_number_is_one_for_a_model_of_numbers() -> No
 
 
 @pytest.mark.parametrize("text", ['"NA"', '"nan"', '""', '"x"', "[1]", "true", '"inf"'])
-def test_other_strings_are_none_for_a_model_of_numbers(text: str) -> None:
+def test_other_strings_are_bad_rows_for_a_model_of_numbers(text: str) -> None:
     reason = f"column 'x' is {text}, not a number"
     assert features(NUMBERS, "1", text) == ([1, None], {1: reason})
 
@@ -351,7 +351,7 @@ def test_what_does_not_fit_the_first_rows_is_a_bad_row() -> None:
     }
 
 
-def test_a_table_without_rows_says_nothing_of_the_columns() -> None:
+def test_a_table_without_rows_does_not_set_the_types() -> None:
     converter = FeatureConverter(("x",), ANY, cells="json")
     converter.convert(column())
     values, bad = converter.convert(column('"red"'))

@@ -54,7 +54,7 @@ def written(*tables: pa.Table, writer: ParquetWriter | None = None) -> bytes:
 
 
 def noise(rows: int, **columns: int) -> pa.Table:
-    """Columns of so many bytes a row, which no codec makes smaller."""
+    """Return columns of so many random bytes a row, which no codec makes smaller."""
     draw = np.random.default_rng(rows)
     return pa.table(
         {name: [draw.bytes(width) for _ in range(rows)] for name, width in columns.items()}
@@ -213,7 +213,7 @@ def test_a_file_without_rows_is_a_table_without_rows() -> None:
         assert table.num_rows == 0
 
 
-def test_a_column_with_a_dot_is_told_from_a_path() -> None:
+def test_a_column_with_a_dot_in_its_name_is_not_taken_for_a_path() -> None:
     body = as_parquet(pa.table({"a.b": [1], "a": [{"b": 2}], "c": [3]}))
     assert read(reader_of(body, first=4), "a").to_pylist() == [{"a": {"b": 2}}]
     assert read(reader_of(body, first=4), "c", "a.b").to_pylist() == [{"c": 3, "a.b": 1}]

@@ -60,7 +60,7 @@ def test_one_byte_encodings_are_read_as_set() -> None:
         (b"a\\ud800b", "unicode-escape", "not unicode-escape .*surrogates not allowed"),
     ],
 )
-def test_what_is_no_text_is_named_by_its_place_however_it_is_cut(
+def test_an_invalid_byte_is_named_by_its_position_in_pieces_of_any_size(
     body: bytes, encoding: str, message: str
 ) -> None:
     for seed in range(30):
@@ -69,7 +69,7 @@ def test_what_is_no_text_is_named_by_its_place_however_it_is_cut(
             list(to_utf8(iter(pieces), encoding))
 
 
-def test_bytes_are_cut_evenly_whatever_their_pieces() -> None:
+def test_pieces_of_any_size_are_cut_to_one_size() -> None:
     body = bytes(range(250))
     for seed in range(20):
         for size in (1, 3, 10, 250, 251):
@@ -79,15 +79,15 @@ def test_bytes_are_cut_evenly_whatever_their_pieces() -> None:
             assert 0 < len(found[-1]) <= size
 
 
-def test_nothing_is_cut_into_nothing() -> None:
+def test_no_bytes_give_no_pieces() -> None:
     assert list(resize_pieces(iter([b"", b""]), 10)) == []
 
 
-def test_a_look_at_the_beginning_takes_nothing_away() -> None:
+def test_peeking_takes_nothing_away() -> None:
     head, pieces = peek(iter([b"a", b"bc", b"d"]), 2)
     assert (head, b"".join(pieces)) == (b"abc", b"abcd")
 
 
-def test_a_look_at_a_short_beginning_shows_what_there_is() -> None:
+def test_peeking_into_a_short_text_shows_all_of_it() -> None:
     head, pieces = peek(iter([b"a"]), 2)
     assert (head, b"".join(pieces)) == (b"a", b"a")
