@@ -1,7 +1,7 @@
-"""Train the origin post's model on the iris data: four measures of a flower, is it a virginica?
+"""Train the origin post's model on the iris data: is a flower with these measures a virginica?
 
-Writes `model.pkl` and the flowers as `iris.csv`, `iris.csv.gz` and `iris.parquet` (an `id` column
-first, then the four features) into the folder given, `out/` beside this script by default.
+Writes `model.pkl`, and the flowers as `iris.csv`, `iris.csv.gz` and `iris.parquet` (an `id` column,
+then the four features), into the folder given; the default is `out/` beside this script.
 """
 
 import argparse
@@ -17,10 +17,10 @@ VIRGINICA = 2
 
 
 def load_flowers() -> tuple[pd.DataFrame, pd.Series]:
-    """Return the flowers, an id and the features each, and whether each one is a virginica."""
+    """Return the flowers (id and features), and whether each flower is a virginica."""
     iris = load_iris(as_frame=True)
     flowers = iris.data.set_axis(FEATURES, axis="columns")
-    # Leading zeros, for a kept column must leave exactly as it came.
+    # With leading zeros, as a kept column leaves exactly as it came.
     flowers.insert(0, "id", [f"{number:04}" for number in range(1, len(flowers) + 1)])
     return flowers, iris.target == VIRGINICA
 
@@ -42,7 +42,7 @@ def main() -> None:
     flowers.to_parquet(folder / "iris.parquet", index=False)
 
     accuracy = model.score(flowers[FEATURES], is_virginica)
-    print(f"{accuracy:.0%} of {len(flowers)} flowers told right; all is in {folder}")
+    print(f"{accuracy:.0%} of {len(flowers)} flowers classified correctly; files are in {folder}")
 
 
 if __name__ == "__main__":

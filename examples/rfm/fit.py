@@ -1,6 +1,7 @@
-"""Fit the marks of RFM to last year's orders, made up here, and write this year's customers.
+"""Fit an RFM model to random orders of last year, and write random customers of this year.
 
-Writes `model.json` and `customers.csv` into the folder given, `out/` beside this script by default.
+Writes `model.json` and `customers.csv` into the folder given; the default is `out/` beside this
+script.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import pandas as pd
 
 FIFTHS = [0.2, 0.4, 0.6, 0.8]
 GOOD, POOR = [4, 5], [1, 2]
-# The first that fits a customer is theirs.
+# A customer belongs to the first segment whose rules fit.
 SEGMENTS = {
     "champion": {"recency_days": GOOD, "orders": GOOD, "spent": GOOD},
     "loyal": {"recency_days": GOOD, "orders": GOOD},
@@ -22,8 +23,8 @@ SEGMENTS = {
 }
 
 
-def made_up(customers: int, seed: int) -> pd.DataFrame:
-    """Return customers with the days since their last order, their orders and what they spent."""
+def random_customers(customers: int, seed: int) -> pd.DataFrame:
+    """Return customers: days since the last order, count of orders, and money spent."""
     chance = np.random.default_rng(seed)
     orders = chance.geometric(0.25, customers)
     return pd.DataFrame(
@@ -37,8 +38,8 @@ def made_up(customers: int, seed: int) -> pd.DataFrame:
     )
 
 
-def fitted(customers: pd.DataFrame) -> dict[str, object]:
-    """Return a model whose marks part these customers in fifths."""
+def fit(customers: pd.DataFrame) -> dict[str, object]:
+    """Return a model whose marks divide these customers into fifths."""
     measures = customers[["recency_days", "orders", "spent"]]
     return {
         "edges": {name: values.quantile(FIFTHS).tolist() for name, values in measures.items()},
@@ -51,13 +52,13 @@ def fitted(customers: pd.DataFrame) -> dict[str, object]:
 def write(folder: Path) -> None:
     """Write the model and its input."""
     folder.mkdir(parents=True, exist_ok=True)
-    model = fitted(made_up(customers=2000, seed=2024))
+    model = fit(random_customers(customers=2000, seed=2024))
     (folder / "model.json").write_text(json.dumps(model, indent=2) + "\n")
-    made_up(customers=500, seed=2025).to_csv(folder / "customers.csv", index=False)
+    random_customers(customers=500, seed=2025).to_csv(folder / "customers.csv", index=False)
 
 
 def main() -> None:
-    """Fit, and say where all is."""
+    """Fit the model, write the files, and print where they are."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "folder", nargs="?", type=Path, default=Path(__file__).parent / "out", help="where to write"

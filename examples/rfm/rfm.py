@@ -1,4 +1,4 @@
-"""Customers by recency, frequency and monetary value: a predictor that is no scikit-learn model.
+"""A predictor without scikit-learn: marks customers by recency, frequency and monetary value.
 
 WORKER_MODEL=model.json WORKER_PREDICTOR=rfm:RfmPredictor python -m worker
 """
@@ -13,7 +13,7 @@ MARKS = 5
 
 
 class RfmPredictor:
-    """Marks a customer from 1 to 5 by each measure, and names the segment of these marks."""
+    """Predicts a mark from 1 to 5 for each measure of a customer, and the customer's segment."""
 
     numbers_only = True
     takes_missing = False
@@ -27,7 +27,7 @@ class RfmPredictor:
         self._otherwise: str = model["otherwise"]
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """A mark for each measure, and the first segment that has all of them."""
+        """Return a mark for each measure, and the first segment whose rules fit all marks."""
         marks = {name: self._marks(name, frame[name]) for name in self._edges}
         fits = [
             np.all([np.isin(marks[name], allowed) for name, allowed in rule.items()], axis=0)

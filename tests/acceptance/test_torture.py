@@ -1,4 +1,4 @@
-"""Hard files through real workers: what comes out is what must, to the byte."""
+"""Real workers predict the hard files: each outcome is the expected one, to the byte."""
 
 import json
 from collections.abc import Callable
@@ -11,13 +11,13 @@ import pytest
 from tests.support.scenario import Ended, Endpoint
 from tests.torture.case import Case, Predicted, Refused
 from tests.torture.cases import CASES
-from tests.torture.compared import difference
+from tests.torture.comparison import difference
 from tests.torture.runs import RUNS, Run
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A worker that has been through all the files of its run."""
+    """A worker that has settled all files of its run."""
 
     endpoint: Endpoint
     ended: Ended
@@ -33,7 +33,7 @@ def cases_of(run: Run) -> list[Case]:
 
 @pytest.fixture(scope="module")
 def through(by_hand: Callable[[], Endpoint], tmp_path_factory: pytest.TempPathFactory) -> Through:
-    """Let a worker through a run's files, once."""
+    """Let a worker settle the files of a run, once."""
 
     @cache
     def finish(run: Run) -> Finished:

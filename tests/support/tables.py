@@ -1,4 +1,4 @@
-"""A table as a file of each format."""
+"""Writes a table as a file of each format."""
 
 import io
 

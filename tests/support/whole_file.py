@@ -1,4 +1,4 @@
-"""Scoring from bytes to bytes, however the bytes come in."""
+"""Scores a file in memory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from worker.scoring import score as scoring
 
 @dataclass(frozen=True)
 class ScoredFile:
-    """All that became of a file."""
+    """The output of a file, its rejected rows, and the row counts."""
 
     output: bytes
     rows: int
@@ -29,7 +29,7 @@ def score(
     first: int | None = None,
     pieces: Sequence[int] = (2**16,),
 ) -> ScoredFile:
-    """Predict a body that comes in pieces of these sizes, after so many first bytes (None: all)."""
+    """Score a file that comes in pieces of these sizes, after its first bytes (None: all)."""
     output = Pieces()
     scored = scoring.score(
         MemoryInput(body, first=first, pieces=pieces), predictor, options, output

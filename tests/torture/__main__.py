@@ -1,8 +1,9 @@
-"""python -m tests.torture FOLDER: write the hard files, each with what must come out.
+"""python -m tests.torture FOLDER: write the hard files, each with its expected outcome.
 
-For each run there is a folder with `settings` (WORKER_ variables) and `model.joblib`, the files in
-`in/`, and what must come of them in `out/`: the output, its rejected rows, or in `.refused.json`
-the type of the error and words that its report must hold. Names are keys as they stand in a URL.
+There is a folder for each run, with `settings` (WORKER_ variables), `model.joblib`, the input files
+in `in/`, and the expected outcomes in `out/`. An outcome is the output and its rejected rows, or a
+`.refused.json` with the type of the error and words that the report must contain. A file's name is
+its key, quoted as in a URL.
 """
 
 import argparse
@@ -51,17 +52,17 @@ def _write_run(folder: Path, run: Run, cases: list[Case]) -> None:
 
 
 def _outcome(case: Case) -> dict[str, bytes]:
-    """What must come of it, by what is added to its name."""
+    """Return the files of the expected outcome, by the suffix of their names."""
     outcome = case.outcome
     if isinstance(outcome, Predicted):
         rejects = {} if outcome.rejects is None else {".rejected.csv": outcome.rejects}
         return {outcome.suffix: outcome.output} | rejects
-    said = {"error_type": outcome.error_type, "words": outcome.words}
-    return {".refused.json": json.dumps(said, indent=2, ensure_ascii=False).encode()}
+    refusal = {"error_type": outcome.error_type, "words": outcome.words}
+    return {".refused.json": json.dumps(refusal, indent=2, ensure_ascii=False).encode()}
 
 
 def _file_name(key: str) -> str:
-    """The key with what no file may be called quoted, and cut where it is too long for one."""
+    """Return the key as a file name: special characters quoted, and a long name shortened."""
     name = quote(key, safe=" ")
     if len(name) <= _LONGEST_NAME:
         return name

@@ -1,4 +1,4 @@
-"""A hard file, and what must come of it."""
+"""A test case: a hard file, and its expected outcome."""
 
 import hashlib
 from dataclasses import dataclass
@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from tests.torture.runs import STRICT, Run
 
 _LONGEST_KEY = 1024
-_PREFIX = "p"  # under which a worker's outputs go
+_PREFIX = "p"  # of the keys of all outputs
 
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """An output, and the rejected rows beside it (None: no such file)."""
+    """The file is predicted: its output, and its file of rejected rows (None: there is none)."""
 
     output: bytes
     rejects: bytes | None
-    suffix: str  # of the output's key, where its format is another than the file's
+    suffix: str  # of the output's key, if the output has another format than the file
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The type of an error, and words that its report must hold."""
+    """The file fails: the type of the error, and words that the report must contain."""
 
     error_type: str
     words: tuple[str, ...]
@@ -28,7 +28,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A file under a key, as the worker of a run meets it."""
+    """A file with its key, the run whose worker reads it, and the expected outcome."""
 
     run: Run
     key: str
@@ -37,18 +37,18 @@ class Case:
 
     @property
     def output_key(self) -> str:
-        """Where its output goes."""
+        """The key of the output."""
         suffix = self.outcome.suffix if isinstance(self.outcome, Predicted) else ""
         return f"{_PREFIX}/{self.key}{suffix}"
 
     @property
     def rejects_key(self) -> str:
-        """Where its rejected rows go."""
+        """The key of the rejected rows."""
         return f"{self.output_key}.rejected.csv"
 
     @property
     def report_key(self) -> str:
-        """Where the report goes if it fails."""
+        """The key of the failure report."""
         key = f"{_PREFIX}/_failed/{self.key}.json"
         if len(key.encode()) <= _LONGEST_KEY:
             return key
@@ -56,7 +56,7 @@ class Case:
 
     @property
     def written(self) -> set[str]:
-        """The keys of all that comes of it."""
+        """The keys of all files that the worker must write."""
         if isinstance(self.outcome, Refused):
             return {self.report_key}
         return {self.output_key} | ({self.rejects_key} if self.outcome.rejects else set())
@@ -65,7 +65,7 @@ class Case:
         return f"{self.run.name}/{self.key}"
 
 
-def gives(
+def predicted(
     key: str,
     body: bytes,
     output: bytes,
@@ -74,10 +74,10 @@ def gives(
     suffix: str = "",
     run: Run = STRICT,
 ) -> Case:
-    """A file that is predicted."""
+    """Return a case whose file is predicted."""
     return Case(run, key, body, Predicted(output, rejects, suffix))
 
 
 def refused(key: str, body: bytes, error_type: str, *words: str, run: Run = STRICT) -> Case:
-    """A file that fails for good."""
+    """Return a case whose file fails permanently."""
     return Case(run, key, body, Refused(error_type, words))

@@ -1,16 +1,16 @@
-"""All hard files."""
+"""The list of all cases."""
 
 from tests.torture import (
-    converted,
+    conversion,
     csv_cells,
     csv_refused,
     csv_rows,
     encodings,
     features,
-    foreign,
     gzip_files,
     json_lines,
     keys,
+    other_formats,
     parquet_layouts,
     parquet_types,
     zstd_files,
@@ -26,8 +26,8 @@ CASES = (
     *gzip_files.CASES,
     *zstd_files.CASES,
     *encodings.CASES,
-    *foreign.CASES,
+    *other_formats.CASES,
     *features.CASES,
-    *converted.CASES,
+    *conversion.CASES,
     *keys.CASES,
 )

@@ -1,6 +1,6 @@
-"""CSV whose rows are all good: cells, line ends and delimiters that are easily got wrong."""
+"""CSV without bad rows: cells, line ends and delimiters that are easy to get wrong."""
 
-from tests.torture.case import gives
+from tests.torture.case import predicted
 from tests.torture.runs import LENIENT
 
 BOM = b"\xef\xbb\xbf"
@@ -8,7 +8,7 @@ HEADER = b"id,x,y\n"
 ANSWERS = b"id,prediction\n"
 MANY = 25_001  # rows: two whole batches and a row
 
-# Kept with all columns beside it, each of these leaves as the same bytes.
+# Cells that must leave as the same bytes if their column is kept.
 _VERBATIM = {
     "leading-zeros": b"007",
     "twenty-digits": b"12345678901234567890",
@@ -70,7 +70,7 @@ def _with_delimiter(template: bytes, delimiter: bytes) -> bytes:
 
 CASES = [
     *(
-        gives(
+        predicted(
             f"verbatim-{name}.csv",
             b"id,x,y,note\na,1,2," + cell + b"\n",
             b"id,x,y,note,prediction\na,1,2," + cell + b",21.0\n",
@@ -79,11 +79,11 @@ CASES = [
         for name, cell in _VERBATIM.items()
     ),
     *(
-        gives(f"{name}.csv", body, ANSWERS + b"a,21.0\nb,43.0\n")
+        predicted(f"{name}.csv", body, ANSWERS + b"a,21.0\nb,43.0\n")
         for name, body in _SAME_ROWS.items()
     ),
     *(
-        gives(
+        predicted(
             f"delimiter-{name}.csv",
             _with_delimiter(b'id~x~y\n"a~b"~1~2\n,;|~1~2\n'.replace(delimiter, b""), delimiter),
             _with_delimiter(
@@ -92,37 +92,37 @@ CASES = [
         )
         for name, delimiter in _DELIMITERS.items()
     ),
-    gives(
+    predicted(
         "delimiters-in-quoted-names.csv",
         b'"a;b;c;d",x,y\n1,1,2\n',
         b"a;b;c;d,prediction\n1,21.0\n",
     ),
-    gives("needless-quotes.csv", b'id,x,y\n"a","1","2"\n', ANSWERS + b"a,21.0\n"),
-    gives("quote-inside-a-cell.csv", b'id,x,y\n5" disk,1,2\n', ANSWERS + b'"5"" disk",21.0\n'),
-    gives("first-column-without-a-name.csv", b",x,y\n0,1,2\n", b",prediction\n0,21.0\n"),
-    gives("feature-first.csv", b"x,y\n1,2\n007,4\n", b"x,prediction\n1,21.0\n007,47.0\n"),
-    gives(
+    predicted("needless-quotes.csv", b'id,x,y\n"a","1","2"\n', ANSWERS + b"a,21.0\n"),
+    predicted("quote-inside-a-cell.csv", b'id,x,y\n5" disk,1,2\n', ANSWERS + b'"5"" disk",21.0\n'),
+    predicted("first-column-without-a-name.csv", b",x,y\n0,1,2\n", b",prediction\n0,21.0\n"),
+    predicted("feature-first.csv", b"x,y\n1,2\n007,4\n", b"x,prediction\n1,21.0\n007,47.0\n"),
+    predicted(
         "names-in-any-script.csv",
         "名前 👩\u200d🚀,x,y,שם\na,1,2,\n".encode(),
         "名前 👩\u200d🚀,prediction\na,21.0\n".encode(),
     ),
-    gives(
+    predicted(
         "same-names-composed-and-decomposed.csv",
         "\u00e9,e\u0301,x,y\na,b,1,2\n".encode(),
         "\u00e9,e\u0301,x,y,prediction\na,b,1,2,21.0\n".encode(),
         run=LENIENT,
     ),
-    gives(
+    predicted(
         "many-rows.csv",
         HEADER + b"".join(b"%06d,%d,1\n" % (row, row) for row in range(MANY)),
         ANSWERS + b"".join(b"%06d,%d.0\n" % (row, row + 10) for row in range(MANY)),
     ),
-    gives(
+    predicted(
         "quoted-newlines-across-batches.csv",
         HEADER + b"".join(b'"%d\n\n",%d,1\n' % (row, row) for row in range(MANY)),
         ANSWERS + b"".join(b'"%d\n\n",%d.0\n' % (row, row + 10) for row in range(MANY)),
     ),
-    gives(
+    predicted(
         "thousand-columns.csv",
         b"id,"
         + b",".join(b"c%d" % n for n in range(1000))
@@ -132,9 +132,9 @@ CASES = [
         + b"1,2\n",
         ANSWERS + b"a,21.0\n",
     ),
-    gives("header-only.csv", HEADER, ANSWERS),
-    gives("header-only-no-newline.csv", b"id,x,y", ANSWERS),
-    gives("header-only-bom-crlf.csv", BOM + b"id,x,y\r\n", ANSWERS),
-    gives("header-and-blank-lines.csv", b"id,x,y\n\n\r\n\n", ANSWERS),
-    gives("header-only-all-columns.csv", HEADER, b"id,x,y,prediction\n", run=LENIENT),
+    predicted("header-only.csv", HEADER, ANSWERS),
+    predicted("header-only-no-newline.csv", b"id,x,y", ANSWERS),
+    predicted("header-only-bom-crlf.csv", BOM + b"id,x,y\r\n", ANSWERS),
+    predicted("header-and-blank-lines.csv", b"id,x,y\n\n\r\n\n", ANSWERS),
+    predicted("header-only-all-columns.csv", HEADER, b"id,x,y,prediction\n", run=LENIENT),
 ]

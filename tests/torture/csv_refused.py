@@ -1,4 +1,4 @@
-"""CSV that is refused as a whole, each with what must be said of it."""
+"""CSV files that fail as a whole, each with words that its report must contain."""
 
 from tests.torture.case import refused
 from tests.torture.csv_cells import BOM, HEADER

@@ -1,6 +1,6 @@
-"""CSV with bad rows: which are set aside, with what reason, and when there are too many."""
+"""CSV with bad rows: which rows are rejected, for which reason, and when there are too many."""
 
-from tests.torture.case import gives, refused
+from tests.torture.case import predicted, refused
 from tests.torture.csv_cells import HEADER
 from tests.torture.runs import LENIENT, SHOP
 
@@ -9,7 +9,7 @@ _REASONS = b"line,reason,row\n"
 _ALL = b"id,x,y,prediction\n"
 
 
-def _of_a_batch(row: bytes, times: int = _BATCH) -> bytes:
+def _batch_of(row: bytes, times: int = _BATCH) -> bytes:
     return row * times
 
 
@@ -51,7 +51,7 @@ CASES = [
     ),
     refused(
         "surprise-in-row-10001.csv",
-        HEADER + _of_a_batch(b"a,1,2\n") + b"b,one,2\n",
+        HEADER + _batch_of(b"a,1,2\n") + b"b,one,2\n",
         "TooManyRejected",
         "1 of 10001 rows are bad",
         "line 10002: column 'x' is 'one', not a number",
@@ -64,7 +64,7 @@ CASES = [
         "WORKER_MAX_REJECTED=0.5",
         run=LENIENT,
     ),
-    gives(
+    predicted(
         "half.csv",
         b"id,x,y\na,1,2\nb,3\nc,5,6,7\nd,7,8\n",
         _ALL + b"a,1,2,21.0\nd,7,8,87.0\n",
@@ -73,7 +73,7 @@ CASES = [
         + b'4,4 cells where the header has 3,"c,5,6,7"\n',
         run=LENIENT,
     ),
-    gives(
+    predicted(
         "lines-behind-quoted-newlines.csv",
         b'id,x,y\r\n"a\r\nb\nc\rd",1,2\r\n\r\nb,3\r\n"e\r\nf",,2\r\ng,1,2\r\n',
         _ALL + b'"a\r\nb\nc\rd",1,2,21.0\ng,1,2,21.0\n',
@@ -82,16 +82,16 @@ CASES = [
         + b'8,"column \'x\' is missing, which the model does not take","""e\r\nf"",,2"\n',
         run=LENIENT,
     ),
-    gives(
+    predicted(
         "surprises-after-row-10000.csv",
-        HEADER + _of_a_batch(b"a,1,2\n") + b"b,one,2\n" + b"c,3,4\n" + b"d,TRUE,2\n",
-        _ALL + _of_a_batch(b"a,1,2,21.0\n") + b"c,3,4,43.0\n",
+        HEADER + _batch_of(b"a,1,2\n") + b"b,one,2\n" + b"c,3,4\n" + b"d,TRUE,2\n",
+        _ALL + _batch_of(b"a,1,2,21.0\n") + b"c,3,4,43.0\n",
         rejects=_REASONS
         + b"10002,\"column 'x' is 'one', not a number\",\"b,one,2\"\n"
         + b"10004,\"column 'x' is 'TRUE', not a number\",\"d,TRUE,2\"\n",
         run=LENIENT,
     ),
-    gives(
+    predicted(
         "what-no-number-is.csv",
         HEADER
         + "a,1_0,2\nb,0x1,2\nc,1e,2\nd,\u0661,2\ne,\u00a01,2\nf,1\0,2\ng,--1,2\nh,1 0,2\n".encode()
@@ -108,7 +108,7 @@ CASES = [
         + b"9,\"column 'x' is '1 0', not a number\",\"h,1 0,2\"\n",
         run=LENIENT,
     ),
-    gives(
+    predicted(
         "every-way-to-say-nothing.csv",
         b'id,x,y\na,,2\nb,"",2\nc,NA,2\nd,null,2\ne,NaN,2\n' + b"ok,1,2\n" * 5,
         _ALL + b"ok,1,2,21.0\n" * 5,
@@ -121,27 +121,27 @@ CASES = [
         ),
         run=LENIENT,
     ),
-    gives(
+    predicted(
         "line-of-spaces.csv",
         b"id,x,y\na,1,2\n  \n",
         _ALL + b"a,1,2,21.0\n",
         rejects=_REASONS + b"3,1 cells where the header has 3,  \n",
         run=LENIENT,
     ),
-    gives(
+    predicted(
         "all-rows-but-one.csv",
         b"id,x,y\na,1\nb,1,2\n",
         _ALL + b"b,1,2,21.0\n",
         rejects=_REASONS + b'2,2 cells where the header has 3,"a,1"\n',
         run=LENIENT,
     ),
-    gives(
+    predicted(
         "missing-for-a-model-that-takes-it.csv",
         b"id,colour,size\na,red,1\nb,red,\nc,,1\nd,NA,NaN\n",
         b"id,prediction\na,1.0\nb,11.0\nc,3.0\nd,13.0\n",
         run=SHOP,
     ),
-    gives(
+    predicted(
         "strings-never-seen.csv",
         b"id,size,colour\na,1,mauve\nb,1,Red\nc,1, red\nd,1,green\n",
         b"id,prediction\na,3.0\nb,3.0\nc,3.0\nd,2.0\n",

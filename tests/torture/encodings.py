@@ -1,7 +1,7 @@
-"""Text in other encodings, with and without being told which."""
+"""Text in other encodings, with and without the setting WORKER_ENCODING."""
 
-from tests.torture.case import gives, refused
-from tests.torture.gzip_files import packed
+from tests.torture.case import predicted, refused
+from tests.torture.gzip_files import gzipped
 from tests.torture.runs import LATIN, LENIENT, UTF_16
 
 _FRENCH = "prénom,x,y\nZoë,1,2\n"
@@ -33,7 +33,7 @@ CASES = [
     ),
     refused(
         "latin-1-not-said.csv.gz",
-        packed(_FRENCH.encode("latin-1")),
+        gzipped(_FRENCH.encode("latin-1")),
         "Unparsable",
         "byte 2 (0xe9) is not utf-8",
     ),
@@ -57,32 +57,32 @@ CASES = [
         "NUL bytes",
         "set WORKER_ENCODING (utf-16, say)",
     ),
-    gives(
+    predicted(
         "latin-1.csv",
         _FRENCH.encode("latin-1"),
         "prénom,prediction\nZoë,21.0\n".encode("latin-1"),
         run=LATIN,
     ),
-    gives(
+    predicted(
         "latin-1.csv.gz",
-        packed(_FRENCH.encode("latin-1")),
-        packed("prénom,prediction\nZoë,21.0\n".encode("latin-1")),
+        gzipped(_FRENCH.encode("latin-1")),
+        gzipped("prénom,prediction\nZoë,21.0\n".encode("latin-1")),
         run=LATIN,
     ),
-    gives(
+    predicted(
         "latin-1-every-byte-above-127.csv",
         b"id,x,y\n" + _HIGH + b",1,2\n",
         b"id,prediction\n" + _HIGH + b",21.0\n",
         run=LATIN,
     ),
-    gives("utf-16.csv", _TABBED.encode("utf-16"), _TABBED_ANSWERS.encode("utf-16"), run=UTF_16),
-    gives(
+    predicted("utf-16.csv", _TABBED.encode("utf-16"), _TABBED_ANSWERS.encode("utf-16"), run=UTF_16),
+    predicted(
         "utf-16-big-endian.csv",
         b"\xfe\xff" + _TABBED.encode("utf-16-be"),
         _TABBED_ANSWERS.encode("utf-16"),
         run=UTF_16,
     ),
-    gives(
+    predicted(
         "utf-16-many-rows.csv",
         ("id\tx\ty\n" + _MANY).encode("utf-16"),
         ("id\tprediction\n" + _MANY.replace("1\t2", "21.0")).encode("utf-16"),

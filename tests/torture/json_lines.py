@@ -1,13 +1,13 @@
-"""JSON Lines: values that must leave as they came, and lines that are no rows."""
+"""JSON Lines: values that must stay verbatim, and lines that are not rows."""
 
-from tests.torture.case import gives, refused
+from tests.torture.case import predicted, refused
 from tests.torture.runs import LENIENT, SHOP
 
 _BOM = b"\xef\xbb\xbf"
 _BATCH = 10_000
 _REASONS = b"line,reason,row\n"
 
-# JSON text that leaves, beside a prediction, as the same text.
+# JSON text that must leave as the same text if its key is kept.
 _VERBATIM = {
     "twenty-digits": b"12345678901234567890",
     "beyond-doubles": b"1E400",
@@ -52,22 +52,22 @@ def _twice(*lines: bytes) -> bytes:
 
 CASES = [
     *(
-        gives(
+        predicted(
             f"verbatim-{name}.jsonl",
             b'{"id": ' + value + b', "x": 1, "y": 2}\n',
             b'{"id": ' + value + b', "prediction": 21.0}\n',
         )
         for name, value in _VERBATIM.items()
     ),
-    *(gives(f"{name}.jsonl", body, _ANSWERS) for name, body in _SAME_ROWS.items()),
-    gives(
+    *(predicted(f"{name}.jsonl", body, _ANSWERS) for name, body in _SAME_ROWS.items()),
+    predicted(
         "absent-keys-and-nulls-apart.jsonl",
         b'{"id": "a", "x": 1, "y": 2, "note": null}\n{"id": "b", "x": 1, "y": 2}\n',
         b'{"id": "a", "x": 1, "y": 2, "note": null, "prediction": 21.0}\n'
         b'{"id": "b", "x": 1, "y": 2, "prediction": 21.0}\n',
         run=LENIENT,
     ),
-    gives(
+    predicted(
         "numbers-beside-nothing.jsonl",
         b'{"id":1,"colour":"red","size":1}\n{"id":2,"colour":null,"size":null}\n{"id":3}\n',
         b'{"id": 1, "prediction": 1.0}\n{"id": 2, "prediction": 13.0}\n'
@@ -126,7 +126,7 @@ CASES = [
         "Unparsable",
         "line 2 is longer than 16 MiB",
     ),
-    gives(
+    predicted(
         "every-way-to-be-no-row.jsonl",
         b'{"id":"ok","x":1,"y":2}\n'
         b'{"id":"a","id":"b","x":1,"y":2}\n'
@@ -150,7 +150,7 @@ CASES = [
         + b'"{""id"":""\\ud800"",""x"":1,""y"":2}"\n',
         run=LENIENT,
     ),
-    gives(
+    predicted(
         "surprise-after-row-10000.jsonl",
         b'{"id":"a","x":1,"y":2}\n' * _BATCH
         + b'{"id":"b","x":null,"y":2}\n'

@@ -1,6 +1,6 @@
-"""Keys that are hard on whoever quotes, splits or normalises them."""
+"""Keys that break if a program quotes, splits or normalises them."""
 
-from tests.torture.case import Case, gives, refused
+from tests.torture.case import Case, predicted, refused
 from tests.torture.runs import STRICT
 
 _KEYS = (
@@ -30,8 +30,8 @@ _TOO_LONG = "l" * 1020 + ".csv"
 
 
 def _row(number: int) -> Case:
-    # Each file has an id of its own, so that none can pass for another.
-    return gives(
+    # Each file has its own id, so that an output under the wrong key is noticed.
+    return predicted(
         _KEYS[number],
         b"id,x,y\nfile-%d,1,2\n" % number,
         b"id,prediction\nfile-%d,21.0\n" % number,

@@ -1,4 +1,4 @@
-"""Models that are exact, so that what they predict can be written down."""
+"""Models whose predictions are exact numbers, so that a case can state them."""
 
 import numpy as np
 import pandas as pd
@@ -10,23 +10,23 @@ from sklearn.tree import DecisionTreeRegressor
 
 
 def line() -> LinearRegression:
-    """x + 10 y, of columns by name; takes nothing missing."""
+    """Return a model that predicts x + 10 y, of columns by name; it takes no missing values."""
     model = nameless_line()
     model.feature_names_in_ = np.array(["x", "y"], dtype=object)
     return model
 
 
 def nameless_line() -> LinearRegression:
-    """The same, of columns by place."""
+    """Return the same model, of columns by position."""
     model = LinearRegression()
     model.coef_, model.intercept_, model.n_features_in_ = np.array([1.0, 10.0]), 0.0, 2
     return model
 
 
 def shop() -> Pipeline:
-    """By what the colour says and the size is: 1 red, 2 green, 3 else; 10 more where it is missing.
+    """Return a model of colour and size: 1 if red, 2 if green, else 3; 10 more without size.
 
-    Takes strings, those it has never seen and a missing one too.
+    The colour may be any string, or missing.
     """
     colours, sizes = ["red", "green", "blue"], [1.0, np.nan]
     frame = pd.DataFrame(
@@ -42,4 +42,4 @@ def shop() -> Pipeline:
 
 
 def none() -> None:
-    """Nothing: the run's predictor needs no file."""
+    """Return no model: the predictor of the run does not read the model file."""

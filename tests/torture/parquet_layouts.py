@@ -1,9 +1,9 @@
-"""Parquet: odd ways to lay out a file, and files that are damaged."""
+"""Parquet: unusual layouts, and damaged files."""
 
 import pandas as pd
 import pyarrow as pa
 
-from tests.torture.case import gives, refused
+from tests.torture.case import predicted, refused
 from tests.torture.parquet_writing import AB, answers, in_groups, of_pandas, rows, written
 
 CODECS = ("NONE", "SNAPPY", "GZIP", "BROTLI", "LZ4", "ZSTD")
@@ -21,28 +21,28 @@ _FLIPPED = _SUMMED[:5000] + bytes([_SUMMED[5000] ^ 1]) + _SUMMED[5001:]
 
 CASES = [
     *(
-        gives(
+        predicted(
             f"codec-{codec.lower()}.parquet",
             written(_PLAIN, compression=codec),
             written(pa.table({"id": AB, "prediction": [21.0, 43.0]}), compression=codec),
         )
         for codec in CODECS
     ),
-    gives("columns-shuffled.parquet", written(_PLAIN.select(["id", "y", "x"])), answers(AB)),
-    gives(
+    predicted("columns-shuffled.parquet", written(_PLAIN.select(["id", "y", "x"])), answers(AB)),
+    predicted(
         "column-with-dots.parquet",
         written(rows(AB, **{"x.y": ["no", "no"], "y.x": [{"z": 1}] * 2})),
         answers(AB),
     ),
-    gives("index-of-pandas.parquet", of_pandas(_INDEXED), answers(AB.cast(pa.large_string()))),
-    gives("many-small-row-groups.parquet", written(_BIG, row_group_size=97), _BIG_ANSWERS),
-    gives("one-row-group.parquet", written(_BIG, row_group_size=MANY), _BIG_ANSWERS),
-    gives(
+    predicted("index-of-pandas.parquet", of_pandas(_INDEXED), answers(AB.cast(pa.large_string()))),
+    predicted("many-small-row-groups.parquet", written(_BIG, row_group_size=97), _BIG_ANSWERS),
+    predicted("one-row-group.parquet", written(_BIG, row_group_size=MANY), _BIG_ANSWERS),
+    predicted(
         "empty-row-groups.parquet",
         in_groups([_PLAIN.slice(0, 0), _PLAIN.slice(0, 1), _PLAIN.slice(0, 0), _PLAIN.slice(1)]),
         answers(AB),
     ),
-    gives(
+    predicted(
         "another-dictionary-in-each-row-group.parquet",
         in_groups(
             [
@@ -59,21 +59,21 @@ CASES = [
             )
         ),
     ),
-    gives(
+    predicted(
         "no-rows.parquet",
         written(_PLAIN.slice(0, 0)),
         written(
             pa.table({"id": pa.array([], pa.string()), "prediction": pa.array([], pa.float64())})
         ),
     ),
-    gives("named.csv", _WHOLE, answers(AB)),
-    gives("csv-named.parquet", b"id,x,y\na,1,2\n", b"id,prediction\na,21.0\n"),
-    gives(
+    predicted("named.csv", _WHOLE, answers(AB)),
+    predicted("csv-named.parquet", b"id,x,y\na,1,2\n", b"id,prediction\na,21.0\n"),
+    predicted(
         "old-format.parquet",
         written(_PLAIN, version="1.0", data_page_version="1.0", use_dictionary=False),
         answers(AB),
     ),
-    gives(
+    predicted(
         "new-pages.parquet",
         written(_PLAIN, version="2.6", data_page_version="2.0"),
         answers(AB),

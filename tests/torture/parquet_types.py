@@ -1,4 +1,4 @@
-"""Parquet: kept columns of every type, and features of every type."""
+"""Parquet: kept columns and feature columns of every type."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -6,7 +6,7 @@ from decimal import Decimal
 import numpy as np
 import pyarrow as pa
 
-from tests.torture.case import gives, refused
+from tests.torture.case import predicted, refused
 from tests.torture.parquet_writing import AB, answers, rows, written
 from tests.torture.runs import AS_CSV, LENIENT, SHOP
 
@@ -41,7 +41,7 @@ _KEPT = {
     "nothing": pa.array([None, None]),
 }
 
-# The numbers 1 and 3, as a model of numbers takes them.
+# The numbers 1 and 3 in types that a model of numbers takes.
 _NUMBERS = {
     "int8": pa.array([1, 3], pa.int8()),
     "uint64": pa.array([1, 3], pa.uint64()),
@@ -54,8 +54,8 @@ _NUMBERS = {
     "category-of-text": pa.array(["1", "3"]).dictionary_encode(),
 }
 
-# What no number is, though libraries make one of it.
-_NO_NUMBERS = {
+# Types that are not numbers, although libraries convert them to numbers.
+_NOT_NUMBERS = {
     "timestamp": pa.array([1, 3], pa.timestamp("us")),
     "date": pa.array([date(2024, 2, 29)] * 2),
     "time": pa.array([time(1), time(3)]),
@@ -68,11 +68,11 @@ _NO_NUMBERS = {
 
 CASES = [
     *(
-        gives(f"keeps-{name}.parquet", written(rows(column)), answers(column))
+        predicted(f"keeps-{name}.parquet", written(rows(column)), answers(column))
         for name, column in _KEPT.items()
     ),
     *(
-        gives(
+        predicted(
             f"features-{name}.parquet",
             written(pa.table({"id": AB, "x": column, "y": [2, 4]})),
             answers(AB),
@@ -86,9 +86,9 @@ CASES = [
             "SchemaMismatch",
             f"the column 'x' is of type {str(column.type).partition('<')[0]}",
         )
-        for name, column in _NO_NUMBERS.items()
+        for name, column in _NOT_NUMBERS.items()
     ),
-    gives(
+    predicted(
         "keeps-all.parquet",
         written(rows(AB, deep=[{"a": [1]}, None], when=pa.array([1, None], pa.timestamp("ns")))),
         written(
@@ -101,7 +101,7 @@ CASES = [
         ),
         run=LENIENT,
     ),
-    gives(
+    predicted(
         "text-that-is-no-number.parquet",
         written(pa.table({"id": AB, "x": ["1", "one"], "y": [2, 4]})),
         written(pa.table({"id": ["a"], "x": ["1"], "y": [2], "prediction": [21.0]})),
@@ -109,7 +109,7 @@ CASES = [
         b'"{""id"": ""b"", ""x"": ""one"", ""y"": 4}"\n',
         run=LENIENT,
     ),
-    gives(
+    predicted(
         "null-for-a-model-that-takes-none.parquet",
         written(pa.table({"id": AB, "x": [1, None], "y": [2, 4]})),
         written(pa.table({"id": ["a"], "x": pa.array([1]), "y": [2], "prediction": [21.0]})),
@@ -117,7 +117,7 @@ CASES = [
         b'"{""id"": ""b"", ""x"": null, ""y"": 4}"\n',
         run=LENIENT,
     ),
-    gives(
+    predicted(
         "null-and-nan-for-a-model-that-takes-them.parquet",
         written(
             pa.table(
@@ -131,7 +131,7 @@ CASES = [
         written(pa.table({"id": [1, 2, 3], "prediction": [1.0, 13.0, 12.0]})),
         run=SHOP,
     ),
-    gives(
+    predicted(
         "into-csv.parquet",
         written(rows(AB, when=[date(2024, 2, 29), None], sure=[True, None])),
         b"id,x,y,when,sure,prediction\na,1.0,2.0,2024-02-29,true,21.0\nb,3.0,4.0,,,43.0\n",

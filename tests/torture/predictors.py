@@ -1,4 +1,4 @@
-"""A predictor that shows what it is given, and misbehaves where it is asked to."""
+"""A plug-in predictor that shows the values it gets, or misbehaves if a file asks for that."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -7,24 +7,24 @@ import pandas as pd
 
 
 class Mirror:
-    """Answers each row in words; a file with a column `please` has its wish instead."""
+    """Predicts each row as text; a column `please` asks for a wrong answer instead."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """One column, `seen`."""
+        """Return one column, `seen`."""
         if "please" in frame.columns and len(frame):
-            return _WISHES[frame["please"].iloc[0]](frame)
+            return _WRONG_ANSWERS[frame["please"].iloc[0]](frame)
         rows = frame.to_dict("records")
-        return pd.DataFrame({"seen": [_told(row) for row in rows]}, dtype="str")
+        return pd.DataFrame({"seen": [_row_as_text(row) for row in rows]}, dtype="str")
 
 
-def _told(row: Mapping[object, object]) -> str:
-    return " ".join(f"{name}={_shown(value)}" for name, value in row.items())
+def _row_as_text(row: Mapping[object, object]) -> str:
+    return " ".join(f"{name}={_value_as_text(value)}" for name, value in row.items())
 
 
-def _shown(value: object) -> str:
+def _value_as_text(value: object) -> str:
     return "nothing" if pd.isna(value) else repr(value)  # type: ignore[call-overload] # a cell
 
 
@@ -32,15 +32,15 @@ def _raise(_: pd.DataFrame) -> pd.DataFrame:
     raise LookupError("no such shelf")
 
 
-def _leave(_: pd.DataFrame) -> pd.DataFrame:
+def _exit(_: pd.DataFrame) -> pd.DataFrame:
     raise SystemExit(3)
 
 
-_WISHES: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+_WRONG_ANSWERS: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "a row too few": lambda frame: pd.DataFrame({"seen": [1.0] * (len(frame) - 1)}),
     "a row too many": lambda frame: pd.DataFrame({"seen": [1.0] * (len(frame) + 1)}),
     "a hole": lambda frame: pd.DataFrame({"seen": [1.0] * (len(frame) - 1) + [float("nan")]}),
     "another order": lambda frame: frame[["please"]].iloc[::-1],
     "an error": _raise,
-    "an exit": _leave,
+    "an exit": _exit,
 }

@@ -1,4 +1,4 @@
-"""The workers that files go through: settings, and a model whose answers a hand can work out."""
+"""Runs: workers with their settings and a model whose predictions can be worked out by hand."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from tests.torture import models
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One worker: what it is called, its model, and WORKER_ variables beside it."""
+    """One worker: its name, its model, and its WORKER_ variables."""
 
     name: str
     model: Callable[[], object]

@@ -1,29 +1,37 @@
-"""Files to tables and back: a format is known by its content, never by its name.
+"""File formats: a file becomes tables, and tables become a file.
 
-On the road of a file: `opening` looks what it is, `compression` (with `zstd`) and `text` unwrap it;
-`csv_source` (with `dialect`, `csv_blocks`, `csv_aside`), `json_lines_source` (with `lines`,
-`json_rows`) or `parquet_source` (with `row_groups`, `ranges`) read it; `selection`, `features`
-(with `kinds`); out by `csv_sink`, `json_lines_sink` (with `shortest`), `parquet_sink`. `json_cells`
-says what JSON text is to the others, `room` what may be held at once, and `tables` what all share.
+The modules a file passes through:
+
+1. `detection` looks at the first bytes, and chooses the format; a file's name is ignored.
+2. `compression` decompresses text files, and `text` recodes them to UTF-8.
+3. A reader returns tables of unconverted rows: `csv.reader`, `json_lines.reader` or
+   `parquet.reader`. It asks `memory` for the bytes that it holds, and returns rejected rows.
+4. `selection` chooses the columns that the model reads and the columns to keep, and `features`
+   converts the model's columns to their types (`type_inference`).
+5. A writer makes the output: `csv.writer`, `json_lines.writer` or `parquet.writer`; the text
+   formats use `float_text` for numbers. `compression` compresses it as the input was.
+
+`base` has the protocols of readers and writers. `json_lines.cells` marks columns of JSON text, so
+that the writers of the other formats recognise them.
 """
 
-from worker.formats.base import Reject, Sink, Source
+from worker.formats.base import RejectedRow, TableReader, TableWriter
 from worker.formats.compression import Compression, compressor
-from worker.formats.csv.writer import RejectsSink
-from worker.formats.detection import open_sink, open_source
-from worker.formats.features import Features
-from worker.formats.selection import Needs, select
+from worker.formats.csv.writer import RejectedRowsWriter
+from worker.formats.detection import open_reader, open_writer
+from worker.formats.features import FeatureConverter
+from worker.formats.selection import ModelInputs, select_columns
 
 __all__ = [
     "Compression",
-    "Features",
-    "Needs",
-    "Reject",
-    "RejectsSink",
-    "Sink",
-    "Source",
+    "FeatureConverter",
+    "ModelInputs",
+    "RejectedRow",
+    "RejectedRowsWriter",
+    "TableReader",
+    "TableWriter",
     "compressor",
-    "open_sink",
-    "open_source",
-    "select",
+    "open_reader",
+    "open_writer",
+    "select_columns",
 ]

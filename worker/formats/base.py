@@ -1,4 +1,4 @@
-"""What every format shares: a source of batches, a sink for them, and rejected rows."""
+"""What all formats share: the protocols of table readers and writers, and rejected rows."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,74 +8,77 @@ import pyarrow as pa
 
 from worker.interfaces import Format
 
-SHOWN_REJECTS = 10  # of a file that fails for them
+MAX_SHOWN_ROWS = 10  # so many rejected rows are named in the error of a file that fails
 
 
 @dataclass(frozen=True, slots=True)
-class Reject:
-    """One row that was not predicted: where it stands in the file, why, and as it came."""
+class RejectedRow:
+    """A row of the input that gets no prediction: its position, the reason, and its text."""
 
     line: int
     reason: str
     row: str
 
 
-Cells = Literal["text", "json", "typed"]
+CellForm = Literal["text", "json", "typed"]
+"""What a reader's columns hold: verbatim text, verbatim JSON text, or values with a type."""
 
 
-class Sink(Protocol):
-    """Tables of one schema, in order, to a file; the same tables give the same pieces."""
+class TableWriter(Protocol):
+    """Writes tables of one schema, in order, to a file; equal tables give equal bytes."""
 
     def write(self, table: pa.Table) -> bytes:
-        """Add the rows of a table, and hand over what is ready of the file.
+        """Add the table's rows, and return the bytes of the file that are ready.
 
-        There is at least one table, which may have no rows.
+        It is called at least once; the table may have no rows.
         """
         ...
 
     def finish(self) -> bytes:
-        """The rest of the file."""
+        """Return the remaining bytes of the file."""
         ...
 
 
-class Source(Protocol):
-    """A table that is read in batches."""
+class TableReader(Protocol):
+    """Reads a file as tables, a batch of rows at a time."""
 
     format: ClassVar[Format]
-    place: ClassVar[str]
-    """What a reject's `line` counts in this format: lines or rows, from 1."""
-    cells: ClassVar[Cells]
-    """What columns hold: text as it came, JSON text as it came, or values with their types."""
+    position_unit: ClassVar[str]
+    """What `RejectedRow.line` counts in this format, from 1: `line` or `row`."""
+    cells: ClassVar[CellForm]
     names: tuple[str, ...]
+    """The names of all columns in the file."""
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
-        """Tables of `rows` well-formed rows, the last one shorter; at least one table.
+        """Read the columns in tables of `rows` well-formed rows; at least one table.
 
-        A table is shorter too where the malformed rows beside it are as many as may be held.
+        The last table may be shorter. So may a table that comes with so many malformed rows that
+        no more of them may be held in memory.
         """
         ...
 
-    def malformed(self) -> int:
-        """How many rows were left out so far: up to the end of the batch last yielded."""
+    def malformed_count(self) -> int:
+        """Count the malformed rows from the beginning to the end of the latest batch."""
         ...
 
-    def rejects(self, bad: Mapping[int, str]) -> Iterator[Reject]:
-        """What was set aside since the batch before: left out, or bad in the batch last yielded.
+    def rejected_rows(self, bad: Mapping[int, str]) -> Iterator[RejectedRow]:
+        """Return the malformed and the bad rows of the latest batch, in the order of the file.
 
-        `bad` says why, by row number in that batch. In file order; asked for once a batch.
+        `bad` has the reason for each bad row, by its row number in the batch. Malformed rows
+        between the previous batch and this one belong to this one. Call it once a batch.
         """
         ...
 
-    def sink(self) -> Sink:
-        """A writer of the same format, dialect and codec."""
+    def writer(self) -> TableWriter:
+        """Return a writer of the same format, with the same dialect and codec."""
         ...
 
 
 def rebatch(batches: Iterable[pa.RecordBatch], schema: pa.Schema, rows: int) -> Iterator[pa.Table]:
     """Cut batches of any size into tables of exactly `rows` rows; the last one has the rest.
 
-    The cuts depend on the row count alone, so that predictions do not depend on how a file was
-    read. There is always at least one table, and whether it is the last is known when it comes.
+    The cuts depend on the row count alone, so predictions do not depend on how a file was read.
+    There is at least one table. An empty table never follows a full one.
     """
     waiting: list[pa.RecordBatch] = []
     length = 0

@@ -1,4 +1,4 @@
-"""Compression of a whole file by gzip or zstd, undone and done as the bytes pass."""
+"""Compression of a whole file with gzip or zstd, undone and applied as its bytes pass."""
 
 import io
 import re
@@ -10,16 +10,108 @@ import pyarrow as pa
 
 from worker.errors import Unparsable
 
+Compression = Literal["gzip", "zstd"]
 
-def unzstd(steps: Iterator[bytes], size: int) -> Iterator[bytes]:
-    """What all frames hold, in pieces of a size; raises Unparsable naming the step that is bad."""
-    compressed = _Steps(steps)
+_MAGIC: dict[Compression, bytes] = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
+_SKIPPABLE_FRAME = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")  # of zstd; files of pzstd begin with one
+_GZIP_WBITS = 31  # zlib's code for gzip's header and the largest window
+_GZIP_LEVEL = 6
+# Compressed bytes are handled in chunks of this size: an error names the chunk it was found in.
+_CHUNK_BYTES = 2**14
+_PLAIN_BYTES = 2**20  # decompressed at once: a small chunk may decompress to gigabytes
+
+
+class Compressor(Protocol):
+    """Compresses a stream; equal pieces give equal bytes."""
+
+    def compress(self, data: bytes, /) -> bytes:
+        """Add data, and return the compressed bytes that are ready."""
+        ...
+
+    def flush(self) -> bytes:
+        """End the stream, and return the remaining compressed bytes."""
+        ...
+
+
+def detect_compression(head: bytes) -> Compression | None:
+    """Return the compression of a file, by its first four bytes."""
+    if _SKIPPABLE_FRAME.match(head):
+        return "zstd"
+    return next((name for name, magic in _MAGIC.items() if head.startswith(magic)), None)
+
+
+def decompress(pieces: Iterator[bytes], compression: Compression | None) -> Iterator[bytes]:
+    """Decompress a stream, in pieces of bounded size.
+
+    Raises Unparsable with the position in the compressed bytes where they are damaged or end early.
+    """
+    if compression == "gzip":
+        return _decompress_gzip(_in_chunks(pieces))
+    if compression == "zstd":
+        return _decompress_zstd(_in_chunks(pieces))
+    return pieces
+
+
+def compressor(compression: Compression | None) -> Compressor:
+    """Return a compressor; its output contains neither the time nor a file name."""
+    if compression == "gzip":
+        return zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WBITS)
+    if compression == "zstd":
+        return _ZstdCompressor()
+    return _NoCompressor()
+
+
+def _in_chunks(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    for piece in pieces:
+        for start in range(0, len(piece), _CHUNK_BYTES):
+            yield piece[start : start + _CHUNK_BYTES]
+
+
+def _decompress_gzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    member = zlib.decompressobj(_GZIP_WBITS)
+    offset = 0
+    for chunk in chunks:
+        rest = chunk
+        if member.eof:
+            rest = _without_padding(rest)
+        while rest:
+            if member.eof:
+                member = zlib.decompressobj(_GZIP_WBITS)
+            try:
+                yield from _inflate(member, rest)
+            except zlib.error as error:
+                position = offset + len(chunk) - len(rest)
+                raise Unparsable(
+                    f"the gzip data is corrupt near byte {position}: {error}"
+                ) from error
+            rest = _without_padding(member.unused_data)
+        offset += len(chunk)
+    if not member.eof:
+        raise Unparsable(f"the gzip data is truncated: it ends at byte {offset}")
+
+
+def _inflate(member: "zlib._Decompress", chunk: bytes) -> Iterator[bytes]:
+    while True:
+        plain = member.decompress(chunk, _PLAIN_BYTES)
+        yield plain
+        chunk = member.unconsumed_tail
+        if not chunk and len(plain) < _PLAIN_BYTES:
+            return
+
+
+def _without_padding(rest: bytes) -> bytes:
+    """Drop zeros after a gzip member: they fill a block of a medium such as tape."""
+    return rest.lstrip(b"\0")
+
+
+def _decompress_zstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    compressed = _ChunkFile(chunks)
     with pa.CompressedInputStream(pa.PythonFile(compressed, mode="r"), "zstd") as stream:
         while True:
             try:
-                plain = stream.read(size)
+                plain = stream.read(_PLAIN_BYTES)
             except OSError as error:
-                if compressed.failing:
+                if compressed.input_failed:
                     raise
                 raise Unparsable(
                     f"the zstd data is corrupt or truncated near byte {compressed.offset}: {error}"
@@ -29,164 +121,70 @@ def unzstd(steps: Iterator[bytes], size: int) -> Iterator[bytes]:
             yield plain
 
 
-class Zstd:
-    """One frame, as it grows."""
+class _ChunkFile(io.RawIOBase):
+    """The file that Arrow reads compressed bytes from."""
 
-    def __init__(self) -> None:
-        self._ready = _Ready()
-        self._stream = pa.CompressedOutputStream(pa.PythonFile(self._ready, mode="w"), "zstd")
-
-    def compress(self, data: bytes, /) -> bytes:
-        """Add to what is compressed, and hand over what is ready."""
-        self._stream.write(data)
-        return self._ready.take()
-
-    def flush(self) -> bytes:
-        """The rest."""
-        self._stream.close()
-        return self._ready.take()
-
-
-class _Steps(io.RawIOBase):
-    """The file that Arrow reads from."""
-
-    def __init__(self, steps: Iterator[bytes]) -> None:
-        self._steps = steps
-        self._step = b""
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._chunk = b""
         self.offset = 0
-        """At which the step last read begins."""
-        self.failing = False
-        """Whether an error is that of the steps' own source."""
+        """Where the latest chunk begins."""
+        self.input_failed = False
+        """Whether the error came from reading the input, and not from its content."""
 
     def readable(self) -> bool:
-        """So Arrow asks."""
+        """Arrow calls this."""
         return True
 
     def read(self, _size: int = -1, /) -> bytes:
-        """One step, which is shorter than what Arrow has room for."""
-        self.failing = True
-        step = next(self._steps, b"")
-        self.failing = False
-        self.offset += len(self._step)
-        self._step = step
-        return step
+        """Return one chunk, which is shorter than what Arrow asks for."""
+        self.input_failed = True
+        chunk = next(self._chunks, b"")
+        self.input_failed = False
+        self.offset += len(self._chunk)
+        self._chunk = chunk
+        return chunk
 
 
-class _Ready(io.RawIOBase):
-    """The file that Arrow writes to."""
+class _ZstdCompressor:
+    """Compresses to one zstd frame."""
+
+    def __init__(self) -> None:
+        self._buffer = _OutputBuffer()
+        self._stream = pa.CompressedOutputStream(pa.PythonFile(self._buffer, mode="w"), "zstd")
+
+    def compress(self, data: bytes, /) -> bytes:
+        self._stream.write(data)
+        return self._buffer.take()
+
+    def flush(self) -> bytes:
+        self._stream.close()
+        return self._buffer.take()
+
+
+class _OutputBuffer(io.RawIOBase):
+    """The file that Arrow writes compressed bytes to."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
 
     def writable(self) -> bool:
-        """So Arrow asks."""
+        """Arrow calls this."""
         return True
 
     def write(self, data: pa.Buffer, /) -> int:
-        """Keep a copy: what is handed over is Arrow's own memory."""
+        """Keep a copy: the memory of `data` belongs to Arrow."""
         self._pieces.append(bytes(data))
         return len(self._pieces[-1])
 
     def take(self) -> bytes:
-        """What was written since the last time, even after the end."""
+        """Return what was written since the last call, even if the file is closed."""
         pieces, self._pieces = self._pieces, []
         return b"".join(pieces)
 
 
-Compression = Literal["gzip", "zstd"]
-
-_MAGIC: dict[Compression, bytes] = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
-_SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")  # a frame of zstd, as pzstd begins with one
-_GZIP_WINDOW = 31  # the largest, in gzip's wrapping
-_GZIP_LEVEL = 6
-# An error is known to lie in one step of compressed bytes, and no step can become more than this.
-_STEP_BYTES = 2**14
-_PLAIN_BYTES = 2**20
-
-
-class Compressor(Protocol):
-    """Bytes to compressed bytes: the same pieces always give the same."""
-
-    def compress(self, data: bytes, /) -> bytes:
-        """Add to what is compressed, and hand over what is ready."""
-        ...
-
-    def flush(self) -> bytes:
-        """The rest."""
-        ...
-
-
-def recognised(head: bytes) -> Compression | None:
-    """What a file is compressed with, by its first four bytes."""
-    if _SKIPPABLE.match(head):
-        return "zstd"
-    return next((name for name, magic in _MAGIC.items() if head.startswith(magic)), None)
-
-
-def unpacked(pieces: Iterator[bytes], compression: Compression | None) -> Iterator[bytes]:
-    """The bytes inside, a bounded piece at a time.
-
-    Raises Unparsable naming the place in the compressed bytes where they are damaged or end early.
-    """
-    if compression == "gzip":
-        return _gunzipped(_steps(pieces))
-    if compression == "zstd":
-        return unzstd(_steps(pieces), _PLAIN_BYTES)
-    return pieces
-
-
-def compressor(compression: Compression | None) -> Compressor:
-    """What undoes `unpacked`; no time and no name goes in."""
-    if compression == "gzip":
-        return zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
-    if compression == "zstd":
-        return Zstd()
-    return _Plain()
-
-
-def _steps(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    for piece in pieces:
-        for start in range(0, len(piece), _STEP_BYTES):
-            yield piece[start : start + _STEP_BYTES]
-
-
-def _gunzipped(steps: Iterator[bytes]) -> Iterator[bytes]:
-    member = zlib.decompressobj(_GZIP_WINDOW)
-    offset = 0
-    for step in steps:
-        rest = step
-        if member.eof:
-            rest = _after_padding(rest)
-        while rest:
-            if member.eof:
-                member = zlib.decompressobj(_GZIP_WINDOW)
-            try:
-                yield from _inflated(member, rest)
-            except zlib.error as error:
-                place = offset + len(step) - len(rest)
-                raise Unparsable(f"the gzip data is corrupt near byte {place}: {error}") from error
-            rest = _after_padding(member.unused_data)
-        offset += len(step)
-    if not member.eof:
-        raise Unparsable(f"the gzip data is truncated: it ends at byte {offset}")
-
-
-def _inflated(member: "zlib._Decompress", step: bytes) -> Iterator[bytes]:
-    while True:
-        plain = member.decompress(step, _PLAIN_BYTES)
-        yield plain
-        step = member.unconsumed_tail
-        if not step and len(plain) < _PLAIN_BYTES:
-            return
-
-
-def _after_padding(rest: bytes) -> bytes:
-    """What follows a member but for zeros, which fill a block of some medium and are no garbage."""
-    return rest.lstrip(b"\0")
-
-
-class _Plain:
-    """No compression."""
+class _NoCompressor:
+    """Leaves bytes as they are."""
 
     def compress(self, data: bytes, /) -> bytes:
         return data

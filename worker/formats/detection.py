@@ -1,26 +1,26 @@
-"""What a file is, by its first bytes, and what reads and writes it."""
+"""Detects the format of a file by its first bytes, and opens its reader and its writer."""
 
 import re
 from collections.abc import Iterator
 
 from worker.errors import Unparsable
-from worker.formats.base import Sink, Source
-from worker.formats.compression import Compression, recognised, unpacked
-from worker.formats.csv.reader import CsvSource
-from worker.formats.csv.writer import CsvSink
-from worker.formats.json_lines.reader import JsonLinesSource
-from worker.formats.json_lines.writer import JsonLinesSink
-from worker.formats.memory import Room
-from worker.formats.parquet.reader import ParquetSource
-from worker.formats.parquet.writer import ParquetSink
-from worker.formats.text import peek, utf8
+from worker.formats.base import TableReader, TableWriter
+from worker.formats.compression import Compression, decompress, detect_compression
+from worker.formats.csv.reader import CsvReader
+from worker.formats.csv.writer import CsvWriter
+from worker.formats.json_lines.reader import JsonLinesReader
+from worker.formats.json_lines.writer import JsonLinesWriter
+from worker.formats.memory import InputMemory
+from worker.formats.parquet.reader import ParquetReader
+from worker.formats.parquet.writer import ParquetWriter
+from worker.formats.text import peek, to_utf8
 from worker.interfaces import Format, InputReader, ScoreOptions
 
 _MAGIC_BYTES = 10
-_PARQUET = (b"PAR1", b"PARE")  # the second one with an encrypted footer
-_OTHERS = {
-    re.compile(magic, re.DOTALL): what
-    for magic, what in {
+_PARQUET = (b"PAR1", b"PARE")  # PARE: with an encrypted footer
+_UNSUPPORTED = {
+    re.compile(magic, re.DOTALL): name
+    for magic, name in {
         rb"PK\x03\x04": "a zip archive or a workbook",
         rb"\xd0\xcf\x11\xe0": "an old workbook",
         rb"ARROW1\0\0": "Arrow's own format",
@@ -33,56 +33,63 @@ _HEAD_BYTES = 2**12
 _JSON = re.compile(rb"\s*(?P<array>\[\s*)?\{")
 
 
-def open_source(reader: InputReader, options: ScoreOptions) -> tuple[Source, Compression | None]:
-    """The table in an object, and what it is compressed with as a whole; raises Unparsable."""
-    if reader.first.startswith(_PARQUET):
-        return ParquetSource(reader, memory_bytes=options.memory_bytes), None
-    compression = recognised(reader.first)
-    head, pieces = peek(unpacked(_pieces(reader), compression), _MAGIC_BYTES)
-    for magic, what in _OTHERS.items():
+def open_reader(file: InputReader, options: ScoreOptions) -> tuple[TableReader, Compression | None]:
+    """Return a reader of the table in a file, and the compression of the whole file.
+
+    Raises Unparsable if the format is not supported, or the table's beginning cannot be read.
+    """
+    memory = InputMemory(file.reserve, options)
+    if file.first.startswith(_PARQUET):
+        return ParquetReader(file, memory), None
+    compression = detect_compression(file.first)
+    head, pieces = peek(decompress(_read_whole(file), compression), _MAGIC_BYTES)
+    _refuse_unsupported(head, compression)
+    return _open_text(to_utf8(pieces, options.encoding), options, memory), compression
+
+
+def open_writer(reader: TableReader, output_format: Format, options: ScoreOptions) -> TableWriter:
+    """Return a writer; if the format is the reader's, with the reader's dialect or codec."""
+    if output_format == reader.format:
+        return reader.writer()
+    if output_format == "parquet":
+        return ParquetWriter()
+    if output_format == "jsonl":
+        return JsonLinesWriter()
+    return CsvWriter(delimiter=options.delimiter or ",", encoding=options.encoding)
+
+
+def _refuse_unsupported(head: bytes, compression: Compression | None) -> None:
+    for magic, name in _UNSUPPORTED.items():
         if magic.match(head):
             raise Unparsable(
-                f"the file is {what}, not CSV, JSON Lines or Parquet, as it is or in gzip or zstd"
+                f"the file is {name}, not CSV, JSON Lines or Parquet, as it is or in gzip or zstd"
             )
-    if again := compression and recognised(head):
-        raise Unparsable(f"the file is {again} inside {compression}: compress it once")
+    if second := compression and detect_compression(head):
+        raise Unparsable(f"the file is {second} inside {compression}: compress it once")
     if head.startswith(_PARQUET):
         raise Unparsable(
             f"the file is Parquet inside {compression}, which cannot be read by ranges: Parquet "
             "compresses its own columns, so leave it as it is"
         )
-    room = Room(reader.reserve, options.memory_bytes)
-    return _open_text(utf8(pieces, options.encoding), options, room), compression
 
 
-def open_sink(source: Source, output_format: Format, options: ScoreOptions) -> Sink:
-    """A writer, in the source's own dialect or codec where the formats agree."""
-    if output_format == source.format:
-        return source.sink()
-    if output_format == "parquet":
-        return ParquetSink()
-    if output_format == "jsonl":
-        return JsonLinesSink()
-    return CsvSink(delimiter=options.delimiter or ",", encoding=options.encoding)
-
-
-def _open_text(text: Iterator[bytes], options: ScoreOptions, room: Room) -> Source:
-    """A delimiter that is set says CSV; without one, what begins as a JSON object is JSON Lines."""
+def _open_text(text: Iterator[bytes], options: ScoreOptions, memory: InputMemory) -> TableReader:
+    """Open CSV if a delimiter is set; else JSON Lines if the text begins with a JSON object."""
     head, text = peek(text, _HEAD_BYTES)
     if options.delimiter is None and (json := _JSON.match(head)):
         if json["array"]:
             raise Unparsable("the file is a JSON array: write one object a line (JSON Lines)")
-        return JsonLinesSource(text, keeps_all=options.keep_columns == ("*",), hold=room.hold)
-    return CsvSource(
+        return JsonLinesReader(text, keeps_all=options.keep_columns == ("*",), hold=memory.hold)
+    return CsvReader(
         text,
         delimiter=options.delimiter,
         encoding=options.encoding,
-        room=room,
+        hold=memory.hold,
         may_reject=options.max_rejected > 0,
     )
 
 
-def _pieces(reader: InputReader) -> Iterator[bytes]:
-    yield reader.first
-    if len(reader.first) < reader.size:
-        yield from reader.read([(len(reader.first), reader.size)])
+def _read_whole(file: InputReader) -> Iterator[bytes]:
+    yield file.first
+    if len(file.first) < file.size:
+        yield from file.read([(len(file.first), file.size)])

@@ -1,17 +1,17 @@
-"""Floats as text: in as few digits as they read back the same."""
+"""Floating-point numbers as text."""
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 
-def shortest(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column of floats in as few digits as tell them from their neighbours, a null as a null.
+def format_floats(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Write each number with the fewest digits that read back as the same number.
 
-    Those of half precision keep all the digits they have.
+    A null stays a null. Half-precision numbers keep all their digits.
     """
     text = pc.cast(column, pa.string())
     values = pc.cast(column, pa.float64())
     if pc.any(pc.equal(values, pc.floor(values))).as_py():
-        # Or a reader takes a column of these for integers.
+        # Without the ".0" a reader would take such a column for integers.
         text = pc.replace_substring_regex(text, r"^(-?\d+)$", r"\1.0")
     return text

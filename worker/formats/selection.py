@@ -1,4 +1,4 @@
-"""Which of a file's columns the model reads, and which pass through."""
+"""Selects the columns that the model reads, and the columns that pass through."""
 
 import difflib
 import re
@@ -9,26 +9,28 @@ from dataclasses import dataclass
 from typing import Self
 
 from worker.errors import SchemaMismatch, Unparsable
-from worker.formats.base import Cells
-from worker.formats.type_inference import MISSING
+from worker.formats.base import CellForm
+from worker.formats.type_inference import MISSING_VALUES
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_ALL = ("*",)  # of the columns, as in WORKER_KEEP_COLUMNS
+_ALL = ("*",)  # all columns, as in WORKER_KEEP_COLUMNS
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
-    """What a predictor says of its input, by attributes it may have."""
+class ModelInputs:
+    """The columns that a predictor reads, and the values that it takes in them."""
 
     names: tuple[str, ...] | None
+    """Its columns by name; None: by position, all columns after the first."""
     count: int | None
+    """How many columns it takes; None: any number."""
     numbers_only: bool
     takes_missing: bool
     text_columns: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, predictor: object) -> Self:
-        """Read the attributes that `worker.models.Predictor` may have."""
+    def from_predictor(cls, predictor: object) -> Self:
+        """Read the optional attributes that `worker.models.Predictor` describes."""
         names = getattr(predictor, "feature_names_in_", None)
         return cls(
             names=None if names is None else tuple(str(name) for name in names),
@@ -39,55 +41,59 @@ class Needs:
         )
 
     def is_text(self, name: str) -> bool:
-        """Whether a column is text even where it looks like something else."""
+        """Return whether a column is always text, even if its values look like numbers."""
         return name in self.text_columns or self.text_columns == _ALL
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Column names: those that leave as they came, and the model's, in its order."""
+    """The names of the columns that pass through, and of the model's columns in its order."""
 
     kept: tuple[str, ...]
     features: tuple[str, ...]
 
     @property
-    def read(self) -> tuple[str, ...]:
-        """Every column that has to be read, once."""
+    def columns(self) -> tuple[str, ...]:
+        """Every column that must be read, once."""
         return tuple(dict.fromkeys((*self.kept, *self.features)))
 
 
-def select(
-    names: Sequence[str], needs: Needs, keep: Sequence[str] | None, *, cells: Cells
+def select_columns(
+    names: Sequence[str], inputs: ModelInputs, keep: Sequence[str] | None, *, cells: CellForm
 ) -> Selection:
-    """The columns to read; raises SchemaMismatch, or Unparsable where a header is none.
+    """Select the columns to read from the names in a file.
 
-    Without `keep` the first column passes through, with `*` every one.
+    If `keep` is None the first column passes through; if it is `*`, all columns do. Raises
+    SchemaMismatch if a column is missing, and Unparsable if the header is a row of data.
     """
-    if cells == "text" and _looks_like_data(names) and not set(needs.names or ()) & set(names):
+    if cells == "text" and _looks_like_data(names) and not set(inputs.names or ()) & set(names):
         raise Unparsable(
             f"the first line ({', '.join(names[:5])}, ...) looks like data, not like a header: "
             "a file needs one line of column names"
         )
-    if twice := [name for name, times in Counter(names).items() if times > 1]:
-        raise SchemaMismatch(f"column names must differ; more than once there: {_quoted(twice)}")
+    if repeated := [name for name, times in Counter(names).items() if times > 1]:
+        raise SchemaMismatch(f"column names must differ; more than once there: {_quoted(repeated)}")
+    return Selection(_kept(names, keep), _features(names, inputs))
+
+
+def _kept(names: Sequence[str], keep: Sequence[str] | None) -> tuple[str, ...]:
     if keep is None:
-        kept = tuple(names[:1])
-    elif tuple(keep) == _ALL:
-        kept = tuple(names)
-    else:
-        kept = tuple(dict.fromkeys(keep))
-        _require(kept, names, "columns to keep (WORKER_KEEP_COLUMNS)")
-    return Selection(kept, _features(names, needs))
+        return tuple(names[:1])
+    if tuple(keep) == _ALL:
+        return tuple(names)
+    kept = tuple(dict.fromkeys(keep))
+    _require(kept, names, "columns to keep (WORKER_KEEP_COLUMNS)")
+    return kept
 
 
-def _features(names: Sequence[str], needs: Needs) -> tuple[str, ...]:
-    if needs.names is not None:
-        _require(needs.names, names, "model's columns")
-        return needs.names
+def _features(names: Sequence[str], inputs: ModelInputs) -> tuple[str, ...]:
+    if inputs.names is not None:
+        _require(inputs.names, names, "model's columns")
+        return inputs.names
     features = tuple(names[1:])
-    if needs.count is not None and len(features) != needs.count:
+    if inputs.count is not None and len(features) != inputs.count:
         raise SchemaMismatch(
-            f"the model takes {needs.count} columns by position, and the file has "
+            f"the model takes {inputs.count} columns by position, and the file has "
             f"{len(features)} after the first: {_quoted(features) or 'none'}"
         )
     if not features:
@@ -95,27 +101,28 @@ def _features(names: Sequence[str], needs: Needs) -> tuple[str, ...]:
     return features
 
 
-def _require(wanted: Sequence[str], names: Sequence[str], what: str) -> None:
+def _require(wanted: Sequence[str], names: Sequence[str], role: str) -> None:
     if missing := [name for name in wanted if name not in set(names)]:
         raise SchemaMismatch(
-            f"{len(missing)} of the {len(wanted)} {what} are not in the file: "
+            f"{len(missing)} of the {len(wanted)} {role} are not in the file: "
             + ", ".join(_with_nearest(name, names) for name in missing)
         )
 
 
 def _with_nearest(name: str, names: Sequence[str]) -> str:
-    present = {_folded(other): other for other in names}
-    nearest = difflib.get_close_matches(_folded(name), present, n=1)
+    """Return a missing name with the most similar name in the file, if there is one."""
+    present = {_simplified(other): other for other in names}
+    nearest = difflib.get_close_matches(_simplified(name), present, n=1)
     if not nearest:
         return repr(name)
     other = present[nearest[0]]
-    # Composed and decomposed letters look the same.
+    # The composed and the decomposed form of a letter look the same, so show their code points.
     show = ascii if _composed(name) == _composed(other) else repr
     return f"{show(name)} (nearest: {show(other)})"
 
 
-def _folded(name: str) -> str:
-    """What is left of a name for whoever types it: neither capitals nor spaces around."""
+def _simplified(name: str) -> str:
+    """Return a name without the differences that people make when they type it."""
     return _composed(name).casefold().strip()
 
 
@@ -128,14 +135,16 @@ def _quoted(names: Sequence[str]) -> str:
 
 
 def _looks_like_data(names: Sequence[str]) -> bool:
-    """Whether all cells are numbers or missing: the first a number, or another with a fraction.
+    """Return whether a first line is probably a row of data and not a header.
 
-    The numbers 0, 1, 2 ... are what pandas calls columns that have no names: a header.
+    It is if all cells after the first are numbers or missing, and the first is a number or one
+    of the others has a decimal point. The numbers 0, 1, 2 ... are a header: pandas names columns
+    so if they have no names.
     """
-    if list(names) == [str(place) for place in range(len(names))]:
+    if list(names) == [str(position) for position in range(len(names))]:
         return False
     first, rest = names[:1], names[1:]
-    if not all(_is_number(name) or name.strip() in MISSING for name in rest):
+    if not all(_is_number(name) or name.strip() in MISSING_VALUES for name in rest):
         return False
     return any(map(_is_number, first)) or any("." in name and _is_number(name) for name in rest)
 

@@ -1,4 +1,4 @@
-"""What the text formats share: pieces of a file in any encoding, as pieces of UTF-8."""
+"""What the text formats share: decoding to UTF-8, and the pieces that a file is read in."""
 
 import codecs
 from collections.abc import Iterator
@@ -6,13 +6,15 @@ from itertools import chain
 
 from worker.errors import Unparsable
 
+MAX_ROW_BYTES = 16 * 2**20  # a longer row is refused: it is rather a quote that never closes
+
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def utf8(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
-    """The text as UTF-8 without a byte order mark, in pieces of whole characters.
+def to_utf8(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
+    """Recode text to UTF-8 without a byte order mark, in pieces of whole characters.
 
-    Raises Unparsable naming the first byte that is not of the encoding, by its place in the text.
+    Raises Unparsable with the position of the first byte that is invalid in the encoding.
     """
     head, pieces = peek(pieces, 2)
     decoder = _Decoder(encoding, looks_like_utf16=head.startswith(_UTF16))
@@ -24,15 +26,15 @@ def utf8(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
 
 
 def peek(pieces: Iterator[bytes], size: int) -> tuple[bytes, Iterator[bytes]]:
-    """The beginning, at least that long if there is as much; and all the pieces, with it."""
+    """Return at least the first `size` bytes, or all if there are fewer, and all the pieces."""
     head = b""
     while len(head) < size and (piece := next(pieces, None)) is not None:
         head += piece
     return head, chain([head], pieces)
 
 
-def evenly(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
-    """The same bytes in pieces of exactly that size, the last one shorter."""
+def resize_pieces(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
+    """Return the same bytes in pieces of exactly `size` bytes; the last one may be shorter."""
     waiting: list[memoryview] = []
     length = 0
     for piece in pieces:
@@ -48,38 +50,39 @@ def evenly(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
 
 
 class _Decoder:
-    """Text in one encoding to UTF-8, piece by piece."""
+    """Recodes text of one encoding to UTF-8, piece by piece."""
 
     def __init__(self, encoding: str, *, looks_like_utf16: bool) -> None:
         self._encoding = encoding
         self._decoder = codecs.getincrementaldecoder(encoding)()
         self._is_utf8 = codecs.lookup(encoding).name == "utf-8"
-        self._looks_like = " (it looks like utf-16)" * (self._is_utf8 and looks_like_utf16)
-        self._seen = 0
+        self._hint = " (it looks like utf-16)" * (self._is_utf8 and looks_like_utf16)
+        self._position = 0
 
     def decode(self, piece: bytes, *, final: bool = False) -> bytes:
-        """The piece as UTF-8; the beginning of a character waits for the rest of it."""
-        recode = self._checked if self._is_utf8 else self._recoded
+        """Return the piece as UTF-8; an incomplete last character waits for the next piece."""
+        recode = self._validate if self._is_utf8 else self._recode
         try:
             text = recode(piece, final)
         except UnicodeDecodeError as error:
-            waited = len(error.object) - len(piece)
+            waiting = len(error.object) - len(piece)
             raise Unparsable(
-                f"byte {self._seen - waited + error.start} (0x{error.object[error.start]:02x}) is "
-                f"not {self._encoding}{self._looks_like}: set WORKER_ENCODING to the encoding of "
-                "the file"
+                f"byte {self._position - waiting + error.start} "
+                f"(0x{error.object[error.start]:02x}) is not {self._encoding}{self._hint}: set "
+                "WORKER_ENCODING to the encoding of the file"
             ) from error
-        except UnicodeError as error:  # utf-16 without a byte order mark is one
+        except UnicodeError as error:  # UTF-16 without a byte order mark, for example
             raise Unparsable(
                 f"the text is not {self._encoding} (WORKER_ENCODING): {error}"
             ) from error
-        self._seen += len(piece)
+        self._position += len(piece)
         return text
 
-    def _recoded(self, piece: bytes, final: bool) -> bytes:
+    def _recode(self, piece: bytes, final: bool) -> bytes:
         return self._decoder.decode(piece, final).encode()
 
-    def _checked(self, piece: bytes, final: bool) -> bytes:
+    def _validate(self, piece: bytes, final: bool) -> bytes:
+        """Return whole characters of UTF-8 as they are; ASCII is not decoded, to save time."""
         waiting = self._decoder.getstate()[0]
         if waiting or final or not piece.isascii():
             self._decoder.decode(piece, final)

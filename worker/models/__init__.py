@@ -1,8 +1,9 @@
-"""Load a model, and give it the one shape the rest knows: a frame in, a frame out.
+"""Models: a model file becomes a predictor, which takes a frame and returns a frame.
 
-`loading` chooses by factory or suffix. scikit-learn's models, those of `skops_file` too, are judged
-by `versions` and become an `estimator` (with `inputs`); ONNX is an `onnx_graph` (with `onnx_inputs`
-and `onnx_outputs`). `columns` names what either answers.
+`loading` chooses the kind of predictor: one from a plug-in's factory, or else by the file's suffix
+`sklearn_model` (for which `versions` checks the scikit-learn version of the file, and
+`sklearn_introspection` finds what a fitted model accepts) or `onnx_model`. `output_columns` names
+the prediction columns of both.
 """
 
 from worker.models.loading import Predictor, load_predictor

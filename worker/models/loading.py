@@ -1,4 +1,4 @@
-"""Load a model file as a predictor: by a factory, or else by the file's suffix."""
+"""Loads a model file as a predictor: by a factory, or else by the file's suffix."""
 
 # ruff: noqa: PLC0415 - skops and ONNX are slow to import, and ONNX need not be installed
 
@@ -13,45 +13,51 @@ import pandas as pd
 from worker.errors import ModelError
 from worker.interfaces import PredictMethod
 from worker.models.sklearn_model import SklearnPredictor
-from worker.models.versions import loaded
+from worker.models.versions import load_checked
 
 SUFFIXES = (".pkl", ".pickle", ".joblib", ".skops", ".onnx")
 
 
 class Predictor(Protocol):
-    """Anything that predicts; without rows it still answers with its columns.
+    """Predicts from a table of features; for a table without rows it returns its columns.
 
-    It may say more of itself: `feature_names_in_` (its columns, by name), `n_features_in_` (how
-    many it takes by position), `numbers_only` (a cell that is no number makes a bad row),
-    `takes_missing` (if false, a missing cell makes a bad row) and `text_columns` (names of columns
-    whose text stays text where it looks like numbers; `*` for all of them).
+    A predictor may have more attributes:
+
+    - `feature_names_in_`: the names of its columns.
+    - `n_features_in_`: how many columns it takes by position.
+    - `numbers_only`: if true, a cell that is not a number makes its row a bad row.
+    - `takes_missing`: if false, a missing cell makes its row a bad row.
+    - `text_columns`: the names of columns (`*` for all) that stay text if they look like numbers.
     """
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """One row of predictions for each row of features, in their order."""
+        """Return one row of predictions for each row of features, in the same order."""
         ...
 
 
 def load_predictor(
     path: Path, *, method: PredictMethod = "auto", factory: str | None = None
 ) -> Predictor:
-    """Load what predicts, by `factory` (`package.module:name`) or else by the path's suffix."""
+    """Load a predictor by `factory` (`package.module:name`), or else by the path's suffix.
+
+    Raises ModelError.
+    """
     if factory is not None:
-        return _made_by(factory, path)
+        return _load_by_factory(factory, path)
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise ModelError(f"{path}: the suffix must be one of {' '.join(SUFFIXES)}")
     if suffix == ".onnx":
-        return _onnx(path, method)
-    model = loaded(path, _skops if suffix == ".skops" else joblib.load)
-    wanted = "predict" if method == "auto" else method
-    for name in dict.fromkeys(("predict", wanted)):
+        return _load_onnx(path, method)
+    model = load_checked(path, _load_skops if suffix == ".skops" else joblib.load)
+    chosen = "predict" if method == "auto" else method
+    for name in dict.fromkeys(("predict", chosen)):
         if not callable(getattr(model, name, None)):
             raise ModelError(f"{path} holds a {type(model).__name__}, which has no {name}")
     return SklearnPredictor(model, method)
 
 
-def _skops(path: Path) -> object:
+def _load_skops(path: Path) -> object:
     """Load a model of types that skops trusts; raises ModelError naming every other type."""
     import skops.io
 
@@ -64,7 +70,7 @@ def _skops(path: Path) -> object:
     return model
 
 
-def _onnx(path: Path, method: PredictMethod) -> Predictor:
+def _load_onnx(path: Path, method: PredictMethod) -> Predictor:
     try:
         from worker.models.onnx_model import OnnxPredictor
     except ModuleNotFoundError as error:
@@ -75,11 +81,11 @@ def _onnx(path: Path, method: PredictMethod) -> Predictor:
     return OnnxPredictor(path, method)
 
 
-def _made_by(factory: str, path: Path) -> Predictor:
+def _load_by_factory(factory: str, path: Path) -> Predictor:
     module, _, name = factory.partition(":")
     try:
         predictor: Predictor = operator.attrgetter(name)(importlib.import_module(module))(path)
-    except BaseException as error:  # a module's SystemExit is no end of ours
+    except BaseException as error:  # a module may raise SystemExit, which must not end the worker
         raise ModelError(
             f"WORKER_PREDICTOR={factory} failed on {path}: {type(error).__name__}: {error}"
         ) from error

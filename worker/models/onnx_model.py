@@ -1,4 +1,4 @@
-"""An ONNX graph as a predictor: its inputs, its outputs, and a run."""
+"""An ONNX graph as a predictor: its inputs, its outputs, and how it is run."""
 
 import json
 from collections.abc import Sequence
@@ -11,9 +11,9 @@ import pandas as pd
 
 from worker.errors import ModelError, PredictionFailed, SchemaMismatch
 from worker.interfaces import PredictMethod
-from worker.models.output_columns import Array, Columns, activations, named, tells_all
+from worker.models.output_columns import Array, Columns, activation_columns, is_binary, name_columns
 
-_TYPES: dict[str, type[np.generic]] = {
+_NUMPY_TYPES: dict[str, type[np.generic]] = {
     "tensor(float)": np.float32,
     "tensor(double)": np.float64,
     "tensor(int64)": np.int64,
@@ -23,13 +23,16 @@ _TYPES: dict[str, type[np.generic]] = {
 }
 
 
-class Inputs:
-    """One tensor of all columns by position, or several of one column each, by name."""
+class OnnxInputs:
+    """A graph's inputs: one tensor of all columns by position, or one of each column by name.
+
+    Raises ModelError if the inputs have another form.
+    """
 
     def __init__(self, nodes: Sequence[Any]) -> None:
         for node in nodes:
             rows, *columns = node.shape or [0]
-            if node.type not in _TYPES or len(columns) != 1 or isinstance(rows, int):
+            if node.type not in _NUMPY_TYPES or len(columns) != 1 or isinstance(rows, int):
                 raise ModelError(
                     f"the graph's input {node.name!r} is a {node.type} of the shape {node.shape}: "
                     "it must be of any number of rows, and of columns of numbers or strings"
@@ -37,113 +40,127 @@ class Inputs:
         wide = [node.name for node in nodes if node.shape[1] != 1]
         if len(nodes) > 1 and wide:
             raise ModelError(f"of several inputs each must be one column: {', '.join(wide)}")
-        self._types = {node.name: _TYPES[node.type] for node in nodes}
+        self._types = {node.name: _NUMPY_TYPES[node.type] for node in nodes}
         width = nodes[0].shape[1]
         self.names = tuple(self._types) if len(nodes) > 1 else None
         self.count = width if self.names is None and isinstance(width, int) else None
-        texts = tuple(name for name, kind in self._types.items() if kind is np.object_)
+        texts = tuple(name for name, dtype in self._types.items() if dtype is np.object_)
         self.numbers_only = not texts
         self.text_columns = ("*",) if texts and self.names is None else texts
 
-    def feed(self, frame: pd.DataFrame) -> dict[str, Array]:
-        """The tensors of a table; raises SchemaMismatch where a value is of another type."""
+    def to_tensors(self, frame: pd.DataFrame) -> dict[str, Array]:
+        """Convert a table to tensors by name; raises SchemaMismatch if a value does not fit."""
         if self.names is not None:
             return {
-                name: _cells(frame[name], kind).reshape(-1, 1) for name, kind in self._types.items()
+                name: _to_dtype(frame[name], dtype).reshape(-1, 1)
+                for name, dtype in self._types.items()
             }
-        ((name, kind),) = self._types.items()
-        return {name: np.column_stack([_cells(column, kind) for _, column in frame.items()])}
+        ((name, dtype),) = self._types.items()
+        columns = [_to_dtype(column, dtype) for _, column in frame.items()]
+        return {name: np.column_stack(columns)}
 
-    def made_up(self, width: int) -> dict[str, Array]:
-        """A row of so many columns, of zeros and empty strings."""
+    def dummy_row(self, width: int) -> dict[str, Array]:
+        """Return the tensors of one row with that many columns, of zeros and empty strings."""
         shape = (1, width if self.names is None else 1)
         return {
-            name: np.full(shape, "" if kind is np.object_ else 0, kind)
-            for name, kind in self._types.items()
+            name: np.full(shape, "" if dtype is np.object_ else 0, dtype)
+            for name, dtype in self._types.items()
         }
 
 
-def _cells(column: pd.Series, kind: type[np.generic]) -> Array:
-    # The runtime would write 1.0 for the text 1, and cut 1.5 to the integer 1.
-    if kind is np.object_:
+def _to_dtype(column: pd.Series, dtype: type[np.generic]) -> Array:
+    """Convert a column; raises SchemaMismatch if a value would change.
+
+    The runtime itself would write 1.0 for the text 1, and cut 1.5 to the integer 1.
+    """
+    if dtype is np.object_:
         if not pd.api.types.is_string_dtype(column):
             raise SchemaMismatch(
                 f"column {column.name!r} is {column.dtype}, and the graph takes text"
             )
-        return column.to_numpy(np.object_)  # a missing one as nan, which converters write as text
+        return column.to_numpy(np.object_)  # a missing text becomes nan, as in converted graphs
     if not pd.api.types.is_numeric_dtype(column):
         raise SchemaMismatch(f"column {column.name!r} is text, and the graph takes numbers")
     values = column.to_numpy()
     with np.errstate(all="ignore"):
-        cells = values.astype(kind)
-    exact = not issubclass(kind, np.floating)
+        cells = values.astype(dtype)
+    exact = not issubclass(dtype, np.floating)
     misfits = cells != values if exact else np.isfinite(values) & ~np.isfinite(cells)
     if misfits.any():
         raise SchemaMismatch(
-            f"column {column.name!r} holds {values[misfits][0]}, which is no {kind.__name__}"
+            f"column {column.name!r} holds {values[misfits][0]}, which is no {dtype.__name__}"
         )
     return cells
 
 
-_LABELS = ("tensor(int64)", "tensor(string)")
-_BOTH = ("first", "second")  # of two classes, whose names nobody will read
-_MOST_OFF = 1e-3  # from a sum of 1, for many classes in 32 bits
+_LABEL_TYPES = ("tensor(int64)", "tensor(string)")
+_UNNAMED_CLASSES = ("first", "second")  # of two: only one column comes of them, without a name
+_SUM_TOLERANCE = 1e-3  # for the probabilities of many classes in 32 bits
 
 
-class Outputs:
-    """A graph's first output and, of a classifier, its probabilities."""
+class OnnxOutputs:
+    """A graph's first output and, if it is a classifier, its probabilities.
+
+    Raises ModelError if there is no output for the method.
+    """
 
     def __init__(
         self, nodes: Sequence[Any], method: PredictMethod, classes: Sequence[object] | None
     ) -> None:
         first, *rest = nodes
-        likely = [each.name for each in rest if _holds_probabilities(each)]
+        probabilities = [node.name for node in rest if _holds_probabilities(node)]
         if not _holds_labels(first) or method == "predict":
-            likely = []
-        if method == "decision_function" or (method == "predict_proba" and not likely):
+            probabilities = []
+        if method == "decision_function" or (method == "predict_proba" and not probabilities):
             raise ModelError(f"the graph has no output for WORKER_PREDICT={method}")
-        self.wanted = [first.name, *likely[:1]]
-        self._labelled = method == "auto"
+        self.names = [first.name, *probabilities[:1]]
+        self._with_labels = method == "auto"
         self._classes = classes
 
-    def columns(self, answers: Sequence[Any]) -> Columns:
-        """The answers of a run by column; raises PredictionFailed where they have no meaning."""
-        label, *rest = answers
+    def to_columns(self, outputs: Sequence[Any]) -> Columns:
+        """Convert a run's outputs to columns; raises PredictionFailed if they have no meaning."""
+        labels, *rest = outputs
         if not rest:
-            return named("prediction", label)
-        probabilities, classes = self._told_apart(rest[0])
-        if (np.abs(probabilities.sum(axis=1) - 1) > _MOST_OFF).any():
+            return name_columns("prediction", labels)
+        probabilities, classes = self._to_table(rest[0])
+        if (np.abs(probabilities.sum(axis=1) - 1) > _SUM_TOLERANCE).any():
             raise PredictionFailed(
-                f"the graph's {self.wanted[1]!r} do not add up to 1, so they are no probabilities: "
+                f"the graph's {self.names[1]!r} do not add up to 1, so they are no probabilities: "
                 "WORKER_PREDICT=predict gives its labels"
             )
-        answer = activations(probabilities, classes)
-        if self._labelled and not tells_all(classes):
-            return named("prediction", label) | answer
-        return answer
+        activations = activation_columns(probabilities, classes)
+        if self._with_labels and not is_binary(classes):
+            return name_columns("prediction", labels) | activations
+        return activations
 
-    def _told_apart(self, probabilities: Any) -> tuple[Array, Sequence[object]]:  # noqa: ANN401 - a list or an array
-        """A table of probabilities, and the classes that they are of."""
+    def _to_table(self, probabilities: Any) -> tuple[Array, Sequence[object]]:  # noqa: ANN401 - a list or an array
+        """Return a table of probabilities and the class of each column.
+
+        Raises PredictionFailed if the classes are unknown.
+        """
         if isinstance(probabilities, list):
-            names = tuple(probabilities[0])
-            rows = [[row[name] for name in names] for row in probabilities]
-            return np.array(rows, np.float32), names
+            classes = tuple(probabilities[0])
+            rows = [[row[name] for name in classes] for row in probabilities]
+            return np.array(rows, np.float32), classes
         width = probabilities.shape[1]
-        classes = self._classes or (_BOTH if width == len(_BOTH) else ())
-        if len(classes) != width:
+        known = self._classes or (_UNNAMED_CLASSES if width == len(_UNNAMED_CLASSES) else ())
+        if len(known) != width:
             raise PredictionFailed(
                 f"the graph answers {width} probabilities and not of which classes: "
                 "its metadata needs classes_, or WORKER_PREDICT=predict gives its labels"
             )
-        return probabilities, classes
+        return probabilities, known
 
 
 def _holds_labels(node: Any) -> bool:  # noqa: ANN401 - the runtime is untyped
-    return node.type in _LABELS and node.shape[1:] in ([], [1])
+    return node.type in _LABEL_TYPES and node.shape[1:] in ([], [1])
 
 
 def _holds_probabilities(node: Any) -> bool:  # noqa: ANN401 - see above
-    """Whether these are dictionaries of classes, or a table with the name that converters give."""
+    """Return whether an output has probabilities: a list of mappings from class to probability.
+
+    A table counts too, if its name has `prob` in it, as converters name such tables.
+    """
     if node.type.startswith("seq(map("):
         return True
     return (
@@ -151,68 +168,72 @@ def _holds_probabilities(node: Any) -> bool:  # noqa: ANN401 - see above
     )
 
 
-# As JSON in a graph's metadata, which has no other place for them.
-_SAID = ("feature_names_in_", "takes_missing", "classes_")
-_NOTHING_LOGGED = 4  # all that goes wrong is raised
+# Entries of a graph's metadata that are read, each as JSON: ONNX has no other place for them.
+_METADATA_KEYS = ("feature_names_in_", "takes_missing", "classes_")
+_LOG_FATAL_ONLY = 4  # errors need not be logged: they are raised
 
 
 class OnnxPredictor:
-    """An ONNX graph; its metadata may say `feature_names_in_`, `classes_` and `takes_missing`.
+    """Predicts with an ONNX graph.
 
-    Missing values must be declared: a graph that was not made for them need not fail on them.
+    The graph's metadata may have `feature_names_in_`, `classes_` and `takes_missing`. Missing
+    values must be allowed there: a graph that was not made for them may predict all the same.
     """
 
     def __init__(self, path: Path, method: PredictMethod = "auto") -> None:
-        self._session = _opened(path)
-        said = _said(self._session, path)
-        self._inputs = Inputs(self._session.get_inputs())
-        self._outputs = Outputs(self._session.get_outputs(), method, said.get("classes_"))
-        names = self._inputs.names or said.get("feature_names_in_")
+        self._session = _open_session(path)
+        metadata = _read_metadata(self._session, path)
+        self._inputs = OnnxInputs(self._session.get_inputs())
+        self._outputs = OnnxOutputs(self._session.get_outputs(), method, metadata.get("classes_"))
+        names = self._inputs.names or metadata.get("feature_names_in_")
         self.feature_names_in_ = None if names is None else tuple(names)
         self.n_features_in_ = self._inputs.count or (names and len(names))
         if names and self.n_features_in_ != len(names):
             raise ModelError(f"{path} takes {self.n_features_in_} columns and names {len(names)}")
         self.numbers_only = self._inputs.numbers_only
         self.text_columns = self._inputs.text_columns
-        self.takes_missing = bool(said.get("takes_missing", False))
-        self._try_out(path)
+        self.takes_missing = bool(metadata.get("takes_missing", False))
+        self._try_dummy_row(path)
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """The answer as WORKER_PREDICT has it: `auto` gives classifiers their activations."""
+        """Return the prediction columns that WORKER_PREDICT asks for.
+
+        For `auto` these are a classifier's activations, and the first output of other graphs.
+        """
         if not len(frame):
-            return pd.DataFrame(self._run(self._inputs.made_up(len(frame.columns)))).iloc[:0]
-        return pd.DataFrame(self._run(self._inputs.feed(frame)))
+            return pd.DataFrame(self._run(self._inputs.dummy_row(len(frame.columns)))).iloc[:0]
+        return pd.DataFrame(self._run(self._inputs.to_tensors(frame)))
 
-    def _run(self, feed: dict[str, Array]) -> Columns:
-        return self._outputs.columns(self._session.run(self._outputs.wanted, feed))
+    def _run(self, tensors: dict[str, Array]) -> Columns:
+        return self._outputs.to_columns(self._session.run(self._outputs.names, tensors))
 
-    def _try_out(self, path: Path) -> None:
-        """Let what is wrong with the answer to any row be said at once."""
+    def _try_dummy_row(self, path: Path) -> None:
+        """Raise ModelError now if no output of the graph can be converted to columns."""
         if self.n_features_in_ is None:
             return
         try:
-            self._run(self._inputs.made_up(self.n_features_in_))
+            self._run(self._inputs.dummy_row(self.n_features_in_))
         except PredictionFailed as error:
             raise ModelError(f"{path}: {error}") from error
-        except Exception:  # noqa: BLE001 - a made-up row may be nothing the graph knows
+        except Exception:  # noqa: BLE001 - the graph may refuse such a row with any error
             return
 
 
-def _opened(path: Path) -> Any:  # noqa: ANN401 - the runtime is untyped
+def _open_session(path: Path) -> Any:  # noqa: ANN401 - the runtime is untyped
     options = onnxruntime.SessionOptions()
-    # Threads share out a sum in as many parts as there are, which shows in the last bit.
+    # Threads split a sum into as many parts as there are threads, which changes its last bit.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.use_deterministic_compute = True
-    options.log_severity_level = _NOTHING_LOGGED
+    options.log_severity_level = _LOG_FATAL_ONLY
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # the runtime's own have no public base
+    except Exception as error:  # the runtime's errors have no public base class
         raise ModelError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
 
 
-def _said(session: Any, path: Path) -> dict[str, Any]:  # noqa: ANN401 - see above
+def _read_metadata(session: Any, path: Path) -> dict[str, Any]:  # noqa: ANN401 - see above
     metadata = session.get_modelmeta().custom_metadata_map
     try:
-        return {name: json.loads(metadata[name]) for name in _SAID if name in metadata}
+        return {name: json.loads(metadata[name]) for name in _METADATA_KEYS if name in metadata}
     except ValueError as error:
         raise ModelError(f"{path} has metadata that is no JSON: {error}") from error

@@ -1,4 +1,4 @@
-"""The names of what a model answers."""
+"""Names the prediction columns."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,26 +8,27 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 Columns = dict[str, Array]
-_TWO = 2
+
+_BINARY = 2  # classes
 
 
-def named(stem: str, values: Array, labels: Sequence[object] | None = None) -> Columns:
-    """One column by the stem's own name, several by the stem and the class or else the place."""
+def name_columns(stem: str, values: Array, labels: Sequence[object] | None = None) -> Columns:
+    """Name one column `stem`, several `stem_label`; without a label for each, number them."""
     values = np.asarray(values)
     if values.ndim == 1 or values.shape[1] == 1:
         return {stem: values.reshape(len(values))}
     if labels is None or len(labels) != values.shape[1]:
         labels = range(values.shape[1])
-    return {f"{stem}_{label}": values[:, place] for place, label in enumerate(labels)}
+    return {f"{stem}_{label}": values[:, position] for position, label in enumerate(labels)}
 
 
-def activations(probabilities: Array, classes: Sequence[object] | None) -> Columns:
-    """Of two classes the probability of the second, as `activation`; else one for each class."""
-    if tells_all(classes):
+def activation_columns(probabilities: Array, classes: Sequence[object] | None) -> Columns:
+    """Return for two classes the probability of the second, as `activation`; else one a class."""
+    if is_binary(classes):
         return {"activation": probabilities[:, 1]}
-    return named("activation", probabilities, classes)
+    return name_columns("activation", probabilities, classes)
 
 
-def tells_all(classes: Sequence[object] | None) -> bool:
-    """Whether one activation says all there is to say: there are two classes."""
-    return classes is not None and len(classes) == _TWO
+def is_binary(classes: Sequence[object] | None) -> bool:
+    """Return whether there are two classes, so that one activation is the whole prediction."""
+    return classes is not None and len(classes) == _BINARY

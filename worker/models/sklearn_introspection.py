@@ -1,4 +1,4 @@
-"""What a fitted scikit-learn model is made of, and what that says of its input."""
+"""Inspects a fitted scikit-learn model: its final estimator, and whether it takes numbers only."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,8 +8,8 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 
 
-def final_step(model: Any) -> Any:  # noqa: ANN401 - as scikit-learn: untyped
-    """The estimator that answers, inside pipelines and searches for parameters."""
+def final_step(model: Any) -> Any:  # noqa: ANN401 - scikit-learn is untyped
+    """Return the estimator that predicts, inside pipelines and parameter searches."""
     while True:
         if hasattr(model, "best_estimator_"):
             model = model.best_estimator_
@@ -20,31 +20,38 @@ def final_step(model: Any) -> Any:  # noqa: ANN401 - as scikit-learn: untyped
 
 
 def takes_numbers_only(model: object) -> bool:
-    """Whether every column must hold numbers: certain for scikit-learn's own plain parts only."""
-    parts = list(_parts(model))
-    return all(map(_is_their_own, parts)) and not any(map(_takes_more, parts))
+    """Return whether every column must hold numbers.
+
+    That is only known for models made of scikit-learn's own estimators; of others it is false.
+    """
+    estimators = list(_nested_estimators(model))
+    return all(map(_is_of_sklearn, estimators)) and not any(map(_takes_other_types, estimators))
 
 
-def _parts(model: Any) -> Iterator[Any]:  # noqa: ANN401 - see above
-    # What a search has chosen need not be among its parameters.
+def _nested_estimators(model: Any) -> Iterator[Any]:  # noqa: ANN401 - see above
+    # The estimator that a search has chosen need not be among the search's parameters.
     model = getattr(model, "best_estimator_", model)
     yield model
     if isinstance(model, BaseEstimator):
-        for part in model.get_params().values():
-            if hasattr(part, "fit"):
-                yield from _parts(part)
+        for parameter in model.get_params().values():
+            if hasattr(parameter, "fit"):
+                yield from _nested_estimators(parameter)
 
 
-def _is_their_own(part: object) -> bool:
-    return isinstance(part, BaseEstimator) and type(part).__module__.startswith("sklearn.")
+def _is_of_sklearn(estimator: object) -> bool:
+    return isinstance(estimator, BaseEstimator) and type(estimator).__module__.startswith(
+        "sklearn."
+    )
 
 
-def _takes_more(part: Any) -> bool:  # noqa: ANN401 - see above
-    tags = part.__sklearn_tags__()
-    # Not yet fitted, as some parts are kept, gradient boosting does not know its categories.
-    categories = getattr(part, "is_categorical_", getattr(part, "categorical_features", None))
+def _takes_other_types(estimator: Any) -> bool:  # noqa: ANN401 - see above
+    tags = estimator.__sklearn_tags__()
+    # Only a fitted gradient booster has `is_categorical_`, and a parameter may be unfitted.
+    categories = getattr(
+        estimator, "is_categorical_", getattr(estimator, "categorical_features", None)
+    )
     return (
-        isinstance(part, ColumnTransformer)  # the columns that it drops may hold anything
+        isinstance(estimator, ColumnTransformer)  # it may drop columns of any type
         or tags.no_validation
         or tags.input_tags.string
         or tags.input_tags.categorical

@@ -9,91 +9,108 @@ import pandas as pd
 
 from worker.errors import ModelError
 from worker.interfaces import PredictMethod
-from worker.models.output_columns import Array, Columns, activations, named, tells_all
+from worker.models.output_columns import Array, Columns, activation_columns, is_binary, name_columns
 from worker.models.sklearn_introspection import final_step, takes_numbers_only
 
 
 class SklearnPredictor:
-    """A fitted scikit-learn model, or any object with its methods."""
+    """Predicts with a fitted scikit-learn model, or any object with the same methods.
 
-    def __init__(self, model: Any, method: PredictMethod = "auto") -> None:  # noqa: ANN401 - as scikit-learn: untyped
+    Raises ModelError if the model has no single output for the method.
+    """
+
+    def __init__(self, model: Any, method: PredictMethod = "auto") -> None:  # noqa: ANN401 - scikit-learn is untyped
         self._model = model
-        classes = getattr(model, "classes_", None)
-        several = isinstance(classes, list) or _is_multilabel(model)
-        if several and method in {"predict_proba", "decision_function"}:
-            raise ModelError(f"a {type(model).__name__} of several outputs has no one {method}")
-        if method == "decision_function" and _decides_pairs(model):
-            raise ModelError(
-                f"a {type(model).__name__} with decision_function_shape='ovo' decides between "
-                "pairs of classes, for which there are no columns: save it with 'ovr'"
-            )
-        self._classes = None if several else classes
-        certain = self._classes is not None and hasattr(model, "predict_proba")
-        self._method = "predict" if method == "auto" and not certain else method
+        self._classes = _single_output_classes(model, method)
+        has_probabilities = self._classes is not None and hasattr(model, "predict_proba")
+        self._method = "predict" if method == "auto" and not has_probabilities else method
         names = getattr(model, "feature_names_in_", None)
         self.feature_names_in_ = None if names is None else tuple(str(name) for name in names)
         self.n_features_in_: int | None = getattr(model, "n_features_in_", None)
-        # Trained on an array, scikit-learn warns of column names.
+        # scikit-learn warns of column names if the model was trained on an array.
         self._takes_array = names is None and self.n_features_in_ is not None
         self.numbers_only = takes_numbers_only(model)
-        self.takes_missing = not self.numbers_only or self._survives(np.nan)
+        self.takes_missing = not self.numbers_only or self._accepts(np.nan)
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """The answer as WORKER_PREDICT has it: `auto` gives classifiers their activations."""
+        """Return the prediction columns that WORKER_PREDICT asks for.
+
+        For `auto` these are a classifier's activations, and the predictions of other models.
+        """
         if not len(frame):
-            return self._without_rows()
+            return self._predict_no_rows()
         rows = frame.to_numpy() if self._takes_array else frame
-        # The threads of a forest add up its trees in any order, which shows in the last bit.
+        # A forest's threads add up its trees in any order, which changes the last bit of the sum.
         with joblib.parallel_config(backend="sequential"):
-            return pd.DataFrame(self._answer(lambda method: getattr(self._model, method)(rows)))
+            return pd.DataFrame(self._columns(lambda method: getattr(self._model, method)(rows)))
 
-    def _answer(self, call: Callable[[str], Array]) -> Columns:
+    def _columns(self, call: Callable[[str], Array]) -> Columns:
+        """Return the prediction columns; `call` calls a method of the model, by its name."""
         if self._method == "predict":
-            return named("prediction", call("predict"))
+            return name_columns("prediction", call("predict"))
         if self._method == "decision_function":
-            return named("decision", call("decision_function"), self._classes)
-        answer = activations(call("predict_proba"), self._classes)
-        if self._method == "auto" and not tells_all(self._classes):
-            return named("prediction", call("predict")) | answer
-        return answer
+            return name_columns("decision", call("decision_function"), self._classes)
+        activations = activation_columns(call("predict_proba"), self._classes)
+        if self._method == "auto" and not is_binary(self._classes):
+            return name_columns("prediction", call("predict")) | activations
+        return activations
 
-    def _without_rows(self) -> pd.DataFrame:
+    def _predict_no_rows(self) -> pd.DataFrame:
+        """Return the prediction columns without rows; many models refuse a table without rows."""
         if self._classes is not None:
             width = len(self._classes)
-            decisions = 1 if tells_all(self._classes) else (1, width)
-            answers = {
+            decisions = 1 if is_binary(self._classes) else (1, width)
+            one_row = {
                 "predict": np.asarray(self._classes[:1]),
                 "predict_proba": np.zeros((1, width)),
                 "decision_function": np.zeros(decisions),
             }
-            return pd.DataFrame(self._answer(answers.__getitem__)).iloc[:0]
-        try:  # Only an answer tells how many outputs there are.
-            return self.predict(self._one_row(0.0)).iloc[:0]
-        except Exception:  # noqa: BLE001 - a made-up row may be nothing the model knows
+            return pd.DataFrame(self._columns(one_row.__getitem__)).iloc[:0]
+        try:  # only a prediction shows how many outputs there are
+            return self.predict(self._uniform_row(0.0)).iloc[:0]
+        except Exception:  # noqa: BLE001 - the model may refuse such a row with any error
             return pd.DataFrame({"prediction": np.empty(0)})
 
-    def _survives(self, cell: float) -> bool:
+    def _accepts(self, value: float) -> bool:
+        """Return whether the model predicts a row of this value; true if its width is unknown."""
         if self.n_features_in_ is None:
             return True
         try:
-            answer = self.predict(self._one_row(cell))
-        except Exception:  # noqa: BLE001 - whatever the refusal is, it is one
+            prediction = self.predict(self._uniform_row(value))
+        except Exception:  # noqa: BLE001 - the model may refuse such a row with any error
             return False
-        return not answer.isna().any(axis=None)
+        return not prediction.isna().any(axis=None)
 
-    def _one_row(self, cell: float) -> pd.DataFrame:
-        row = np.full((1, self.n_features_in_ or 0), cell)
+    def _uniform_row(self, value: float) -> pd.DataFrame:
+        row = np.full((1, self.n_features_in_ or 0), value)
         return pd.DataFrame(row, columns=self.feature_names_in_)
 
 
+def _single_output_classes(model: Any, method: PredictMethod) -> Any:  # noqa: ANN401 - see above
+    """Return the classes of a classifier with one output; None for other models.
+
+    Raises ModelError if the method has no single output.
+    """
+    classes = getattr(model, "classes_", None)
+    has_several_outputs = isinstance(classes, list) or _is_multilabel(model)
+    if has_several_outputs and method in {"predict_proba", "decision_function"}:
+        raise ModelError(f"a {type(model).__name__} of several outputs has no one {method}")
+    if method == "decision_function" and _decides_one_vs_one(model):
+        raise ModelError(
+            f"a {type(model).__name__} with decision_function_shape='ovo' decides between "
+            "pairs of classes, for which there are no columns: save it with 'ovr'"
+        )
+    return None if has_several_outputs else classes
+
+
 def _is_multilabel(model: Any) -> bool:  # noqa: ANN401 - see above
-    """Whether the classes do not exclude each other, so that two of them are two outputs."""
+    """Return whether the classes are labels that do not exclude each other: each is an output."""
     final = final_step(model)
-    # A neural network has one output for two classes, and two for two labels.
+    # A neural network has one output for two classes, and two outputs for two labels.
     classes = getattr(final, "classes_", ())
-    several = tells_all(classes) and getattr(final, "n_outputs_", 1) == len(classes)
-    return several or getattr(final, "multilabel_", False)
+    has_two_labels = is_binary(classes) and getattr(final, "n_outputs_", 1) == len(classes)
+    return has_two_labels or getattr(final, "multilabel_", False)
 
 
-def _decides_pairs(model: Any) -> bool:  # noqa: ANN401 - see above
+def _decides_one_vs_one(model: Any) -> bool:  # noqa: ANN401 - see above
     return getattr(final_step(model), "decision_function_shape", None) == "ovo"

@@ -1,4 +1,4 @@
-"""Whether a model was written by the scikit-learn that is to run it."""
+"""Loads a scikit-learn model, and checks the scikit-learn version that it was saved with."""
 
 import re
 import warnings
@@ -11,35 +11,37 @@ from sklearn.exceptions import InconsistentVersionWarning
 
 from worker.errors import ModelError
 
-# As an uncompressed pickle has it: the key, an opcode or two with a length, the value.
-_IN_A_PICKLE = re.compile(rb"_sklearn_version.{2,12}?(\d+\.\d+(?:\.\d+)?)", re.DOTALL)
+# The version in an uncompressed pickle: the key, an opcode or two with a length, the value.
+_PICKLED_VERSION = re.compile(rb"_sklearn_version.{2,12}?(\d+\.\d+(?:\.\d+)?)", re.DOTALL)
 
 logger = structlog.get_logger()
 
 
-def loaded(path: Path, load: Callable[[Path], object]) -> object:
-    """What `load` makes of a file; raises ModelError with the cause of whatever goes wrong.
+def load_checked(path: Path, load: Callable[[Path], object]) -> object:
+    """Load a model with `load`; raises ModelError with the cause if that fails.
 
-    A model of another major.minor of scikit-learn is refused, one of another patch is logged.
+    A model of another major or minor version of scikit-learn is refused. One of another patch
+    version is logged.
     """
-    with warnings.catch_warnings(record=True) as seen:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", InconsistentVersionWarning)
         try:
             model = load(path)
         except ModelError:
             raise
-        except BaseException as error:  # a module's SystemExit is no end of ours
-            _refuse_others(path, _warned_of(seen) or _read_from(path))
-            raise ModelError(_told(path, error)) from error
-    _refuse_others(path, _warned_of(seen))
-    for written in _warned_of(seen):
+        except BaseException as error:  # a module may raise SystemExit: it must not end the worker
+            _refuse_other_minor(path, _versions_in_warnings(caught) or _version_in_pickle(path))
+            raise ModelError(_load_error(path, error)) from error
+    versions = _versions_in_warnings(caught)
+    _refuse_other_minor(path, versions)
+    for written in versions:
         logger.warning(
             "model of another scikit-learn patch", written=written, running=sklearn.__version__
         )
     return model
 
 
-def _refuse_others(path: Path, versions: Iterable[str]) -> None:
+def _refuse_other_minor(path: Path, versions: Iterable[str]) -> None:
     for written in versions:
         if written.split(".")[:2] != sklearn.__version__.split(".")[:2]:
             raise ModelError(
@@ -48,23 +50,23 @@ def _refuse_others(path: Path, versions: Iterable[str]) -> None:
             )
 
 
-def _warned_of(seen: Iterable[warnings.WarningMessage]) -> set[str]:
-    said = (each.message for each in seen)
+def _versions_in_warnings(caught: Iterable[warnings.WarningMessage]) -> set[str]:
+    messages = (warning.message for warning in caught)
     return {
         message.original_sklearn_version
-        for message in said
+        for message in messages
         if isinstance(message, InconsistentVersionWarning)
     }
 
 
-def _read_from(path: Path) -> set[str]:
-    """The version in a pickle that fails before scikit-learn can warn of it."""
-    found = _IN_A_PICKLE.search(path.read_bytes()) if path.is_file() else None
+def _version_in_pickle(path: Path) -> set[str]:
+    """Find the version in a pickle whose loading fails before scikit-learn can warn."""
+    found = _PICKLED_VERSION.search(path.read_bytes()) if path.is_file() else None
     return {found[1].decode()} if found else set()
 
 
-def _told(path: Path, error: BaseException) -> str:
-    said = f"{path} cannot be loaded: {type(error).__name__}: {error}"
+def _load_error(path: Path, error: BaseException) -> str:
+    text = f"{path} cannot be loaded: {type(error).__name__}: {error}"
     if isinstance(error, ModuleNotFoundError):
-        return f"{said}: the model needs {error.name}, and the image must hold it"
-    return said
+        return f"{text}: the model needs {error.name}, and the image must hold it"
+    return text

@@ -1,1 +1,1 @@
-"""One file to its predictions, inside a pool process."""
+"""Turns one file into its predictions, inside a pool process."""

@@ -1,4 +1,4 @@
-"""Checks of a model's answers; when it raises, row bisection finds the rows that it raises on."""
+"""Checks what a model returns; if it raises, row bisection finds the rows that it raises on."""
 
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
@@ -9,30 +9,37 @@ import pyarrow as pa
 from worker.errors import ModelRaised, PredictionFailed, SchemaMismatch, TidegateError
 from worker.models import Predictor
 
-# A model that has raised on so many rows in turn, and never answered one, is not at odds with rows.
-IN_TURN = 100
+# After raising on so many single rows, a model that has never returned fails on any row.
+GIVE_UP_AFTER = 100
 
 Predict = Callable[[pd.DataFrame], object]
 
 
-def refused(predict: Predict, frame: pd.DataFrame, *, answers: bool) -> dict[int, str]:
-    """By row number from 0, what the model says of each row that it raises on alone.
+def rows_that_raise(
+    predict: Predict, frame: pd.DataFrame, *, has_predicted: bool
+) -> dict[int, str]:
+    """Return the message for each row that the model raises on, by row number from 0.
 
-    Empty when there is none; and when it answers no row at all, unless it is known to answer some.
+    It is empty if there is no such row. It is also empty if the model raises on every row, unless
+    it `has_predicted` other rows: then the rows are not the cause.
     """
     found: dict[int, str] = {}
-    for row, reason in _halved(predict, frame, 0):
-        if reason is None:
-            answers = True
+    for row, message in _bisect(predict, frame, 0):
+        if message is None:
+            has_predicted = True
         else:
-            found[row] = reason
-        if len(found) == IN_TURN and not answers:
+            found[row] = message
+        if len(found) == GIVE_UP_AFTER and not has_predicted:
             break
-    return found if answers else {}
+    return found if has_predicted else {}
 
 
-def _halved(predict: Predict, frame: pd.DataFrame, first: int) -> Iterator[tuple[int, str | None]]:
-    """Each row that is refused, with the reason, and the first one of every part that is not."""
+def _bisect(predict: Predict, frame: pd.DataFrame, first: int) -> Iterator[tuple[int, str | None]]:
+    """Halve the frame, whose first row has that number, until each part is predicted or one row.
+
+    Returns each row that the model raises on, with its message; and the first row of each part
+    that the model predicts, with None.
+    """
     try:
         predict(frame.reset_index(drop=True))
     except ModelRaised as error:
@@ -43,95 +50,104 @@ def _halved(predict: Predict, frame: pd.DataFrame, first: int) -> Iterator[tuple
         yield first, None
         return
     half = len(frame) // 2
-    yield from _halved(predict, frame.iloc[:half], first)
-    yield from _halved(predict, frame.iloc[half:], first + half)
+    yield from _bisect(predict, frame.iloc[:half], first)
+    yield from _bisect(predict, frame.iloc[half:], first + half)
 
 
-class Answers:
-    """A predictor held to its word: a row for a row, and the same columns every time."""
+class CheckedPredictor:
+    """Predicts the batches of a file, and checks what the model returns.
+
+    The model must return one row for each row, and the same columns for each batch.
+    """
 
     def __init__(self, predictor: Predictor, kept: tuple[str, ...]) -> None:
         self._predictor = predictor
         self._kept = kept
         self._schema: pa.Schema | None = None
 
-    def of(
+    def predict_good_rows(
         self, table: pa.Table, frame: pd.DataFrame, bad: Collection[int]
     ) -> tuple[pa.Table | None, dict[int, str]]:
-        """The answers for all rows but the bad ones, and what the model says of rows it refuses.
+        """Predict all rows but the bad ones; also return a message for each row that raises.
 
-        Raises ModelRaised when that is no matter of single rows.
+        The table is None if no row is left. Raises ModelRaised if single rows are not the cause.
         """
         rows = [row for row in range(table.num_rows) if row not in bad]
-        refusals: dict[int, str] = {}
         try:
-            return self._of(table, frame, rows), refusals
+            return self._predict_rows(table, frame, rows), {}
         except ModelRaised:
-            good = frame.iloc[rows]
-            found = refused(self._ask, good, answers=self._schema is not None)
+            found = rows_that_raise(
+                self._call, frame.iloc[rows], has_predicted=self._schema is not None
+            )
             if not found:
                 raise
-            refusals = {rows[place]: reason for place, reason in found.items()}
-        rows = [row for row in rows if row not in refusals]
-        return self._of(table, frame, rows), refusals
+        raising = {rows[position]: message for position, message in found.items()}
+        rows = [row for row in rows if row not in raising]
+        return self._predict_rows(table, frame, rows), raising
 
-    def _of(self, table: pa.Table, frame: pd.DataFrame, rows: list[int]) -> pa.Table | None:
+    def _predict_rows(
+        self, table: pa.Table, frame: pd.DataFrame, rows: list[int]
+    ) -> pa.Table | None:
         if not rows:
             return None
         if len(rows) == table.num_rows:
-            return self.to(table, frame)
-        return self.to(table.take(rows), frame.iloc[rows].reset_index(drop=True))
+            return self.predict(table, frame)
+        return self.predict(table.take(rows), frame.iloc[rows].reset_index(drop=True))
 
-    def to(self, table: pa.Table, frame: pd.DataFrame) -> pa.Table:
-        """The table's kept columns with the predictions for its features beside them."""
+    def predict(self, table: pa.Table, frame: pd.DataFrame) -> pa.Table:
+        """Return the kept columns of the table, and beside them the predictions for the frame."""
         kept = table.select(self._kept)
-        answer = self._ask(frame)
-        if twice := set(kept.column_names) & set(answer.column_names):
+        predictions = self._call(frame)
+        if repeated := set(kept.column_names) & set(predictions.column_names):
             raise SchemaMismatch(
-                f"{', '.join(map(repr, sorted(twice)))} is both a kept column and a prediction "
+                f"{', '.join(map(repr, sorted(repeated)))} is both a kept column and a prediction "
                 "column: rename it in the file, or leave it out of WORKER_KEEP_COLUMNS"
             )
-        if self._schema is not None and answer.schema != self._schema:
+        if self._schema is not None and predictions.schema != self._schema:
             raise PredictionFailed(
-                f"the model answered {_described(self._schema)} for the first rows and "
-                f"{_described(answer.schema)} for later ones"
+                f"the model answered {_describe(self._schema)} for the first rows and "
+                f"{_describe(predictions.schema)} for later ones"
             )
-        self._schema = answer.schema
+        self._schema = predictions.schema
         return pa.Table.from_arrays(
-            [*kept.columns, *answer.columns], schema=pa.schema([*kept.schema, *answer.schema])
+            [*kept.columns, *predictions.columns],
+            schema=pa.schema([*kept.schema, *predictions.schema]),
         )
 
-    def _ask(self, frame: pd.DataFrame) -> pa.Table:
+    def _call(self, frame: pd.DataFrame) -> pa.Table:
+        """Call the model, and check the shape and the order of what it returns."""
         try:
-            answer = self._predictor.predict(frame)
+            predictions = self._predictor.predict(frame)
         except (TidegateError, MemoryError):
             raise
-        except BaseException as error:  # SystemExit would end the worker with a status of its own
-            rows = "" if len(frame) else " on a table without rows"
-            raise ModelRaised(f"the model raised {type(error).__name__}{rows}: {error}") from error
-        if not isinstance(answer, pd.DataFrame):
-            raise PredictionFailed(f"the model answered a {type(answer).__name__}, not a DataFrame")
-        if len(answer) != len(frame):
-            raise PredictionFailed(f"the model answered {len(answer)} rows for {len(frame)}")
-        # Another order of the index is another order of the rows.
-        if len(answer) and not answer.index.equals(pd.RangeIndex(len(answer))):
+        except BaseException as error:  # SystemExit would end the process with the model's status
+            where = "" if len(frame) else " on a table without rows"
+            raise ModelRaised(f"the model raised {type(error).__name__}{where}: {error}") from error
+        if not isinstance(predictions, pd.DataFrame):
+            raise PredictionFailed(
+                f"the model answered a {type(predictions).__name__}, not a DataFrame"
+            )
+        if len(predictions) != len(frame):
+            raise PredictionFailed(f"the model answered {len(predictions)} rows for {len(frame)}")
+        # Another index may mean that the rows are in another order.
+        if len(predictions) and not predictions.index.equals(pd.RangeIndex(len(predictions))):
             raise PredictionFailed(
                 "the model answered rows under another index than it was given, so their order is "
                 "not certain: keep the index of the frame, or reset it"
             )
-        return _as_table(answer)
+        return _to_table(predictions)
 
 
-def _as_table(answer: pd.DataFrame) -> pa.Table:
-    names = [str(name) for name in answer.columns]
+def _to_table(predictions: pd.DataFrame) -> pa.Table:
+    names = [str(name) for name in predictions.columns]
     if len(set(names)) < len(names) or not names:
         raise PredictionFailed(f"the model's columns must have names that differ, not {names}")
-    # As Table.from_pandas does, without its metadata, which takes longer than small columns.
-    pairs = zip(names, answer.items(), strict=True)
-    return pa.table([_as_array(name, column) for name, (_, column) in pairs], names)
+    # Like Table.from_pandas, but without its metadata, which costs more time than small columns.
+    pairs = zip(names, predictions.items(), strict=True)
+    return pa.table([_to_array(name, column) for name, (_, column) in pairs], names)
 
 
-def _as_array(name: str, column: "pd.Series[Any]") -> pa.Array:
+def _to_array(name: str, column: "pd.Series[Any]") -> pa.Array:
     try:
         values = pa.array(column, from_pandas=True)
     except pa.ArrowException as error:
@@ -143,5 +159,5 @@ def _as_array(name: str, column: "pd.Series[Any]") -> pa.Array:
     return values
 
 
-def _described(schema: pa.Schema) -> str:
+def _describe(schema: pa.Schema) -> str:
     return ", ".join(f"{field.name} ({field.type})" for field in schema)

@@ -1,4 +1,4 @@
-"""One file to its predictions, a batch at a time: read, select, check, predict, write."""
+"""Turns one file into its predictions, a batch at a time: read, select, convert, predict, write."""
 
 from collections.abc import Iterator, Mapping
 
@@ -7,22 +7,24 @@ import pyarrow as pa
 from worker.errors import TooManyRejected
 from worker.formats import (
     Compression,
-    Features,
-    Needs,
-    Reject,
-    RejectsSink,
-    Source,
+    FeatureConverter,
+    ModelInputs,
+    RejectedRow,
+    RejectedRowsWriter,
+    TableReader,
+    TableWriter,
     compressor,
-    open_sink,
-    open_source,
-    select,
+    open_reader,
+    open_writer,
+    select_columns,
 )
-from worker.formats.base import SHOWN_REJECTS
+from worker.formats.base import MAX_SHOWN_ROWS
+from worker.formats.compression import Compressor
 from worker.interfaces import Format, InputReader, OutputForm, OutputSink, ScoreOptions, ScoreResult
 from worker.models import Predictor
-from worker.scoring.checks import Answers
+from worker.scoring.checks import CheckedPredictor
 
-# No setting changes this: predictions differ in the last bit with the row count of a batch.
+# No setting changes this: the row count of a batch changes the last bit of its predictions.
 BATCH_ROWS = 10_000
 _CONTENT_TYPES: Mapping[Format | Compression, str] = {
     "csv": "text/csv",
@@ -34,119 +36,138 @@ _CONTENT_TYPES: Mapping[Format | Compression, str] = {
 
 
 def score(
-    reader: InputReader, predictor: Predictor, options: ScoreOptions, output: OutputSink
+    file: InputReader, predictor: Predictor, options: ScoreOptions, output: OutputSink
 ) -> ScoreResult:
-    """Predict every row of a file; the same bytes always give the same bytes.
+    """Predict every row of a file, and write the output; equal files give equal bytes.
 
-    Raises Unparsable, SchemaMismatch, TooManyRejected or PredictionFailed, and what was written
-    until then is no output.
+    Raises Unparsable, SchemaMismatch, TooManyRejected or PredictionFailed; what was written before
+    is then not an output.
     """
-    source, compression = open_source(reader, options)
-    rejected = _Rejected(source, options.max_rejected, output)
-    tables = _predict(source, predictor, options, rejected)
-    output_format = options.output_format or source.format
-    converted = output_format != source.format
+    reader, compression = open_reader(file, options)
+    rejections = _Rejections(reader, options.max_rejected, output)
+    tables = _predict(reader, predictor, options, rejections)
+    output_format = options.output_format or reader.format
+    converted = output_format != reader.format
     if converted:
         compression = None
-    sink = open_sink(source, output_format, options)
-    packed = compressor(compression)
+    writer = open_writer(reader, output_format, options)
     output.open(
         OutputForm(
             content_type=_CONTENT_TYPES[compression or output_format],
             converted_to=output_format if converted else None,
         )
     )
+    rows = _write(tables, writer, compressor(compression), output)
+    return ScoreResult(rows, rejections.count)
+
+
+def _write(
+    tables: Iterator[pa.Table], writer: TableWriter, compressor: Compressor, output: OutputSink
+) -> int:
+    """Write all tables to the output, and return the count of their rows."""
     rows = 0
     for table in tables:
-        if data := packed.compress(sink.write(table)):
+        if data := compressor.compress(writer.write(table)):
             output.write(data)
         rows += table.num_rows
-    if data := packed.compress(sink.finish()) + packed.flush():
+    if data := compressor.compress(writer.finish()) + compressor.flush():
         output.write(data)
-    return ScoreResult(rows, rejected.count)
+    return rows
 
 
 def _predict(
-    source: Source, predictor: Predictor, options: ScoreOptions, rejected: "_Rejected"
+    reader: TableReader, predictor: Predictor, options: ScoreOptions, rejections: "_Rejections"
 ) -> Iterator[pa.Table]:
-    needs = Needs.of(predictor)
-    selection = select(source.names, needs, options.keep_columns, cells=source.cells)
-    return _answered(
-        source.batches(selection.read, BATCH_ROWS),
-        Features(selection.features, needs, cells=source.cells),
-        Answers(predictor, selection.kept),
-        rejected,
+    """Select the columns now, so that a wrong file opens no output; predict as tables are taken."""
+    inputs = ModelInputs.from_predictor(predictor)
+    selection = select_columns(reader.names, inputs, options.keep_columns, cells=reader.cells)
+    return _predict_batches(
+        reader.batches(selection.columns, BATCH_ROWS),
+        FeatureConverter(selection.features, inputs, cells=reader.cells),
+        CheckedPredictor(predictor, selection.kept),
+        rejections,
     )
 
 
-def _answered(
-    batches: Iterator[pa.Table], features: Features, answers: Answers, rejected: "_Rejected"
+def _predict_batches(
+    batches: Iterator[pa.Table],
+    features: FeatureConverter,
+    predictor: CheckedPredictor,
+    rejections: "_Rejections",
 ) -> Iterator[pa.Table]:
-    """Kept and prediction columns of the good rows; at least one table, even without rows."""
-    answered = False
+    """Return the kept and the prediction columns of the good rows; at least one table."""
+    has_table = False
     for batch in batches:
-        frame, bad = features.frame(batch)
-        table, refusals = None, dict[int, str]()
-        if not rejected.fails_with(bad):
-            table, refusals = answers.of(batch, frame, bad)
-        rejected.add(batch.num_rows, bad, refusals)
-        if table is not None and not rejected.hopeless:
+        frame, bad = features.to_frame(batch)
+        table, raising = None, dict[int, str]()
+        if not rejections.file_fails_with(bad):
+            table, raising = predictor.predict_good_rows(batch, frame, bad)
+        rejections.add(batch.num_rows, bad, raising)
+        if table is not None and not rejections.file_fails:
             yield table
-            answered = True
-    rejected.refuse_too_many()
-    if not answered:
-        yield answers.to(batch.slice(0, 0), frame.iloc[:0])
+            has_table = True
+    rejections.refuse_too_many()
+    if not has_table:
+        yield predictor.predict(batch.slice(0, 0), frame.iloc[:0])
 
 
-class _Rejected:
-    """The rows of a file that are set aside: counted, the first ones shown, and written."""
+class _Rejections:
+    """Counts the rejected rows of a file, keeps the first ones for the error, and writes them."""
 
-    def __init__(self, source: Source, limit: float, output: OutputSink) -> None:
-        self._source = source
+    def __init__(self, reader: TableReader, limit: float, output: OutputSink) -> None:
+        self._reader = reader
         self._limit = limit
-        self._outlet = output
-        self._sink = RejectsSink()
-        self._well_formed = self._bad = self._refused = self._told = 0
-        self._shown: list[Reject] = []
+        self._output = output
+        self._writer = RejectedRowsWriter()
+        self._well_formed = 0
+        self._bad = 0  # well-formed rows that do not fit, or that the model raises on
+        self._raising = 0
+        self._processed = 0  # rejected rows that are shown and written
+        self._shown: list[RejectedRow] = []
 
     @property
     def count(self) -> int:
-        """How many there are so far."""
-        return self._source.malformed() + self._bad
+        """The count of rejected rows so far."""
+        return self._reader.malformed_count() + self._bad
 
     @property
-    def hopeless(self) -> bool:
-        """Whether the file has failed already: it is read on only to count."""
+    def file_fails(self) -> bool:
+        """Whether the file fails already: the rest is read only to count rejected rows."""
         return self.count > 0 and not self._limit
 
-    def fails_with(self, bad: Mapping[int, str]) -> bool:
-        """Whether these rows, or any before them, are more than the file may have."""
-        return self.hopeless or (bool(bad) and not self._limit)
+    def file_fails_with(self, bad: Mapping[int, str]) -> bool:
+        """Return whether the file fails already, or will with these bad rows."""
+        return self.file_fails or (bool(bad) and not self._limit)
 
-    def add(self, rows: int, bad: Mapping[int, str], refused: Mapping[int, str]) -> None:
-        """Take what is set aside of the batch last read: bad rows, and those the model refused."""
-        bad = {**bad, **refused}
+    def add(self, rows: int, bad: Mapping[int, str], raising: Mapping[int, str]) -> None:
+        """Add the latest batch: its row count, its bad rows, and those that the model raises on."""
+        bad = {**bad, **raising}
         self._well_formed += rows
         self._bad += len(bad)
-        self._refused += len(refused)
-        if self.count == self._told or (self.hopeless and len(self._shown) == SHOWN_REJECTS):
+        self._raising += len(raising)
+        all_shown = len(self._shown) == MAX_SHOWN_ROWS
+        if self.count == self._processed or (self.file_fails and all_shown):
             return
-        self._told = self.count
-        rejects = list(self._source.rejects(bad))
-        self._shown += rejects[: SHOWN_REJECTS - len(self._shown)]
+        self._processed = self.count
+        rejected = list(self._reader.rejected_rows(bad))
+        self._shown += rejected[: MAX_SHOWN_ROWS - len(self._shown)]
         if self._limit:
-            self._outlet.reject(self._sink.write(rejects))
+            self._output.reject(self._writer.write(rejected))
 
     def refuse_too_many(self) -> None:
-        """Raise TooManyRejected past the limit, once all rows are read."""
-        rows = self._well_formed + self._source.malformed()
+        """Raise TooManyRejected if the share of rejected rows exceeds the limit.
+
+        Call it when all rows are read.
+        """
+        rows = self._well_formed + self._reader.malformed_count()
         if not self.count or self.count / rows <= self._limit:
             return
-        shown = [f"{self._source.place} {reject.line}: {reject.reason}" for reject in self._shown]
+        shown = [f"{self._reader.position_unit} {row.line}: {row.reason}" for row in self._shown]
         more = f"; and {self.count - len(shown)} more" if self.count > len(shown) else ""
-        # Past the limit the model is not asked any more, and may have refused more rows.
-        least = "at least " if self._refused and self.hopeless else ""
+        # Once the file fails the model is not called any more; it might raise on more rows.
+        at_least = "at least " if self._raising and self.file_fails else ""
         raise TooManyRejected(
-            f"{least}{self.count} of {rows} rows are bad, and WORKER_MAX_REJECTED={self._limit:g} "
-            f"allows no more than that share: {'; '.join(shown)}{more}"
+            f"{at_least}{self.count} of {rows} rows are bad, and "
+            f"WORKER_MAX_REJECTED={self._limit:g} allows no more than that share: "
+            f"{'; '.join(shown)}{more}"
         )

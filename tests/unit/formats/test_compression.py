@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from worker.errors import TransientError, Unparsable
-from worker.formats.compression import Compression, compressor, recognised, unpacked
+from worker.formats.compression import Compression, compressor, decompress, detect_compression
 
 TEXT = b"".join(b"id-%d,%d\n" % (n, n * n * 7919 % 10007) for n in range(20_000))
 BOTH: list[Compression] = ["gzip", "zstd"]
@@ -23,18 +23,18 @@ def unpack(packed: bytes, size: int | None = None) -> bytes:
     pieces = (
         [packed] if size is None else [packed[n : n + size] for n in range(0, len(packed), size)]
     )
-    return b"".join(unpacked(iter(pieces), recognised(packed)))
+    return b"".join(decompress(iter(pieces), detect_compression(packed)))
 
 
 def test_plain_bytes_are_left_as_they_are() -> None:
-    assert (recognised(TEXT), unpack(TEXT), pack(TEXT, None)) == (None, TEXT, TEXT)
+    assert (detect_compression(TEXT), unpack(TEXT), pack(TEXT, None)) == (None, TEXT, TEXT)
 
 
 @pytest.mark.parametrize("compression", BOTH)
 @pytest.mark.parametrize("size", [1, 7, 20_000, None])
 def test_packing_is_undone_in_pieces_of_any_size(compression: Compression, size: int) -> None:
     packed = pack(TEXT[:2000] if size == 1 else TEXT, compression)
-    assert recognised(packed) == compression
+    assert detect_compression(packed) == compression
     assert TEXT.startswith(unpack(packed, size))
     assert unpack(packed, size) == unpack(packed)
 
@@ -103,7 +103,7 @@ def test_a_bomb_is_unpacked_a_bounded_piece_at_a_time(compression: Compression) 
     packed = b"".join(packer.compress(bytes(2**20)) for _ in range(100)) + packer.flush()
     tracemalloc.start()
     try:
-        assert max(map(len, unpacked(iter([packed]), compression))) <= 2**20
+        assert max(map(len, decompress(iter([packed]), compression))) <= 2**20
         assert tracemalloc.get_traced_memory()[1] < 8 * 2**20
     finally:
         tracemalloc.stop()
@@ -119,7 +119,7 @@ def test_an_error_on_the_way_is_not_taken_for_damage(
         raise error
 
     with pytest.raises(type(error)):
-        list(unpacked(cut_off(), compression))
+        list(decompress(cut_off(), compression))
 
 
 @pytest.mark.parametrize("compression", BOTH)
@@ -144,4 +144,4 @@ def test_what_is_ready_of_the_packed_bytes_leaves_at_once() -> None:
 
 
 def test_zlib_without_gzips_wrapping_is_not_taken_for_it() -> None:
-    assert recognised(zlib.compress(TEXT)) is None
+    assert detect_compression(zlib.compress(TEXT)) is None

@@ -2,19 +2,27 @@ import csv
 import io
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 import pytest
 
 from worker.errors import PredictionFailed, SchemaMismatch, Unparsable
-from worker.formats.base import Reject
-from worker.formats.csv.reader import BLOCK_BYTES, CsvSource
-from worker.formats.csv.writer import CsvSink, RejectsSink
-from worker.formats.memory import Room
-from worker.formats.text import utf8
+from worker.formats.base import RejectedRow
+from worker.formats.csv.reader import BLOCK_BYTES, CsvReader
+from worker.formats.csv.writer import CsvWriter, RejectedRowsWriter
+from worker.formats.memory import InputMemory
+from worker.formats.text import to_utf8
+from worker.interfaces import ScoreOptions
 
-ROOM = Room(lambda size: pytest.fail(f"{size} bytes were asked for"), 2**29)
+MIB = 2**20
+
+
+def never_asked(size: int) -> None:
+    pytest.fail(f"{size} bytes were asked for")
+
+
+NEVER_ASKS = InputMemory(never_asked, ScoreOptions(reserved_bytes=16 * MIB)).hold
 
 
 def streamed(
@@ -22,60 +30,60 @@ def streamed(
     delimiter: str | None = None,
     encoding: str = "utf-8",
     *,
-    room: Room = ROOM,
+    hold: Callable[[int], None] = NEVER_ASKS,
     may_reject: bool = True,
     block_bytes: int = BLOCK_BYTES,
-) -> CsvSource:
-    return CsvSource(
+) -> CsvReader:
+    return CsvReader(
         text,
         delimiter=delimiter,
         encoding=encoding,
-        room=room,
+        hold=hold,
         may_reject=may_reject,
         block_bytes=block_bytes,
     )
 
 
-def source(body: bytes, delimiter: str | None = None, encoding: str = "utf-8") -> CsvSource:
-    return streamed(utf8(iter([body]), encoding), delimiter, encoding)
+def reader_of(body: bytes, delimiter: str | None = None, encoding: str = "utf-8") -> CsvReader:
+    return streamed(to_utf8(iter([body]), encoding), delimiter, encoding)
 
 
 def read(body: bytes, delimiter: str | None = None) -> list[list[str | None]]:
-    found = source(body, delimiter)
-    table = pa.concat_tables(found.batches(found.names, 1000))
+    reader = reader_of(body, delimiter)
+    table = pa.concat_tables(reader.batches(reader.names, 1000))
     return [list(row.values()) for row in table.to_pylist()]
 
 
 def write(*tables: pa.Table, delimiter: str = ",", encoding: str = "utf-8") -> bytes:
-    sink = CsvSink(delimiter=delimiter, encoding=encoding)
-    return b"".join([*map(sink.write, tables), sink.finish()])
+    writer = CsvWriter(delimiter=delimiter, encoding=encoding)
+    return b"".join([*map(writer.write, tables), writer.finish()])
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_the_delimiter_is_sniffed_from_the_header(delimiter: str) -> None:
-    assert source(delimiter.join("abc").encode()).names == ("a", "b", "c")
+    assert reader_of(delimiter.join("abc").encode()).names == ("a", "b", "c")
 
 
 def test_a_delimiter_in_a_quoted_name_is_not_counted() -> None:
-    found = source(b'"a,b,c,d";e\n')
-    assert (found.names, found.delimiter) == (("a,b,c,d", "e"), ";")
+    reader = reader_of(b'"a,b,c,d";e\n')
+    assert (reader.names, reader.delimiter) == (("a,b,c,d", "e"), ";")
 
 
 def test_between_candidates_as_frequent_the_one_that_is_rarer_in_names_is_taken() -> None:
-    assert source(b"name, first\tage\n").names == ("name, first", "age")
+    assert reader_of(b"name, first\tage\n").names == ("name, first", "age")
 
 
 def test_a_set_delimiter_is_not_sniffed() -> None:
-    assert source(b"a,b;c\n", ";").names == ("a,b", "c")
+    assert reader_of(b"a,b;c\n", ";").names == ("a,b", "c")
 
 
 def test_a_header_without_a_delimiter_is_one_column() -> None:
-    found = source(b"id\n1\n")
-    assert (found.names, found.delimiter) == (("id",), ",")
+    reader = reader_of(b"id\n1\n")
+    assert (reader.names, reader.delimiter) == (("id",), ",")
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_name() -> None:
-    assert source(b"\xef\xbb\xbfid,x\n").names == ("id", "x")
+    assert reader_of(b"\xef\xbb\xbfid,x\n").names == ("id", "x")
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
@@ -99,14 +107,14 @@ def test_a_quote_inside_a_cell_is_just_a_quote() -> None:
     ]
 
 
-def test_nothing_is_null_and_empty_text_is_not() -> None:
+def test_an_empty_cell_is_null_and_empty_text_is_not() -> None:
     assert read(b'a,b\n,""\n"",\n"x",') == [[None, ""], ["", None], ["x", None]]
 
 
 def test_a_byte_order_mark_inside_a_file_is_part_of_its_cell() -> None:
     body = "a,b\n1,2\n\ufeff3,4\n".encode()
-    found = streamed(iter([body]), block_bytes=8)
-    assert [table["a"].to_pylist() for table in found.batches(("a",), 10)] == [["1", "\ufeff3"]]
+    reader = streamed(iter([body]), block_bytes=8)
+    assert [table["a"].to_pylist() for table in reader.batches(("a",), 10)] == [["1", "\ufeff3"]]
 
 
 def test_blank_lines_are_no_rows() -> None:
@@ -116,25 +124,25 @@ def test_blank_lines_are_no_rows() -> None:
 @pytest.mark.parametrize("body", [b"", b"\n\n\r\n", b"  \n \n", b"\xef\xbb\xbf"])
 def test_an_empty_file_is_refused(body: bytes) -> None:
     with pytest.raises(Unparsable, match="the file is empty"):
-        source(body)
+        reader_of(body)
 
 
 @pytest.mark.parametrize("body", [b"a,b", b"a,b\n", b"a,b\r\n\r\n"])
 def test_a_header_alone_is_a_table_without_rows(body: bytes) -> None:
-    found = source(body)
-    (table,) = found.batches(found.names, 10)
+    reader = reader_of(body)
+    (table,) = reader.batches(reader.names, 10)
     assert (table.column_names, table.num_rows) == (["a", "b"], 0)
 
 
 def test_nul_bytes_in_the_header_are_refused() -> None:
     with pytest.raises(Unparsable, match="NUL bytes"):
-        source("a,b\n1,2\n".encode("utf-16-le"))
+        reader_of("a,b\n1,2\n".encode("utf-16-le"))
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-8-sig"])
 def test_another_encoding_is_read_as_set(encoding: str) -> None:
-    found = source("é,b\nü,1\n".encode(encoding), encoding=encoding)
-    (table,) = found.batches(found.names, 10)
+    reader = reader_of("é,b\nü,1\n".encode(encoding), encoding=encoding)
+    (table,) = reader.batches(reader.names, 10)
     assert table.to_pylist() == [{"é": "ü", "b": "1"}]
 
 
@@ -163,7 +171,7 @@ def test_an_unclosed_quote_is_found_beside_a_stray_one() -> None:
 @pytest.mark.parametrize("body", [b'a,"b\n1,2\n', b'"a,b\n1,2\n'])
 def test_an_unclosed_quote_in_the_header_is_refused(body: bytes) -> None:
     with pytest.raises(Unparsable, match="quote in the header"):
-        source(body)
+        reader_of(body)
 
 
 def test_a_row_beyond_16_mib_is_refused_with_its_line() -> None:
@@ -178,9 +186,9 @@ def test_a_quote_that_does_not_close_for_16_mib_is_refused_before_the_end() -> N
             yield b"x\n" * 2**19
         pytest.fail("read on to the end")
 
-    found = streamed(text())
+    reader = streamed(text())
     with pytest.raises(Unparsable, match="line 5: a quote opens that is never closed, or not with"):
-        list(found.batches(("a",), 10))
+        list(reader.batches(("a",), 10))
 
 
 def test_a_header_that_does_not_end_for_16_mib_is_refused_before_the_end() -> None:
@@ -194,12 +202,12 @@ def test_a_header_that_does_not_end_for_16_mib_is_refused_before_the_end() -> No
 
 
 def test_rows_are_cut_into_tables_of_the_size_asked_for() -> None:
-    found = source(b"a\n" + b"".join(b"%d\n" % n for n in range(25)))
-    assert [table.num_rows for table in found.batches(("a",), 10)] == [10, 10, 5]
+    reader = reader_of(b"a\n" + b"".join(b"%d\n" % n for n in range(25)))
+    assert [table.num_rows for table in reader.batches(("a",), 10)] == [10, 10, 5]
 
 
 def test_columns_come_in_the_order_asked_for() -> None:
-    (table,) = source(b"a,b,c\n1,2,3\n").batches(("c", "a"), 10)
+    (table,) = reader_of(b"a,b,c\n1,2,3\n").batches(("c", "a"), 10)
     assert table.to_pylist() == [{"c": "3", "a": "1"}]
 
 
@@ -207,29 +215,29 @@ def test_rows_of_many_columns_are_read_like_others() -> None:
     names = [f"c{n}" for n in range(1000)]
     rows = [[f"{n}.{row}" for n in range(1000)] for row in range(30)]
     body = "\n".join(map(",".join, [names, *rows])).encode()
-    found = streamed(iter([body]), block_bytes=100)
-    (table,) = found.batches(names, 100)
+    reader = streamed(iter([body]), block_bytes=100)
+    (table,) = reader.batches(names, 100)
     assert [list(row.values()) for row in table.to_pylist()] == rows
 
 
-def test_rows_with_the_wrong_number_of_cells_are_set_aside_with_their_line() -> None:
-    found = source(b'a,b\n1,2\n\n3\n"x\ny",4\n5,6,7\n8,9\n')
-    assert sum(table.num_rows for table in found.batches(("a",), 10)) == 3
-    assert found.malformed() == 2
-    assert list(found.rejects({})) == [
-        Reject(4, "1 cells where the header has 2", "3"),
-        Reject(7, "3 cells where the header has 2", "5,6,7"),
+def test_rows_with_the_wrong_number_of_cells_are_rejected_with_their_line() -> None:
+    reader = reader_of(b'a,b\n1,2\n\n3\n"x\ny",4\n5,6,7\n8,9\n')
+    assert sum(table.num_rows for table in reader.batches(("a",), 10)) == 3
+    assert reader.malformed_count() == 2
+    assert list(reader.rejected_rows({})) == [
+        RejectedRow(4, "1 cells where the header has 2", "3"),
+        RejectedRow(7, "3 cells where the header has 2", "5,6,7"),
     ]
 
 
 def test_a_bad_row_is_found_behind_malformed_ones_and_quoted_newlines() -> None:
-    found = source(b'"a\nx",b\n1\n2,"\n\n"\n3,3,3\n\n4,four\r\n5,5\n')
-    list(found.batches(("b",), 10))
-    assert list(found.rejects({1: "no number", 2: "neither"})) == [
-        Reject(3, "1 cells where the header has 2", "1"),
-        Reject(7, "3 cells where the header has 2", "3,3,3"),
-        Reject(9, "no number", "4,four"),
-        Reject(10, "neither", "5,5"),
+    reader = reader_of(b'"a\nx",b\n1\n2,"\n\n"\n3,3,3\n\n4,four\r\n5,5\n')
+    list(reader.batches(("b",), 10))
+    assert list(reader.rejected_rows({1: "no number", 2: "neither"})) == [
+        RejectedRow(3, "1 cells where the header has 2", "1"),
+        RejectedRow(7, "3 cells where the header has 2", "3,3,3"),
+        RejectedRow(9, "no number", "4,four"),
+        RejectedRow(10, "neither", "5,5"),
     ]
 
 
@@ -241,31 +249,34 @@ def wide(rows: int, malformed: int = 0) -> Iterator[bytes]:
         yield b"x" * 1000 + b"\n"
 
 
-def test_a_batch_of_wide_rows_asks_for_the_memory_it_takes_but_seldom() -> None:
+def test_a_batch_of_wide_rows_asks_for_the_memory_it_needs_only_once() -> None:
     asked: list[int] = []
-    found = streamed(wide(40_000), room=Room(asked.append, 2**30))
-    assert [table.num_rows for table in found.batches(("a",), 30_000)] == [30_000, 10_000]
+    options = ScoreOptions(memory_bytes=2**30, reserved_bytes=16 * MIB)
+    memory = InputMemory(asked.append, options)
+    reader = streamed(wide(40_000), hold=memory.hold)
+    assert [table.num_rows for table in reader.batches(("a",), 30_000)] == [30_000, 10_000]
     (size,) = asked
     assert 30_000_000 < size < 40_000_000
 
 
-def test_a_batch_of_rows_that_no_memory_is_allowed_for_is_refused_naming_the_setting() -> None:
-    found = streamed(wide(40_000), room=Room(lambda _: None, 20 * 2**20))
+def test_a_batch_beyond_the_memory_allowed_is_refused_naming_the_setting() -> None:
+    memory = InputMemory(lambda _: None, ScoreOptions(memory_bytes=20 * MIB))
+    reader = streamed(wide(40_000), hold=memory.hold)
     with pytest.raises(Unparsable, match="than the 20 MiB that WORKER_MEMORY_MB allows"):
-        list(found.batches(("a",), 30_000))
+        list(reader.batches(("a",), 30_000))
 
 
 def test_rows_that_fail_a_file_are_counted_without_being_held() -> None:
-    found = streamed(wide(1, 40_000), may_reject=False)
-    (table,) = found.batches(("a",), 30_000)
-    assert (table.num_rows, found.malformed()) == (1, 40_000)
-    assert [reject.line for reject in found.rejects({0: "bad"})][:10] == list(range(2, 12))
+    reader = streamed(wide(1, 40_000), may_reject=False)
+    (table,) = reader.batches(("a",), 30_000)
+    assert (table.num_rows, reader.malformed_count()) == (1, 40_000)
+    assert [reject.line for reject in reader.rejected_rows({0: "bad"})][:10] == list(range(2, 12))
 
 
 def test_a_raw_row_is_the_text_of_the_file() -> None:
-    found = source(b'a;b\n"1" ;"x""y\nz"\n')
-    list(found.batches(("a",), 10))
-    assert list(found.rejects({0: "why"})) == [Reject(2, "why", '"1" ;"x""y\nz"')]
+    reader = reader_of(b'a;b\n"1" ;"x""y\nz"\n')
+    list(reader.batches(("a",), 10))
+    assert list(reader.rejected_rows({0: "why"})) == [RejectedRow(2, "why", '"1" ;"x""y\nz"')]
 
 
 def test_only_cells_that_need_quotes_get_them() -> None:
@@ -295,7 +306,7 @@ def test_what_is_written_is_what_python_reads() -> None:
 
 
 def digits(cell: str) -> str:
-    """Those that count: no sign, point, exponent, or zeros around them."""
+    """Return the significant digits, without sign, point, exponent and outer zeros."""
     return re.sub(r"e.*|[-.]", "", cell).strip("0")
 
 
@@ -323,12 +334,12 @@ def test_half_precision_reads_back_the_same() -> None:
     assert write(table) == b"p\n0.0999755859375\n2.0\n"
 
 
-def test_a_null_is_written_as_nothing() -> None:
+def test_a_null_is_written_as_an_empty_cell() -> None:
     table = pa.table({"f": [1.5, None], "i": [None, 2], "s": [None, "x"], "b": [True, None]})
     assert write(table) == b"f,i,s,b\n1.5,,,true\n,2,x,\n"
 
 
-def test_empty_text_is_quoted_and_so_told_from_a_null() -> None:
+def test_empty_text_is_quoted_and_so_differs_from_a_null() -> None:
     assert write(pa.table({"a": ["", None, "x"], "b": [None, "", ""]})) == b'a,b\n"",\n,""\nx,""\n'
 
 
@@ -361,9 +372,9 @@ def test_a_label_that_the_encoding_lacks_is_a_clear_error() -> None:
         write(pa.table({"a": ["€"]}), encoding="latin-1")
 
 
-def test_rejects_are_a_csv_of_line_reason_and_row() -> None:
-    sink = RejectsSink()
-    assert sink.write([Reject(7, "column 'x' is bad", '1,"a\nb"')]) == (
+def test_rejected_rows_are_a_csv_of_line_reason_and_row() -> None:
+    writer = RejectedRowsWriter()
+    assert writer.write([RejectedRow(7, "column 'x' is bad", '1,"a\nb"')]) == (
         b'line,reason,row\n7,column \'x\' is bad,"1,""a\nb"""\n'
     )
-    assert sink.write([Reject(9, "y", "2")]) == b"9,y,2\n"
+    assert writer.write([RejectedRow(9, "y", "2")]) == b"9,y,2\n"

@@ -1,4 +1,4 @@
-"""Any text, cut in any way, is the table that a reader of one character at a time finds in it."""
+"""The reader agrees with a simple reader of one character at a time, on any text in any pieces."""
 
 import random
 from dataclasses import dataclass
@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import pytest
 
 from worker.errors import Unparsable
-from worker.formats.base import Reject
-from worker.formats.csv.reader import CsvSource
-from worker.formats.memory import Room
-from worker.formats.text import utf8
+from worker.formats.base import RejectedRow
+from worker.formats.csv.reader import CsvReader
+from worker.formats.text import to_utf8
 
 HEADERS = ["h,i\n", "\n\r\n \nh,i\r\n", "\rh,i\r", '"h",i\n']
 ALPHABETS = [
@@ -32,7 +31,7 @@ class Unclosed(Exception):
 
 
 class SlowReader:
-    """CSV by its definition: a quote opens at a cell's start only, blank lines are no rows."""
+    """Reads CSV by definition: a quote opens only at a cell's start; blank lines are no rows."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -82,6 +81,10 @@ class SlowReader:
         raise Unclosed(self._line(start))
 
 
+def never_asked(size: int) -> None:
+    assert size <= 2**20
+
+
 def cut(body: bytes, chance: random.Random) -> list[bytes]:
     pieces = []
     while body:
@@ -93,46 +96,46 @@ def cut(body: bytes, chance: random.Random) -> list[bytes]:
 
 @dataclass
 class Read:
-    """What came of a text: its well-formed rows, which of them were called bad, and the rejects."""
+    """The well-formed rows, which of them the test called bad, and the rejected rows."""
 
     cells: list[list[str | None]]
     bad: set[int]
-    rejects: list[Reject]
+    rejects: list[RejectedRow]
 
 
 def read_in_pieces(text: str, chance: random.Random) -> Read:
-    source = CsvSource(
-        utf8(iter(cut(text.encode(), chance)), "utf-8"),
+    reader = CsvReader(
+        to_utf8(iter(cut(text.encode(), chance)), "utf-8"),
         delimiter=",",
         encoding="utf-8",
-        room=Room(lambda size: pytest.fail(f"{size} bytes were asked for"), 2**20),
+        hold=never_asked,
         may_reject=True,
         block_bytes=chance.choice([1, 2, 3, 5, 8, 13, 1000]),
     )
     rows = chance.choice([1, 2, 3, 10])
     read, sizes = Read([], set(), []), []
-    for table in source.batches(("h", "i"), rows):
+    for table in reader.batches(("h", "i"), rows):
         before = len(read.cells)
         bad = {row for row in range(table.num_rows) if chance.random() < 0.5}
-        read.rejects += source.rejects({row: f"bad {before + row}" for row in bad})
+        read.rejects += reader.rejected_rows({row: f"bad {before + row}" for row in bad})
         read.bad |= {before + row for row in bad}
         read.cells += [list(row.values()) for row in table.to_pylist()]
-        assert source.malformed() == len(read.rejects) - len(read.bad)
+        assert reader.malformed_count() == len(read.rejects) - len(read.bad)
         sizes.append(table.num_rows)
     assert set(sizes[:-1]) <= {rows}
     assert 0 < sizes[-1] <= rows or sizes == [0]
     return read
 
 
-def expected_rejects(rows: list[Row], bad: set[int]) -> list[Reject]:
+def expected_rejects(rows: list[Row], bad: set[int]) -> list[RejectedRow]:
     rejects, good = [], 0
     for row in rows:
         if len(row.cells) != 2:
             reason = f"{len(row.cells)} cells where the header has 2"
-            rejects.append(Reject(row.line, reason, row.text))
+            rejects.append(RejectedRow(row.line, reason, row.text))
             continue
         if good in bad:
-            rejects.append(Reject(row.line, f"bad {good}", row.text))
+            rejects.append(RejectedRow(row.line, f"bad {good}", row.text))
         good += 1
     return rejects
 

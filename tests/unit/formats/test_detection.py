@@ -9,7 +9,7 @@ from pyarrow import parquet
 
 from tests.support.fakes.input_reader import MemoryInput
 from worker.errors import Unparsable
-from worker.formats import open_source
+from worker.formats import open_reader
 from worker.formats.compression import Compression
 from worker.interfaces import ScoreOptions
 
@@ -17,8 +17,8 @@ DEFAULT = ScoreOptions()
 
 
 def opened(body: bytes, options: ScoreOptions = DEFAULT) -> tuple[str, Compression | None]:
-    source, compression = open_source(MemoryInput(body, first=6, pieces=(1,)), options)
-    return source.format, compression
+    reader, compression = open_reader(MemoryInput(body, first=6, pieces=(1,)), options)
+    return reader.format, compression
 
 
 def a_parquet_file() -> bytes:
@@ -27,7 +27,7 @@ def a_parquet_file() -> bytes:
     return buffer.getvalue()
 
 
-def test_text_is_csv_whatever_it_is_packed_in() -> None:
+def test_text_is_csv_in_any_compression() -> None:
     body = b"id,x\n1,2\n"
     assert opened(body) == ("csv", None)
     assert opened(gzip.compress(body)) == ("csv", "gzip")
@@ -35,8 +35,8 @@ def test_text_is_csv_whatever_it_is_packed_in() -> None:
 
 
 def test_parquet_is_known_by_its_first_bytes() -> None:
-    source, compression = open_source(MemoryInput(a_parquet_file()), DEFAULT)
-    assert (source.format, compression) == ("parquet", None)
+    reader, compression = open_reader(MemoryInput(a_parquet_file()), DEFAULT)
+    assert (reader.format, compression) == ("parquet", None)
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
@@ -68,7 +68,7 @@ def test_what_is_compressed_twice_is_refused_naming_both() -> None:
         opened(gzip.compress(gzip.compress(b"id,x\n1,2\n")))
 
 
-def test_parquet_that_is_packed_once_more_is_refused_with_the_reason() -> None:
+def test_compressed_parquet_is_refused_with_the_reason() -> None:
     with pytest.raises(Unparsable, match="Parquet inside gzip, which cannot be read by ranges"):
         opened(gzip.compress(a_parquet_file()))
 
@@ -80,12 +80,12 @@ def test_an_array_of_objects_is_refused_saying_how_to_write_them(body: bytes) ->
 
 
 @pytest.mark.parametrize("body", [b'{"id";x\n1;2\n', b'[{"id";x\n1;2\n'])
-def test_a_delimiter_that_is_set_says_csv(body: bytes) -> None:
+def test_a_file_is_csv_if_the_delimiter_is_set(body: bytes) -> None:
     assert opened(body, ScoreOptions(delimiter=";")) == ("csv", None)
 
 
 @pytest.mark.parametrize("body", [b"[id],x\n1,2\n", b"id{,x\n1,2\n"])
-def test_a_name_with_a_bracket_in_it_makes_no_json(body: bytes) -> None:
+def test_a_bracket_in_a_name_does_not_make_a_file_json(body: bytes) -> None:
     assert opened(body) == ("csv", None)
 
 

@@ -10,42 +10,47 @@ from pandas._libs.parsers import (  # type: ignore[import-not-found] # pandas ke
 )
 
 from worker.errors import SchemaMismatch
-from worker.formats import Features, Needs
-from worker.formats.base import Cells
-from worker.formats.type_inference import MISSING, convert, infer, plain
+from worker.formats import FeatureConverter, ModelInputs
+from worker.formats.base import CellForm
+from worker.formats.type_inference import (
+    MISSING_VALUES,
+    convert_text,
+    infer_type,
+    numbers_to_float64,
+)
 
-ANY = Needs(names=None, count=None, numbers_only=False, takes_missing=True)
-NUMBERS = Needs(names=None, count=None, numbers_only=True, takes_missing=True)
+ANY = ModelInputs(names=None, count=None, numbers_only=False, takes_missing=True)
+NUMBERS = ModelInputs(names=None, count=None, numbers_only=True, takes_missing=True)
 
 
 def text(*cells: str) -> pa.ChunkedArray:
     return pa.chunked_array([pa.array(cells, pa.string())])
 
 
-def features(needs: Needs = ANY, *, cells: Cells = "text") -> Features:
-    return Features(("x",), needs, cells=cells)
+def features(inputs: ModelInputs = ANY, *, cells: CellForm = "text") -> FeatureConverter:
+    return FeatureConverter(("x",), inputs, cells=cells)
 
 
 def test_the_missing_tokens_are_those_of_pandas() -> None:
-    assert set(MISSING) == set(STR_NA_VALUES)
+    assert set(MISSING_VALUES) == set(STR_NA_VALUES)
 
 
-def test_nothing_and_empty_text_are_both_missing() -> None:
+def test_null_and_empty_text_are_both_missing() -> None:
     for cells in (["1", "", None], ["x", "", None]):
-        values, bad = features().read(pa.table({"x": cells}))
+        values, bad = features().convert(pa.table({"x": cells}))
         assert (values["x"].null_count, bad) == (2, {})
 
 
 @pytest.mark.parametrize(
-    ("cells", "kind"),
+    ("cells", "expected"),
     [
         (("1", "-2.5", "1e5"), "number"),
         (("1", "NA", ""), "number"),
         (("", "", ""), "number"),
         ((" 1", "+2 ", ".5", "5.", "inf", "-Infinity"), "number"),
-        (("true", "False", "TRUE"), "truth"),
+        (("true", "False", "TRUE"), "boolean"),
         (("true", "1"), "text"),
-        (("true", "", "NA"), "truth"),
+        (("true", "", "NA"), "boolean"),
         (("1", "1,5"), "text"),
         (("1", "0x10"), "text"),
         (("1", "1_0"), "text"),
@@ -53,51 +58,51 @@ def test_nothing_and_empty_text_are_both_missing() -> None:
         ((), "number"),
     ],
 )
-def test_the_kind_of_a_column_follows_from_its_cells(cells: tuple[str, ...], kind: str) -> None:
-    assert infer(text(*cells), numbers_only=False) == kind
+def test_the_type_of_a_column_follows_from_its_cells(cells: tuple[str, ...], expected: str) -> None:
+    assert infer_type(text(*cells), numbers_only=False) == expected
 
 
 def test_for_a_model_of_numbers_text_is_numbers_that_do_not_fit() -> None:
-    assert infer(text("1", "red"), numbers_only=True) == "number"
+    assert infer_type(text("1", "red"), numbers_only=True) == "number"
 
 
-def test_truths_remain_truths_for_a_model_of_numbers() -> None:
-    assert infer(text("true", "false"), numbers_only=True) == "truth"
+def test_booleans_stay_booleans_for_a_model_of_numbers() -> None:
+    assert infer_type(text("true", "false"), numbers_only=True) == "boolean"
 
 
 def test_numbers_are_read_the_same_beside_cells_that_do_not_fit() -> None:
     cells = ["1.5", " 2", "+3", "4 ", ".5", "5.", "1e400", "-1e-400", "INF", "7E+2"]
-    exclusive = [convert(text(cell), "number")[0][0].as_py() for cell in cells]
-    beside, misfits = convert(text(*cells, "x"), "number")
+    exclusive = [convert_text(text(cell), "number")[0][0].as_py() for cell in cells]
+    beside, misfits = convert_text(text(*cells, "x"), "number")
     assert misfits.tolist() == [len(cells)]
     assert [str(value) for value in beside.to_pylist()[:-1]] == [str(value) for value in exclusive]
     assert exclusive[:6] == [1.5, 2, 3, 4, 0.5, 5]
 
 
 def test_text_keeps_its_cells_but_the_missing_ones() -> None:
-    assert convert(text("a", "NA", "", " b"), "text")[0].to_pylist() == ["a", None, None, " b"]
+    assert convert_text(text("a", "NA", "", " b"), "text")[0].to_pylist() == ["a", None, None, " b"]
 
 
 def test_what_does_not_fit_the_first_batch_is_a_bad_row_with_column_and_value() -> None:
     column = features()
-    column.read(pa.table({"x": ["1", "2"]}))
-    values, bad = column.read(pa.table({"x": ["3", "four", "5"]}))
+    column.convert(pa.table({"x": ["1", "2"]}))
+    values, bad = column.convert(pa.table({"x": ["3", "four", "5"]}))
     assert values["x"].to_pylist() == [3.0, None, 5.0]
     assert bad == {1: "column 'x' is 'four', not a number"}
 
 
-def test_a_cell_that_is_no_truth_is_a_bad_row_and_one_without_any_is_missing() -> None:
+def test_a_cell_that_is_no_boolean_is_a_bad_row_and_one_without_any_is_missing() -> None:
     column = features()
-    column.read(pa.table({"x": ["true"]}))
-    values, bad = column.read(pa.table({"x": ["false", "yes", "", None]}))
+    column.convert(pa.table({"x": ["true"]}))
+    values, bad = column.convert(pa.table({"x": ["false", "yes", "", None]}))
     assert values["x"].to_pylist()[::2] == [False, None]
     assert values["x"].to_pylist()[3] is None
     assert bad == {1: "column 'x' is 'yes', neither true nor false"}
 
 
-def test_a_missing_truth_is_a_bad_row_for_a_model_that_takes_nothing_missing() -> None:
-    column = features(Needs(names=None, count=None, numbers_only=True, takes_missing=False))
-    _, bad = column.read(pa.table({"x": ["true", "NA"]}))
+def test_a_missing_boolean_is_a_bad_row_for_a_model_that_takes_nothing_missing() -> None:
+    column = features(ModelInputs(names=None, count=None, numbers_only=True, takes_missing=False))
+    _, bad = column.convert(pa.table({"x": ["true", "NA"]}))
     assert bad == {1: "column 'x' is missing, which the model does not take"}
 
 
@@ -106,14 +111,14 @@ def test_a_missing_truth_is_a_bad_row_for_a_model_that_takes_nothing_missing() -
     [("true", "", "False"), ("1", "", "2"), ("red", "NA", ""), ("true", "false"), ("", "")],
 )
 def test_a_frame_of_text_is_the_one_that_pandas_reads(cells: tuple[str, ...]) -> None:
-    frame, _ = features().frame(pa.table({"x": cells}))
+    frame, _ = features().to_frame(pa.table({"x": cells}))
     read = pd.read_csv(io.StringIO("\n".join(["x", *cells, ""])), skip_blank_lines=False)
     pd.testing.assert_frame_equal(frame, read, check_dtype=cells[0] != "1")
 
 
 def test_a_frame_of_values_is_the_one_that_pandas_reads() -> None:
     table = pa.table({"x": [True, None, False]})
-    frame, _ = features(cells="typed").frame(table)
+    frame, _ = features(cells="typed").to_frame(table)
     pd.testing.assert_frame_equal(frame, table.to_pandas())
 
 
@@ -121,26 +126,26 @@ def test_a_frame_of_values_is_the_one_that_pandas_reads() -> None:
 def test_a_column_that_the_model_takes_as_text_is_text_whatever_it_looks_like(
     named: tuple[str, ...],
 ) -> None:
-    needs = Needs(None, None, numbers_only=False, takes_missing=True, text_columns=named)
-    values, bad = features(needs).read(pa.table({"x": ["007", "NA"]}))
+    inputs = ModelInputs(None, None, numbers_only=False, takes_missing=True, text_columns=named)
+    values, bad = features(inputs).convert(pa.table({"x": ["007", "NA"]}))
     assert (values["x"].to_pylist(), bad) == (["007", None], {})
 
 
 def test_anything_fits_a_column_that_began_as_text() -> None:
     column = features()
-    column.read(pa.table({"x": ["red"]}))
-    values, bad = column.read(pa.table({"x": ["1", "NA"]}))
+    column.convert(pa.table({"x": ["red"]}))
+    values, bad = column.convert(pa.table({"x": ["1", "NA"]}))
     assert (values["x"].to_pylist(), bad) == (["1", None], {})
 
 
 def test_a_long_cell_is_shown_cut() -> None:
-    column = features(Needs(names=None, count=None, numbers_only=True, takes_missing=True))
-    _, bad = column.read(pa.table({"x": ["y" * 1000]}))
+    column = features(ModelInputs(names=None, count=None, numbers_only=True, takes_missing=True))
+    _, bad = column.convert(pa.table({"x": ["y" * 1000]}))
     assert len(bad[0]) < 120
 
 
 def test_missing_numbers_go_through_as_nan() -> None:
-    values, bad = features().read(pa.table({"x": ["1", "", "nan"]}))
+    values, bad = features().convert(pa.table({"x": ["1", "", "nan"]}))
     assert bad == {}
     assert [math.isnan(value) for value in values.to_pandas()["x"]] == [False, True, True]
 
@@ -154,17 +159,19 @@ def test_missing_numbers_go_through_as_nan() -> None:
     ],
 )
 def test_a_missing_cell_is_a_bad_row_for_a_model_that_takes_none(
-    cells: Cells, column: pa.Array
+    cells: CellForm, column: pa.Array
 ) -> None:
-    strict = Needs(names=None, count=None, numbers_only=True, takes_missing=False)
-    _, bad = features(strict, cells=cells).read(pa.table({"x": column}))
+    strict = ModelInputs(names=None, count=None, numbers_only=True, takes_missing=False)
+    _, bad = features(strict, cells=cells).convert(pa.table({"x": column}))
     reason = "column 'x' is missing, which the model does not take"
     assert bad == {1: reason, 2: reason}
 
 
 def test_the_first_bad_column_of_a_row_gives_the_reason() -> None:
-    strict = Needs(names=None, count=None, numbers_only=True, takes_missing=True)
-    _, bad = Features(("b", "a"), strict, cells="text").read(pa.table({"a": ["x"], "b": ["y"]}))
+    strict = ModelInputs(names=None, count=None, numbers_only=True, takes_missing=True)
+    _, bad = FeatureConverter(("b", "a"), strict, cells="text").convert(
+        pa.table({"a": ["x"], "b": ["y"]})
+    )
     assert bad == {0: "column 'b' is 'y', not a number"}
 
 
@@ -177,28 +184,29 @@ def test_the_first_bad_column_of_a_row_gives_the_reason() -> None:
         pa.array(["1", "one", "NA"]).dictionary_encode(),
     ],
 )
-def test_typed_text_is_numbers_for_a_model_of_numbers_and_what_is_none_a_bad_row(
+def test_typed_text_becomes_numbers_for_a_model_of_numbers_and_other_text_a_bad_row(
     column: pa.Array,
 ) -> None:
-    values, bad = features(NUMBERS, cells="typed").read(pa.table({"x": column}))
+    values, bad = features(NUMBERS, cells="typed").convert(pa.table({"x": column}))
     assert values["x"].to_pylist() == [1.0, None, None]
     assert bad == {1: "column 'x' is 'one', not a number"}
 
 
 @pytest.mark.parametrize(
-    "kind", [pa.timestamp("us"), pa.date32(), pa.time32("s"), pa.duration("ns"), pa.binary()]
+    "data_type", [pa.timestamp("us"), pa.date32(), pa.time32("s"), pa.duration("ns"), pa.binary()]
 )
 def test_a_typed_column_that_holds_no_numbers_is_refused_by_a_model_of_numbers(
-    kind: pa.DataType,
+    data_type: pa.DataType,
 ) -> None:
-    table = pa.table({"x": pa.nulls(1, kind)})
-    with pytest.raises(SchemaMismatch, match=re.escape(f"the column 'x' is of type {kind}, and")):
-        features(NUMBERS, cells="typed").read(table)
-    assert features(cells="typed").read(table)[0]["x"].type == kind
+    table = pa.table({"x": pa.nulls(1, data_type)})
+    message = re.escape(f"the column 'x' is of type {data_type}, and")
+    with pytest.raises(SchemaMismatch, match=message):
+        features(NUMBERS, cells="typed").convert(table)
+    assert features(cells="typed").convert(table)[0]["x"].type == data_type
 
 
-def test_typed_truths_remain_truths_for_a_model_of_numbers() -> None:
-    values, bad = features(NUMBERS, cells="typed").read(pa.table({"x": [True, None]}))
+def test_typed_booleans_stay_booleans_for_a_model_of_numbers() -> None:
+    values, bad = features(NUMBERS, cells="typed").convert(pa.table({"x": [True, None]}))
     assert (values["x"].to_pylist(), bad) == ([True, None], {})
 
 
@@ -213,13 +221,14 @@ def test_typed_truths_remain_truths_for_a_model_of_numbers() -> None:
     ],
 )
 def test_every_typed_number_is_a_float64(column: pa.Array) -> None:
-    values = plain(pa.chunked_array([column]))
+    values = numbers_to_float64(pa.chunked_array([column]))
     assert (values.type, values.to_pylist()) == (pa.float64(), [1.0, None])
 
 
 def test_typed_text_loses_its_dictionary() -> None:
-    assert plain(pa.chunked_array([pa.array(["a", "b"]).dictionary_encode()])).type == pa.string()
+    values = pa.chunked_array([pa.array(["a", "b"]).dictionary_encode()])
+    assert numbers_to_float64(values).type == pa.string()
 
 
 def test_a_typed_column_of_nothing_is_missing_numbers() -> None:
-    assert plain(pa.chunked_array([pa.nulls(2)])).type == pa.float64()
+    assert numbers_to_float64(pa.chunked_array([pa.nulls(2)])).type == pa.float64()

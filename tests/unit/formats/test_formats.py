@@ -4,14 +4,14 @@ import pyarrow as pa
 import pytest
 
 from worker.errors import SchemaMismatch, Unparsable
-from worker.formats import Needs, select
-from worker.formats.base import Cells, rebatch
+from worker.formats import ModelInputs, select_columns
+from worker.formats.base import CellForm, rebatch
 
-ANY = Needs(names=None, count=None, numbers_only=False, takes_missing=True)
+ANY = ModelInputs(names=None, count=None, numbers_only=False, takes_missing=True)
 
 
-def needs(*names: str) -> Needs:
-    return Needs(names=names, count=None, numbers_only=False, takes_missing=True)
+def by_name(*names: str) -> ModelInputs:
+    return ModelInputs(names=names, count=None, numbers_only=False, takes_missing=True)
 
 
 def test_batches_of_any_size_are_cut_at_the_same_rows() -> None:
@@ -33,25 +33,25 @@ def test_no_empty_table_follows_a_full_one() -> None:
 
 
 def test_the_first_column_is_kept_and_the_rest_are_features() -> None:
-    chosen = select(["id", "x", "y"], ANY, None, cells="text")
+    chosen = select_columns(["id", "x", "y"], ANY, None, cells="text")
     assert (chosen.kept, chosen.features) == (("id",), ("x", "y"))
 
 
 def test_features_with_names_are_taken_in_the_models_order() -> None:
-    chosen = select(["id", "x", "y"], needs("y", "id"), None, cells="text")
-    assert (chosen.features, chosen.read) == (("y", "id"), ("id", "y"))
+    chosen = select_columns(["id", "x", "y"], by_name("y", "id"), None, cells="text")
+    assert (chosen.features, chosen.columns) == (("y", "id"), ("id", "y"))
 
 
 def test_a_star_keeps_every_column() -> None:
-    assert select(["id", "x"], ANY, ("*",), cells="text").kept == ("id", "x")
+    assert select_columns(["id", "x"], ANY, ("*",), cells="text").kept == ("id", "x")
 
 
 def test_columns_are_kept_in_the_order_asked_for_and_once() -> None:
-    assert select(["id", "x"], ANY, ("x", "id", "x"), cells="text").kept == ("x", "id")
+    assert select_columns(["id", "x"], ANY, ("x", "id", "x"), cells="text").kept == ("x", "id")
 
 
 def test_no_column_need_be_kept() -> None:
-    assert select(["id", "x"], ANY, (), cells="text").kept == ()
+    assert select_columns(["id", "x"], ANY, (), cells="text").kept == ()
 
 
 def test_missing_features_are_named_with_the_nearest_column() -> None:
@@ -59,7 +59,12 @@ def test_missing_features_are_named_with_the_nearest_column() -> None:
         SchemaMismatch,
         match=r"2 of the 3 model's columns.*'petal_length' \(nearest: 'petal length'\), 'age'",
     ):
-        select(["id", "petal length", "x"], needs("petal_length", "age", "x"), None, cells="text")
+        select_columns(
+            ["id", "petal length", "x"],
+            by_name("petal_length", "age", "x"),
+            None,
+            cells="text",
+        )
 
 
 @pytest.mark.parametrize(
@@ -74,29 +79,29 @@ def test_a_name_is_near_that_differs_in_capitals_spaces_or_the_form_of_its_lette
     wanted: str, present: str, shown: str
 ) -> None:
     with pytest.raises(SchemaMismatch, match=re.escape(shown)):
-        select(["id", present], needs(wanted), None, cells="text")
+        select_columns(["id", present], by_name(wanted), None, cells="text")
 
 
 def test_a_missing_column_to_keep_is_named_with_its_setting() -> None:
     with pytest.raises(SchemaMismatch, match=r"WORKER_KEEP_COLUMNS.*'ID' *"):
-        select(["id", "x"], ANY, ("ID",), cells="text")
+        select_columns(["id", "x"], ANY, ("ID",), cells="text")
 
 
 def test_a_wrong_count_by_position_names_both_counts() -> None:
-    four = Needs(names=None, count=4, numbers_only=False, takes_missing=True)
+    four = ModelInputs(names=None, count=4, numbers_only=False, takes_missing=True)
     with pytest.raises(SchemaMismatch, match=r"takes 4 columns by position.* 2 after the first"):
-        select(["id", "x", "y"], four, None, cells="text")
+        select_columns(["id", "x", "y"], four, None, cells="text")
 
 
 def test_one_column_leaves_nothing_to_predict_on() -> None:
     with pytest.raises(SchemaMismatch, match="nothing to predict on"):
-        select(["id"], ANY, None, cells="text")
+        select_columns(["id"], ANY, None, cells="text")
 
 
 @pytest.mark.parametrize("cells", ["text", "json", "typed"])
-def test_a_name_that_stands_twice_is_refused(cells: Cells) -> None:
+def test_a_repeated_name_is_refused(cells: CellForm) -> None:
     with pytest.raises(SchemaMismatch, match="more than once there: 'x'"):
-        select(["id", "x", "x"], needs("x"), None, cells=cells)
+        select_columns(["id", "x", "x"], by_name("x"), None, cells=cells)
 
 
 @pytest.mark.parametrize(
@@ -104,19 +109,20 @@ def test_a_name_that_stands_twice_is_refused(cells: Cells) -> None:
 )
 def test_a_first_line_of_data_is_no_header(first: str) -> None:
     with pytest.raises(Unparsable, match="looks like data, not like a header"):
-        select(first.split(","), ANY, None, cells="text")
+        select_columns(first.split(","), ANY, None, cells="text")
 
 
 @pytest.mark.parametrize(
     "header", ["0,1,2", "id,2023,2024", ",0,1", "id,x,1.5", "id,v1.5,2023", "id,,2023"]
 )
 def test_numbers_can_be_names(header: str) -> None:
-    assert select(header.split(","), ANY, None, cells="text").features
+    assert select_columns(header.split(","), ANY, None, cells="text").features
 
 
 def test_numbers_are_names_when_the_model_knows_them() -> None:
-    assert select(["id", "0.1", "0.9"], needs("0.9"), None, cells="text").features == ("0.9",)
+    selection = select_columns(["id", "0.1", "0.9"], by_name("0.9"), None, cells="text")
+    assert selection.features == ("0.9",)
 
 
 def test_typed_columns_may_be_named_by_numbers() -> None:
-    assert select(["1.5", "2.5"], ANY, None, cells="typed").features == ("2.5",)
+    assert select_columns(["1.5", "2.5"], ANY, None, cells="typed").features == ("2.5",)

@@ -10,28 +10,28 @@ import pyarrow as pa
 import pytest
 
 from worker.errors import SchemaMismatch, Unparsable
-from worker.formats.base import Reject
-from worker.formats.features import Features
-from worker.formats.json_lines.cells import holds_json, plain_text
-from worker.formats.json_lines.reader import JsonLinesSource
-from worker.formats.json_lines.writer import JsonLinesSink
-from worker.formats.selection import Needs
+from worker.formats.base import RejectedRow
+from worker.formats.features import FeatureConverter
+from worker.formats.json_lines.cells import holds_json, json_to_text
+from worker.formats.json_lines.reader import JsonLinesReader
+from worker.formats.json_lines.writer import JsonLinesWriter
+from worker.formats.selection import ModelInputs
 
-ANY = Needs(names=None, count=None, numbers_only=False, takes_missing=True)
-NUMBERS = Needs(names=None, count=None, numbers_only=True, takes_missing=True)
+ANY = ModelInputs(names=None, count=None, numbers_only=False, takes_missing=True)
+NUMBERS = ModelInputs(names=None, count=None, numbers_only=True, takes_missing=True)
 
 
-def source(
+def reader_of(
     *chunks: bytes, keeps_all: bool = False, held: list[int] | None = None
-) -> JsonLinesSource:
+) -> JsonLinesReader:
     hold = list[int]() if held is None else held
-    return JsonLinesSource(chunks, keeps_all=keeps_all, hold=hold.append)
+    return JsonLinesReader(chunks, keeps_all=keeps_all, hold=hold.append)
 
 
 def read(body: bytes) -> list[dict[str, str | None]]:
-    found = source(body)
+    reader = reader_of(body)
     rows: list[dict[str, str | None]] = pa.concat_tables(
-        found.batches(found.names, 1000)
+        reader.batches(reader.names, 1000)
     ).to_pylist()
     return rows
 
@@ -41,26 +41,26 @@ def cell(text: str) -> str | None:
     return row["x"]
 
 
-def rejected(body: bytes) -> list[Reject]:
-    found = source(b'{"x": 0}\n' + body)
-    return [reject for _ in found.batches(("x",), 1000) for reject in found.rejects({})]
+def rejected(body: bytes) -> list[RejectedRow]:
+    reader = reader_of(b'{"x": 0}\n' + body)
+    return [reject for _ in reader.batches(("x",), 1000) for reject in reader.rejected_rows({})]
 
 
 def column(*cells: str | None) -> pa.Table:
-    """A column `x` of JSON text; the key is absent where a cell is None."""
+    """Return a column `x` of JSON text; the key is absent if a cell is None."""
     lines = ["{}" if text is None else f'{{"x": {text}}}' for text in cells]
-    (table,) = source("\n".join(['{"x": 0}', *lines]).encode()).batches(("x",), 1000)
+    (table,) = reader_of("\n".join(['{"x": 0}', *lines]).encode()).batches(("x",), 1000)
     return table.slice(1)
 
 
-def features(needs: Needs, *cells: str | None) -> tuple[list[object], dict[int, str]]:
-    values, bad = Features(("x",), needs, cells="json").read(column(*cells))
+def features(inputs: ModelInputs, *cells: str | None) -> tuple[list[object], dict[int, str]]:
+    values, bad = FeatureConverter(("x",), inputs, cells="json").convert(column(*cells))
     return values["x"].to_pylist(), bad
 
 
 def written(*tables: pa.Table) -> str:
-    sink = JsonLinesSink()
-    return b"".join([*map(sink.write, tables), sink.finish()]).decode()
+    writer = JsonLinesWriter()
+    return b"".join([*map(writer.write, tables), writer.finish()]).decode()
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_other_values_are_json_text_with_the_same_value(text: str, kept: str) ->
     assert cell(text) == kept
 
 
-def test_an_absent_key_is_told_from_a_null() -> None:
+def test_an_absent_key_differs_from_a_null() -> None:
     assert read(b'{"a": null}\n{"b": 1}\n{}') == [
         {"a": "null", "b": None},
         {"a": None, "b": "1"},
@@ -99,11 +99,11 @@ def test_an_absent_key_is_told_from_a_null() -> None:
 
 
 def test_the_names_are_the_keys_in_the_order_in_which_they_come_up() -> None:
-    assert source(b'{"b": 1}\n{"a": 1, "b": 2, "\xc3\xa9": 3}').names == ("b", "a", "é")
+    assert reader_of(b'{"b": 1}\n{"a": 1, "b": 2, "\xc3\xa9": 3}').names == ("b", "a", "é")
 
 
-def test_columns_come_in_the_order_asked_for_and_say_that_they_hold_json() -> None:
-    (table,) = source(b'{"a": 1, "b": 2, "c": 3}').batches(("c", "a"), 10)
+def test_columns_come_in_the_order_asked_for_and_are_marked_as_json() -> None:
+    (table,) = reader_of(b'{"a": 1, "b": 2, "c": 3}').batches(("c", "a"), 10)
     kept = table.filter(pa.array([True])).select(["a"]).slice(0, 1)
     assert table.to_pylist() == [{"c": "3", "a": "1"}]
     assert all(map(holds_json, kept.schema))
@@ -120,17 +120,17 @@ def test_blank_lines_are_no_rows() -> None:
 @pytest.mark.parametrize("body", [b"", b"\n\n", b" \r\n"])
 def test_a_file_without_rows_is_refused(body: bytes) -> None:
     with pytest.raises(Unparsable, match="the file is empty"):
-        source(body)
+        reader_of(body)
 
 
 def test_a_file_that_spreads_an_object_over_lines_is_refused() -> None:
     with pytest.raises(Unparsable, match=r"no line is a JSON object.*line 1: not JSON"):
-        source(b'{\n  "a": 1\n}\n')
+        reader_of(b'{\n  "a": 1\n}\n')
 
 
 def test_tables_have_the_rows_asked_for() -> None:
-    found = source(b'{"a": 1}\n' * 2050)
-    assert [table.num_rows for table in found.batches(("a",), 1000)] == [1000, 1000, 50]
+    reader = reader_of(b'{"a": 1}\n' * 2050)
+    assert [table.num_rows for table in reader.batches(("a",), 1000)] == [1000, 1000, 50]
 
 
 @pytest.mark.parametrize(
@@ -150,43 +150,56 @@ def test_tables_have_the_rows_asked_for() -> None:
         (b'{"x": ' + b"[" * 10**5, "nested too deeply"),
     ],
 )
-def test_a_line_that_is_no_object_is_set_aside_with_the_reason(line: bytes, reason: str) -> None:
-    assert rejected(line) == [Reject(2, reason, line.decode())]
+def test_a_line_that_is_no_object_is_rejected_with_the_reason(line: bytes, reason: str) -> None:
+    assert rejected(line) == [RejectedRow(2, reason, line.decode())]
 
 
-def test_rejects_are_those_of_the_batch_in_the_order_of_the_file() -> None:
-    found = source(b'{"a": 1}\r\n\n?\n{"a": 2}\n{"a": 3}\n!\n {"a":4}')
+def test_rejected_rows_are_those_of_the_batch_in_the_order_of_the_file() -> None:
+    reader = reader_of(b'{"a": 1}\r\n\n?\n{"a": 2}\n{"a": 3}\n!\n {"a":4}')
     rejects, left_out = [], []
-    for _ in found.batches(("a",), 2):
-        rejects.append(list(found.rejects({1: "bad", 0: "worse"})))
-        left_out.append(found.malformed())
+    for _ in reader.batches(("a",), 2):
+        rejects.append(list(reader.rejected_rows({1: "bad", 0: "worse"})))
+        left_out.append(reader.malformed_count())
     what = "not JSON: Expecting value at column 1"
     assert rejects == [
-        [Reject(1, "worse", '{"a": 1}'), Reject(3, what, "?"), Reject(4, "bad", '{"a": 2}')],
-        [Reject(5, "worse", '{"a": 3}'), Reject(6, what, "!"), Reject(7, "bad", ' {"a":4}')],
+        [
+            RejectedRow(1, "worse", '{"a": 1}'),
+            RejectedRow(3, what, "?"),
+            RejectedRow(4, "bad", '{"a": 2}'),
+        ],
+        [
+            RejectedRow(5, "worse", '{"a": 3}'),
+            RejectedRow(6, what, "!"),
+            RejectedRow(7, "bad", ' {"a":4}'),
+        ],
     ]
     assert left_out == [1, 2]
 
 
 def test_malformed_lines_after_the_last_row_are_reported_too() -> None:
-    found = source(b'{"a": 1}\n?\n')
-    sizes = [(table.num_rows, list(found.rejects({}))) for table in found.batches(("a",), 1)]
+    reader = reader_of(b'{"a": 1}\n?\n')
+    sizes = [
+        (table.num_rows, list(reader.rejected_rows({}))) for table in reader.batches(("a",), 1)
+    ]
     assert [size for size, _ in sizes] == [1, 0]
     assert [len(rejects) for _, rejects in sizes] == [0, 1]
 
 
-def test_many_malformed_lines_are_handed_over_before_they_fill_the_memory() -> None:
-    found = source(b'{"a": 1}\n' + b"?\n" * 25 + b'{"a": 2}\n')
-    sizes = [(table.num_rows, len(list(found.rejects({})))) for table in found.batches(("a",), 10)]
+def test_many_malformed_lines_end_a_batch_before_they_fill_the_memory() -> None:
+    reader = reader_of(b'{"a": 1}\n' + b"?\n" * 25 + b'{"a": 2}\n')
+    sizes = [
+        (table.num_rows, len(list(reader.rejected_rows({}))))
+        for table in reader.batches(("a",), 10)
+    ]
     assert sizes == [(1, 10), (0, 10), (1, 5)]
 
 
-def test_the_bytes_held_are_told_and_those_of_a_batch_at_most() -> None:
+def test_hold_is_called_with_the_bytes_of_the_batch_under_way() -> None:
     held: list[int] = []
-    found = source(b'{"a": 1}\n?\n' * 10_000, held=held)
+    reader = reader_of(b'{"a": 1}\n?\n' * 10_000, held=held)
     assert max(held) == 5000 * 9
     held.clear()
-    for table in found.batches(("a",), 100):
+    for table in reader.batches(("a",), 100):
         assert 8 * table.num_rows <= held[-1] == max(held) <= 900
         held.clear()
 
@@ -198,18 +211,20 @@ def test_a_line_beyond_the_limit_is_refused_with_its_number() -> None:
         raise AssertionError("it is refused before it is read whole")
 
     with pytest.raises(Unparsable, match="line 3 is longer than 16 MiB"):
-        JsonLinesSource(text(), keeps_all=False, hold=list[int]().append)
+        JsonLinesReader(text(), keeps_all=False, hold=list[int]().append)
 
 
 def test_a_key_that_comes_up_later_is_ignored() -> None:
-    found = source(b'{"a": 1}\n' * 10_000 + b'{"a": 2, "b": 3}\n')
-    assert found.names == ("a",)
-    assert sum(table.num_rows for table in found.batches(("a",), 10_000)) == 10_001
+    reader = reader_of(b'{"a": 1}\n' * 10_000 + b'{"a": 2, "b": 3}\n')
+    assert reader.names == ("a",)
+    assert sum(table.num_rows for table in reader.batches(("a",), 10_000)) == 10_001
 
 
 def test_where_all_columns_are_kept_a_row_with_a_later_key_is_bad_rather_than_cut() -> None:
-    found = source(b'{"a": 1}\n' * 10_000 + b'{"a": 2, "b": 3}\n', keeps_all=True)
-    rejects = [reject for _ in found.batches(("a",), 10_000) for reject in found.rejects({})]
+    reader = reader_of(b'{"a": 1}\n' * 10_000 + b'{"a": 2, "b": 3}\n', keeps_all=True)
+    rejects = [
+        reject for _ in reader.batches(("a",), 10_000) for reject in reader.rejected_rows({})
+    ]
     assert [(reject.line, reject.row) for reject in rejects] == [(10_001, '{"a": 2, "b": 3}')]
     assert "the key 'b' comes up after the first 10,000 rows" in rejects[0].reason
     assert "WORKER_KEEP_COLUMNS" in rejects[0].reason
@@ -234,7 +249,7 @@ def as_value(chance: random.Random, depth: int = 2) -> str:
 
 
 def lines(chance: random.Random, rows: int) -> list[str]:
-    """Lines as somebody might write them, some of them malformed."""
+    """Return random lines, some of them malformed."""
     found = ['{"a": 1, "b": 2, "long key é": 3}']
     for _ in range(rows):
         keys = [key for key in ("a", "b", "long key é") if chance.random() < 0.8]
@@ -253,11 +268,13 @@ def test_any_chunks_give_the_same_tables_and_rejects(seed: int) -> None:
         cuts = [0]
         while cuts[-1] < len(body):
             cuts.append(cuts[-1] + chance.randint(0, longest))
-        found = source(*(body[cut:until] for cut, until in pairwise(cuts)))
+        reader = reader_of(*(body[cut:until] for cut, until in pairwise(cuts)))
         outcome = []
-        for table in found.batches(found.names, 7):
+        for table in reader.batches(reader.names, 7):
             bad = {row: "bad" for row in range(table.num_rows) if row % 3 == 0}
-            outcome.append((table.to_pylist(), list(found.rejects(bad)), found.malformed()))
+            outcome.append(
+                (table.to_pylist(), list(reader.rejected_rows(bad)), reader.malformed_count())
+            )
         outcomes.append(outcome)
     assert all(outcome == outcomes[0] for outcome in outcomes)
 
@@ -266,19 +283,19 @@ def test_any_chunks_give_the_same_tables_and_rejects(seed: int) -> None:
 def test_kept_columns_leave_literally_as_they_came(seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311 - examples, not secrets
     body = "\n".join(lines(chance, 100)) + "\n"
-    found = source(body.encode())
-    sink = found.sink()
+    reader = reader_of(body.encode())
+    writer = reader.writer()
     output, rejects = [], []
-    for table in found.batches(found.names, 9):
-        output.append(sink.write(table))
-        rejects += list(found.rejects({}))
+    for table in reader.batches(reader.names, 9):
+        output.append(writer.write(table))
+        rejects += list(reader.rejected_rows({}))
     aside = {reject.line for reject in rejects}
     kept = [
         line
         for number, line in enumerate(body.split("\n"), 1)
         if line.strip() and number not in aside
     ]
-    assert b"".join([*output, sink.finish()]).decode().split("\n")[:-1] == kept
+    assert b"".join([*output, writer.finish()]).decode().split("\n")[:-1] == kept
 
 
 @pytest.mark.parametrize(
@@ -295,13 +312,13 @@ def test_kept_columns_leave_literally_as_they_came(seed: int) -> None:
         (('"a\\"b"', "1.10", "true", '["x\\n"]'), ['a"b', "1.10", "true", '["x\\n"]']),
     ],
 )
-def test_the_kind_of_a_column_follows_from_its_values(
+def test_the_type_of_a_column_follows_from_its_values(
     cells: tuple[str | None, ...], values: list[object]
 ) -> None:
     assert features(ANY, *cells) == (values, {})
 
 
-def test_nan_is_missing_and_text_that_says_so_is_not() -> None:
+def test_nan_is_missing_and_the_text_nan_is_not() -> None:
     (nan, one), bad = features(ANY, "NaN", "1")
     assert isinstance(nan, float)
     assert (math.isnan(nan), one, bad) == (True, 1, {})
@@ -313,36 +330,36 @@ def test_a_string_that_looks_like_a_number_is_one_for_a_model_of_numbers() -> No
 
 
 @pytest.mark.parametrize("text", ['"NA"', '"nan"', '""', '"x"', "[1]", "true", '"inf"'])
-def test_other_strings_are_none_for_a_model_of_numbers(text: str) -> None:
+def test_other_strings_are_bad_rows_for_a_model_of_numbers(text: str) -> None:
     reason = f"column 'x' is {text}, not a number"
     assert features(NUMBERS, "1", text) == ([1, None], {1: reason})
 
 
 def test_a_model_that_takes_nothing_missing_gets_no_null_and_no_absent_key() -> None:
-    strict = Needs(names=None, count=None, numbers_only=True, takes_missing=False)
+    strict = ModelInputs(names=None, count=None, numbers_only=True, takes_missing=False)
     _, bad = features(strict, "1", "null", None, "NaN")
     assert set(bad) == {1, 2, 3}
 
 
 def test_what_does_not_fit_the_first_rows_is_a_bad_row() -> None:
-    column_of = Features(("x",), ANY, cells="json")
-    column_of.read(column("1", "2"))
-    _, bad = column_of.read(column("3", '"4"', "null", "true"))
+    converter = FeatureConverter(("x",), ANY, cells="json")
+    converter.convert(column("1", "2"))
+    _, bad = converter.convert(column("3", '"4"', "null", "true"))
     assert bad == {
         1: "column 'x' is \"4\", not a number",
         3: "column 'x' is true, not a number",
     }
 
 
-def test_a_table_without_rows_says_nothing_of_the_columns() -> None:
-    column_of = Features(("x",), ANY, cells="json")
-    column_of.read(column())
-    values, bad = column_of.read(column('"red"'))
+def test_a_table_without_rows_does_not_set_the_types() -> None:
+    converter = FeatureConverter(("x",), ANY, cells="json")
+    converter.convert(column())
+    values, bad = converter.convert(column('"red"'))
     assert (values["x"].to_pylist(), bad) == (["red"], {})
 
 
 def test_predictions_stand_behind_kept_columns_one_object_a_line() -> None:
-    (table,) = source(b'{"id": 1.10, "s": "a"}\n{"s": null}\n').batches(("id", "s"), 10)
+    (table,) = reader_of(b'{"id": 1.10, "s": "a"}\n{"s": null}\n').batches(("id", "s"), 10)
     output = table.append_column("activation", pa.array([0.25, 1.0]))
     assert written(output, output.slice(0, 0), output.slice(1)) == (
         '{"id": 1.10, "s": "a", "activation": 0.25}\n'
@@ -352,7 +369,7 @@ def test_predictions_stand_behind_kept_columns_one_object_a_line() -> None:
 
 
 def test_an_object_may_be_left_without_keys() -> None:
-    (table,) = source(b'{"a": 1}\n{}').batches(("a",), 10)
+    (table,) = reader_of(b'{"a": 1}\n{}').batches(("a",), 10)
     assert written(table) == '{"a": 1}\n{}\n'
 
 
@@ -406,6 +423,6 @@ def test_a_column_that_json_cannot_hold_is_refused(values: pa.Array) -> None:
 
 def test_for_formats_without_json_it_is_text_with_its_numbers_as_they_came() -> None:
     table = column("1.10", '"a\\"b"', "null", None, '{"k": [1e5]}', '"007"', "true")
-    plain = plain_text(table.append_column("p", pa.array([0.5] * 7)))
+    plain = json_to_text(table.append_column("p", pa.array([0.5] * 7)))
     assert not any(map(holds_json, plain.schema))
     assert plain["x"].to_pylist() == ["1.10", 'a"b', None, None, '{"k": [1e5]}', "007", "true"]

@@ -11,16 +11,18 @@ from pyarrow import parquet
 
 from tests.support.fakes.input_reader import MemoryInput
 from worker.errors import SchemaMismatch, Unparsable
-from worker.formats.base import Reject
-from worker.formats.features import Features
+from worker.formats.base import RejectedRow
+from worker.formats.features import FeatureConverter
 from worker.formats.json_lines.cells import json_field
-from worker.formats.parquet.range_file import joined
-from worker.formats.parquet.reader import ParquetSource
-from worker.formats.parquet.writer import ParquetSink
-from worker.formats.selection import Needs
+from worker.formats.memory import InputMemory
+from worker.formats.parquet.range_file import merge_ranges
+from worker.formats.parquet.reader import ParquetReader
+from worker.formats.parquet.writer import ParquetWriter
+from worker.formats.selection import ModelInputs
+from worker.interfaces import ScoreOptions
 
 MIB = 2**20
-ANY = Needs(names=None, count=None, numbers_only=False, takes_missing=True)
+ANY = ModelInputs(names=None, count=None, numbers_only=False, takes_missing=True)
 
 
 def as_parquet(table: pa.Table, **options: object) -> bytes:
@@ -29,23 +31,30 @@ def as_parquet(table: pa.Table, **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def source(
+def opened(
+    file: MemoryInput, *, memory_bytes: int, reserved_bytes: int = 16 * MIB
+) -> ParquetReader:
+    options = ScoreOptions(memory_bytes=memory_bytes, reserved_bytes=reserved_bytes)
+    return ParquetReader(file, InputMemory(file.reserve, options))
+
+
+def reader_of(
     body: bytes, *, first: int | None = None, memory_bytes: int = 512 * MIB
-) -> ParquetSource:
-    return ParquetSource(MemoryInput(body, first=first), memory_bytes=memory_bytes)
+) -> ParquetReader:
+    return opened(MemoryInput(body, first=first), memory_bytes=memory_bytes)
 
 
-def read(found: ParquetSource, *columns: str) -> pa.Table:
-    return pa.concat_tables(found.batches(columns or found.names, 10_000))
+def read(file: ParquetReader, *columns: str) -> pa.Table:
+    return pa.concat_tables(file.batches(columns or file.names, 10_000))
 
 
-def written(*tables: pa.Table, sink: ParquetSink | None = None) -> bytes:
-    sink = sink or ParquetSink()
-    return b"".join([*map(sink.write, tables), sink.finish()])
+def written(*tables: pa.Table, writer: ParquetWriter | None = None) -> bytes:
+    writer = writer or ParquetWriter()
+    return b"".join([*map(writer.write, tables), writer.finish()])
 
 
 def noise(rows: int, **columns: int) -> pa.Table:
-    """Columns of so many bytes a row, which no codec makes smaller."""
+    """Return columns of so many random bytes a row, which no codec makes smaller."""
     draw = np.random.default_rng(rows)
     return pa.table(
         {name: [draw.bytes(width) for _ in range(rows)] for name, width in columns.items()}
@@ -73,8 +82,8 @@ MANY_TYPES = pa.table(
 
 
 def test_columns_keep_their_types_and_nulls() -> None:
-    found = source(as_parquet(MANY_TYPES))
-    output = written(read(found), sink=found.sink())
+    file = reader_of(as_parquet(MANY_TYPES))
+    output = written(read(file), writer=file.writer())
     assert parquet.read_table(io.BytesIO(output)).equals(MANY_TYPES)
 
 
@@ -82,8 +91,8 @@ def test_columns_keep_their_types_and_nulls() -> None:
 def test_a_file_leaves_in_the_codec_it_came_in(codec: str) -> None:
     table = pa.table({"n": list(range(1000))})
     body = as_parquet(table, compression=codec)
-    found = source(body)
-    output = written(read(found), sink=found.sink())
+    file = reader_of(body)
+    output = written(read(file), writer=file.writer())
     came, leaves = (parquet.ParquetFile(io.BytesIO(file)) for file in (body, output))
     assert leaves.read().equals(table)
     codecs = [file.metadata.row_group(0).column(0).compression for file in (came, leaves)]
@@ -92,8 +101,8 @@ def test_a_file_leaves_in_the_codec_it_came_in(codec: str) -> None:
 
 @pytest.mark.parametrize("size", [4, 10, 25])
 def test_tables_are_cut_at_the_same_rows_whatever_the_row_groups(size: int) -> None:
-    found = source(as_parquet(pa.table({"n": list(range(25))}), row_group_size=size))
-    assert [part.num_rows for part in found.batches(("n",), 10)] == [10, 10, 5]
+    file = reader_of(as_parquet(pa.table({"n": list(range(25))}), row_group_size=size))
+    assert [part.num_rows for part in file.batches(("n",), 10)] == [10, 10, 5]
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -111,27 +120,27 @@ def test_a_file_read_by_ranges_is_the_file_read_whole(seed: int) -> None:
     )
     columns = chance.sample(table.column_names, chance.randint(1, table.num_columns))
     pieces = [chance.randint(1, 10_000) for _ in range(3)]
-    reader = MemoryInput(body, first=chance.randint(0, len(body)), pieces=pieces)
-    assert read(ParquetSource(reader, memory_bytes=MIB), *columns).equals(table.select(columns))
+    file = MemoryInput(body, first=chance.randint(0, len(body)), pieces=pieces)
+    assert read(opened(file, memory_bytes=MIB), *columns).equals(table.select(columns))
 
 
 def test_a_file_that_came_whole_is_not_asked_for_again() -> None:
-    reader = MemoryInput(as_parquet(MANY_TYPES))
-    read(ParquetSource(reader, memory_bytes=MIB))
-    assert reader.asked == []
+    file = MemoryInput(as_parquet(MANY_TYPES))
+    read(opened(file, memory_bytes=MIB))
+    assert file.asked == []
 
 
 def test_only_the_footer_and_the_columns_read_are_fetched() -> None:
     body = as_parquet(noise(100, small=10, unread=2 * 10**5, last=10))
-    reader = MemoryInput(body, first=1000)
-    found = ParquetSource(reader, memory_bytes=MIB)
-    read(found, "small", "last")
-    assert found.names == ("small", "unread", "last")
-    assert sum(end - start for start, end in reader.asked) < 200_000 < len(body) / 100
+    file = MemoryInput(body, first=1000)
+    reader = opened(file, memory_bytes=MIB)
+    read(reader, "small", "last")
+    assert reader.names == ("small", "unread", "last")
+    assert sum(end - start for start, end in file.asked) < 200_000 < len(body) / 100
 
 
 def test_columns_near_each_other_are_fetched_as_one_range() -> None:
-    assert joined([(10 * MIB, 11 * MIB), (0, 10), (5, 7), (MIB, 2 * MIB)]) == [
+    assert merge_ranges([(10 * MIB, 11 * MIB), (0, 10), (5, 7), (MIB, 2 * MIB)]) == [
         (0, 2 * MIB),
         (10 * MIB, 11 * MIB),
     ]
@@ -139,25 +148,25 @@ def test_columns_near_each_other_are_fetched_as_one_range() -> None:
 
 def test_small_row_groups_are_fetched_together() -> None:
     body = as_parquet(noise(200, n=10_000), row_group_size=10)
-    reader = MemoryInput(body, first=1000)
-    assert read(ParquetSource(reader, memory_bytes=4 * MIB)).num_rows == 200
-    assert len(reader.asked) == 2
+    file = MemoryInput(body, first=1000)
+    assert read(opened(file, memory_bytes=4 * MIB)).num_rows == 200
+    assert len(file.asked) == 2
 
 
 def test_small_row_groups_are_fetched_apart_where_the_memory_is_small() -> None:
     body = as_parquet(noise(200, n=10_000), row_group_size=50)
-    reader = MemoryInput(body, first=1000)
-    assert read(ParquetSource(reader, memory_bytes=MIB)).num_rows == 200
-    assert len(reader.asked) == 3
+    file = MemoryInput(body, first=1000)
+    assert read(opened(file, memory_bytes=MIB)).num_rows == 200
+    assert len(file.asked) == 3
 
 
-def test_row_groups_that_share_no_window_are_fetched_apart() -> None:
+def test_row_groups_too_large_for_one_fetch_are_fetched_apart() -> None:
     table = noise(40, n=MIB)
     body = as_parquet(table, row_group_size=10)
-    reader = MemoryInput(body, first=1000)
-    assert read(ParquetSource(reader, memory_bytes=16 * MIB)).equals(table)
-    assert len(reader.asked) == 5
-    assert reader.reserved == []
+    file = MemoryInput(body, first=1000)
+    assert read(opened(file, memory_bytes=16 * MIB)).equals(table)
+    assert len(file.asked) == 5
+    assert file.reserved == []
 
 
 def test_the_largest_row_group_is_reserved_before_the_first_is_fetched() -> None:
@@ -165,62 +174,62 @@ def test_the_largest_row_group_is_reserved_before_the_first_is_fetched() -> None
     with parquet.ParquetWriter(buffer, noise(1, n=1).schema) as writer:
         for size in (10, 30, 20):
             writer.write_table(noise(size, n=MIB))
-    reader = MemoryInput(buffer.getvalue(), first=1000)
-    tables = ParquetSource(reader, memory_bytes=512 * MIB).batches(("n",), 1)
+    file = MemoryInput(buffer.getvalue(), first=1000)
+    tables = opened(file, memory_bytes=512 * MIB).batches(("n",), 1)
     next(tables)
-    (reserved,) = reader.reserved
+    (reserved,) = file.reserved
     assert 30 * MIB <= reserved < 31 * MIB
-    assert sum(end - start for start, end in reader.asked) < 11 * MIB
+    assert sum(end - start for start, end in file.asked) < 11 * MIB
 
 
 def test_a_row_group_beyond_the_memory_is_refused_with_its_size() -> None:
     body = as_parquet(noise(30, n=MIB), row_group_size=10)
-    reader = MemoryInput(body, first=1000)
-    found = ParquetSource(reader, memory_bytes=4 * MIB)
-    asked = list(reader.asked)
+    file = MemoryInput(body, first=1000)
+    reader = opened(file, memory_bytes=4 * MIB)
+    asked = list(file.asked)
     with pytest.raises(
         Unparsable, match=r"row group 1 takes 10\.0 MiB at once, and WORKER_MEMORY_MB allows 4\.0"
     ):
-        read(found)
-    assert reader.asked == asked
+        read(reader)
+    assert file.asked == asked
 
 
 def test_the_memory_bounds_the_columns_that_are_read_alone() -> None:
     body = as_parquet(noise(10, n=10, unread=MIB).append_column("m", pa.array(range(10))))
-    reader = MemoryInput(body, first=1000)
-    assert read(ParquetSource(reader, memory_bytes=MIB), "n", "m").num_rows == 10
+    file = MemoryInput(body, first=1000)
+    assert read(opened(file, memory_bytes=MIB), "n", "m").num_rows == 10
 
 
 def test_a_footer_beyond_the_tail_is_fetched_whole() -> None:
     table = pa.table({f"column {n}": [n] for n in range(1000)})
-    reader = MemoryInput(as_parquet(table), first=1000)
-    assert read(ParquetSource(reader, memory_bytes=16 * MIB)).equals(table)
+    file = MemoryInput(as_parquet(table), first=1000)
+    assert read(opened(file, memory_bytes=16 * MIB)).equals(table)
 
 
 def test_a_file_without_rows_is_a_table_without_rows() -> None:
     for body in (as_parquet(MANY_TYPES.slice(0, 0)), written(MANY_TYPES.slice(0, 0))):
-        (table,) = source(body, first=4).batches(("text", "list"), 10)
+        (table,) = reader_of(body, first=4).batches(("text", "list"), 10)
         assert table.schema.names == ["text", "list"]
         assert table.num_rows == 0
 
 
-def test_a_column_with_a_dot_is_told_from_a_path() -> None:
+def test_a_column_with_a_dot_in_its_name_is_not_taken_for_a_path() -> None:
     body = as_parquet(pa.table({"a.b": [1], "a": [{"b": 2}], "c": [3]}))
-    assert read(source(body, first=4), "a").to_pylist() == [{"a": {"b": 2}}]
-    assert read(source(body, first=4), "c", "a.b").to_pylist() == [{"c": 3, "a.b": 1}]
+    assert read(reader_of(body, first=4), "a").to_pylist() == [{"a": {"b": 2}}]
+    assert read(reader_of(body, first=4), "c", "a.b").to_pylist() == [{"c": 3, "a.b": 1}]
 
 
 def test_far_dates_of_old_spark_files_do_not_wrap_around() -> None:
     table = pa.table({"t": pa.array([datetime(9999, 12, 31, tzinfo=UTC)], pa.timestamp("us"))})
     body = as_parquet(table, use_deprecated_int96_timestamps=True)
-    assert read(source(body)).equals(table)
+    assert read(reader_of(body)).equals(table)
 
 
 def test_chunks_of_a_writer_that_left_out_a_header_can_be_read() -> None:
     body = as_parquet(pa.table({"n": [b"x" * MIB * 2], "m": [1], "k": [b"x" * 100]}))
     writer = parquet.ParquetFile(io.BytesIO(body)).metadata.created_by.encode()
     old = body.replace(writer, b"parquet-mr version 1.2.8".ljust(len(writer)))
-    assert read(source(old, first=4), "n", "m").num_rows == 1
+    assert read(reader_of(old, first=4), "n", "m").num_rows == 1
 
 
 @pytest.mark.parametrize("cut", [1, 20, 500])
@@ -228,25 +237,25 @@ def test_chunks_of_a_writer_that_left_out_a_header_can_be_read() -> None:
 def test_a_truncated_file_is_refused(cut: int, first: int | None) -> None:
     body = as_parquet(MANY_TYPES)
     with pytest.raises(Unparsable, match=r"corrupt or truncated: .*footer"):
-        source(body[:-cut], first=first)
+        reader_of(body[:-cut], first=first)
 
 
 @pytest.mark.parametrize("body", [b"PAR1", b"PAR1PAR1", b"PAR1\xff\xff\xff\xffPAR1"])
 def test_a_file_too_short_for_its_footer_is_refused(body: bytes) -> None:
     with pytest.raises(Unparsable, match="corrupt or truncated"):
-        source(body)
+        reader_of(body)
 
 
 def test_an_encrypted_file_is_named_as_one() -> None:
     with pytest.raises(Unparsable, match="encrypted"):
-        source(as_parquet(MANY_TYPES)[:-4] + b"PARE")
+        reader_of(as_parquet(MANY_TYPES)[:-4] + b"PARE")
 
 
 def test_a_file_damaged_inside_is_refused() -> None:
     body = bytearray(as_parquet(pa.table({"n": list(range(1000))}), compression="ZSTD"))
     body[20:200] = b"\xff" * 180
     with pytest.raises(Unparsable, match="Parquet file is corrupt or truncated"):
-        read(source(bytes(body)))
+        read(reader_of(bytes(body)))
 
 
 def test_a_flipped_bit_is_found_by_its_checksum() -> None:
@@ -256,19 +265,19 @@ def test_a_flipped_bit_is_found_by_its_checksum() -> None:
     )
     body[1000] ^= 1
     with pytest.raises(Unparsable, match=r"(?i)crc"):
-        read(source(bytes(body)))
+        read(reader_of(bytes(body)))
 
 
 def test_text_that_is_no_utf_8_is_refused() -> None:
     body = as_parquet(pa.table({"s": ["abcdefgh"]}), compression="NONE")
     with pytest.raises(Unparsable, match=r"(?i)utf8"):
-        read(source(body.replace(b"abcdefgh", b"abcd\xffefg")))
+        read(reader_of(body.replace(b"abcdefgh", b"abcd\xffefg")))
 
 
 def test_a_footer_that_points_outside_the_file_is_refused() -> None:
     body = as_parquet(noise(10, n=10_000), compression="NONE", use_dictionary=False)
     with pytest.raises(Unparsable, match=r"the footer has a column at bytes 4 to \d+ of"):
-        read(source(body[:4] + body[50_000:]))
+        read(reader_of(body[:4] + body[50_000:]))
 
 
 def test_rows_that_the_footer_has_and_the_file_lacks_are_missed() -> None:
@@ -277,25 +286,25 @@ def test_rows_that_the_footer_has_and_the_file_lacks_are_missed() -> None:
     start = len(long) - footer
     assert len(short) == len(long)
     with pytest.raises(Unparsable, match="corrupt or truncated"):
-        read(source(short[:start] + long[start:]))
+        read(reader_of(short[:start] + long[start:]))
 
 
 def test_a_bad_row_is_shown_with_its_number_in_the_file_and_the_columns_read() -> None:
     table = pa.table({"id": ["a", "b", "c"], "unread": [1, 2, 3], "x": [1.5, None, 2.5]})
-    found = source(as_parquet(table))
-    rejects = [list(found.rejects({0: "why"})) for _ in found.batches(("id", "x"), 2)]
+    file = reader_of(as_parquet(table))
+    rejects = [list(file.rejected_rows({0: "why"})) for _ in file.batches(("id", "x"), 2)]
     assert rejects == [
-        [Reject(1, "why", '{"id": "a", "x": 1.5}')],
-        [Reject(3, "why", '{"id": "c", "x": 2.5}')],
+        [RejectedRow(1, "why", '{"id": "a", "x": 1.5}')],
+        [RejectedRow(3, "why", '{"id": "c", "x": 2.5}')],
     ]
 
 
 def test_a_bad_row_is_shown_whatever_its_cells_hold() -> None:
     year_148108 = pa.array([2**62]).cast(pa.timestamp("us"))
     days = pa.array([[date(2020, 1, 2)]])
-    found = source(as_parquet(pa.table({"at": year_148108, "days": days, "raw": [b"\xff"]})))
-    for _ in found.batches(("at", "days", "raw"), 2):
-        (reject,) = found.rejects({0: "why"})
+    file = reader_of(as_parquet(pa.table({"at": year_148108, "days": days, "raw": [b"\xff"]})))
+    for _ in file.batches(("at", "days", "raw"), 2):
+        (reject,) = file.rejected_rows({0: "why"})
     assert json.loads(reject.row) == {
         "at": "a timestamp[us] that cannot be shown",
         "days": ["2020-01-02"],
@@ -304,21 +313,21 @@ def test_a_bad_row_is_shown_whatever_its_cells_hold() -> None:
 
 
 def test_bad_rows_come_in_the_order_of_the_file() -> None:
-    found = source(as_parquet(pa.table({"n": list(range(5))})))
-    (_,) = found.batches(("n",), 10)
-    assert [reject.line for reject in found.rejects({4: "x", 0: "y"})] == [1, 5]
-    assert found.malformed() == 0
+    file = reader_of(as_parquet(pa.table({"n": list(range(5))})))
+    (_,) = file.batches(("n",), 10)
+    assert [reject.line for reject in file.rejected_rows({4: "x", 0: "y"})] == [1, 5]
+    assert file.malformed_count() == 0
 
 
 @pytest.mark.parametrize("column", [[[1.5]], [{"a": 1}]])
 def test_a_nested_feature_is_refused_with_its_type(column: list[object]) -> None:
     with pytest.raises(SchemaMismatch, match=r"the column 'x' is of type (list|struct)<"):
-        Features(("x",), ANY, cells="typed").read(pa.table({"x": column}))
+        FeatureConverter(("x",), ANY, cells="typed").convert(pa.table({"x": column}))
 
 
 def test_times_and_text_reach_the_model_as_pandas_has_them() -> None:
     table = MANY_TYPES.select(["text", "dictionary", "truth", "day", "naive", "zoned"])
-    values, bad = Features(table.column_names, ANY, cells="typed").read(table)
+    values, bad = FeatureConverter(table.column_names, ANY, cells="typed").convert(table)
     assert bad == {}
     frame, wanted = values.to_pandas(), table.to_pandas()
     wanted["dictionary"] = wanted["dictionary"].astype(frame["dictionary"].dtype)
@@ -340,11 +349,11 @@ def test_row_groups_of_long_rows_are_bounded_in_bytes() -> None:
 
 
 def test_a_row_group_is_handed_over_when_it_is_done() -> None:
-    sink = ParquetSink()
+    writer = ParquetWriter()
     table = pa.table({"n": list(range(50_000))})
-    pieces = [sink.write(table) for _ in range(4)]
+    pieces = [writer.write(table) for _ in range(4)]
     assert [len(piece) > 1000 for piece in pieces] == [False, True, False, True]
-    assert parquet.read_table(io.BytesIO(b"".join(pieces) + sink.finish())).num_rows == 200_000
+    assert parquet.read_table(io.BytesIO(b"".join(pieces) + writer.finish())).num_rows == 200_000
 
 
 def test_the_same_rows_are_the_same_bytes_however_they_lie_in_memory() -> None:

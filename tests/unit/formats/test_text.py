@@ -3,7 +3,7 @@ import random
 import pytest
 
 from worker.errors import Unparsable
-from worker.formats.text import evenly, peek, utf8
+from worker.formats.text import peek, resize_pieces, to_utf8
 
 
 def cut(body: bytes, chance: random.Random) -> list[bytes]:
@@ -16,17 +16,17 @@ def cut(body: bytes, chance: random.Random) -> list[bytes]:
 
 
 def decoded(body: bytes, encoding: str = "utf-8") -> bytes:
-    return b"".join(utf8(iter([body]), encoding))
+    return b"".join(to_utf8(iter([body]), encoding))
 
 
 @pytest.mark.parametrize(
     "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32", "gb18030"]
 )
-def test_text_in_pieces_of_any_size_is_the_same_text(encoding: str) -> None:
+def test_text_resize_pieces_any_size_is_the_same_text(encoding: str) -> None:
     text = "a,b\r\nü,€,𝄞,\ufeff\n" * 5
     for seed in range(50):
         pieces = cut(text.encode(encoding), random.Random(seed))  # noqa: S311 - examples
-        found = list(utf8(iter(pieces), encoding))
+        found = list(to_utf8(iter(pieces), encoding))
         assert b"".join(found) == text.encode()
         assert all(piece.decode() is not None for piece in found)
 
@@ -34,7 +34,7 @@ def test_text_in_pieces_of_any_size_is_the_same_text(encoding: str) -> None:
 def test_a_byte_order_mark_at_the_beginning_is_no_part_of_the_text() -> None:
     body = "\ufeffid\ufeff".encode()
     for size in range(1, len(body)):
-        found = utf8(iter([body[:size], body[size:]]), "utf-8")
+        found = to_utf8(iter([body[:size], body[size:]]), "utf-8")
         assert b"".join(found).decode() == "id\ufeff"
 
 
@@ -60,34 +60,34 @@ def test_one_byte_encodings_are_read_as_set() -> None:
         (b"a\\ud800b", "unicode-escape", "not unicode-escape .*surrogates not allowed"),
     ],
 )
-def test_what_is_no_text_is_named_by_its_place_however_it_is_cut(
+def test_an_invalid_byte_is_named_by_its_position_in_pieces_of_any_size(
     body: bytes, encoding: str, message: str
 ) -> None:
     for seed in range(30):
         pieces = cut(body, random.Random(seed))  # noqa: S311 - examples
         with pytest.raises(Unparsable, match=message):
-            list(utf8(iter(pieces), encoding))
+            list(to_utf8(iter(pieces), encoding))
 
 
-def test_bytes_are_cut_evenly_whatever_their_pieces() -> None:
+def test_pieces_of_any_size_are_cut_to_one_size() -> None:
     body = bytes(range(250))
     for seed in range(20):
         for size in (1, 3, 10, 250, 251):
-            found = list(evenly(iter(cut(body, random.Random(seed))), size))  # noqa: S311 - examples
+            found = list(resize_pieces(iter(cut(body, random.Random(seed))), size))  # noqa: S311 - examples
             assert b"".join(found) == body
             assert {len(piece) for piece in found[:-1]} <= {size}
             assert 0 < len(found[-1]) <= size
 
 
-def test_nothing_is_cut_into_nothing() -> None:
-    assert list(evenly(iter([b"", b""]), 10)) == []
+def test_no_bytes_give_no_pieces() -> None:
+    assert list(resize_pieces(iter([b"", b""]), 10)) == []
 
 
-def test_a_look_at_the_beginning_takes_nothing_away() -> None:
+def test_peeking_takes_nothing_away() -> None:
     head, pieces = peek(iter([b"a", b"bc", b"d"]), 2)
     assert (head, b"".join(pieces)) == (b"abc", b"abcd")
 
 
-def test_a_look_at_a_short_beginning_shows_what_there_is() -> None:
+def test_peeking_into_a_short_text_shows_all_of_it() -> None:
     head, pieces = peek(iter([b"a"]), 2)
     assert (head, b"".join(pieces)) == (b"a", b"a")

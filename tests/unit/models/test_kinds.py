@@ -1,4 +1,4 @@
-"""One of each kind of scikit-learn model, from a file to its answer."""
+"""One scikit-learn model of each kind, from the model file to its predictions."""
 
 import io
 from pathlib import Path
@@ -62,7 +62,7 @@ def saved(tmp_path: Path, model: object) -> Path:
 def scored(
     tmp_path: Path, model: object, frame: pd.DataFrame, *, rejected: float = 0
 ) -> ScoredFile:
-    """Score a frame as the CSV that pandas makes of it, by the model from its file."""
+    """Score a frame as CSV that pandas writes, with the model loaded from a file."""
     body = frame.rename_axis("id").reset_index().to_csv(index=False).encode()
     predictor = load_predictor(saved(tmp_path, model))
     return score(body, predictor, ScoreOptions(max_rejected=rejected))
@@ -135,7 +135,7 @@ def test_a_classifier_of_more_classes_gives_its_prediction_and_an_activation_eac
 
 
 @pytest.mark.parametrize("y", [TWO.astype(bool), TWO.map({0: "no", 1: "yes"})])
-def test_classes_may_be_truths_or_strings(tmp_path: Path, y: pd.Series) -> None:
+def test_classes_may_be_booleans_or_strings(tmp_path: Path, y: pd.Series) -> None:
     model = LogisticRegression().fit(X, y)
     path = saved(tmp_path, model)
     assert list(load_predictor(path).predict(X).columns) == ["activation"]

@@ -93,7 +93,7 @@ def test_a_method_the_model_lacks_is_named(tmp_path: Path) -> None:
 
 
 def written_by(version: str, model: Any, path: Path) -> Path:  # noqa: ANN401 - scikit-learn's
-    """Save a model as that version of scikit-learn would have."""
+    """Save a model as if that version of scikit-learn had done it."""
     model.__class__ = type(type(model).__name__, (type(model),), {})
     state = model.__getstate__() | {"_sklearn_version": version}
     model.__class__ = type(model).__mro__[1]
@@ -133,7 +133,7 @@ NEWER = "9" + sklearn.__version__[1:]
 
 
 def with_changes(path: Path, *changes: tuple[str, str]) -> Path:
-    """Save a model whose pickle has other words, as long as those they stand for."""
+    """Save a model, and replace words in its pickle by others of the same length."""
     content = pickle.dumps(LogisticRegression().fit(X, TWO))
     for old, new in changes:
         assert old.encode() in content
@@ -152,7 +152,7 @@ def test_a_model_of_what_only_a_newer_scikit_learn_has_is_refused_naming_both(
         load_predictor(path)
 
 
-def test_a_model_of_a_module_that_is_not_there_says_which_the_image_must_hold(
+def test_a_missing_module_of_a_model_is_named_as_one_that_the_image_must_hold(
     tmp_path: Path,
 ) -> None:
     path = with_changes(tmp_path / "model.pkl", ("sklearn.linear_model", "our_lib.linear_model"))
@@ -290,7 +290,7 @@ def test_a_model_trained_on_an_array_is_given_one() -> None:
         assert len(predictor.predict(X)) == len(X)
 
 
-def test_a_pipeline_tells_its_columns() -> None:
+def test_a_pipeline_names_its_columns() -> None:
     model = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, TWO)
     assert SklearnPredictor(model).feature_names_in_ == ("a", "b", "c")
 
@@ -313,7 +313,7 @@ CHOSEN = GridSearchCV(SCALED, {"standardscaler": [OneHotEncoder()]}, cv=2)
 
 
 class Own(LogisticRegression):  # type: ignore[misc] # scikit-learn is untyped
-    """A model of somebody's own, of which nothing is certain."""
+    """A model that is not of scikit-learn itself, so its inputs are unknown."""
 
 
 @pytest.mark.parametrize(
@@ -338,7 +338,7 @@ class Own(LogisticRegression):  # type: ignore[misc] # scikit-learn is untyped
         (make_pipeline(Own()), X, False, True),
     ],
 )
-def test_what_is_certain_of_a_models_input_is_told(
+def test_what_is_known_of_a_models_inputs_is_an_attribute_of_the_predictor(
     model: Any,  # noqa: ANN401 - scikit-learn's
     frame: pd.DataFrame,
     *,
@@ -350,13 +350,13 @@ def test_what_is_certain_of_a_models_input_is_told(
 
 
 class Bare:
-    """A part that has what it takes to be fitted, and none of what scikit-learn's own can tell."""
+    """An estimator with `fit` but without the tags that scikit-learn's own estimators have."""
 
     def fit(self) -> None:
         """Nothing to learn."""
 
 
-def test_of_a_part_that_can_tell_nothing_nothing_is_certain() -> None:
+def test_an_estimator_without_tags_makes_the_inputs_unknown() -> None:
     model = CalibratedClassifierCV(LinearSVC(), cv=2).fit(X, TWO)
     model.estimator = Bare()
     predictor = SklearnPredictor(model)

@@ -34,7 +34,7 @@ PLAIN = {"zipmap": False}
 
 
 def saved(tmp_path: Path, graph: Any, **said: object) -> Path:  # noqa: ANN401 - onnx is untyped
-    """Save a graph, with what its metadata says."""
+    """Save a graph with this metadata."""
     helper.set_model_props(graph, {name: json.dumps(value) for name, value in said.items()})
     path = tmp_path / "model.onnx"
     onnx.save(graph, path)
@@ -47,7 +47,7 @@ def converted(model: Any, y: Any = None, **options: object) -> Any:  # noqa: ANN
 
 
 def mixed(encoder: OneHotEncoder) -> Any:  # noqa: ANN401 - onnx is untyped
-    """Return a graph of an input for each column, one of them of strings."""
+    """Return a graph with one input for each column, one of them of strings."""
     columns = ColumnTransformer([("n", StandardScaler(), list("abc")), ("s", encoder, ["colour"])])
     model = make_pipeline(columns, LogisticRegression()).fit(MIXED, THREE)
     return to_onnx(model, MIXED.astype({"colour": object})[:1])
@@ -59,7 +59,7 @@ def computed(*, takes: list[Any], answers: list[Any], nodes: list[Any]) -> Any: 
 
 
 def copied(kind: int, shape: list[str | int | None]) -> Any:  # noqa: ANN401 - onnx is untyped
-    """Return a graph that answers what it is given."""
+    """Return a graph that returns its input."""
     return computed(
         takes=[helper.make_tensor_value_info("rows", kind, shape)],
         answers=[helper.make_tensor_value_info("same", kind, shape)],
@@ -184,7 +184,7 @@ def test_one_tensor_takes_the_columns_by_position(tmp_path: Path) -> None:
     assert (predictor.numbers_only, predictor.takes_missing) == (True, False)
 
 
-def test_one_tensor_takes_the_columns_by_the_names_that_its_metadata_says(tmp_path: Path) -> None:
+def test_one_tensor_takes_the_columns_by_the_names_in_its_metadata(tmp_path: Path) -> None:
     names = ["a", "b", "c"]
     graph = converted(LogisticRegression(), TWO)
     predictor = load_predictor(saved(tmp_path, graph, feature_names_in_=names))
@@ -307,7 +307,7 @@ def test_missing_values_are_bad_rows_even_for_trees_that_would_answer(tmp_path: 
     assert b"'a' is missing" in (scored.rejects or b"")
 
 
-def test_missing_values_go_to_a_graph_whose_metadata_says_that_it_takes_them(
+def test_missing_values_go_to_a_graph_whose_metadata_allows_them(
     tmp_path: Path,
 ) -> None:
     graph = converted(RandomForestClassifier(3, random_state=0), TWO)
@@ -322,7 +322,7 @@ def test_probabilities_that_stop_adding_up_are_an_error_of_the_file(tmp_path: Pa
 
 
 def doubtful() -> Any:  # noqa: ANN401 - onnx is untyped
-    """Return a graph whose probabilities are a half more than what it is given."""
+    """Return a graph whose probabilities are its input plus a half."""
     return computed(
         takes=[helper.make_tensor_value_info("rows", TensorProto.FLOAT, ["n", 2])],
         answers=[

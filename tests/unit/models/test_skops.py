@@ -57,7 +57,7 @@ def test_trees_are_refused_as_a_made_up_one_could_read_any_memory(tmp_path: Path
 
 
 def rewritten(path: Path, version: str) -> Path:
-    """Let a model say that another version of scikit-learn wrote it."""
+    """Change the scikit-learn version that a model file names."""
     with zipfile.ZipFile(path) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     schema = json.loads(parts["schema.json"])

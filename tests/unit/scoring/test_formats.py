@@ -1,4 +1,4 @@
-"""The format of a file makes no difference to what is predicted from it."""
+"""A file's predictions are the same in every format."""
 
 import gzip
 import io
@@ -115,7 +115,7 @@ def test_json_lines_leave_in_the_compression_they_came_in() -> None:
     assert scored.content_type == "application/gzip"
 
 
-def test_malformed_and_bad_lines_go_to_the_rejects_with_their_numbers() -> None:
+def test_malformed_and_bad_lines_are_rejected_with_their_numbers() -> None:
     good = as_file(rows(3, 2), "jsonl")
     body = good + b'\n?\n{"id": 7, "colour": "red", "size": "big", "new": true}\n' + good
     scored = score(body, LINE, ScoreOptions(max_rejected=0.5))

@@ -1,4 +1,4 @@
-"""However long a file is, scoring it takes the same memory."""
+"""Scoring takes the same memory for files of any length."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ BAD = b"bad\n" * 20
 
 
 class Endless:
-    """A blob of so many bytes that nobody holds."""
+    """A file of that size which is never held in memory."""
 
     first = HEADER
 

@@ -1,4 +1,4 @@
-"""scikit-learn's own data sets, each through a model of the kind that it calls for."""
+"""scikit-learn's own data sets, each predicted by a suitable model."""
 
 import io
 from collections.abc import Callable

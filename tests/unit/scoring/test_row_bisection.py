@@ -12,7 +12,7 @@ from tests.support.whole_file import ScoredFile, score
 from worker.errors import ModelRaised, PredictionFailed, TooManyRejected
 from worker.interfaces import ScoreOptions
 from worker.models import SklearnPredictor
-from worker.scoring.checks import IN_TURN, refused
+from worker.scoring.checks import GIVE_UP_AFTER, rows_that_raise
 from worker.scoring.score import BATCH_ROWS
 
 FRAME = pd.DataFrame({"a": range(40), "colour": ["red", "blue"] * 20})
@@ -23,7 +23,7 @@ LENIENT = ScoreOptions(max_rejected=0.2)
 
 
 def body(rows: int = 30, **cells: str) -> bytes:
-    """Rows with a number and a colour, but for the cells named by column and row number."""
+    """Return rows with a number and a colour; `cells` replaces some, by column and row number."""
     lines = [
         f"{row},{cells.get(f'a{row}', row)},{cells.get(f'colour{row}', 'red')}"
         for row in range(rows)
@@ -35,7 +35,7 @@ def rejects(done: ScoredFile) -> pd.DataFrame:
     return pd.read_csv(io.BytesIO(done.rejects or b""))
 
 
-def test_rows_that_the_model_raises_on_are_bad_rows_with_the_first_line_of_what_it_says() -> None:
+def test_rows_that_the_model_raises_on_are_bad_rows_with_the_first_line_of_its_message() -> None:
     done = score(body(a3="", colour17="", colour29="purple"), MODEL, LENIENT)
     assert (done.rows, done.rejected) == (27, 3)
     table = rejects(done)
@@ -45,12 +45,12 @@ def test_rows_that_the_model_raises_on_are_bad_rows_with_the_first_line_of_what_
     assert list(table["row"]) == ["3,,red", "17,17,", "29,29,purple"]
 
 
-def test_the_other_rows_are_predicted_together_as_they_would_be_without_those() -> None:
+def test_the_other_rows_are_predicted_as_if_the_raising_rows_were_not_there() -> None:
     without = score(body().replace(b"17,17,red\n", b""), MODEL, LENIENT)
     assert score(body(colour17="purple"), MODEL, LENIENT).output == without.output
 
 
-def test_a_row_bad_by_its_cells_and_one_that_the_model_refuses_are_both_told() -> None:
+def test_a_row_with_a_bad_cell_and_a_row_that_the_model_raises_on_are_both_reported() -> None:
     done = score(body(colour3="purple").replace(b"9,9,red", b"9,nine,red"), MODEL, LENIENT)
     assert list(rejects(done)["line"]) == [5, 11]
 
@@ -60,7 +60,7 @@ def test_without_a_limit_the_file_fails_naming_them() -> None:
         score(body(colour1="blue1", colour29="purple"), MODEL, ScoreOptions())
 
 
-def test_rows_that_the_model_was_not_asked_about_are_told_by_an_at_least() -> None:
+def test_the_count_is_at_least_that_if_the_model_was_not_called_for_all_rows() -> None:
     many = body(BATCH_ROWS + 5, colour1="purple", colour10003="purple")
     with pytest.raises(TooManyRejected, match=r"^at least 1 of 10005 rows are bad"):
         score(many, MODEL, ScoreOptions())
@@ -72,13 +72,13 @@ def test_a_model_that_raises_on_every_row_fails_the_file() -> None:
         score(all_purple, MODEL, ScoreOptions(max_rejected=1))
 
 
-def test_once_a_model_has_answered_a_whole_batch_may_be_refused() -> None:
+def test_once_a_model_has_predicted_it_may_raise_on_a_whole_batch() -> None:
     done = score(body(BATCH_ROWS + 1, colour10000="purple"), MODEL, LENIENT)
     assert (done.rows, done.rejected) == (BATCH_ROWS, 1)
 
 
 class Fussy:
-    """A model that raises on some values of x, and counts how often it is asked."""
+    """A model that raises on some values of x, and counts its calls."""
 
     def __init__(self, *refuses: int) -> None:
         self._refuses = refuses
@@ -97,19 +97,19 @@ def numbers(rows: int) -> pd.DataFrame:
 
 def test_one_row_among_thousands_costs_a_few_calls() -> None:
     model = Fussy(7000)
-    assert refused(model, numbers(10_000), answers=False) == {7000: "refuses [7000]"}
+    assert rows_that_raise(model, numbers(10_000), has_predicted=False) == {7000: "refuses [7000]"}
     assert model.calls < 40
 
 
-def test_a_model_that_answers_nothing_is_not_asked_about_every_row() -> None:
+def test_a_model_that_raises_on_every_row_is_not_called_for_each_of_them() -> None:
     model = Fussy(*range(10_000))
-    assert refused(model, numbers(10_000), answers=False) == {}
-    assert model.calls < 3 * IN_TURN
+    assert rows_that_raise(model, numbers(10_000), has_predicted=False) == {}
+    assert model.calls < 3 * GIVE_UP_AFTER
 
 
-def test_a_model_that_raises_on_tables_but_on_no_row_alone_refuses_none() -> None:
+def test_a_model_that_raises_on_tables_but_on_no_single_row_rejects_none() -> None:
     def predict(frame: pd.DataFrame) -> None:
         if len(frame) > 1:
             raise ModelRaised("one at a time")
 
-    assert refused(predict, numbers(8), answers=False) == {}
+    assert rows_that_raise(predict, numbers(8), has_predicted=False) == {}

@@ -33,11 +33,11 @@ MODEL = SklearnPredictor(LogisticRegression().fit(FLOWERS, [0, 0, 1, 1]))
 
 
 class Plugin:
-    """A predictor of one's own, made of a function."""
+    """A plug-in predictor, made of a function and attributes."""
 
-    def __init__(self, predict: Callable[[pd.DataFrame], object], **said: object) -> None:
+    def __init__(self, predict: Callable[[pd.DataFrame], object], **attributes: object) -> None:
         self._predict = predict
-        self.__dict__ |= said
+        self.__dict__ |= attributes
         self.frames: list[pd.DataFrame] = []
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
@@ -104,7 +104,7 @@ def test_a_kept_cell_with_delimiter_quote_or_newline_stays_quoted() -> None:
     assert scored.output == b'id;n\n"a;b";0\n"say ""hi""";1\n"two\nlines";2\nneedless;3\n'
 
 
-def test_a_kept_cell_with_nothing_in_it_is_told_from_empty_text() -> None:
+def test_an_empty_kept_cell_differs_from_empty_text() -> None:
     scored = score(b'id,x,note\n,1,""\n"",2,\n', Plugin(count), ScoreOptions(keep_columns=("*",)))
     assert scored.output == b'id,x,note,n\n,1,"",0\n"",2,,1\n'
 
@@ -130,7 +130,7 @@ def test_predictions_are_those_of_the_model_on_the_whole_file() -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
-def test_what_stands_in_a_column_the_model_does_not_read_is_no_matter() -> None:
+def test_a_column_that_the_model_does_not_read_may_hold_anything() -> None:
     scored = score(b"id,length,width,note\na,1,2,3\nb,1,2,x\n", MODEL, DEFAULT)
     assert (scored.rows, scored.rejected, scored.rejects) == (2, 0, None)
 
@@ -144,7 +144,7 @@ def test_categories_reach_the_model_as_text() -> None:
     np.testing.assert_allclose(found, model.predict(asked), rtol=1e-12)
 
 
-def test_truths_reach_the_model_as_truths() -> None:
+def test_booleans_reach_the_model_as_booleans() -> None:
     plugin = Plugin(count)
     score(b"id,x\na,true\nb,False\n", plugin, DEFAULT)
     assert plugin.frames[0]["x"].tolist() == [True, False]
@@ -213,7 +213,7 @@ def test_one_row_with_too_few_cells_fails_the_file_naming_its_line() -> None:
         score(b"id,length,width\na,1\n", MODEL, DEFAULT)
 
 
-def test_after_a_bad_row_the_rest_of_the_file_is_counted_but_not_shown_to_the_model() -> None:
+def test_after_a_bad_row_the_rest_of_the_file_is_counted_without_the_model() -> None:
     plugin = Plugin(total)
     body = b"id,x\n" + b"a,1\n" * BATCH_ROWS + b"b\n" + b"a,1\n" * 2 * BATCH_ROWS + b"c\n"
     with pytest.raises(TooManyRejected, match=f"^2 of {3 * BATCH_ROWS + 2} rows are bad") as caught:
@@ -256,14 +256,14 @@ def test_the_output_leaves_batch_by_batch() -> None:
     assert [piece.count(b"\n") for piece in output.written] == [BATCH_ROWS + 1, *[BATCH_ROWS] * 2]
 
 
-def test_a_bad_file_is_not_shown_to_the_model() -> None:
+def test_the_model_is_not_called_for_a_bad_file() -> None:
     plugin = Plugin(count)
     with pytest.raises(TooManyRejected):
         score(b"id,x\na,1\nb\n", plugin, DEFAULT)
     assert plugin.frames == []
 
 
-def test_bad_rows_within_the_limit_are_set_aside_with_line_reason_and_row() -> None:
+def test_bad_rows_within_the_limit_are_written_with_line_reason_and_row() -> None:
     body = b'id,length,width\na,1,2\nb,"x,y",3\n\nc,1\nd,3,4\n'
     scored = score(body, MODEL, LENIENT)
     assert (scored.rows, scored.rejected, ids(scored)) == (2, 2, ["a", "d"])
@@ -334,7 +334,7 @@ def test_batches_have_a_fixed_number_of_rows() -> None:
     assert [len(frame) for frame in plugin.frames] == [BATCH_ROWS, BATCH_ROWS, 5]
 
 
-def test_an_error_of_the_model_is_told_with_its_type() -> None:
+def test_an_error_of_the_model_is_reported_with_its_type() -> None:
     def refuses(_: pd.DataFrame) -> pd.DataFrame:
         raise KeyError("petals")
 

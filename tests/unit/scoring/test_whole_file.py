@@ -1,4 +1,4 @@
-"""Whatever the file looks like, its predictions are those of pandas and one call of the model."""
+"""Random files: the predictions are those of pandas' reader and one call of the model."""
 
 import csv
 import gzip
@@ -35,7 +35,7 @@ def number(chance: random.Random, *, missing: bool) -> str:
 
 
 def written(chance: random.Random, rows: int, *, missing: bool) -> tuple[bytes, str]:
-    """A CSV as somebody might write it, and its encoding's name."""
+    """Return a random CSV, and its delimiter."""
     delimiter = chance.choice([",", ";", "\t", "|"])
     end = chance.choice(["\n", "\r\n"])
     header = ["key", *FEATURES, "note"]
@@ -59,12 +59,12 @@ def written(chance: random.Random, rows: int, *, missing: bool) -> tuple[bytes, 
 
 
 def cut(chance: random.Random) -> tuple[int, list[int]]:
-    """How many bytes of a file come first, and how many in each piece of the rest."""
+    """Return how many bytes of a file come first, and the sizes of the later pieces."""
     return chance.randint(4, 200), [chance.randint(1, 300) for _ in range(7)]
 
 
 def messy(chance: random.Random, rows: int) -> tuple[bytes, list[list[str]]]:
-    """A CSV of several blocks and batches with bad rows in it, and the rows that are good."""
+    """Return a CSV of several blocks and batches with bad rows in it, and its good rows."""
     text, good = io.StringIO(newline=""), []
     writer = csv.writer(text, lineterminator=chance.choice(["\n", "\r\n", "\r"]))
     writer.writerow(["key", *FEATURES, "note"])

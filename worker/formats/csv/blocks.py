@@ -1,10 +1,11 @@
-"""The text of a CSV, cut between rows, and the rows found in it again."""
+"""Cuts the text of a CSV into blocks of whole rows, and finds the rows in a block."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from worker.errors import Unparsable
-from worker.formats.csv.dialect import ROW_BYTES, line_ends, patterns
+from worker.formats.csv.dialect import count_line_ends, row_patterns
+from worker.formats.text import MAX_ROW_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,58 +14,58 @@ class Block:
 
     text: bytes
     line: int
-    """The one in the file on which the first row begins."""
+    """The line of the file on which the first row begins."""
     delimiter: str
 
     def rows(self) -> Iterator[tuple[int, bytes]]:
-        """Every row that is not blank, with its place in the text and without its line end."""
-        pattern = patterns(self.delimiter).row
-        place = 0
-        while place < len(self.text):
-            row = pattern.match(self.text, place)
+        """Return every row that is not blank: its offset in the text, and its text."""
+        pattern = row_patterns(self.delimiter).row
+        offset = 0
+        while offset < len(self.text):
+            row = pattern.match(self.text, offset)
             assert row is not None
             if row["row"]:
-                yield place, row["row"]
-            place = row.end()
+                yield offset, row["row"]
+            offset = row.end()
 
 
-def blocks(text: Iterator[bytes], delimiter: str, line: int) -> Iterator[Block]:
-    """The text in blocks of about the size of its pieces.
+def split_blocks(text: Iterator[bytes], delimiter: str, line: int) -> Iterator[Block]:
+    """Cut the text, which begins on that line, into blocks of about the size of its pieces.
 
-    Raises Unparsable naming the line where a row is too long, or a quote opens and never closes.
+    Raises Unparsable with the line if a row is too long, or a quote opens and never closes.
     """
     rest = b""
     for piece in text:
         data = rest + piece
-        end = _rows_end(data, delimiter)
+        end = _end_of_last_row(data, delimiter)
         rest = data[end:]
         if end:
             yield Block(data[:end], line, delimiter)
-            line += line_ends(data, 0, end)
-        if len(rest) > ROW_BYTES:
+            line += count_line_ends(data, 0, end)
+        if len(rest) > MAX_ROW_BYTES:
             _refuse_open_quote(rest, delimiter, line)
-            raise Unparsable(f"line {line}: the row is longer than {ROW_BYTES // 2**20} MiB")
+            raise Unparsable(f"line {line}: the row is longer than {MAX_ROW_BYTES // 2**20} MiB")
     if rest:
         _refuse_open_quote(rest, delimiter, line)
-        # Without its line end Arrow takes an empty last cell for quoted where the one before it is.
+        # Without a line end Arrow reads an empty last cell as quoted if the cell before it is.
         yield Block(rest if rest.endswith(b"\r") else rest + b"\n", line, delimiter)
 
 
 def _refuse_open_quote(row: bytes, delimiter: str, line: int) -> None:
-    cells = patterns(delimiter).cells.match(row)
+    cells = row_patterns(delimiter).cells.match(row)
     assert cells is not None
     if row.startswith(b'"', cells.end()):
-        line += line_ends(row, 0, cells.end())
+        line += count_line_ends(row, 0, cells.end())
         raise Unparsable(
             f"line {line}: a quote opens that is never closed, or not within "
-            f"{ROW_BYTES // 2**20} MiB"
+            f"{MAX_ROW_BYTES // 2**20} MiB"
         )
 
 
-def _rows_end(data: bytes, delimiter: str) -> int:
-    """The place after the last row that has its line end."""
+def _end_of_last_row(data: bytes, delimiter: str) -> int:
+    """Return the offset after the last row that has its line end."""
     if b'"' in data:
-        rows = patterns(delimiter).rows.match(data)
+        rows = row_patterns(delimiter).rows.match(data)
         assert rows is not None
         return rows.end()
     # A CR at the very end may be half of a line end.

@@ -1,7 +1,7 @@
-"""CSV in: every cell as the text it is, every row that is not well-formed set aside."""
+"""Reads CSV: every cell as its text; malformed rows are left out of the tables."""
 
 import codecs
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import ClassVar
 
@@ -9,29 +9,29 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from worker.errors import Unparsable
-from worker.formats.base import Cells, Reject, rebatch
-from worker.formats.csv.blocks import Block, blocks
+from worker.formats.base import CellForm, RejectedRow, rebatch
+from worker.formats.csv.blocks import Block, split_blocks
 from worker.formats.csv.dialect import read_header
-from worker.formats.csv.rejects import Aside
-from worker.formats.csv.writer import CsvSink
-from worker.formats.memory import Room
-from worker.formats.text import evenly
+from worker.formats.csv.rejects import RejectedRows
+from worker.formats.csv.writer import CsvWriter
+from worker.formats.text import resize_pieces
 from worker.interfaces import Format
 
 BLOCK_BYTES = 2**20
-_COLUMNS = 256  # for which a block is long enough: Arrow takes its time for each in every block
+_COLUMNS_PER_BLOCK = 256  # wider files get larger blocks: Arrow's time grows with columns x blocks
 
 
-class CsvSource:
-    """A CSV with a header, from its text in UTF-8.
+class CsvReader:
+    """Reads a CSV with a header from its text in UTF-8.
 
-    Cells are strings, and null where there is nothing, not even quotes. Unless it `may_reject`
-    rows, the file fails at the first that is malformed, and is read on only to count them.
+    A cell is a string, or null if it is empty and not quoted. `hold` is called with the bytes of
+    text in memory, and raises if they are too many. Without `may_reject` the file fails if it has
+    a malformed row, so only the first few such rows are kept.
     """
 
     format: ClassVar[Format] = "csv"
-    place: ClassVar[str] = "line"
-    cells: ClassVar[Cells] = "text"
+    position_unit: ClassVar[str] = "line"
+    cells: ClassVar[CellForm] = "text"
 
     def __init__(
         self,
@@ -39,57 +39,60 @@ class CsvSource:
         *,
         delimiter: str | None,
         encoding: str,
-        room: Room,
+        hold: Callable[[int], None],
         may_reject: bool,
         block_bytes: int = BLOCK_BYTES,
     ) -> None:
-        pieces = evenly(text, block_bytes)
+        pieces = resize_pieces(text, block_bytes)
         header = read_header(pieces, delimiter)
         self.names = header.names
         self.delimiter = header.delimiter
         self._encoding = encoding
         rows: Iterator[bytes] = chain([header.rest], pieces)
-        if wide := len(header.names) // _COLUMNS:
-            rows = evenly(rows, block_bytes * (1 + wide))
-        self._blocks = blocks(rows, header.delimiter, header.line)
-        self._aside = Aside(may_be=may_reject)
-        self._room = room
+        if extra := len(header.names) // _COLUMNS_PER_BLOCK:
+            rows = resize_pieces(rows, block_bytes * (1 + extra))
+        self._blocks = split_blocks(rows, header.delimiter, header.line)
+        self._rejected = RejectedRows(may_reject=may_reject)
+        self._hold = hold
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
-        """Tables of `rows` rows, every cell a string."""
+        """Read the columns in tables of `rows` rows; every cell is a string."""
         schema = pa.schema([(name, pa.string()) for name in columns])
-        for table in rebatch(self._read(columns), schema, rows):
-            self._aside.yielded(table.num_rows)
+        for table in rebatch(self._read_blocks(columns), schema, rows):
+            self._rejected.end_batch(table.num_rows)
             yield table
 
-    def _read(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def _read_blocks(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         for block in self._blocks:
             malformed: dict[int, str] = {}
-            table = self._parsed(block, columns, malformed)
-            self._aside.read(block, table.num_rows, malformed)
-            self._room.hold(self._aside.text_bytes)
+            table = self._parse(block, columns, malformed)
+            self._rejected.add_block(block, table.num_rows, malformed)
+            self._hold(self._rejected.text_bytes)
             yield from table.to_batches()
 
-    def _parsed(self, block: Block, columns: Sequence[str], malformed: dict[int, str]) -> pa.Table:
-        def set_aside(row: arrow_csv.InvalidRow) -> str:
+    def _parse(self, block: Block, columns: Sequence[str], malformed: dict[int, str]) -> pa.Table:
+        """Parse a block; add the reason for each malformed row to `malformed`, by row number."""
+
+        def skip(row: arrow_csv.InvalidRow) -> str:
             malformed[row.number - 1] = (
                 f"{row.actual_columns} cells where the header has {row.expected_columns}"
             )
             return "skip"
 
-        # At the beginning Arrow would drop it; a blank line is dropped instead.
+        # Arrow drops a byte order mark at the beginning, but here it belongs to a cell. So put a
+        # blank line before it, which Arrow drops instead.
         text = b"\n" + block.text if block.text.startswith(codecs.BOM_UTF8) else block.text
         try:
             return arrow_csv.read_csv(
                 pa.BufferReader(text),
-                # One thread: Arrow numbers rows only then, and the pool has its share of the cores.
+                # Arrow numbers rows only with one thread, and each process has one core anyway.
                 arrow_csv.ReadOptions(
                     use_threads=False, column_names=list(self.names), block_size=len(text) + 1
                 ),
                 arrow_csv.ParseOptions(
                     delimiter=self.delimiter,
                     newlines_in_values=b'"' in text,
-                    invalid_row_handler=set_aside,
+                    invalid_row_handler=skip,
                 ),
                 arrow_csv.ConvertOptions(
                     check_utf8=False,
@@ -105,14 +108,14 @@ class CsvSource:
                 f"the CSV cannot be read from line {block.line} on: {error}"
             ) from error
 
-    def malformed(self) -> int:
-        """How many rows have not as many cells as the header, up to the batch last yielded."""
-        return self._aside.malformed
+    def malformed_count(self) -> int:
+        """Count the rows without as many cells as the header, to the end of the latest batch."""
+        return self._rejected.malformed_count
 
-    def rejects(self, bad: Mapping[int, str]) -> Iterator[Reject]:
-        """Every row set aside, with its line in the file; the text is walked for them only now."""
-        return self._aside.rejects(bad)
+    def rejected_rows(self, bad: Mapping[int, str]) -> Iterator[RejectedRow]:
+        """Return the malformed and the bad rows of the latest batch, with their lines."""
+        return self._rejected.of_batch(bad)
 
-    def sink(self) -> CsvSink:
-        """A writer with the same delimiter and encoding."""
-        return CsvSink(delimiter=self.delimiter, encoding=self._encoding)
+    def writer(self) -> CsvWriter:
+        """Return a writer with the same delimiter and encoding."""
+        return CsvWriter(delimiter=self.delimiter, encoding=self._encoding)

@@ -1,115 +1,139 @@
-"""The rows of a CSV that are set aside, found again in its text a batch at a time."""
+"""Finds the rejected rows of a CSV, and their line numbers, in its text.
+
+Arrow counts rows, not lines. So the text of a batch is kept until the next batch, and searched
+only if rows of the batch are rejected.
+"""
 
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
-from worker.formats.base import SHOWN_REJECTS, Reject
+from worker.formats.base import MAX_SHOWN_ROWS, RejectedRow
 from worker.formats.csv.blocks import Block
-from worker.formats.csv.dialect import line_ends
+from worker.formats.csv.dialect import count_line_ends
 
 
-class Aside:
-    """Knows which rows of which blocks became a batch, and which were left out of it.
+class RejectedRows:
+    """Tracks which rows of which blocks are in the latest batch, and which are malformed.
 
-    Where none `may_be` left out, the file fails, and only the first are told.
+    Without `may_reject` the file fails, so only the first malformed rows are kept, to be shown.
     """
 
-    def __init__(self, *, may_be: bool) -> None:
-        self._may_be = may_be
-        self._blocks: deque[_Rows] = deque()
-        self._read = self._malformed_read = 0  # rows of all blocks so far, well-formed or not
-        self._begin = self._end = 0  # well-formed rows of the batch last yielded
-        self._passed = 0  # malformed rows of blocks that are not kept
+    def __init__(self, *, may_reject: bool) -> None:
+        self._may_reject = may_reject
+        self._blocks: deque[_BlockRows] = deque()
+        # Counts over all blocks so far.
+        self._well_formed = self._malformed = 0
+        # The latest batch: from which well-formed row of the file to which.
+        self._begin = self._end = 0
+        # Malformed rows in blocks that are no longer kept, or never were.
+        self._malformed_dropped = 0
 
-    def read(self, block: Block, rows: int, malformed: Mapping[int, str]) -> None:
-        """So many rows of a block are well-formed; why others are not, by row number."""
-        # Who reads on is done with the batch.
-        while self._blocks and self._blocks[0].is_told:
-            self._passed += len(self._blocks.popleft().malformed)
-        if not self._may_be and self._malformed_read >= SHOWN_REJECTS:
-            self._passed += len(malformed)
+    def add_block(self, block: Block, rows: int, malformed: Mapping[int, str]) -> None:
+        """Add the next block: its count of well-formed rows, and why others are malformed.
+
+        Adding a block means that the caller has finished with the previous batch.
+        """
+        while self._blocks and self._blocks[0].is_finished:
+            self._malformed_dropped += len(self._blocks.popleft().malformed)
+        if not self._may_reject and self._malformed >= MAX_SHOWN_ROWS:
+            self._malformed_dropped += len(malformed)
         else:
-            self._blocks.append(_Rows(block, self._read, rows, malformed))
-        self._malformed_read += len(malformed)
-        self._read += rows
+            self._blocks.append(_BlockRows(block, self._well_formed, rows, malformed))
+        self._malformed += len(malformed)
+        self._well_formed += rows
 
-    def yielded(self, rows: int) -> None:
-        """The next well-formed rows are a batch, with the malformed ones before and after them."""
+    def end_batch(self, rows: int) -> None:
+        """End a batch of the next `rows` well-formed rows, and the malformed rows around them."""
         self._begin, self._end = self._end, self._end + rows
         for block in self._blocks:
-            block.advance(self._end)
+            block.end_batch(self._end)
 
     @property
     def text_bytes(self) -> int:
-        """Size of the text that is kept for it."""
+        """The size of the text that is kept."""
         return sum(block.text_bytes for block in self._blocks)
 
     @property
-    def malformed(self) -> int:
-        """How many malformed rows there are up to the end of the batch."""
-        return self._passed + sum(block.malformed_so_far for block in self._blocks)
+    def malformed_count(self) -> int:
+        """The count of malformed rows from the beginning to the end of the latest batch."""
+        return self._malformed_dropped + sum(block.malformed_count for block in self._blocks)
 
-    def rejects(self, bad: Mapping[int, str]) -> Iterator[Reject]:
-        """The malformed rows of the batch, and those that are bad, in the order of the file."""
+    def of_batch(self, bad: Mapping[int, str]) -> Iterator[RejectedRow]:
+        """Return the malformed rows of the latest batch and its bad rows, in the file's order."""
         reasons = {self._begin + row: reason for row, reason in bad.items()}
         for block in self._blocks:
-            yield from block.rejects(reasons)
+            yield from block.rejected(reasons)
 
 
-class _Rows:
-    """The rows of one block: numbered from 0 with the malformed ones, counted without them."""
+class _BlockRows:
+    """The rows of one block.
 
-    def __init__(self, block: Block, begin: int, good: int, malformed: Mapping[int, str]) -> None:
-        self.begin, self.end = begin, begin + good  # as well-formed rows are counted in the file
+    A row's number counts all rows of the block from 0. A row's index counts the well-formed rows
+    of the whole file from 0.
+    """
+
+    def __init__(self, block: Block, begin: int, rows: int, malformed: Mapping[int, str]) -> None:
+        self.begin, self.end = begin, begin + rows  # indexes
         self.malformed = malformed
-        self._numbers = sorted(malformed)
-        self._good_before = [number - place for place, number in enumerate(self._numbers)]
-        self._size = good + len(malformed)
-        self._told = self._due = 0  # by number: what earlier batches and this one take of it
+        self._malformed_numbers = sorted(malformed)
+        # How many well-formed rows stand before each malformed one.
+        self._well_formed_before = [
+            number - position for position, number in enumerate(self._malformed_numbers)
+        ]
+        self._size = rows + len(malformed)
+        # The latest batch: from which row number to which.
+        self._batch_begin = self._batch_end = 0
         self._text = block.text
+        # How far the text is searched.
         self._rows = block.rows()
-        self._next = 0
-        self._line, self._counted = block.line, 0
+        self._next_number = 0
+        self._line, self._offset = block.line, 0
 
     @property
     def text_bytes(self) -> int:
-        """Size of the block."""
+        """The size of the block."""
         return len(self._text)
 
-    def advance(self, end: int) -> None:
-        """A batch ends before that well-formed row of the file."""
-        self._told, self._due = self._due, self._number(end)
+    def end_batch(self, end: int) -> None:
+        """End a batch before the row with the index `end`."""
+        self._batch_begin, self._batch_end = self._batch_end, self._number_of(end)
 
     @property
-    def is_told(self) -> bool:
-        """Whether the batch, or those before it, took all of the rows."""
-        return self._due == self._size
+    def is_finished(self) -> bool:
+        """Whether the batches so far contain all rows of the block."""
+        return self._batch_end == self._size
 
     @property
-    def malformed_so_far(self) -> int:
-        """How many malformed rows there are up to the end of the batch."""
-        return bisect_left(self._numbers, self._due)
+    def malformed_count(self) -> int:
+        """The count of malformed rows of the block to the end of the latest batch."""
+        return bisect_left(self._malformed_numbers, self._batch_end)
 
-    def rejects(self, bad: Mapping[int, str]) -> Iterator[Reject]:
-        """Those of the batch that are malformed, or bad by their count in the file."""
-        told, due = (bisect_left(self._numbers, number) for number in (self._told, self._due))
-        reasons = {number: self.malformed[number] for number in self._numbers[told:due]}
+    def rejected(self, bad: Mapping[int, str]) -> Iterator[RejectedRow]:
+        """Return the malformed rows of the latest batch, and the bad rows, given by index."""
+        begin, end = (
+            bisect_left(self._malformed_numbers, number)
+            for number in (self._batch_begin, self._batch_end)
+        )
+        reasons = {number: self.malformed[number] for number in self._malformed_numbers[begin:end]}
         reasons |= {
-            self._number(row): why for row, why in bad.items() if self.begin <= row < self.end
+            self._number_of(row): reason
+            for row, reason in bad.items()
+            if self.begin <= row < self.end
         }
         for number in sorted(reasons):
-            start, row = next(islice(self._rows, number - self._next, None))
-            self._next = number + 1
-            self._line += line_ends(self._text, self._counted, start)
-            self._counted = start
-            yield Reject(self._line, reasons[number], row.decode())
+            start, row = next(islice(self._rows, number - self._next_number, None))
+            self._next_number = number + 1
+            self._line += count_line_ends(self._text, self._offset, start)
+            self._offset = start
+            yield RejectedRow(self._line, reasons[number], row.decode())
 
-    def _number(self, row: int) -> int:
-        """The number of a well-formed row of the file, or the nearest end of the block."""
-        if row < self.begin:
+    def _number_of(self, index: int) -> int:
+        """Return the number of the row with an index, or the nearest end of the block."""
+        if index < self.begin:
             return 0
-        if row >= self.end:
+        if index >= self.end:
             return self._size
-        return row - self.begin + bisect_right(self._good_before, row - self.begin)
+        position = index - self.begin
+        return position + bisect_right(self._well_formed_before, position)

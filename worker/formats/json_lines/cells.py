@@ -1,6 +1,7 @@
-"""JSON text in columns of strings: how such a column is marked, and what its cells say as text.
+"""Cells of JSON text: marks the columns that hold them, and converts them to plain text.
 
-A null is a key that the row lacks; JSON's own null is the text `null`.
+JSON text is verbatim, so a kept value leaves as it came. A null in such a column is a key that the
+row lacks; JSON's own null is the text `null`.
 """
 
 import json
@@ -8,32 +9,33 @@ import json
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_MARK = {b"cells": b"json"}
+_JSON_METADATA = {b"cells": b"json"}
 _NUMBER_AS_STRING = r'^"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"$'
 
 
 def json_field(name: str) -> pa.Field:
-    """A field whose column holds JSON text."""
-    return pa.field(name, pa.string(), metadata=_MARK)
+    """Return a field for a column of JSON text."""
+    return pa.field(name, pa.string(), metadata=_JSON_METADATA)
 
 
 def holds_json(field: pa.Field) -> bool:
-    """Whether the field's column holds JSON text."""
-    return bool((field.metadata or {}).items() >= _MARK.items())
+    """Return whether the field's column holds JSON text."""
+    return bool((field.metadata or {}).items() >= _JSON_METADATA.items())
 
 
-def plain_text(table: pa.Table) -> pa.Table:
-    """The table with its JSON text as text, and JSON's null as a null."""
-    for place, field in enumerate(table.schema):
+def json_to_text(table: pa.Table) -> pa.Table:
+    """Convert the columns of JSON text to plain text, and JSON's null to a null."""
+    for position, field in enumerate(table.schema):
         if holds_json(field):
-            column = table.column(place)
+            column = table.column(position)
             present = pc.if_else(pc.equal(column, "null"), pa.scalar(None, pa.string()), column)
-            table = table.set_column(place, pa.field(field.name, pa.string()), unquoted(present))
+            plain_field = pa.field(field.name, pa.string())
+            table = table.set_column(position, plain_field, unquote_strings(present))
     return table
 
 
-def unquoted(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """JSON strings by their value, anything else as the JSON text it is."""
+def unquote_strings(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Replace JSON strings by their value; other JSON text is left as it is."""
     quoted = pc.starts_with(column, '"')
     if pc.any(pc.match_substring(column, "\\")).as_py():
         cells = zip(column.to_pylist(), quoted.to_pylist(), strict=True)
@@ -42,6 +44,6 @@ def unquoted(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.if_else(quoted, pc.utf8_slice_codeunits(column, 1, -1), column)
 
 
-def numbers_unquoted(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The column with the numbers that came as JSON strings as the numbers they look like."""
+def unquote_numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Replace JSON strings that look like numbers by those numbers."""
     return pc.replace_substring_regex(column, _NUMBER_AS_STRING, r"\1")

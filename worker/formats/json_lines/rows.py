@@ -1,42 +1,42 @@
-"""Text to numbered lines, lines to rows of JSON text, and rows to columns."""
+"""Splits text into numbered lines, parses a line to a row, and collects rows into columns."""
 
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from json.encoder import encode_basestring as quoted
+from json.encoder import encode_basestring as quote
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from worker.errors import Unparsable
+from worker.formats.text import MAX_ROW_BYTES
 
-_LINE_BYTES = 16 * 2**20
 _BLANKS = b" \t\r"
 
 
 class Line(NamedTuple):
-    """A line without its end."""
+    """A line of the file without its line end; its number counts from 1."""
 
     number: int
     text: bytes
 
 
-def numbered(text: Iterable[bytes]) -> Iterator[Line]:
-    """The lines that are not blank, numbered from 1; raises Unparsable for one beyond 16 MiB."""
-    for number, line in enumerate(_split(text), 1):
-        if len(line) > _LINE_BYTES:
-            raise Unparsable(f"line {number} is longer than {_LINE_BYTES // 2**20} MiB")
+def number_lines(text: Iterable[bytes]) -> Iterator[Line]:
+    """Return the lines that are not blank; raises Unparsable if one is longer than 16 MiB."""
+    for number, line in enumerate(_split_lines(text), 1):
+        if len(line) > MAX_ROW_BYTES:
+            raise Unparsable(f"line {number} is longer than {MAX_ROW_BYTES // 2**20} MiB")
         if line.strip(_BLANKS):
             yield Line(number, line.removesuffix(b"\r"))
 
 
-def _split(text: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines of a text; one beyond the limit is cut there."""
+def _split_lines(text: Iterable[bytes]) -> Iterator[bytes]:
+    """Split text into lines; a line that exceeds the limit is cut off, so that it is not held."""
     start: list[bytes] = []
     for chunk in text:
         first, *others = chunk.split(b"\n")
         start.append(first)
-        if others or sum(map(len, start)) > _LINE_BYTES:
+        if others or sum(map(len, start)) > MAX_ROW_BYTES:
             yield b"".join(start)
             yield from others[:-1]
             start = others[-1:]
@@ -44,67 +44,68 @@ def _split(text: Iterable[bytes]) -> Iterator[bytes]:
 
 
 Row = dict[str, Any]
-"""A row's values by key: bytes are JSON text, as numbers are; other types are Python's."""
+"""The values of a row by key: bytes are JSON text, such as a number; others are Python objects."""
 
 _DECODER = json.JSONDecoder(
     parse_int=str.encode,
     parse_float=str.encode,
     parse_constant=str.encode,
-    # Lists of pairs show a key that stands twice, and as tuples they are told from JSON's own.
+    # A tuple of pairs keeps repeated keys, and differs in type from a JSON list.
     object_pairs_hook=tuple,
 )
 _ABSENT = object()
-_WORDS = {True: "true", False: "false", None: "null"}
+_CONSTANTS = {True: "true", False: "false", None: "null"}
 
 
-class Malformed(Exception):
-    """A line is not an object that can be a row."""
+class MalformedLine(Exception):
+    """A line is not a JSON object, or not one that can be a row."""
 
 
-def parse(line: bytes) -> Row:
-    """The object on a line; raises Malformed."""
+def parse_row(line: bytes) -> Row:
+    """Parse the JSON object on a line; raises MalformedLine."""
     try:
         pairs = _DECODER.decode(line.decode())
         if not isinstance(pairs, tuple):
-            raise Malformed("not a JSON object")
+            raise MalformedLine("not a JSON object")
         row = dict(pairs)
         if len(row) < len(pairs):
-            ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
-            raise Malformed(f"the key {twice!r} stands more than once")
+            ((repeated, _),) = Counter(key for key, _ in pairs).most_common(1)
+            raise MalformedLine(f"the key {repeated!r} stands more than once")
         if b"\\" in line or b"[" in line or line.find(b"{", 1) > 0:
+            # Encode now what may fail to be encoded: keys, escapes, and nested values.
             "".join(row).encode()
-            row = {key: _text(value).encode() for key, value in row.items()}
+            row = {key: _json_text(value).encode() for key, value in row.items()}
     except json.JSONDecodeError as error:
-        raise Malformed(f"not JSON: {error.msg} at column {error.colno}") from error
+        raise MalformedLine(f"not JSON: {error.msg} at column {error.colno}") from error
     except UnicodeEncodeError as error:
-        raise Malformed("an escape (\\ud800, say) stands for half a character") from error
+        raise MalformedLine("an escape (\\ud800, say) stands for half a character") from error
     except RecursionError as error:
-        raise Malformed("nested too deeply") from error
+        raise MalformedLine("nested too deeply") from error
     return row
 
 
-def as_column(rows: Sequence[Row], key: str) -> pa.Array:
-    """The JSON text of the rows' values for a key, a null where a row lacks it."""
+def to_column(rows: Sequence[Row], key: str) -> pa.Array:
+    """Return the JSON text of a key's values; null for a row that lacks the key."""
     cells = [row.get(key, _ABSENT) for row in rows]
-    if set(map(type, cells)) != {bytes}:  # most columns are numbers, and ready
-        cells = [None if cell is _ABSENT else _text(cell) for cell in cells]
+    if set(map(type, cells)) != {bytes}:  # a column of numbers is JSON text already
+        cells = [None if cell is _ABSENT else _json_text(cell) for cell in cells]
     return pa.array(cells, pa.string())
 
 
-def _text(value: object) -> str:
-    return _TEXTS[type(value)](value)
+def _json_text(value: object) -> str:
+    return _ENCODERS[type(value)](value)
 
 
 def _member(pair: tuple[str, object]) -> str:
     key, value = pair
-    return f"{quoted(key)}: {_text(value)}"
+    return f"{quote(key)}: {_json_text(value)}"
 
 
-_TEXTS: dict[type, Callable[[Any], str]] = {
+_ENCODERS: dict[type, Callable[[Any], str]] = {
     bytes: bytes.decode,
-    str: quoted,
-    bool: _WORDS.__getitem__,
-    type(None): _WORDS.__getitem__,
-    list: lambda values: f"[{', '.join(map(_text, values))}]",
+    str: quote,
+    bool: _CONSTANTS.__getitem__,
+    type(None): _CONSTANTS.__getitem__,
+    list: lambda values: f"[{', '.join(map(_json_text, values))}]",
     tuple: lambda pairs: f"{{{', '.join(map(_member, pairs))}}}",
 }

@@ -1,67 +1,67 @@
-"""Some ranges of an object, fetched, and read as if the object were a whole file."""
+"""Fetches byte ranges of a file, and offers them to Arrow as if the whole file were there."""
 
 from collections.abc import Iterable, Sequence
 
 from worker.interfaces import InputReader, Range
 
-_GAP_BYTES = 2**20
+_MAX_GAP_BYTES = 2**20  # fetching so many unneeded bytes is faster than another request
 
 
-def joined(ranges: Iterable[Range]) -> list[Range]:
-    """The ranges in order, those that are near each other as one."""
-    near: list[Range] = []
+def merge_ranges(ranges: Iterable[Range]) -> list[Range]:
+    """Sort the ranges, and merge those with a small gap between them."""
+    merged: list[Range] = []
     for start, end in sorted(ranges):
-        if near and start - near[-1][1] < _GAP_BYTES:
-            near[-1] = (near[-1][0], max(end, near[-1][1]))
+        if merged and start - merged[-1][1] < _MAX_GAP_BYTES:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
         else:
-            near.append((start, end))
-    return near
+            merged.append((start, end))
+    return merged
 
 
-def total(ranges: Iterable[Range]) -> int:
-    """How many bytes the ranges have."""
+def total_bytes(ranges: Iterable[Range]) -> int:
+    """Return the sum of the ranges' sizes."""
     return sum(end - start for start, end in ranges)
 
 
-class Fetched:
-    """A file for readers that seek, of which only the ranges last fetched are there."""
+class RangeFile:
+    """A file for readers that seek; it holds the ranges that were fetched last."""
 
     closed = False
 
-    def __init__(self, reader: InputReader) -> None:
-        self._blob = reader
+    def __init__(self, file: InputReader) -> None:
+        self._file = file
         self._parts: list[tuple[Range, memoryview]] = []
         self._position = 0
 
     def fetch(self, ranges: Sequence[Range]) -> None:
-        """Have these ranges, which are in order, and no longer those before."""
+        """Fetch these ranges, which must be in order, and drop the earlier ones."""
         self._parts = []
-        if ranges[-1][1] <= len(self._blob.first):
-            self._parts = [((0, len(self._blob.first)), memoryview(self._blob.first))]
+        if ranges[-1][1] <= len(self._file.first):
+            self._parts = [((0, len(self._file.first)), memoryview(self._file.first))]
             return
-        held = bytearray(total(ranges))
+        fetched = bytearray(total_bytes(ranges))
         filled = 0
-        for piece in self._blob.read(ranges):
-            held[filled : filled + len(piece)] = piece
+        for piece in self._file.read(ranges):
+            fetched[filled : filled + len(piece)] = piece
             filled += len(piece)
-        assert filled == len(held) == total(ranges)
+        assert filled == len(fetched) == total_bytes(ranges)
         start = 0
         for wanted in ranges:
-            end = start + total([wanted])
-            self._parts.append((wanted, memoryview(held)[start:end]))
+            end = start + total_bytes([wanted])
+            self._parts.append((wanted, memoryview(fetched)[start:end]))
             start = end
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Move as in any file."""
-        self._position = offset + (0, self._position, self._blob.size)[whence]
+        """Move the position, as in any file."""
+        self._position = offset + (0, self._position, self._file.size)[whence]
         return self._position
 
     def tell(self) -> int:
-        """Where the next read begins."""
+        """Return the position, at which the next read begins."""
         return self._position
 
     def read(self, size: int) -> memoryview:
-        """So many bytes; raises OSError where they are not there."""
+        """Read `size` bytes; raises OSError if they were not fetched."""
         start, end = self._position, self._position + size
         for (first, last), data in self._parts:
             if first <= start and end <= last:
@@ -70,5 +70,5 @@ class Fetched:
         raise OSError(f"the footer has no column at the bytes {start} to {end}")
 
     def close(self) -> None:
-        """Let the ranges go."""
+        """Drop the ranges."""
         self._parts = []

@@ -1,4 +1,4 @@
-"""Parquet out: columns keep their types."""
+"""Writes Parquet: columns keep their types."""
 
 import io
 
@@ -6,64 +6,68 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
-from worker.formats.json_lines.cells import plain_text
+from worker.formats.json_lines.cells import json_to_text
 
 _GROUP_ROWS = 100_000
 _GROUP_BYTES = 32 * 2**20
 _DEFAULT_CODEC = "SNAPPY"
 
 
-class ParquetSink:
-    """Tables to one Parquet file, in row groups that depend on the rows alone.
+class ParquetWriter:
+    """Writes tables to one Parquet file, in row groups that depend on the rows alone.
 
     A row group ends with the table that brings it to 100,000 rows or 32 MiB.
     """
 
     def __init__(self, codec: str = _DEFAULT_CODEC) -> None:
         self._codec = "NONE" if codec == "UNCOMPRESSED" else codec
-        self._ready = io.BytesIO()
+        self._buffer = io.BytesIO()
         self._writer: parquet.ParquetWriter | None = None
-        self._waiting: list[pa.Table] = []
+        self._tables: list[pa.Table] = []  # of the row group under way
         self._rows = self._bytes = 0
 
     def write(self, table: pa.Table) -> bytes:
-        """Add the table's rows; every table has the first one's schema."""
-        table = plain_text(table)
+        """Add the table's rows; every table has the schema of the first one."""
+        table = json_to_text(table)
         if self._writer is None:
             self._writer = parquet.ParquetWriter(
-                pa.PythonFile(self._ready, "w"), table.schema, compression=self._codec
+                pa.PythonFile(self._buffer, "w"), table.schema, compression=self._codec
             )
-        self._waiting.append(table)
+        self._tables.append(table)
         self._rows += table.num_rows
-        self._bytes += sum(map(_size, table.columns))
+        self._bytes += sum(map(_column_bytes, table.columns))
         if self._rows >= _GROUP_ROWS or self._bytes >= _GROUP_BYTES:
             self._end_group()
-        return self._taken()
+        return self._take()
 
     def finish(self) -> bytes:
-        """The last row group and the footer."""
+        """Return the last row group and the footer."""
         assert self._writer is not None
         if self._rows:
             self._end_group()
         self._writer.close()
-        return self._taken()
+        return self._take()
 
     def _end_group(self) -> None:
         assert self._writer is not None
-        # Pages follow the chunks in memory, and those follow from how the file was read.
-        self._writer.write_table(pa.concat_tables(self._waiting).combine_chunks())
-        self._waiting = []
+        # Pages are cut at the chunks in memory, which depend on how the file was read: make one.
+        self._writer.write_table(pa.concat_tables(self._tables).combine_chunks())
+        self._tables = []
         self._rows = self._bytes = 0
 
-    def _taken(self) -> bytes:
-        ready = self._ready.getvalue()
-        self._ready.seek(0)
-        self._ready.truncate()
+    def _take(self) -> bytes:
+        """Return the bytes that were written since the last call."""
+        ready = self._buffer.getvalue()
+        self._buffer.seek(0)
+        self._buffer.truncate()
         return ready
 
 
-def _size(column: pa.ChunkedArray) -> int:
-    """The bytes of a column's values: of text without its validity bits, which may be left out."""
+def _column_bytes(column: pa.ChunkedArray) -> int:
+    """Return the size of a column's values.
+
+    Text counts without validity bits: it has them or not, depending on how the file was read.
+    """
     if pa.types.is_string(column.type):
         return pc.sum(pc.binary_length(column)).as_py() or 0
     return int(column.nbytes)

@@ -1,4 +1,4 @@
-"""What was found against what must come out: tables as tables, packed bytes by what is in them."""
+"""Compares an output with the expected one: Parquet as tables, compressed files decompressed."""
 
 import gzip
 import io
@@ -10,10 +10,10 @@ _SHOWN = 300
 
 
 def difference(expected: bytes, found: bytes) -> str | None:
-    """What is wrong with what was found; None when nothing is."""
+    """Return a description of the difference; None if there is none."""
     if expected.startswith(b"PAR1"):
-        return _between_tables(expected, found)
-    for magic, unpack in ((b"\x1f\x8b", gzip.decompress), (b"\x28\xb5\x2f\xfd", _unzstd)):
+        return _difference_of_tables(expected, found)
+    for magic, unpack in ((b"\x1f\x8b", gzip.decompress), (b"\x28\xb5\x2f\xfd", _decompress_zstd)):
         if expected.startswith(magic):
             if not found.startswith(magic):
                 return f"not compressed the same way: {found[:_SHOWN]!r}"
@@ -35,15 +35,15 @@ def difference(expected: bytes, found: bytes) -> str | None:
     )
 
 
-def _between_tables(expected: bytes, found: bytes) -> str | None:
+def _difference_of_tables(expected: bytes, found: bytes) -> str | None:
     if not found.startswith(b"PAR1"):
         return f"no Parquet: {found[:_SHOWN]!r}"
-    wanted, answer = (parquet.ParquetFile(io.BytesIO(body)) for body in (expected, found))
-    if answer.schema_arrow != wanted.schema_arrow:
-        return f"expected columns {wanted.schema_arrow}, found {answer.schema_arrow}"
-    if not answer.read().equals(wanted.read()):
-        return f"expected {wanted.read().to_pylist()[:5]}, found {answer.read().to_pylist()[:5]}"
-    codecs = [_codec(file) for file in (wanted, answer)]
+    wanted, actual = (parquet.ParquetFile(io.BytesIO(body)) for body in (expected, found))
+    if actual.schema_arrow != wanted.schema_arrow:
+        return f"expected columns {wanted.schema_arrow}, found {actual.schema_arrow}"
+    if not actual.read().equals(wanted.read()):
+        return f"expected {wanted.read().to_pylist()[:5]}, found {actual.read().to_pylist()[:5]}"
+    codecs = [_codec(file) for file in (wanted, actual)]
     return None if codecs[0] == codecs[1] else f"expected the codec {codecs[0]}, found {codecs[1]}"
 
 
@@ -52,7 +52,7 @@ def _codec(file: parquet.ParquetFile) -> str | None:
     return footer.row_group(0).column(0).compression if footer.num_rows else None
 
 
-def _unzstd(packed: bytes) -> bytes:
-    with pa.CompressedInputStream(pa.BufferReader(packed), "zstd") as stream:
+def _decompress_zstd(compressed: bytes) -> bytes:
+    with pa.CompressedInputStream(pa.BufferReader(compressed), "zstd") as stream:
         plain: bytes = stream.read()
     return plain

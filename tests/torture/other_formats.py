@@ -1,4 +1,4 @@
-"""Files that are no table, or of another format: named as what they are where that is known."""
+"""Files of formats that are not supported: the report names the format if it is known."""
 
 import bz2
 import io

@@ -1,10 +1,10 @@
-"""Into another format: text as it came, and what the other format cannot hold."""
+"""Output in another format than the input: text stays verbatim."""
 
-from tests.torture.case import gives
+from tests.torture.case import predicted
 from tests.torture.runs import AS_CSV
 
 CASES = [
-    gives(
+    predicted(
         "json-lines.jsonl",
         b'{"id": "007", "x": 1, "y": 2.0, "note": "a,\\"b\\"", "deep": {"a": [1.50]}}\n'
         b'{"id": 12345678901234567890, "x": 3, "y": 4, "note": null}\n'
