@@ -48,7 +48,7 @@ class Scenario:
         self._show_checks()
         await self._client.send_again(self._files[0].key)
         with self._display.step(
-            "one message sent twice; the worker handled both, then exited idle"
+            "one message sent twice; the worker handled both and exited"
         ):
             await self._agent.until(lambda: not self._agent.live)
         await self._check_what_is_left()
@@ -113,7 +113,7 @@ class Scenario:
         broken = [file.key for file in self._files if file.broken]
         if (dead := await self._client.dead_letters()) != broken:
             raise DemoFailed(f"the dead-letter queue holds {dead}, expected {broken}")
-        self._display.done("dead-letter queue holds the broken file's message alone")
+        self._display.done("dead-letter queue holds only the broken file's message")
         exits = ", ".join(str(task.exit_code) for task in self._agent.tasks.values())
         self._display.done(f"nothing runs: 0 tasks (exit status {exits}), 0 messages waiting")
 
