@@ -217,7 +217,7 @@ def test_after_three_generations_a_slot_rests_until_the_next_minute(
 
     assert world.ecs.running == []
     assert len(world.ecs.tasks) == 3
-    assert decisions(capsys)[-1]["decision"] == "not started"
+    assert decisions(capsys)[-1]["decision"] == "task not started"
     world.clock.seconds += 60
     world.upload()
     assert len(world.ecs.running) == 1
@@ -388,7 +388,7 @@ def test_what_passes_by_itself_is_logged_and_left_to_the_sweep(
     world.upload()
 
     assert len(world.sqs.bodies) == 1
-    assert decisions(capsys)[-1] == {"decision": "look put off", "why": str(error)}
+    assert decisions(capsys)[-1] == {"decision": "fleet check postponed", "why": str(error)}
 
 
 @pytest.mark.parametrize(

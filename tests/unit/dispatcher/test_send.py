@@ -79,7 +79,7 @@ def test_a_refusal_for_the_senders_fault_is_not_repeated_but_said(
 
     assert len(world.sqs.batches) == 1
     (line,) = decisions(capsys)
-    assert (line["decision"], line["why"]) == ("not sent", "Refused")
+    assert (line["decision"], line["why"]) == ("message not sent", "Refused")
     assert '"b.csv"' in line["body"]
 
 

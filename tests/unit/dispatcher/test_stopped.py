@@ -127,7 +127,7 @@ def test_while_the_newest_stopped_task_ended_badly_uploads_start_nothing(
 
     assert len(world.sqs.bodies) == 1
     assert "RunTask" not in world.calls.made
-    assert decisions(capsys)[-1]["decision"] == "held back"
+    assert decisions(capsys)[-1]["decision"] == "starts limited"
 
 
 def test_while_the_newest_stopped_task_ended_badly_a_sweep_starts_one() -> None:
