@@ -26,12 +26,12 @@ PROGRESS = (
 
 def main() -> int:
     """Measure all formats and sizes, and print a table."""
-    asked = _parser().parse_args()
-    sizes = [(1, megabytes) for megabytes in asked.megabytes]
-    if asked.many:
-        sizes.append((asked.many, asked.many_megabytes))
+    arguments = _parser().parse_args()
+    sizes = [(1, megabytes) for megabytes in arguments.megabytes]
+    if arguments.many:
+        sizes.append((arguments.many, arguments.many_megabytes))
     print(PROGRESS, file=sys.stderr)
-    runs = asyncio.run(_measure(asked.formats, sizes))
+    runs = asyncio.run(_measure(arguments.formats, sizes))
     print("\n".join(_table(runs, sizes)))
     return 0
 

@@ -108,7 +108,7 @@ def _many_workers(report: Report) -> Any:  # noqa: ANN401 - as above
 
 def _lines(rates: Mapping[int, float], ideal: Sequence[float], across: str, up: str) -> Any:  # noqa: ANN401
     figure, axis = plt.subplots(figsize=SIZE)
-    axis.plot(list(rates), ideal, "--", color=FLOOR, label="nobody waits for a slot")
+    axis.plot(list(rates), ideal, "--", color=FLOOR, label="ideal: no job waits for a slot")
     axis.plot(list(rates), list(rates.values()), "o-", color=OURS, label=TIDEGATE)
     axis.set_xlabel(across)
     axis.set_ylabel(up)

@@ -38,7 +38,7 @@ class Credentials:
     """Credentials of a caller; the default is the root user of the emulator's only account."""
 
     key_id: str = "test"
-    secret: str = "test"  # noqa: S105 (the emulator's fixed root credentials, known to everybody)
+    secret: str = "test"  # noqa: S105 (the emulator's fixed root credentials, which are public)
     token: str | None = None
 
 

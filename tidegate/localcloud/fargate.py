@@ -46,7 +46,7 @@ class WorkerTask:
     pid: int | None = None
     exit_code: int | None = None
     exited: float | None = None  # on the monotonic clock
-    over: bool = False  # the process has exited, and ECS and the dispatcher have been told
+    over: bool = False  # the process has exited, and ECS and the dispatcher have its exit code
 
 
 class Fargate:
@@ -72,7 +72,7 @@ class Fargate:
             await self._changed.wait_for(condition)
 
     async def serve(self) -> None:
-        """Poll the cluster until cancelled: run new tasks, and end those that were told to stop."""
+        """Poll the cluster until cancelled: run new tasks, and end those that are to stop."""
         async with asyncio.TaskGroup() as group:
             while True:
                 running_arns = await asyncio.to_thread(self._list_running)
@@ -123,8 +123,8 @@ class Fargate:
         return Container.of(task, definition["taskDefinition"])
 
     def _assume(self, role: str) -> Credentials:
-        answer = self._sts.assume_role(RoleArn=role, RoleSessionName="local-fargate")["Credentials"]
-        return Credentials(answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"])
+        issued = self._sts.assume_role(RoleArn=role, RoleSessionName="local-fargate")["Credentials"]
+        return Credentials(issued["AccessKeyId"], issued["SecretAccessKey"], issued["SessionToken"])
 
     def _report(self, task: WorkerTask, code: int) -> None:
         """Stop the task in ECS, and send the dispatcher its state change event."""

@@ -47,9 +47,7 @@ class Scenario:
             await self._collect_results()
         self._show_checks()
         await self._client.send_again(self._files[0].key)
-        with self._display.step(
-            "one message sent twice; the worker handled both and exited"
-        ):
+        with self._display.step("one message sent twice; the worker handled both and exited"):
             await self._agent.until(lambda: not self._agent.live)
         await self._check_what_is_left()
         self._display.route(
