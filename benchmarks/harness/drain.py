@@ -42,7 +42,7 @@ class DrainResult:
 
     @property
     def steady_files_per_second(self) -> float:
-        """Files per second between the first and the last tenth of the files."""
+        """Files per second while the files between one and nine tenths were done."""
         (begun, first), (ended, last) = self.when_done(0.1), self.when_done(0.9)
         return (last - first) / (ended - begun)
 
