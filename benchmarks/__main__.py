@@ -1,7 +1,7 @@
-"""python -m benchmarks: measure the worker beside its opponents, on the local cloud.
+"""python -m benchmarks: measure the worker and its opponents on the local cloud.
 
-Every scenario has a cloud of its own, and runs its contenders in turn, round after round. The
-cloud's own CPU time and memory do not count, but it works on the same cores.
+Every scenario starts a local cloud of its own, and measures its contenders in turns, round after
+round. The cloud's CPU time and memory are not counted, but the cloud uses the same cores.
 """
 
 import argparse
@@ -11,26 +11,26 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks import (
+from benchmarks import plots
+from benchmarks.harness.bench_cloud import BenchCloud
+from benchmarks.harness.options import Options
+from benchmarks.harness.report import Report
+from benchmarks.scenarios import (
     big_file,
     cold_start,
     dispatcher,
     latency,
     long_haul,
     many_workers,
-    plots,
     small_files,
 )
-from benchmarks.report import Report
-from benchmarks.scenario import Asked
-from benchmarks.stage import Stage
 from tidegate.localcloud.cloud import local_cloud
 
 RESULTS = Path(__file__).parent / "results"
 QUICK_RUNS = 1
 RUNS = 5
 
-SCENARIOS: Mapping[str, Callable[[Stage, Asked, Report], None]] = {
+SCENARIOS: Mapping[str, Callable[[BenchCloud, Options, Report], None]] = {
     "small-files": small_files.measure,
     "latency": latency.measure,
     "big-file": big_file.measure,
@@ -42,24 +42,26 @@ SCENARIOS: Mapping[str, Callable[[Stage, Asked, Report], None]] = {
 
 
 def main() -> int:
-    """Measure, print the table, save the figures and draw them."""
-    options = _parser().parse_args()
-    asked = Asked(runs=options.runs or (QUICK_RUNS if options.quick else RUNS), quick=options.quick)
+    """Measure the scenarios, print the table, save the figures and draw the plots."""
+    arguments = _parser().parse_args()
+    runs = arguments.runs or (QUICK_RUNS if arguments.quick else RUNS)
+    options = Options(runs=runs, quick=arguments.quick)
     report = Report()
-    for name in options.scenarios or SCENARIOS:
-        asyncio.run(_measure(name, asked, report))
+    for name in arguments.scenarios or SCENARIOS:
+        asyncio.run(_measure(name, options, report))
     print("\n".join(report.lines()))
-    if options.results:
-        report.save(options.results)
-        plots.draw(report, options.results)
+    if arguments.results:
+        report.save(arguments.results)
+        plots.draw(report, arguments.results)
     return 0
 
 
-async def _measure(name: str, asked: Asked, report: Report) -> None:
+async def _measure(name: str, options: Options, report: Report) -> None:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        async with local_cloud() as cloud:  # a new one, as it keeps all in memory
-            stage = Stage(cloud, Path(folder))
-            await asyncio.to_thread(SCENARIOS[name], stage, asked, report)
+        # Each scenario has a new cloud, because the cloud keeps all objects in memory.
+        async with local_cloud() as cloud:
+            bench = BenchCloud(cloud, Path(folder))
+            await asyncio.to_thread(SCENARIOS[name], bench, options, report)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -67,9 +69,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "scenarios", nargs="*", metavar="SCENARIO", help=f"all, or some of: {', '.join(SCENARIOS)}"
     )
-    parser.add_argument("--runs", type=int, help=f"of each contender ({RUNS})")
-    parser.add_argument("--quick", action="store_true", help="less of everything, to try it out")
-    parser.add_argument("--results", type=Path, help="a folder for table, figures and plots")
+    parser.add_argument("--runs", type=int, help=f"how often to measure each contender ({RUNS})")
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer files and runs, to try the benchmarks out"
+    )
+    parser.add_argument(
+        "--results", type=Path, help="the folder to write the table, figures and plots to"
+    )
     return parser
 
 

@@ -1,7 +1,7 @@
-"""python -m benchmarks.costs: what a thousand files cost, and what idling does.
+"""python -m benchmarks.costs: what a thousand small files cost, and what an idle stack costs.
 
-Small files, with the template's own parameters. All that is not a price is an assumption, and
-stands below by its name.
+The parameters are the template's defaults. Every figure that is neither a parameter nor a price is
+an assumption; each has a name below.
 """
 
 import math
@@ -14,23 +14,21 @@ from benchmarks.prices import Price
 
 FILES = 1000
 MAX_TASKS, MESSAGES_PER_TASK, IDLE_SECONDS = 4, 100, 60  # the template's defaults
-VCPUS, MEMORY_GB = 1, 4  # and these
-FILES_PER_SECOND = 100  # of a vCPU; 190 of iris's size were measured on a core
-START_SECONDS = 30  # from the beginning of the pull to the first receive
-STOP_SECONDS = 15  # the last long poll, and the end
+VCPUS, MEMORY_GB = 1, 4  # the template's defaults too
+FILES_PER_SECOND = 100  # by one vCPU; 190 files of iris's size were measured on one core
+START_SECONDS = 30  # from the start of the image pull to the first receive
+STOP_SECONDS = 15  # for the last long poll and the exit
 DISPATCH_SECONDS, DISPATCHER_GB = 0.3, 0.25
 SWEEPS_A_MONTH = 30 * 24 * 12
-METRICS = 4  # that the worker sends when nothing goes wrong
+METRICS = 4  # sent by a worker without failures
 LOG_BYTES_A_FILE, LOG_BYTES_A_TASK, LOG_BYTES_A_SWEEP = 2_000, 2_000, 700
-REQUESTS_A_FILE, REQUESTS_A_TASK = (
-    3.1,
-    7,
-)  # of SQS: send, count, receive, a tenth of a delete; polls
+# SQS requests: for a file a send, a count, a receive and a tenth of a delete; for a task the polls.
+REQUESTS_A_FILE, REQUESTS_A_TASK = 3.1, 7
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """A way to run a worker."""
+    """A kind of Fargate capacity."""
 
     name: str
     processor: Price
@@ -39,7 +37,7 @@ class Capacity:
 
     @property
     def per_hour(self) -> float:
-        """What a worker costs an hour, its address included, which is never cheaper."""
+        """Dollars for a worker an hour, with its address, which Spot does not make cheaper."""
         compute = VCPUS * self.processor.dollars + MEMORY_GB * self.memory.dollars
         return compute * self.share + prices.ADDRESS.dollars
 
@@ -58,49 +56,49 @@ class Arrival:
 
     name: str
     tasks: int
-    hours: int  # in which something happens
+    hours: int  # in which a worker runs
 
     @property
     def task_seconds(self) -> float:
-        """How long all workers together are billed."""
+        """The seconds for which all workers together are billed."""
         working = FILES / (FILES_PER_SECOND * VCPUS)
         return self.tasks * (START_SECONDS + IDLE_SECONDS + STOP_SECONDS) + working
 
     def workers(self, capacity: Capacity) -> float:
-        """What the workers cost."""
+        """Dollars for the workers."""
         return self.task_seconds / 3600 * capacity.per_hour
 
     def requests(self) -> float:
-        """What the dispatcher, the queue, the buckets and the logs cost."""
+        """Dollars for the dispatcher, the queue, the buckets and the logs."""
         invocations = FILES + self.tasks
         dispatcher = invocations * (
             prices.INVOCATION.dollars + DISPATCH_SECONDS * DISPATCHER_GB * prices.GB_SECOND.dollars
         )
         queue = (FILES * REQUESTS_A_FILE + self.tasks * REQUESTS_A_TASK) * prices.SQS.dollars
         objects = FILES * (2 * prices.PUT.dollars + prices.GET.dollars)
-        written = FILES * LOG_BYTES_A_FILE + self.tasks * LOG_BYTES_A_TASK
-        return dispatcher + queue + objects + written / 1e9 * prices.LOGS.dollars
+        log_bytes = FILES * LOG_BYTES_A_FILE + self.tasks * LOG_BYTES_A_TASK
+        return dispatcher + queue + objects + log_bytes / 1e9 * prices.LOGS.dollars
 
     def metrics(self) -> float:
-        """What the worker's metrics cost, where an account's free ones are taken."""
+        """Dollars for the worker's metrics if the account's free metrics are used up."""
         return self.hours * METRICS * prices.METRIC.dollars
 
 
 ARRIVALS = (
     Arrival("all at once", min(MAX_TASKS, math.ceil(FILES / MESSAGES_PER_TASK)), 1),
-    Arrival("an hour between each two", FILES, FILES),
+    Arrival("one an hour", FILES, FILES),
 )
 
 
 def sweeps() -> float:
-    """What a month's sweeps cost, which is all that happens while idle."""
+    """Dollars for a month's sweeps, which is all that an idle stack does."""
     duration = DISPATCH_SECONDS * DISPATCHER_GB * prices.GB_SECOND.dollars
     logged = LOG_BYTES_A_SWEEP / 1e9 * prices.LOGS.dollars
     return SWEEPS_A_MONTH * (prices.INVOCATION.dollars + duration + prices.SQS.dollars + logged)
 
 
 def files_table() -> Iterator[str]:
-    """The cost of a thousand files, in dollars."""
+    """Yield the table of what a thousand files cost, in dollars."""
     names = " | ".join(f"workers, {capacity.name}" for capacity in CAPACITIES)
     yield f"| a thousand files | {names} | requests and logs | metrics |"
     yield "|---" * (len(CAPACITIES) + 3) + "|"
@@ -110,18 +108,18 @@ def files_table() -> Iterator[str]:
 
 
 def prices_table() -> Iterator[str]:
-    """The prices behind it."""
-    yield "| price | $ | for a | read at | dated | |"
+    """Yield the table of the prices."""
+    yield "| price | $ | per | source | date | |"
     yield "|---|---|---|---|---|---|"
     for price in prices.PRICES:
-        doubt = "" if price.verified else "not verified"
+        note = "" if price.verified else "not verified"
         dollars = f"{price.dollars:.10f}".rstrip("0")
-        asked = f"| {price.what} | {dollars} | {price.unit} |"
-        yield f"{asked} {price.source} | {price.dated} | {doubt} |"
+        start = f"| {price.what} | {dollars} | {price.unit} |"
+        yield f"{start} {price.source} | {price.dated} | {note} |"
 
 
 def main() -> int:
-    """Print the tables as docs/costs.md has them."""
+    """Print the tables of docs/costs.md."""
     print(*files_table(), "", *prices_table(), "", f"sweeps: {sweeps():.3f} a month", sep="\n")
     return 0
 

@@ -1,4 +1,4 @@
-"""The plots: what the tables say, to be seen at a glance."""
+"""Draw the results as plots, one file for each scenario."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -6,13 +6,13 @@ from typing import Any
 
 import matplotlib as mpl
 
-mpl.use("Agg")  # no screen is needed
+mpl.use("Agg")  # draws into files, without a screen
 
 import matplotlib.pyplot as plt
 
-from benchmarks import cold_start, latency, long_haul, many_workers, small_files
-from benchmarks.contenders import TIDEGATE
-from benchmarks.report import Report, Row
+from benchmarks.harness.contenders import TIDEGATE
+from benchmarks.harness.report import Report, Row
+from benchmarks.scenarios import cold_start, latency, long_haul, many_workers, small_files
 
 OURS, FLOOR, OTHERS = "#0b6e99", "#9aa5ab", "#d98e48"
 SIZE = (8.0, 3.6)
@@ -20,7 +20,7 @@ BAR_SIZE = (10.0, 3.6)
 
 
 def draw(report: Report, folder: Path) -> None:
-    """Draw what was measured, a file for each scenario."""
+    """Draw each scenario that was measured into a file."""
     drawings: Mapping[str, Callable[[Report], Any]] = {
         "small-files": _small_files,
         "latency": _latency,
@@ -108,7 +108,7 @@ def _many_workers(report: Report) -> Any:  # noqa: ANN401 - as above
 
 def _lines(rates: Mapping[int, float], ideal: Sequence[float], across: str, up: str) -> Any:  # noqa: ANN401
     figure, axis = plt.subplots(figsize=SIZE)
-    axis.plot(list(rates), ideal, "--", color=FLOOR, label="nobody waits for a slot")
+    axis.plot(list(rates), ideal, "--", color=FLOOR, label="ideal: no job waits for a slot")
     axis.plot(list(rates), list(rates.values()), "o-", color=OURS, label=TIDEGATE)
     axis.set_xlabel(across)
     axis.set_ylabel(up)

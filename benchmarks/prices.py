@@ -1,7 +1,7 @@
-"""What AWS asks for, in dollars, in us-east-1, and where that was read.
+"""AWS's prices in us-east-1, in dollars, and the pages that quote them.
 
-AWS's own pages fill in their prices by script, so these are as the page named quotes them, with
-the date that it gives; `verified` is false where no page that states the price was found.
+AWS's own pages load their prices by script, so they could not be read. Each price is quoted by
+another page, with that page's date. `verified` is false if no page was found that states the price.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """A price for one of a unit."""
+    """The price of one unit."""
 
     what: str
     dollars: float
@@ -29,7 +29,7 @@ X86_MEMORY = Price("Fargate, x86, memory", 0.004445, "GB-hour", VANTAGE, "undate
 ARM = Price("Fargate, ARM, processor", 0.03238, "vCPU-hour", VANTAGE, "undated")
 ARM_MEMORY = Price("Fargate, ARM, memory", 0.00356, "GB-hour", VANTAGE, "undated")
 SPOT = Price(
-    "Fargate Spot, part of the price above (50 to 70 % less, as it varies)",
+    "Fargate Spot, share of the price above (50 to 70 % less, it varies)",
     0.5,
     "dollar",
     "fortem.dev/fargate-spot",
@@ -51,7 +51,7 @@ PUT = Price("S3, PUT", 0.005e-3, "request", S3, "undated")
 GET = Price("S3, GET", 0.0004e-3, "request", S3, "undated")
 LOGS = Price("CloudWatch, logs", 0.50, "GB", CLOUDWATCH, "June 2026")
 METRIC = Price(
-    "CloudWatch, a metric of one's own (ten are free)",
+    "CloudWatch, custom metric (ten are free)",
     0.30 / 730,
     "hour in which it is sent",
     "signoz.io/guides/cloudwatch-pricing",

@@ -1,1 +1,1 @@
-"""The dispatcher: a Lambda function that turns S3 events into messages and wakes workers."""
+"""The dispatcher: a Lambda function that turns S3 events into messages and starts workers."""

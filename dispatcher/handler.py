@@ -1,7 +1,8 @@
-"""The dispatcher: turn S3 events into messages, then start the workers that the queue wants.
+"""The dispatcher: send a message for each S3 event, then start the workers that the queue needs.
 
-One self-contained file, so that Lambda needs nothing but its own boto3. It reads in the order in
-which things happen: parse the event, send the messages, look at the fleet.
+One self-contained file, so that Lambda needs nothing but its own boto3. The sections stand in the
+order in which an event passes through them: entry point, settings, events and messages, dispatcher,
+fleet.
 """
 
 import functools
@@ -19,7 +20,7 @@ from urllib.parse import unquote_plus
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
-from botocore.exceptions import ConnectionError as NoConnection
+from botocore.exceptions import ConnectionError as BotoConnectionError
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
@@ -29,15 +30,16 @@ if TYPE_CHECKING:
 PREFIX = "DISPATCHER_"
 WORKER_CONTAINER = "worker"
 MESSAGES_PER_BATCH = 10
-TASKS_PER_DESCRIPTION = 100
+TASKS_PER_DESCRIBE = 100
 SEND_ATTEMPTS = 3
-GENERATIONS = 3
+GENERATIONS = 3  # attempts to start a task in one slot and minute
 CLOCK_SKEW_SECONDS = 1
 SERVER_ERROR = 500
-LONGEST_LOGGED = 1000
+MAX_LOGGED = 1000  # characters of an event
+# Stop codes of a task that AWS took back.
 RECLAIMED = frozenset({"SpotInterruption", "TerminationNotice"})
-# ECS says "later" in many ways, and not always in the error's code.
-LATER = (
+# ECS reports throttling in many ways, and not always in the error's code.
+THROTTLED = (
     "throttl",
     "rate exceeded",
     "requestlimitexceeded",
@@ -45,8 +47,23 @@ LATER = (
     "reached the limit",
 )
 NO_CAPACITY = "capacity is unavailable"
-# Where a task is asked for, in turn: ECS itself never replaces Spot by on-demand capacity.
+# The capacities to try, in order: ECS itself never replaces Spot with on-demand capacity.
 CAPACITIES = {"FARGATE": ("FARGATE",), "FARGATE_SPOT": ("FARGATE_SPOT", "FARGATE")}
+
+
+class SettingsError(Exception):
+    """A DISPATCHER_ variable is missing or wrong."""
+
+
+class NotSent(Exception):
+    """SQS did not accept every message, so Lambda must retry the event."""
+
+
+class NoCapacity(Exception):
+    """AWS has no capacity for another task now."""
+
+
+# -------------------------------------------------------------------------------------- entry point
 
 
 def handler(event: Mapping[str, Any], _context: object) -> None:
@@ -56,7 +73,7 @@ def handler(event: Mapping[str, Any], _context: object) -> None:
 
 @functools.cache
 def _dispatcher() -> "Dispatcher":
-    # Few attempts and short timeouts: all of them together stay inside the function's own timeout.
+    # Few attempts and short timeouts, so that all of them fit into the function's own timeout.
     config = Config(
         retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=3, read_timeout=10
     )
@@ -69,25 +86,16 @@ def _dispatcher() -> "Dispatcher":
 
 
 def log(decision: str, **facts: object) -> None:
-    """Print a decision and what it rests on as one line of JSON."""
+    """Log a decision and the facts behind it as one line of JSON."""
     print(json.dumps({"decision": decision, **facts}))  # noqa: T201 - Lambda's log is its stdout
 
 
-class SettingsError(Exception):
-    """A variable is missing or wrong."""
-
-
-class NotSent(Exception):
-    """The queue did not take every message, so the event has to come again."""
-
-
-class NoCapacity(Exception):
-    """AWS has no place for a task now."""
+# ----------------------------------------------------------------------------------------- settings
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the environment says, one attribute for each DISPATCHER_ variable."""
+    """The dispatcher's settings, one attribute for each DISPATCHER_ variable."""
 
     queue_url: str
     output_bucket: str
@@ -125,12 +133,12 @@ class Settings:
         return cls(**text)
 
 
-# ------------------------------------------------------------------------------------------ parse
+# ------------------------------------------------------------------------------ events and messages
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """An object that was created, as far as its event tells."""
+    """A created object, with the facts that its event has."""
 
     bucket: str
     key: str
@@ -140,21 +148,21 @@ class Input:
     sequencer: str | None = None
 
 
-def input_of_record(record: Mapping[str, Any]) -> Input | None:
-    """Read one record of S3's native notification; None when it tells of no creation."""
+def parse_s3_record(record: Mapping[str, Any]) -> Input | None:
+    """Parse one record of an S3 notification; None if it does not report a created object."""
     match record:
         case {
             "eventSource": "aws:s3",
             "eventName": str(name),
             "s3": {"bucket": {"name": str(bucket)}, "object": {"key": str(key)} as known},
         } if name.startswith("ObjectCreated:"):
-            # Only this form is encoded, as a web form is.
+            # Only S3's own notifications have URL-encoded keys, with "+" for a space.
             return _input(bucket, unquote_plus(key), known)
     return None
 
 
-def input_of_event(event: Mapping[str, Any]) -> Input | None:
-    """Read an S3 event in EventBridge's form; None when it tells of no creation."""
+def parse_eventbridge_event(event: Mapping[str, Any]) -> Input | None:
+    """Parse an S3 event from EventBridge; None if it does not report a created object."""
     match event:
         case {
             "detail-type": "Object Created",
@@ -175,183 +183,193 @@ def _input(bucket: str, key: str, known: Mapping[str, Any]) -> Input:
     )
 
 
-def why_ignored(source: Input, settings: Settings) -> str | None:
-    """Say why an object is not a job, or None when it is one."""
+def reason_to_ignore(source: Input, settings: Settings) -> str | None:
+    """Return why an object is not a job; None if it is a job."""
     own_prefix = f"{settings.output_key}/" if settings.output_key else ""
     if source.bucket == settings.output_bucket and source.key.startswith(own_prefix):
-        return "an output of our own"
+        return "an output of this stack"
     if source.key.endswith("/"):
         return "a folder"
     if settings.suffixes and not source.key.lower().endswith(settings.suffixes):
-        return "not one of the suffixes"
+        return "no suffix of DISPATCHER_SUFFIXES"
     return None
 
 
-def body_of(source: Input, settings: Settings) -> str:
-    """Write the message for an input; what its event did not tell is left out."""
+def message_body(source: Input, settings: Settings) -> str:
+    """Return the message body for an input, without the fields that its event did not have."""
     known = {name: value for name, value in asdict(source).items() if value not in (None, "")}
     output = {"output_bucket": settings.output_bucket, "output_key": settings.output_key}
-    # Escaped to ASCII, because a key may hold characters that SQS refuses. Ten of the longest keys,
-    # escaped to the last character, still weigh a third of what one batch may.
+    # Escaped to ASCII, because a key may hold characters that SQS refuses. Ten keys of the maximum
+    # length, with every character escaped, take a third of a batch's maximum size.
     return json.dumps(known | output)
+
+
+# --------------------------------------------------------------------------------------- dispatcher
 
 
 @dataclass(frozen=True)
 class Dispatcher:
-    """Handles one event at a time, with the clients it is given."""
+    """Handles one event: sends its messages, then starts the tasks that the queue needs."""
 
     settings: Settings
     sqs: "SQSClient"
     fleet: "Fleet"
 
     def handle(self, event: Mapping[str, Any]) -> None:
-        """Do what an event asks for; an unknown one is logged, as raising would only repeat it."""
+        """Handle an event; log an unknown event without raising, because Lambda would retry it."""
         match event:
             case {"Records": [*records]}:
-                self._dispatch(records, input_of_record)
+                self._dispatch(records, parse_s3_record)
             case {"source": "aws.s3"}:
-                self._dispatch([event], input_of_event)
+                self._dispatch([event], parse_eventbridge_event)
             case {"source": "aws.ecs", "detail": {"lastStatus": "STOPPED"} as task}:
                 self._task_stopped(task)
             case {"source": "aws.events"} | {"detail-type": "Scheduled Event"}:
-                self._look(sweep=True)
+                self._scale_out(sweep=True)
             case _:
-                log("ignored", why="not an event of ours", event=repr(event)[:LONGEST_LOGGED])
+                log("ignored", why="unknown event", event=repr(event)[:MAX_LOGGED])
 
     def _dispatch(
         self,
         records: Sequence[Mapping[str, Any]],
-        read: Callable[[Mapping[str, Any]], Input | None],
+        parse: Callable[[Mapping[str, Any]], Input | None],
     ) -> None:
+        """Send a message for each created object, then start the tasks that the queue needs."""
         bodies = []
         for record in records:
-            source = read(record)
+            source = parse(record)
             if source is None:
-                log("ignored", why="not a creation", record=repr(record)[:LONGEST_LOGGED])
-            elif why := why_ignored(source, self.settings):
+                log("ignored", why="not a created object", record=repr(record)[:MAX_LOGGED])
+            elif why := reason_to_ignore(source, self.settings):
                 log("ignored", why=why, bucket=source.bucket, key=source.key)
             else:
-                bodies.append(body_of(source, self.settings))
+                bodies.append(message_body(source, self.settings))
         if bodies:
             self._send(bodies)
-            self._look(sent=len(bodies))
+            self._scale_out(sent=len(bodies))
 
     def _send(self, bodies: Sequence[str]) -> None:
-        """Send every message or raise, so that Lambda retries the event: duplicates do no harm."""
+        """Send all messages; raises NotSent if one fails, so that Lambda retries the event.
+
+        A retry sends some messages twice, which does no harm.
+        """
         unsent = 0
         for first in range(0, len(bodies), MESSAGES_PER_BATCH):
             unsent += self._send_batch(bodies[first : first + MESSAGES_PER_BATCH])
         if unsent:
-            raise NotSent(f"{unsent} of {len(bodies)} messages were not taken by the queue")
-        log("sent", messages=len(bodies))
+            raise NotSent(f"{unsent} of {len(bodies)} messages were not accepted by the queue")
+        log("messages sent", messages=len(bodies))
 
     def _send_batch(self, bodies: Sequence[str]) -> int:
-        """Send up to ten messages and count those that the queue did not take."""
+        """Send up to ten messages; return how many of them SQS did not accept."""
         waiting = {str(position): body for position, body in enumerate(bodies)}
         refused = 0
         for _ in range(SEND_ATTEMPTS):
-            answer = self.sqs.send_message_batch(
+            response = self.sqs.send_message_batch(
                 QueueUrl=self.settings.queue_url,
                 Entries=[{"Id": name, "MessageBody": body} for name, body in waiting.items()],
             )
-            failed = answer.get("Failed", [])
+            failed = response.get("Failed", [])
             for failure in failed:
-                log("not sent", why=failure["Code"], body=waiting[failure["Id"]])
-            again = [failure["Id"] for failure in failed if not failure["SenderFault"]]
-            refused += len(failed) - len(again)
-            waiting = {name: waiting[name] for name in again}
+                log("message not sent", why=failure["Code"], body=waiting[failure["Id"]])
+            retryable = [failure["Id"] for failure in failed if not failure["SenderFault"]]
+            refused += len(failed) - len(retryable)
+            waiting = {name: waiting[name] for name in retryable}
             if not waiting:
                 break
         return refused + len(waiting)
 
     def _task_stopped(self, task: Mapping[str, Any]) -> None:
-        ours = (_short(self.settings.cluster), _family(self.settings.task_definition))
+        """Start tasks at once if a worker ended normally; leave a failed worker to the sweep."""
+        own = (_short(self.settings.cluster), _family(self.settings.task_definition))
         name = task.get("taskArn")
-        if (_short(task.get("clusterArn", "")), _family(task.get("taskDefinitionArn", ""))) != ours:
-            log("ignored", why="not a task of ours", task=name)
-        elif ended_well(task):
-            self._look()
+        if (_short(task.get("clusterArn", "")), _family(task.get("taskDefinitionArn", ""))) != own:
+            log("ignored", why="a task of another cluster or family", task=name)
+        elif ended_normally(task):
+            self._scale_out()
         else:
-            log("left to the sweep", task=name, why=task.get("stoppedReason"))
+            log("worker failed, left to the sweep", task=name, why=task.get("stoppedReason"))
 
-    def _look(self, *, sent: int = 0, sweep: bool = False) -> None:
-        """Start the tasks that the backlog wants and the fleet lacks.
+    def _scale_out(self, *, sent: int = 0, sweep: bool = False) -> None:
+        """Start the tasks that the backlog needs and the fleet lacks.
 
-        Whatever may pass by itself is logged and left to the next look: the messages are durable.
+        A transient error is logged and left to the next sweep, because the messages are durable.
         """
         try:
-            alive = self.fleet.alive()
-            wanted = self._wanted(sent, len(alive))
-            if wanted > len(alive) and self.fleet.newest_ended_badly():
-                # A broken image or model must not be started over and over: one try a sweep.
-                wanted = len(alive) + sweep
-                log("held back", why="the newest stopped task ended badly", wanted=wanted)
-            self.fleet.fill(alive, wanted)
-        except (ClientError, HTTPClientError, NoConnection) as error:
-            if not is_passing(error):
+            running = self.fleet.running()
+            wanted = self._wanted(sent, len(running))
+            if wanted > len(running) and self.fleet.last_stopped_failed():
+                # A broken image or model must not be started again and again: one task a sweep.
+                wanted = len(running) + sweep
+                log("starts limited", why="the task that stopped last failed", wanted=wanted)
+            self.fleet.start(running, wanted)
+        except (ClientError, HTTPClientError, BotoConnectionError) as error:
+            if not is_transient(error):
                 raise
-            log("look put off", why=str(error))
+            log("fleet check postponed", why=str(error))
 
-    def _wanted(self, sent: int, alive: int) -> int:
-        """Count the tasks that the queue is worth."""
+    def _wanted(self, sent: int, running: int) -> int:
+        """Return how many tasks the queue's backlog needs."""
         attributes = self.sqs.get_queue_attributes(
             QueueUrl=self.settings.queue_url,
             AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
         )["Attributes"]
-        # The count may lag behind what was just sent. With nobody alive, messages in flight are in
-        # backoff or wait for a dead worker: they become visible in time for a sweep.
+        # SQS's count may not include the messages just sent. While no task runs, a message in
+        # flight is in backoff, or its worker has died: a sweep counts it once it is visible.
         backlog = max(int(attributes["ApproximateNumberOfMessages"]), sent)
-        if alive:
+        if running:
             backlog += int(attributes["ApproximateNumberOfMessagesNotVisible"])
         wanted = math.ceil(backlog / self.settings.messages_per_task)
         wanted = min(wanted, self.settings.max_tasks)
-        log("looked", backlog=backlog, alive=alive, wanted=wanted)
+        log("fleet checked", backlog=backlog, running=running, wanted=wanted)
         return wanted
 
 
-# ------------------------------------------------------------------------------------------ fleet
+# -------------------------------------------------------------------------------------------- fleet
 
 
 @dataclass(frozen=True)
 class Fleet:
-    """The tasks of the worker's family."""
+    """The worker's tasks: those of one task family in one cluster."""
 
     settings: Settings
     ecs: "ECSClient"
     now: Callable[[], float] = time.time
 
-    def alive(self) -> set[str]:
-        """Name the tasks that are meant to run."""
-        return set(self._tasks("RUNNING"))
+    def running(self) -> set[str]:
+        """Return the ARNs of the tasks whose desired status is RUNNING."""
+        return set(self._list("RUNNING"))
 
-    def newest_ended_badly(self) -> bool:
-        """Tell whether the task that stopped last did so in an error."""
-        ended = [task for task in self._describe(self._tasks("STOPPED")) if ended_at(task)]
+    def last_stopped_failed(self) -> bool:
+        """Return whether the task that stopped last had failed."""
+        ended = [task for task in self._describe(self._list("STOPPED")) if ended_at(task)]
         newest = max(ended, key=ended_at, default=None)
-        return newest is not None and not ended_well(newest)
+        return newest is not None and not ended_normally(newest)
 
-    def fill(self, alive: set[str], wanted: int) -> None:
-        """Claim slots until as many tasks are alive as are wanted.
+    def start(self, running: set[str], wanted: int) -> None:
+        """Claim slots until as many tasks run as are wanted.
 
-        The slots past the living come first. When one of them is taken by a task already counted,
-        another task has ended since, or was not listed yet: its slot is one of those below. They
-        are tried from the last, so that those who start tasks take slots that lie together, and
-        whoever does not see a task comes upon its slot before a free one.
+        Try slots above the number of running tasks first. If such a slot belongs to a task that is
+        already counted, another task has ended since, or ECS does not list that task yet. The slot
+        of that other task is a lower one, so the lower slots are tried next, from the highest down.
+        This order keeps the slots in use next to each other: a dispatcher that does not see a
+        running task comes to that task's slot before it comes to a free one.
         """
         minute = int(self.now() // 60)
-        slots = itertools.chain(range(len(alive), wanted), reversed(range(len(alive))))
+        slots = itertools.chain(range(len(running), wanted), reversed(range(len(running))))
         for slot in slots:
-            if len(alive) >= wanted:
+            if len(running) >= wanted:
                 return
             task = self._claim(minute, slot)
             if task is None:
                 return
-            alive.add(task)
+            running.add(task)
 
     def _claim(self, minute: int, slot: int) -> str | None:
-        """Name the task that holds a slot in this minute, started now or by another dispatcher.
+        """Return the task that holds a slot in this minute; None if no task could be started.
 
-        A slot for which Spot has no capacity is asked for on demand.
+        The task is started now, or another dispatcher has already started it. If Spot has no
+        capacity, on-demand capacity is used.
         """
         for capacity in CAPACITIES[self.settings.capacity]:
             try:
@@ -361,40 +379,46 @@ class Fleet:
         return None
 
     def _claim_on(self, capacity: str, minute: int, slot: int) -> str | None:
+        """Claim a slot on one capacity; raises NoCapacity if AWS has none."""
         for generation in range(GENERATIONS):
             asked_at = self.now()
             try:
-                answer = self._run_task(capacity, self._token(minute, slot, capacity, generation))
+                response = self._run_task(
+                    capacity, self._client_token(minute, slot, capacity, generation)
+                )
             except ClientError as error:
                 if NO_CAPACITY in str(error).lower():
                     raise NoCapacity(str(error)) from error
                 if error.response["Error"]["Code"] != "ConflictException":
                     raise
-                continue  # asked for with other settings, before a deployment perhaps
-            if not answer["tasks"]:
-                why = json.dumps([failure.get("reason") for failure in answer["failures"]])
+                continue  # this token was used with other settings, perhaps before a deployment
+            if not response["tasks"]:
+                why = json.dumps([failure.get("reason") for failure in response["failures"]])
                 if NO_CAPACITY in why.lower():
                     raise NoCapacity(why)
-                log("not started", slot=slot, why=why)
+                log("task not started", slot=slot, why=why)
                 return None
-            task = answer["tasks"][0]
+            task = response["tasks"][0]
             if not self._has_stopped(task, asked_at):
-                log("claimed", task=task["taskArn"], slot=slot, generation=generation)
+                log("slot claimed", task=task["taskArn"], slot=slot, generation=generation)
                 return task["taskArn"]
-        log("not started", slot=slot, why="every generation of this minute has stopped already")
+        log("task not started", slot=slot, why="all tasks of this slot and minute have stopped")
         return None
 
-    def _token(self, minute: int, slot: int, capacity: str, generation: int) -> str:
-        """Name one start, the same in every dispatcher: ECS acts on a token once."""
+    def _client_token(self, minute: int, slot: int, capacity: str, generation: int) -> str:
+        """Return the client token of one start; ECS starts one task for each token.
+
+        All dispatchers make the same token for the same start.
+        """
         family = _family(self.settings.task_definition)
         start = (self.settings.cluster, family, minute, slot, capacity, generation)
         return hashlib.sha256(json.dumps(start).encode()).hexdigest()
 
     def _run_task(self, capacity: str, token: str) -> "RunTaskResponseTypeDef":
         settings = self.settings
-        where: dict[str, Any] = {"launchType": "FARGATE"}
+        launch: dict[str, Any] = {"launchType": "FARGATE"}
         if capacity == "FARGATE_SPOT":
-            where = {"capacityProviderStrategy": [{"capacityProvider": capacity, "weight": 1}]}
+            launch = {"capacityProviderStrategy": [{"capacityProvider": capacity, "weight": 1}]}
         return self.ecs.run_task(
             cluster=settings.cluster,
             taskDefinition=settings.task_definition,
@@ -407,21 +431,24 @@ class Fleet:
                     "assignPublicIp": settings.assign_public_ip,
                 }
             },
-            **where,
+            **launch,
         )
 
     def _has_stopped(self, task: "TaskTypeDef", asked_at: float) -> bool:
-        """Tell whether the answered task is over: a used token answers with a task as it began."""
+        """Return whether the task in RunTask's response has stopped.
+
+        For a token that was used before, RunTask returns the task as it was at its start.
+        """
         if is_stopped(task):
             return True
         created = task.get("createdAt")
         if created and created.timestamp() > asked_at - CLOCK_SKEW_SECONDS:
-            return False  # this very call started it
-        # One that ECS does not know yet is alive.
+            return False  # this call started it
+        # A task that ECS cannot describe yet has just been started.
         return any(is_stopped(described) for described in self._describe([task["taskArn"]]))
 
-    def _tasks(self, desired_status: Literal["RUNNING", "STOPPED"]) -> list[str]:
-        """List the family's tasks; a service's list would not hold those that RunTask started."""
+    def _list(self, desired_status: Literal["RUNNING", "STOPPED"]) -> list[str]:
+        """List the family's tasks. Listing by service would miss tasks that RunTask started."""
         pages = self.ecs.get_paginator("list_tasks").paginate(
             cluster=self.settings.cluster,
             family=_family(self.settings.task_definition),
@@ -430,13 +457,13 @@ class Fleet:
         return [task for page in pages for task in page["taskArns"]]
 
     def _describe(self, tasks: Sequence[str]) -> Iterator["TaskTypeDef"]:
-        for first in range(0, len(tasks), TASKS_PER_DESCRIPTION):
-            some = tasks[first : first + TASKS_PER_DESCRIPTION]
-            yield from self.ecs.describe_tasks(cluster=self.settings.cluster, tasks=some)["tasks"]
+        for first in range(0, len(tasks), TASKS_PER_DESCRIBE):
+            batch = tasks[first : first + TASKS_PER_DESCRIBE]
+            yield from self.ecs.describe_tasks(cluster=self.settings.cluster, tasks=batch)["tasks"]
 
 
-def ended_well(task: Mapping[str, Any]) -> bool:
-    """Tell whether a stopped task drained the queue, or was taken back by AWS while it tried."""
+def ended_normally(task: Mapping[str, Any]) -> bool:
+    """Return whether the worker of a stopped task exited with 0, or AWS reclaimed the task."""
     exits = [
         container.get("exitCode")
         for container in task.get("containers", [])
@@ -446,22 +473,22 @@ def ended_well(task: Mapping[str, Any]) -> bool:
 
 
 def ended_at(task: "TaskTypeDef") -> float:
-    """Give the time at which a task ended, 0 while it has not."""
+    """Return when a task ended, in seconds since 1970; 0 if it has not ended."""
     moment = task.get("executionStoppedAt") or task.get("stoppedAt")
     return moment.timestamp() if moment else 0
 
 
 def is_stopped(task: "TaskTypeDef") -> bool:
-    """Tell whether a task is over or on its way there."""
+    """Return whether a task has stopped or is stopping."""
     return "STOPPED" in (task.get("lastStatus"), task.get("desiredStatus"))
 
 
-def is_passing(error: Exception) -> bool:
-    """Tell a throttle, a server's error or a broken connection from a mistake of ours."""
+def is_transient(error: Exception) -> bool:
+    """Return whether an error is a throttle, a server error or a connection failure."""
     if not isinstance(error, ClientError):
         return True
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    return status >= SERVER_ERROR or any(sign in str(error).lower() for sign in LATER)
+    return status >= SERVER_ERROR or any(text in str(error).lower() for text in THROTTLED)
 
 
 def _short(arn: str) -> str:

@@ -1,1 +1,1 @@
-"""The command people type, and the local cloud that its demo runs on."""
+"""The `tidegate` command, and the local cloud that its demo runs on."""

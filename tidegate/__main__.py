@@ -1,4 +1,4 @@
-"""python -m tidegate: the `tidegate` command."""
+"""Run the `tidegate` command as `python -m tidegate`."""
 
 import sys
 

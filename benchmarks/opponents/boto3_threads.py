@@ -1,4 +1,4 @@
-"""boto3 with a pool of threads: each receives ten, works them off, and deletes them at once."""
+"""boto3 in threads: each thread receives ten messages, predicts them, and deletes them together."""
 
 import json
 import sys
@@ -8,14 +8,14 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from benchmarks.opponent import QUEUE, WAIT_SECONDS, load_model, output_key, predict
+from benchmarks.opponent_helpers import QUEUE, WAIT_SECONDS, load_model, output_key, predict
 
 COPIES = (1, 2)
 THREADS = 16
 
 
 class Drain:
-    """Clients and model, made once and shared by the threads."""
+    """The clients and the model, made once and shared by the threads."""
 
     def __init__(self) -> None:
         config = Config(max_pool_connections=THREADS)
@@ -25,7 +25,7 @@ class Drain:
         self._model = load_model()
 
     def run(self) -> None:
-        """Work until a poll brings nothing."""
+        """Work until a poll returns no message."""
         while messages := self._receive():
             for message in messages:
                 self._work(json.loads(message["Body"]))

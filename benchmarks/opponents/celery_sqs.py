@@ -1,4 +1,4 @@
-"""Celery on SQS: two prefork processes, client and model made once in each."""
+"""Celery on SQS: two prefork processes, each with its own client and model, made once."""
 
 import base64
 import json
@@ -12,7 +12,7 @@ import boto3
 from celery import Celery
 from celery.signals import worker_process_init
 
-from benchmarks.opponent import (
+from benchmarks.opponent_helpers import (
     QUEUE,
     REGION,
     WAIT_SECONDS,
@@ -42,20 +42,20 @@ app.conf.update(
         "visibility_timeout": 3600,
     },
 )
-ours: dict[str, Any] = {}
+state: dict[str, Any] = {}
 
 
 def open_clients(**_: object) -> None:
     """Make the client and load the model, once in each process."""
-    ours["s3"] = boto3.client("s3")
-    ours["model"] = load_model()
+    state["s3"] = boto3.client("s3")
+    state["model"] = load_model()
 
 
 def work(job: dict[str, str]) -> None:
     """Predict one file."""
-    body = ours["s3"].get_object(Bucket=job["bucket"], Key=job["key"])["Body"].read()
-    output = predict(ours["model"], body)
-    ours["s3"].put_object(Bucket=job["output_bucket"], Key=output_key(job), Body=output)
+    body = state["s3"].get_object(Bucket=job["bucket"], Key=job["key"])["Body"].read()
+    output = predict(state["model"], body)
+    state["s3"].put_object(Bucket=job["output_bucket"], Key=output_key(job), Body=output)
 
 
 worker_process_init.connect(open_clients)
@@ -63,7 +63,7 @@ app.task(work, name=TASK)
 
 
 def wrap(body: str) -> str:
-    """Make a message of Celery's of a job, as its transport for SQS does."""
+    """Return a job's message body in the format of Celery's SQS transport."""
     task_id = uuid.uuid4().hex
     message = app.amqp.as_task_v2(task_id, TASK, [json.loads(body)])
     envelope = {

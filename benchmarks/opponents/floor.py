@@ -12,7 +12,7 @@ from typing import Any
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 
-from benchmarks.opponent import QUEUE, REGION, WAIT_SECONDS, output_key
+from benchmarks.opponent_helpers import QUEUE, REGION, WAIT_SECONDS, output_key
 from worker.interfaces import OutputForm, Range, ScoreOptions
 from worker.models import Predictor, load_predictor
 from worker.scoring.score import score

@@ -1,4 +1,4 @@
-"""The origin post's way, in its manner: a message at a time, and new clients for every call."""
+"""The way of the origin post: one message at a time, and a new client for every call."""
 
 import json
 import sys
@@ -6,13 +6,13 @@ from typing import Any
 
 import boto3
 
-from benchmarks.opponent import QUEUE, WAIT_SECONDS, load_model, output_key, predict
+from benchmarks.opponent_helpers import QUEUE, WAIT_SECONDS, load_model, output_key, predict
 
-SHARE = 0.2  # of the files: it takes ten times as long
+SHARE = 0.2  # of the files, because this takes ten times as long
 
 
 def main() -> int:
-    """Work until the queue is empty; the loop is not the post's, whose container ran once."""
+    """Work until the queue is empty. The loop is ours: the post's container handled one message."""
     while message := receive():
         work(json.loads(message.body))
         message.delete()

@@ -1,4 +1,4 @@
-"""taskiq with taskiq-aio-sqs: one asynchronous task, clients and model in the broker's state."""
+"""taskiq with taskiq-aio-sqs: an asynchronous task, with client and model in the broker's state."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ from taskiq.cli.worker.args import WorkerArgs
 from taskiq.cli.worker.run import start_listen
 from taskiq_aio_sqs import SQSBroker
 
-from benchmarks.opponent import (
+from benchmarks.opponent_helpers import (
     QUEUE,
     REGION,
     WAIT_SECONDS,
@@ -39,7 +39,7 @@ async def open_clients(state: Any) -> None:  # noqa: ANN401 - taskiq's state tak
 
 
 async def close_clients(state: Any) -> None:  # noqa: ANN401 - as above
-    """Close them."""
+    """Close the client."""
     await state.stack.aclose()
 
 
@@ -57,7 +57,7 @@ broker.register_task(work, TASK)
 
 
 def wrap(body: str) -> str:
-    """Make a message of taskiq's of a job."""
+    """Return a job's message body in taskiq's format."""
     message = TaskiqMessage(
         task_id=uuid.uuid4().hex, task_name=TASK, labels={}, args=[json.loads(body)], kwargs={}
     )

@@ -12,8 +12,7 @@ import pytest
 
 from tests.acceptance.simulation_sides import SIMULATED, Side, local_cloud_side, simulated_side
 from tests.support.scenario import Endpoint
-from tidegate.cli.demo.traffic import PREFIX
-from tidegate.cli.screen import Screen
+from tidegate.localcloud.stack_client import OUTPUT_PREFIX
 from tidegate.localcloud.system import System, local_system
 
 T = TypeVar("T")
@@ -28,9 +27,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 async def hold(up: "Future[System]", down: "Future[None]") -> None:
-    parameters = {"IdleSeconds": "3", "MaxTasks": "2", "OutputKey": PREFIX}
+    parameters = {"IdleSeconds": "3", "MaxTasks": "2", "OutputKey": OUTPUT_PREFIX}
     try:
-        async with local_system(Screen(), parameters) as system:
+        async with local_system(parameters) as system:
             up.set_result(system)
             await asyncio.wrap_future(down)
     except BaseException as error:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.terminal import Terminal
-from tidegate.cli.demo.traffic import Traffic, output_key
 from tidegate.localcloud.fargate import fargate
-from tidegate.localcloud.stack import Stack, fitted
+from tidegate.localcloud.stack import Stack, adapt_to_emulator
+from tidegate.localcloud.stack_client import StackClient, output_key
 from tidegate.localcloud.system import System
 
 STACK = "gauge"
@@ -43,9 +43,9 @@ async def test_a_stack_goes_up_is_changed_under_load_without_a_loss_and_goes_dow
         terminal.note(line)
     command = f'make deploy push STACK={STACK} MODEL=model.pkl PARAMETERS="{PARAMETERS}"'
     await terminal.succeed(command)
-    stack = await fitted(system.cloud, STACK)
+    stack = await adapt_to_emulator(system.cloud, STACK)
     code = deployed_code(system, stack)
-    traffic = Traffic(system.cloud, stack)
+    traffic = StackClient(system.cloud, stack)
     content = many_flowers(system.example / "iris.csv")
 
     keys = await change_under_load(system, stack, terminal, content)
@@ -74,7 +74,7 @@ async def change_under_load(
     system: System, stack: Stack, terminal: Terminal, content: bytes
 ) -> list[str]:
     """Change worker, dispatcher and a parameter while files arrive, and wait for all of them."""
-    traffic = Traffic(system.cloud, stack)
+    traffic = StackClient(system.cloud, stack)
     async with fargate(system.cloud, stack) as agent:
         terminal.note(f"{len(BEFORE)} files are uploaded, then one whenever fewer than {FEW} wait")
         for key in BEFORE:
@@ -97,7 +97,7 @@ async def change_under_load(
 
 
 @asynccontextmanager
-async def uploading(traffic: Traffic, content: bytes) -> AsyncIterator[list[str]]:
+async def uploading(traffic: StackClient, content: bytes) -> AsyncIterator[list[str]]:
     """Put files into the input bucket, as fast as they are worked off, until the block ends."""
     keys: list[str] = []
     over = asyncio.Event()
@@ -115,7 +115,7 @@ async def uploading(traffic: Traffic, content: bytes) -> AsyncIterator[list[str]
         over.set()
 
 
-async def all_predicted(traffic: Traffic, keys: list[str]) -> None:
+async def all_predicted(traffic: StackClient, keys: list[str]) -> None:
     missing = {output_key(key) for key in keys}
     while missing:
         await asyncio.sleep(0.2)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tidegate.cli.demo.traffic import PREFIX, report_key
 from tidegate.localcloud.fargate import WorkerTask
+from tidegate.localcloud.stack_client import OUTPUT_PREFIX, report_key
 from tidegate.localcloud.system import System
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def test_when_a_worker_has_left_its_task_is_stopped_and_the_dispatcher_looks_aga
         "bucket": system.stack.input_bucket,
         "key": "never uploaded.csv",
         "output_bucket": system.stack.output_bucket,
-        "output_key": PREFIX,
+        "output_key": OUTPUT_PREFIX,
     }
     # Sent past the bucket, so that nothing but a worker's end can wake a worker for it.
     sqs.send_message(QueueUrl=system.stack.queue_url, MessageBody=json.dumps(job))

@@ -1,4 +1,4 @@
-"""The template as the unit tests read it."""
+"""Read the CloudFormation template and evaluate its intrinsic functions, for the unit tests."""
 
 import operator
 import re
@@ -36,7 +36,7 @@ def container() -> dict[str, Any]:
 
 
 def statements(role: str) -> Iterator[dict[str, Any]]:
-    """Every statement of a role, those that a parameter brings included."""
+    """Yield every statement of a role, with those that depend on a parameter."""
     for policy in properties(role)["Policies"]:
         for statement in policy["PolicyDocument"]["Statement"]:
             yield statement["Fn::If"][1] if "Fn::If" in statement else statement
@@ -47,7 +47,7 @@ def listed(value: object) -> list[Any]:
 
 
 def granted(role: str) -> dict[str, dict[str, Any]]:
-    """Give each action of a role with the last statement that allows it."""
+    """Return each action of a role with the last statement that allows the action."""
     return {action: found for found in statements(role) for action in listed(found["Action"])}
 
 
@@ -73,8 +73,8 @@ def chosen(branches: list[Any], parameters: Mapping[str, Any]) -> object:
     return resolve(then if condition(named, parameters) else otherwise, parameters)
 
 
-def substituted(told: Any, parameters: Mapping[str, Any]) -> str:  # noqa: ANN401 - YAML's own shapes
-    text, extra = told if isinstance(told, list) else (told, {})
+def substituted(arguments: Any, parameters: Mapping[str, Any]) -> str:  # noqa: ANN401 - YAML's own shapes
+    text, extra = arguments if isinstance(arguments, list) else (arguments, {})
     known = {"AWS::Partition": "aws", **parameters}
     known |= {name: resolve(part, parameters) for name, part in extra.items()}
     return re.sub(r"\$\{([\w:.]+)\}", lambda found: str(known[found[1]]), text)

@@ -1,20 +1,21 @@
-"""The local cloud to play with: up until Ctrl-C."""
+"""The command `tidegate cloud`: a local cloud to try things on, until Ctrl-C."""
 
 import asyncio
 
-from tidegate.cli.demo.traffic import PREFIX
-from tidegate.cli.screen import Screen
+from tidegate.cli.display import Display
 from tidegate.localcloud.cloud import REGION, ROOT
+from tidegate.localcloud.stack_client import OUTPUT_PREFIX
 from tidegate.localcloud.system import local_system
 
-PARAMETERS = {"IdleSeconds": "20", "MaxTasks": "2", "OutputKey": PREFIX}
+PARAMETERS = {"IdleSeconds": "20", "MaxTasks": "2", "OutputKey": OUTPUT_PREFIX}
 
 
-async def stay() -> None:
-    """Bring the system up, say how to reach it, and wait to be cancelled."""
-    screen = Screen()
-    screen.title()
-    async with local_system(screen, PARAMETERS) as system:
+async def cloud() -> None:
+    """Start the system, print how to reach it, and wait to be cancelled."""
+    display = Display()
+    display.title()
+    async with local_system(PARAMETERS, display.step) as system:
+        display.emulator_note()
         exports = {
             "AWS_ENDPOINT_URL": system.cloud.url,
             "AWS_ACCESS_KEY_ID": ROOT.key_id,
@@ -22,12 +23,13 @@ async def stay() -> None:
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
         }
-        screen.say("\n  In another terminal:\n")
+        display.line("\n  In another terminal:\n")
         for name, value in exports.items():
-            screen.say(f"export {name}={value}")
-        screen.say(f"aws s3 cp {system.example}/iris.csv s3://{system.stack.input_bucket}/")
-        screen.say(f"aws s3 ls --recursive s3://{system.stack.output_bucket}/")
-        screen.say(
-            f"\n  Logs are in {system.cloud.folder}. Ctrl-C ends it, and removes everything."
+            display.line(f"export {name}={value}")
+        display.line(f"aws s3 cp {system.example}/iris.csv s3://{system.stack.input_bucket}/")
+        display.line(f"aws s3 ls --recursive s3://{system.stack.output_bucket}/")
+        display.line(
+            f"\n  Logs are in {system.cloud.folder}."
+            " Ctrl-C stops the local cloud and removes all its files."
         )
         await asyncio.Event().wait()

@@ -16,12 +16,12 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit status: 0, 1 on failure, 128 + the signal that ended it."""
+    """Run a command; return 0, 1 after a failure, or 128 + the signal's number after a signal."""
     chosen = _parser().parse_args(arguments)
     try:
-        return asyncio.run(_until_signalled(chosen.command()))
+        return asyncio.run(_run_until_signal(chosen.command()))
     except Exception as error:
-        cause = _first(error)
+        cause = _first_cause(error)
         if not isinstance(cause, TidegateError):
             raise
         print(f"\ntidegate: {cause}", file=sys.stderr)
@@ -32,7 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tidegate",
         description="Batch predictions on AWS that cost nothing while idle.",
-        epilog="Both commands run on this machine alone: no AWS account is needed or touched.",
+        epilog="Both commands run on this machine alone. They need no AWS account and touch none.",
     )
     parser.add_argument("--version", action="version", version=f"tidegate {__version__}")
     commands = parser.add_subparsers(metavar="command", required=True)
@@ -50,32 +50,35 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _demo() -> Coroutine[None, None, None]:
-    """Run the whole system on a local cloud, with real input, and check every prediction.
+    """Run the whole system on a local cloud with real files, and check every prediction.
 
     A dozen files (CSV, gzip, Parquet; one of them broken, one delivered twice) go through the real
     template, dispatcher and worker. Outputs, failure report and logs stay in ./demo-output, which
     each run replaces. It takes about half a minute and leaves nothing running.
 
-    Exit status: 0 when all is as it should be, 1 when anything is not, 130 after Ctrl-C.
+    Exit status: 0 if every check passed, 1 if one failed, 130 after Ctrl-C.
     """
-    from tidegate.cli.demo.run import demo  # noqa: PLC0415 (pandas takes seconds, which --help should not)
+    from tidegate.cli.demo.run import demo  # noqa: PLC0415 (pandas takes seconds to import, and --help does not need it)
 
     return demo(OUTPUT)
 
 
 def _cloud() -> Coroutine[None, None, None]:
-    """Bring up the local cloud with the system deployed, and keep it until Ctrl-C.
+    """Start a local cloud with the system deployed on it, and keep it running until Ctrl-C.
 
-    Prints what to export, so that the AWS CLI and boto3 in another terminal talk to it: copy a file
-    into the input bucket, and its predictions by the iris model appear in the output bucket.
+    Prints the variables to export so that the AWS CLI and boto3 in another terminal use this cloud.
+    Copy a file into the input bucket: the iris model's predictions appear in the output bucket.
     """
-    from tidegate.cli.cloud import stay  # noqa: PLC0415 (as above)
+    from tidegate.cli.cloud import cloud  # noqa: PLC0415 (as above)
 
-    return stay()
+    return cloud()
 
 
-async def _until_signalled(work: Coroutine[None, None, None]) -> int:
-    """Do the work; the first signal cancels it, and those that follow cannot hurry the clean-up."""
+async def _run_until_signal(work: Coroutine[None, None, None]) -> int:
+    """Run the coroutine; the first signal cancels it, and later signals are ignored.
+
+    So a second Ctrl-C cannot interrupt the clean-up.
+    """
     task = asyncio.ensure_future(work)
     received: list[signal.Signals] = []
 
@@ -97,8 +100,8 @@ async def _until_signalled(work: Coroutine[None, None, None]) -> int:
     return 0
 
 
-def _first(error: BaseException) -> BaseException:
-    """Return the error that began it, out of the groups that task groups wrap around."""
+def _first_cause(error: BaseException) -> BaseException:
+    """Return the first error inside the exception groups that task groups raise."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error

@@ -1,1 +1,1 @@
-"""The local cloud: MiniStack, a small Fargate, and where the emulator differs from AWS."""
+"""AWS on this machine: the MiniStack emulator, a small Fargate, and the deployed stack."""

@@ -1,6 +1,6 @@
-"""The local cloud: MiniStack, an AWS emulator, as a process that leaves nothing behind.
+"""The local cloud: MiniStack, an AWS emulator, run as a process in a temporary folder.
 
-It has a virtual environment of its own, because its botocore is not the worker's.
+MiniStack has its own virtual environment, because it needs another botocore than the worker.
 """
 
 import asyncio
@@ -24,21 +24,21 @@ from worker.errors import TidegateError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 ENVIRONMENT_VARIABLE = "TIDEGATE_CLOUD_ENV"
-PROGRAM = Path(__file__).with_name("ministack_ranges.py")
+PROGRAM = Path(__file__).with_name("patched_ministack.py")
 REGION = "us-east-1"
 START_SECONDS = 30
 
 
 class LocalCloudError(TidegateError):
-    """The local cloud is missing, or does not come up."""
+    """The local cloud is not installed, or does not start."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Who is calling; the default is the root of the local cloud's only account."""
+    """Credentials of a caller; the default is the root user of the emulator's only account."""
 
     key_id: str = "test"
-    secret: str = "test"  # noqa: S105 (the emulator's fixed root credentials, known to everybody)
+    secret: str = "test"  # noqa: S105 (the emulator's fixed root credentials, which are public)
     token: str | None = None
 
 
@@ -47,7 +47,7 @@ ROOT = Credentials()
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """A running local cloud, for as long as the block that started it."""
+    """A running local cloud; it stops at the end of `local_cloud`'s block."""
 
     url: str
     pid: int
@@ -55,11 +55,11 @@ class Cloud:
 
     @property
     def log(self) -> Path:
-        """Return the file that holds what the cloud says."""
+        """Return the emulator's log file."""
         return self.folder / "cloud.log"
 
     def client(self, service: str) -> Any:  # noqa: ANN401 (the caller names the client's type)
-        """Make a client of the account's root that no AWS profile of the user can reach into."""
+        """Make a client with root credentials, which no AWS profile of the user can change."""
         return _session().create_client(
             service,
             region_name=REGION,
@@ -72,7 +72,7 @@ class Cloud:
         )
 
     def environment(self, credentials: Credentials = ROOT) -> dict[str, str]:
-        """Return all that a program needs to talk to this cloud, and to no other."""
+        """Return the variables that make a program use this cloud, and no other."""
         session = {"AWS_SESSION_TOKEN": credentials.token} if credentials.token else {}
         return {
             "AWS_ACCESS_KEY_ID": credentials.key_id,
@@ -90,7 +90,7 @@ class Cloud:
 
 @cache
 def _session() -> botocore.session.Session:
-    """Make the one session, which reads the services' models once, and no file of the user's."""
+    """Make the shared session, which reads no configuration file of the user."""
     nothing = (None, None, os.devnull, None)
     return botocore.session.Session(
         {"profile": (None, None, None, None), "config_file": nothing, "credentials_file": nothing}
@@ -98,7 +98,7 @@ def _session() -> botocore.session.Session:
 
 
 def bare_environment(folder: Path) -> dict[str, str]:
-    """Return what any program needs, with nothing of the user's own in it."""
+    """Return the variables that any program needs, without those of the user's environment."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(folder),
@@ -109,23 +109,23 @@ def bare_environment(folder: Path) -> dict[str, str]:
 
 @asynccontextmanager
 async def local_cloud() -> AsyncIterator[Cloud]:
-    """Bring up an empty cloud on a free local port, IAM enforced, its state in a temporary folder.
+    """Start an empty cloud on a free local port, IAM enforced, its state in a temporary folder.
 
-    Raises LocalCloudError when it is not installed or does not answer in time.
+    Raises LocalCloudError if it is not installed or does not answer in time.
     """
-    python = _installed()
+    python = _installed_python()
     with tempfile.TemporaryDirectory(prefix="tidegate-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         port = _free_port()
         log = folder / "cloud.log"
         async with running(
-            *(python, PROGRAM), environment=_settings(folder, port), folder=folder, log=log
+            *(python, PROGRAM), environment=_emulator_settings(folder, port), folder=folder, log=log
         ) as process:
-            await _answering(process, port, log)
+            await _until_healthy(process, port, log)
             yield Cloud(url=f"http://127.0.0.1:{port}", pid=process.pid, folder=folder)
 
 
-def _installed() -> Path:
+def _installed_python() -> Path:
     home = Path(os.environ.get(ENVIRONMENT_VARIABLE, CHECKOUT / ".venv-cloud"))
     if not (home / "bin" / "ministack").exists():
         raise LocalCloudError(
@@ -135,7 +135,7 @@ def _installed() -> Path:
     return home / "bin" / "python"
 
 
-def _settings(folder: Path, port: int) -> dict[str, str]:
+def _emulator_settings(folder: Path, port: int) -> dict[str, str]:
     return {
         **bare_environment(folder),
         "AUTH": "true",
@@ -156,12 +156,12 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-async def _answering(process: Process, port: int, log: Path) -> None:
+async def _until_healthy(process: Process, port: int, log: Path) -> None:
     try:
         async with asyncio.timeout(START_SECONDS):
             while not await asyncio.to_thread(_is_healthy, port):
                 if process.returncode is not None:
-                    raise LocalCloudError(f"the local cloud ended at its start:\n{tail(log)}")
+                    raise LocalCloudError(f"the local cloud stopped while it started:\n{tail(log)}")
                 await asyncio.sleep(0.1)
     except TimeoutError:
         raise LocalCloudError(

@@ -1,4 +1,4 @@
-"""What ECS documents about a task, as values: its container, its exit status, its last event."""
+"""ECS's rules for one task: its container's settings, its exit code, its state change event."""
 
 import uuid
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    # Stubs alone: this package is not there outside development.
+    # Type stubs, which only the development environment has.
     from mypy_boto3_ecs.type_defs import TaskDefinitionTypeDef, TaskTypeDef
 
 DEFAULT_STOP_SECONDS = 30
@@ -14,7 +14,7 @@ DEFAULT_STOP_SECONDS = 30
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """What it takes to run a task's one container."""
+    """What is needed to run a task's only container."""
 
     role: str
     environment: Mapping[str, str]
@@ -22,7 +22,7 @@ class Container:
 
     @classmethod
     def of(cls, task: "TaskTypeDef", definition: "TaskDefinitionTypeDef") -> Self:
-        """Read the task definition, and lay the overrides of RunTask over it."""
+        """Read the task definition, then apply the overrides that RunTask was given."""
         (container,) = definition["containerDefinitions"]
         environment = {pair["name"]: pair["value"] for pair in container.get("environment", [])}
         for override in task.get("overrides", {}).get("containerOverrides", []):
@@ -35,11 +35,11 @@ class Container:
 
 
 def exit_code(status: int) -> int:
-    """Return a container's exit code: 128 and the signal's number when one ended the process."""
+    """Return a container's exit code: 128 + the signal's number if a signal ended the process."""
     return status if status >= 0 else 128 - status
 
 
-def state_change(task: "TaskTypeDef", *, exit_code: int, stop_code: str) -> dict[str, Any]:
+def state_change_event(task: "TaskTypeDef", *, exit_code: int, stop_code: str) -> dict[str, Any]:
     """Return the `ECS Task State Change` event of a stopped task, as EventBridge delivers it."""
     _, _, _, region, account, _ = task["taskArn"].split(":", 5)
     family = task["taskDefinitionArn"].rpartition("/")[2].partition(":")[0]

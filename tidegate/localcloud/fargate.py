@@ -1,12 +1,13 @@
-"""The local Fargate: runs every task of a cluster as a real worker process.
+"""The small Fargate: runs every task of a cluster as a real worker process.
 
-The local cloud registers what RunTask starts and runs nothing. This agent gives each task a
-`python -m worker` with the container's environment and the task role's credentials, and when it
-exits does what ECS does: the task is stopped and the dispatcher hears of it. EventBridge takes no
-`aws.ecs` event from anybody but ECS, so the agent invokes the function as the rule would.
+The emulator registers the tasks that RunTask starts, and runs nothing. This agent runs one
+`python -m worker` for each task, with the container's environment and the task role's credentials.
+When the process exits, the agent does what ECS does: it stops the task and sends the dispatcher the
+event. EventBridge accepts `aws.ecs` events from ECS alone, so the agent invokes the function
+itself, as the rule would.
 
-Two things stay unlike AWS: a task that RunTask starts twice under one client token runs twice, and
-StopTask records exit code 0 whatever the process said; only the event has the true one.
+Two differences from AWS remain. RunTask called twice with one client token starts two tasks.
+StopTask always records exit code 0; only the event has the real exit code.
 """
 
 import asyncio
@@ -21,12 +22,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tidegate.localcloud.cloud import CHECKOUT, Cloud, Credentials
-from tidegate.localcloud.ecs_task import Container, exit_code, state_change
+from tidegate.localcloud.ecs_task import Container, exit_code, state_change_event
 from tidegate.localcloud.processes import running
 from tidegate.localcloud.stack import Stack
 
 if TYPE_CHECKING:
-    # Stubs alone: these packages are not there outside development.
+    # Type stubs, which only the development environment has.
     from mypy_boto3_ecs import ECSClient
     from mypy_boto3_ecs.type_defs import TaskTypeDef
     from mypy_boto3_lambda import LambdaClient
@@ -37,7 +38,7 @@ POLL_SECONDS = 0.2
 
 @dataclass(slots=True)
 class WorkerTask:
-    """One task and the process that is its container."""
+    """One task, and the process that stands for its container."""
 
     arn: str
     log: Path
@@ -45,11 +46,11 @@ class WorkerTask:
     pid: int | None = None
     exit_code: int | None = None
     exited: float | None = None  # on the monotonic clock
-    over: bool = False  # the process is gone, and ECS and the dispatcher know it
+    over: bool = False  # the process has exited, and ECS and the dispatcher have its exit code
 
 
 class Fargate:
-    """The tasks of one cluster, past and present."""
+    """Runs the tasks of one cluster, and remembers those that are over."""
 
     def __init__(self, cloud: Cloud, stack: Stack) -> None:
         self.tasks: dict[str, WorkerTask] = {}
@@ -62,31 +63,31 @@ class Fargate:
 
     @property
     def live(self) -> list[WorkerTask]:
-        """List the tasks that are not over."""
+        """Return the tasks that are not over."""
         return [task for task in self.tasks.values() if not task.over]
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait for something to be true of the tasks."""
+        """Wait until the condition on the tasks is true."""
         async with self._changed:
             await self._changed.wait_for(condition)
 
     async def serve(self) -> None:
-        """Follow the cluster until cancelled: start what is new, stop what is no longer wanted."""
+        """Poll the cluster until cancelled: run new tasks, and end those that are to stop."""
         async with asyncio.TaskGroup() as group:
             while True:
-                wanted = await asyncio.to_thread(self._wanted)
-                for arn in wanted - self.tasks.keys():
+                running_arns = await asyncio.to_thread(self._list_running)
+                for arn in running_arns - self.tasks.keys():
                     log = self._cloud.folder / f"worker-{arn.rpartition('/')[2]}.log"
                     self.tasks[arn] = WorkerTask(arn, log)
-                    group.create_task(self._carry(self.tasks[arn]))
-                    await self._tell_waiting()
+                    group.create_task(self._run(self.tasks[arn]))
+                    await self._notify()
                 for task in self.live:
-                    if task.arn not in wanted:
+                    if task.arn not in running_arns:
                         task.stop.set()
                 await asyncio.sleep(POLL_SECONDS)
 
-    async def _carry(self, task: WorkerTask) -> None:
-        """Run one task from its start to the news of its end."""
+    async def _run(self, task: WorkerTask) -> None:
+        """Run one task's process, and report its end to ECS and the dispatcher."""
         container = await asyncio.to_thread(self._container, task.arn)
         credentials = await asyncio.to_thread(self._assume, container.role)
         async with running(
@@ -100,13 +101,13 @@ class Fargate:
         task.exited, task.exit_code = time.monotonic(), exit_code(status)
         await asyncio.to_thread(self._report, task, task.exit_code)
         task.over = True
-        await self._tell_waiting()
+        await self._notify()
 
-    async def _tell_waiting(self) -> None:
+    async def _notify(self) -> None:
         async with self._changed:
             self._changed.notify_all()
 
-    def _wanted(self) -> set[str]:
+    def _list_running(self) -> set[str]:
         pages = self._ecs.get_paginator("list_tasks").paginate(
             cluster=self._stack.cluster, desiredStatus="RUNNING"
         )
@@ -122,18 +123,18 @@ class Fargate:
         return Container.of(task, definition["taskDefinition"])
 
     def _assume(self, role: str) -> Credentials:
-        answer = self._sts.assume_role(RoleArn=role, RoleSessionName="local-fargate")["Credentials"]
-        return Credentials(answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"])
+        issued = self._sts.assume_role(RoleArn=role, RoleSessionName="local-fargate")["Credentials"]
+        return Credentials(issued["AccessKeyId"], issued["SecretAccessKey"], issued["SessionToken"])
 
     def _report(self, task: WorkerTask, code: int) -> None:
-        """Tell ECS and the dispatcher that a task is over."""
+        """Stop the task in ECS, and send the dispatcher its state change event."""
         stop_code = "UserInitiated" if task.stop.is_set() else "EssentialContainerExited"
         self._ecs.stop_task(
             cluster=self._stack.cluster,
             task=task.arn,
             reason=f"Essential container in task exited (exit code {code})",
         )
-        event = state_change(self._describe(task.arn), exit_code=code, stop_code=stop_code)
+        event = state_change_event(self._describe(task.arn), exit_code=code, stop_code=stop_code)
         self._functions.invoke(
             FunctionName=self._stack.dispatcher_function,
             InvocationType="Event",
@@ -142,7 +143,7 @@ class Fargate:
 
 
 async def _until_exit(process: Process, stop: asyncio.Event, stop_seconds: float) -> int:
-    """Wait for the end; when asked to stop, send SIGTERM, and SIGKILL when that takes too long."""
+    """Wait for the exit; once `stop` is set, send SIGTERM, and SIGKILL after the stop timeout."""
     exited = asyncio.ensure_future(process.wait())
     stopping = asyncio.ensure_future(stop.wait())
     try:
@@ -160,7 +161,7 @@ async def _until_exit(process: Process, stop: asyncio.Event, stop_seconds: float
 
 @asynccontextmanager
 async def fargate(cloud: Cloud, stack: Stack) -> AsyncIterator[Fargate]:
-    """Run the cluster's tasks for as long as the block; none of their processes outlives it."""
+    """Run the cluster's tasks for the length of the block; no process outlives the block."""
     agent = Fargate(cloud, stack)
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(agent.serve())

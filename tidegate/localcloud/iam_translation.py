@@ -1,10 +1,15 @@
-"""Where the local cloud differs from AWS, what the template grants is said again in its words.
+"""Changes to the deployed stack's policies where the emulator's IAM differs from AWS.
 
-On AWS `sqs:SendMessage` sends batches too, and ECS calls know the condition `ecs:cluster`. The
-emulator asks for an action of its own for each batch call, and takes the cluster for the resource
-of every ECS call. Each grant made here follows from one in the template: what is missing there is
-missing here as well. The emulator speaks plain HTTP, which the buckets' policies refuse, and the
-agent that stands in for ECS cannot say for whom it assumes a task's roles, as ECS does.
+- On AWS, `sqs:SendMessage` allows batches too. The emulator wants a separate action for each batch
+  call.
+- On AWS, the condition `ecs:cluster` limits ECS calls to a cluster. The emulator takes the cluster
+  as the resource of every ECS call.
+- The emulator speaks plain HTTP, which the buckets' policies deny.
+- The agent that runs in place of ECS cannot send the source conditions with which ECS assumes a
+  task's roles.
+
+Each grant that is added here follows from a grant of the template. A grant that the template lacks
+is missing here too.
 """
 
 import json
@@ -12,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    # Stubs alone: this package is not there outside development.
+    # Type stubs, which only the development environment has.
     from mypy_boto3_s3 import S3Client
 
 BATCHED = ("sqs:SendMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility")
@@ -20,7 +25,7 @@ POLICY = "local-cloud-only"
 
 
 def translate(policy: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the statements that a policy of the template lacks for the emulator."""
+    """Return the statements that the emulator needs in addition to a policy of the template."""
     return [added for statement in policy["Statement"] for added in _translate(statement)]
 
 
@@ -34,7 +39,7 @@ def _translate(statement: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def translate_role(iam: Any, role: str) -> None:  # noqa: ANN401 (its stubs are not among ours)
-    """Give a role the translation of its own policies, as a policy beside them."""
+    """Add the translation of a role's policies to the role, as one more policy."""
     added: list[dict[str, Any]] = []
     for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
         added += translate(iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"])
@@ -44,15 +49,15 @@ def translate_role(iam: Any, role: str) -> None:  # noqa: ANN401 (its stubs are 
     iam.put_role_policy(RoleName=role, PolicyName=POLICY, PolicyDocument=json.dumps(document))
 
 
-def let_agent_assume(iam: Any, role: str) -> None:  # noqa: ANN401 (its stubs are not among ours)
-    """Take from a role's trust what it says about the source of ECS's calls."""
+def remove_source_conditions(iam: Any, role: str) -> None:  # noqa: ANN401 (its stubs are not among ours)
+    """Remove the source conditions from a role's trust policy."""
     trust = iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]
-    document = json.dumps(without_source(trust))
+    document = json.dumps(without_conditions(trust))
     iam.update_assume_role_policy(RoleName=role, PolicyDocument=document)
 
 
-def without_source(trust: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a role's trust as it is, its conditions excepted."""
+def without_conditions(trust: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a trust policy without its conditions."""
     kept = [
         {name: part for name, part in statement.items() if name != "Condition"}
         for statement in trust["Statement"]
@@ -61,7 +66,7 @@ def without_source(trust: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def allow_plain_http(s3: "S3Client", bucket: str) -> None:
-    """Drop what a bucket's policy says against connections without TLS, and nothing else."""
+    """Remove the statements of a bucket's policy that deny connections without TLS."""
     policy = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])
     kept = [one for one in policy["Statement"] if not is_about_tls(one)]
     if kept:
@@ -71,5 +76,5 @@ def allow_plain_http(s3: "S3Client", bucket: str) -> None:
 
 
 def is_about_tls(statement: Mapping[str, Any]) -> bool:
-    """Tell whether a statement refuses connections without TLS."""
+    """Return whether a statement denies connections without TLS."""
     return "aws:SecureTransport" in statement.get("Condition", {}).get("Bool", {})

@@ -1,4 +1,4 @@
-"""Child processes that never outlive the block they were started in."""
+"""Child processes that end with the block that started them."""
 
 import asyncio
 import os
@@ -14,17 +14,17 @@ RUN_SECONDS = 120
 
 
 class CommandFailed(TidegateError):
-    """A program that was called ended with an error: the message has its last words."""
+    """A program failed; the message quotes the end of its log."""
 
 
 @asynccontextmanager
 async def running(
     *command: str | Path, environment: Mapping[str, str], folder: Path, log: Path
 ) -> AsyncIterator[Process]:
-    """Run a program with exactly this environment, and kill it and its children at the end.
+    """Run a program with exactly this environment; kill it and its children at the block's end.
 
-    It leads a session of its own, so that Ctrl-C in the terminal reaches us alone and the order
-    in which things end stays ours.
+    The program has its own session, so that Ctrl-C in the terminal reaches this process alone, and
+    this process decides in which order the others stop.
     """
     with log.open("ab") as sink:
         process = await asyncio.create_subprocess_exec(
@@ -39,7 +39,7 @@ async def running(
     try:
         yield process
     finally:
-        # The group, for children may outlive their parent.
+        # The whole group, because children may outlive their parent.
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()

@@ -1,4 +1,4 @@
-"""The real template, deployed to the local cloud by the real AWS CLI."""
+"""Deploys the real template to the local cloud with the real AWS CLI."""
 
 import asyncio
 import hashlib
@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from tidegate.localcloud.cloud import CHECKOUT, Cloud, LocalCloudError
-from tidegate.localcloud.iam_translation import allow_plain_http, let_agent_assume, translate_role
+from tidegate.localcloud.iam_translation import (
+    allow_plain_http,
+    remove_source_conditions,
+    translate_role,
+)
 from tidegate.localcloud.processes import run
 
 if TYPE_CHECKING:
-    # Stubs alone: these packages are not there outside development.
+    # Type stubs, which only the development environment has.
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_ecs import ECSClient
     from mypy_boto3_lambda import LambdaClient
@@ -26,7 +30,7 @@ ARTIFACTS = "tidegate-artifacts"
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """What the template made, by its outputs."""
+    """The deployed resources, as the template's outputs name them."""
 
     input_bucket: str
     output_bucket: str
@@ -38,7 +42,7 @@ class Stack:
 
     @classmethod
     def from_outputs(cls, outputs: Mapping[str, str]) -> Self:
-        """Take the stack's outputs by their names in the template."""
+        """Read the stack's outputs by their names in the template."""
         return cls(
             input_bucket=outputs["InputBucket"],
             output_bucket=outputs["OutputBucket"],
@@ -51,10 +55,10 @@ class Stack:
 
 
 async def deploy(cloud: Cloud, model: Path, parameters: Mapping[str, str]) -> Stack:
-    """Upload the model and deploy the template with it; raises CommandFailed with the CLI's words.
+    """Upload the model, then deploy the template; raises CommandFailed quoting the AWS CLI.
 
-    The parameters are the template's own, those of the model excepted. The image is never pulled,
-    because the agent runs this checkout.
+    The parameters are the template's, without those of the model. No image is pulled, because the
+    agent runs the worker from this checkout.
     """
     uploaded = await asyncio.to_thread(_upload_model, cloud.client("s3"), model)
     packaged = cloud.folder / "packaged.yaml"
@@ -74,11 +78,11 @@ async def deploy(cloud: Cloud, model: Path, parameters: Mapping[str, str]) -> St
         "--parameter-overrides",
         *(f"{name}={value}" for name, value in (uploaded | dict(parameters)).items()),
     )
-    return await fitted(cloud, NAME)
+    return await adapt_to_emulator(cloud, NAME)
 
 
-async def fitted(cloud: Cloud, name: str) -> Stack:
-    """Return a stack that is deployed, fitted to where the emulator differs from AWS."""
+async def adapt_to_emulator(cloud: Cloud, name: str) -> Stack:
+    """Adapt a deployed stack's policies to the emulator's IAM, and return the stack."""
     stack = await asyncio.to_thread(_read_outputs, cloud.client("cloudformation"), name)
     await asyncio.to_thread(
         _translate_roles, stack, cloud.client("lambda"), cloud.client("ecs"), cloud.client("iam")
@@ -129,4 +133,4 @@ def _translate_roles(
     task = ecs.describe_task_definition(taskDefinition=stack.task_definition)["taskDefinition"]
     for role in (function["Role"], task["taskRoleArn"]):
         translate_role(iam, role.rpartition("/")[2])
-    let_agent_assume(iam, task["taskRoleArn"].rpartition("/")[2])
+    remove_source_conditions(iam, task["taskRoleArn"].rpartition("/")[2])

@@ -1,45 +1,48 @@
-"""The whole system on this machine: local cloud, trained model, deployed stack, local Fargate."""
+"""The whole system on this machine: local cloud, trained model, deployed stack, small Fargate."""
 
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidegate.cli.screen import Screen
 from tidegate.localcloud.cloud import CHECKOUT, Cloud, bare_environment, local_cloud
 from tidegate.localcloud.fargate import Fargate, fargate
 from tidegate.localcloud.processes import run
 from tidegate.localcloud.stack import Stack, deploy
 
+# Called with a step's name; the step runs inside the context.
+ShowStep = Callable[[str], AbstractContextManager[object]]
+
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """What runs, for as long as the block that brought it up."""
+    """The parts of the running system; they stop at the end of `local_system`'s block."""
 
     cloud: Cloud
     stack: Stack
     agent: Fargate
-    example: Path  # the folder with model.pkl and the iris files
+    example: Path  # the folder that holds model.pkl and the iris files
 
 
 @asynccontextmanager
-async def local_system(screen: Screen, parameters: Mapping[str, str]) -> AsyncIterator[System]:
-    """Bring everything up with these parameters of the template, and down in reverse order."""
+async def local_system(
+    parameters: Mapping[str, str], show_step: ShowStep = nullcontext
+) -> AsyncIterator[System]:
+    """Start all parts, with these parameters of the template; stop them in reverse order."""
     async with AsyncExitStack() as blocks:
-        with screen.step("local cloud up: MiniStack, IAM enforced"):
+        with show_step("local cloud up: MiniStack, IAM enforced"):
             cloud = await blocks.enter_async_context(local_cloud())
-        with screen.step("model trained: is this iris a virginica?"):
+        with show_step("model trained: is this iris a virginica?"):
             example = await train(cloud.folder)
-        with screen.step("stack deployed: infra/cloudformation.yaml, by the AWS CLI"):
+        with show_step("stack deployed: infra/cloudformation.yaml, by the AWS CLI"):
             stack = await deploy(cloud, example / "model.pkl", parameters)
-        screen.note("roles translated for the emulator: see tidegate/localcloud/iam_translation.py")
         agent = await blocks.enter_async_context(fargate(cloud, stack))
         yield System(cloud, stack, agent, example)
 
 
 async def train(folder: Path) -> Path:
-    """Train the iris model as its README says, into a folder below the one given."""
+    """Train the iris model into a new folder below the one given, and return the new folder."""
     example = folder / "iris"
     await run(
         *(sys.executable, CHECKOUT / "examples" / "iris" / "train.py", example),

@@ -1,4 +1,4 @@
-"""Fakes of SQS and ECS for the dispatcher: client tokens work as ECS documents them."""
+"""Fakes of SQS and ECS for the dispatcher's tests, with ECS's documented client tokens."""
 
 # ruff: noqa: N803 - the arguments are boto3's
 
@@ -55,7 +55,7 @@ def client_error(code: str, message: str = "", *, operation: str = "RunTask") ->
 
 @dataclass
 class Clock:
-    """Stands still until a test moves it."""
+    """A clock that a test advances by hand."""
 
     seconds: float = 1_800_000_000.0
 
@@ -68,12 +68,12 @@ class Clock:
 
 @dataclass
 class Calls:
-    """What was asked of AWS, in order, and what shall fail."""
+    """The AWS calls that were made, in order, and the errors to raise by operation."""
 
     made: list[str] = field(default_factory=list)
     errors: dict[str, Exception] = field(default_factory=dict)
 
-    def note(self, operation: str) -> None:
+    def record(self, operation: str) -> None:
         self.made.append(operation)
         if operation in self.errors:
             raise self.errors[operation]
@@ -81,7 +81,7 @@ class Calls:
 
 @dataclass
 class FakeSqs:
-    """A queue that remembers what it was sent and answers the counts it is told."""
+    """A queue that keeps the messages sent to it, and returns the counts that a test sets."""
 
     calls: Calls
     batches: list[list[dict[str, str]]] = field(default_factory=list)
@@ -99,7 +99,7 @@ class FakeSqs:
         QueueUrl: str,
         Entries: list[dict[str, str]],
     ) -> dict[str, Any]:
-        self.calls.note("SendMessageBatch")
+        self.calls.record("SendMessageBatch")
         assert QueueUrl == ENVIRONMENT["DISPATCHER_QUEUE_URL"]
         self.batches.append(Entries)
         refused = self.refusals.pop(0) if self.refusals else {}
@@ -112,7 +112,7 @@ class FakeSqs:
         }
 
     def get_queue_attributes(self, **_: object) -> dict[str, dict[str, str]]:
-        self.calls.note("GetQueueAttributes")
+        self.calls.record("GetQueueAttributes")
         return {
             "Attributes": {
                 "ApproximateNumberOfMessages": str(self.visible),
@@ -123,7 +123,7 @@ class FakeSqs:
 
 @dataclass
 class FakeEcs:
-    """A cluster whose RunTask treats client tokens as ECS documents it."""
+    """A cluster whose RunTask treats client tokens as ECS documents."""
 
     calls: Calls
     clock: Clock
@@ -144,7 +144,7 @@ class FakeEcs:
         return [arn for arn, task in self.tasks.items() if task["desiredStatus"] == "RUNNING"]
 
     def run_task(self, *, clientToken: str, **request: Any) -> dict[str, Any]:  # noqa: ANN401 - as boto3 takes it
-        self.calls.note("RunTask")
+        self.calls.record("RunTask")
         if clientToken in self.tokens:
             original, answer = self.tokens[clientToken]
             if request != original:
@@ -179,11 +179,11 @@ class FakeEcs:
             and arn not in self.unlisted | self.unknown
         ]
         for first in range(0, max(len(found), 1), self.page):
-            self.calls.note("ListTasks")
+            self.calls.record("ListTasks")
             yield {"taskArns": found[first : first + self.page]}
 
     def describe_tasks(self, *, cluster: str, tasks: list[str]) -> dict[str, Any]:
-        self.calls.note("DescribeTasks")
+        self.calls.record("DescribeTasks")
         assert cluster == ENVIRONMENT["DISPATCHER_CLUSTER"]
         assert 1 <= len(tasks) <= 100
         known = [copy.deepcopy(self.tasks[arn]) for arn in tasks if arn not in self.unknown]
@@ -214,7 +214,7 @@ class FakeEcs:
 
 
 class World:
-    """A dispatcher and the AWS around it."""
+    """A dispatcher with fakes of SQS and ECS."""
 
     def __init__(self, **settings: str) -> None:
         self.clock = Clock()
@@ -241,7 +241,7 @@ class World:
 
 
 def record(key: str, *, bucket: str = "in", event: str = "ObjectCreated:Put") -> dict[str, Any]:
-    """Make one record as S3 does, given the key as its owner knows it."""
+    """Return one record of an S3 notification, with the key URL-encoded as S3 does."""
     return {
         "eventSource": "aws:s3",
         "eventName": event,
@@ -258,5 +258,5 @@ def stopped_event(task: dict[str, Any], **detail: object) -> dict[str, Any]:
 
 
 def decisions(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    """Read what was logged since the last look: one JSON object a line."""
+    """Return the log lines since the last call, each parsed from JSON."""
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]

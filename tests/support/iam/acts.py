@@ -1,7 +1,7 @@
-"""What each role must be able to do, and some of what it must not.
+"""The requests that each role must be allowed to make, and some that it must not.
 
-On which resource and in which context AWS judges a request is written in its service authorization
-reference. An act of a role's own work has the reason why somebody makes it.
+AWS's service authorization reference names the resource and the context of each request. A request
+that a role needs has the reason why it is made.
 """
 
 from collections.abc import Mapping
@@ -14,61 +14,73 @@ TO_LAMBDA = {"iam:PassedToService": "lambda.amazonaws.com"}
 
 
 def needed(arns: Arns, model: str) -> Mapping[str, Mapping[Act, str]]:
-    """By role, each act that its work is made of, and what for."""
+    """Return, by role, each request that the role's work needs, with its reason."""
     cluster = {"ecs:cluster": arns.cluster}
     return {
         "DispatcherRole": {
-            Act("sqs:SendMessage", arns.queue("Queue")): "a message for each file",
-            Act("sqs:GetQueueAttributes", arns.queue("Queue")): "how many tasks are wanted",
-            Act("sqs:SendMessage", arns.queue("UndispatchedQueue")): "events that fail are kept",
-            Act("ecs:ListTasks", "*", cluster): "who is alive, and who has stopped",
-            Act("ecs:DescribeTasks", arns.task, cluster): "how the newest one ended",
-            Act("ecs:RunTask", arns.task_definition, cluster): "a worker is started",
-            Act("iam:PassRole", arns.role("TaskRole"), TO_ECS): "under the task's role",
-            Act("iam:PassRole", arns.role("ExecutionRole"), TO_ECS): "by the execution role",
-            Act("logs:CreateLogStream", arns.log_stream("DispatcherLogGroup")): "it logs",
-            Act("logs:PutLogEvents", arns.log_stream("DispatcherLogGroup")): "line by line",
+            Act("sqs:SendMessage", arns.queue("Queue")): "send a message for each file",
+            Act(
+                "sqs:GetQueueAttributes", arns.queue("Queue")
+            ): "count messages to find how many tasks are needed",
+            Act("sqs:SendMessage", arns.queue("UndispatchedQueue")): "keep events that failed",
+            Act("ecs:ListTasks", "*", cluster): "list running and stopped tasks",
+            Act("ecs:DescribeTasks", arns.task, cluster): "learn how the last task ended",
+            Act("ecs:RunTask", arns.task_definition, cluster): "start a worker",
+            Act("iam:PassRole", arns.role("TaskRole"), TO_ECS): "give the worker the task role",
+            Act("iam:PassRole", arns.role("ExecutionRole"), TO_ECS): "give ECS the execution role",
+            Act("logs:CreateLogStream", arns.log_stream("DispatcherLogGroup")): "open a log",
+            Act("logs:PutLogEvents", arns.log_stream("DispatcherLogGroup")): "write log lines",
         },
         "TaskRole": {
-            Act("sqs:GetQueueUrl", arns.queue("Queue")): "the queue by its name",
-            Act("sqs:GetQueueAttributes", arns.queue("Queue")): "its visibility and redrive policy",
-            Act("sqs:ReceiveMessage", arns.queue("Queue")): "jobs come",
+            Act("sqs:GetQueueUrl", arns.queue("Queue")): "find the queue by name",
+            Act(
+                "sqs:GetQueueAttributes", arns.queue("Queue")
+            ): "read visibility timeout and redrive policy",
+            Act("sqs:ReceiveMessage", arns.queue("Queue")): "receive jobs",
             Act("sqs:ChangeMessageVisibility", arns.queue("Queue")): "heartbeats, backoff, release",
-            Act("sqs:DeleteMessage", arns.queue("Queue")): "jobs are done",
-            Act("sqs:GetQueueUrl", arns.queue("DeadLetterQueue")): "the redrive policy has its ARN",
-            Act("sqs:SendMessage", arns.queue("DeadLetterQueue")): "dead letters with a reason",
+            Act("sqs:DeleteMessage", arns.queue("Queue")): "delete finished jobs",
+            Act(
+                "sqs:GetQueueUrl", arns.queue("DeadLetterQueue")
+            ): "find the queue of the redrive policy's ARN",
+            Act(
+                "sqs:SendMessage", arns.queue("DeadLetterQueue")
+            ): "send dead letters with a reason",
             Act(
                 "s3:GetObject", arns.bucket("InputBucket", "a.csv")
-            ): "inputs, where events are old",
-            Act("s3:GetObjectVersion", arns.bucket("InputBucket", "a.csv")): "the version named",
-            Act("s3:ListBucket", arns.bucket("InputBucket")): "a missing input is a 404",
-            Act("s3:PutObject", arns.bucket("OutputBucket", "p/a.csv")): "outputs and reports",
-            Act("s3:GetObject", arns.bucket("OutputBucket", "p/a.csv")): "whose output is there",
+            ): "read inputs of messages without a version",
             Act(
-                "s3:AbortMultipartUpload", arns.bucket("OutputBucket", "p/a.csv")
-            ): "what is given up",
-            Act("s3:ListBucket", arns.bucket("OutputBucket")): "an output that is gone is a 404",
-            Act("s3:GetObject", model): "the model",
-            Act("s3:GetObjectVersion", model): "and the one version of it that was named",
+                "s3:GetObjectVersion", arns.bucket("InputBucket", "a.csv")
+            ): "read the version that the message names",
+            Act("s3:ListBucket", arns.bucket("InputBucket")): "get a 404 for a missing input",
+            Act(
+                "s3:PutObject", arns.bucket("OutputBucket", "p/a.csv")
+            ): "write outputs and failure reports",
+            Act(
+                "s3:GetObject", arns.bucket("OutputBucket", "p/a.csv")
+            ): "read the metadata of an existing output",
+            Act("s3:AbortMultipartUpload", arns.bucket("OutputBucket", "p/a.csv")): "abort uploads",
+            Act("s3:ListBucket", arns.bucket("OutputBucket")): "get a 404 for a missing output",
+            Act("s3:GetObject", model): "read the model",
+            Act("s3:GetObjectVersion", model): "read the version that WORKER_MODEL names",
         },
         "ExecutionRole": {
-            Act("ecr:GetAuthorizationToken", "*"): "the registry lets it in",
-            Act("ecr:BatchCheckLayerAvailability", repository(arns)): "the image is pulled",
-            Act("ecr:BatchGetImage", repository(arns)): "its manifest",
-            Act("ecr:GetDownloadUrlForLayer", repository(arns)): "its layers",
-            Act("logs:CreateLogStream", arns.log_stream("WorkerLogGroup")): "the worker's log",
-            Act("logs:PutLogEvents", arns.log_stream("WorkerLogGroup")): "line by line",
+            Act("ecr:GetAuthorizationToken", "*"): "log in to the registry",
+            Act("ecr:BatchCheckLayerAvailability", repository(arns)): "find the image's layers",
+            Act("ecr:BatchGetImage", repository(arns)): "read the image's manifest",
+            Act("ecr:GetDownloadUrlForLayer", repository(arns)): "download the image's layers",
+            Act("logs:CreateLogStream", arns.log_stream("WorkerLogGroup")): "open the worker's log",
+            Act("logs:PutLogEvents", arns.log_stream("WorkerLogGroup")): "write log lines",
         },
     }
 
 
 def forbidden(arns: Arns, model: str) -> Mapping[str, tuple[Act, ...]]:
-    """By role, acts that somebody who took it over would try."""
+    """Return, by role, requests that an attacker with the role's credentials would try."""
     cluster = {"ecs:cluster": arns.cluster}
     elsewhere = {"ecs:cluster": arns.arn("ecs", "cluster/another")}
     objects = [arns.bucket("InputBucket", "a.csv"), arns.bucket("OutputBucket", "p/a.csv"), model]
     queues = [arns.queue(one) for one in ("Queue", "DeadLetterQueue", "UndispatchedQueue")]
-    nobodys = (
+    for_no_role = (
         *(Act(f"s3:Delete{what}", one) for one in objects for what in ("Object", "ObjectVersion")),
         *(Act(f"sqs:{what}Queue", one) for one in queues for what in ("Purge", "Delete")),
         *(Act("sqs:SetQueueAttributes", one) for one in queues),
@@ -86,7 +98,7 @@ def forbidden(arns: Arns, model: str) -> Mapping[str, tuple[Act, ...]]:
     )
     return {
         "DispatcherRole": (
-            *nobodys,
+            *for_no_role,
             *(Act("s3:GetObject", one) for one in objects),
             *(Act("s3:PutObject", one) for one in objects),
             *(Act("sqs:ReceiveMessage", one) for one in queues),
@@ -98,7 +110,7 @@ def forbidden(arns: Arns, model: str) -> Mapping[str, tuple[Act, ...]]:
             Act("logs:PutLogEvents", arns.log_stream("WorkerLogGroup")),
         ),
         "TaskRole": (
-            *nobodys,
+            *for_no_role,
             Act("s3:PutObject", arns.bucket("InputBucket", "a.csv")),
             Act("s3:PutObject", model),
             Act("s3:GetObject", "arn:aws:s3:::another/a.csv"),
@@ -112,7 +124,7 @@ def forbidden(arns: Arns, model: str) -> Mapping[str, tuple[Act, ...]]:
             Act("ecr:GetAuthorizationToken", "*"),
         ),
         "ExecutionRole": (
-            *nobodys,
+            *for_no_role,
             *(Act("s3:GetObject", one) for one in objects),
             *(Act("sqs:ReceiveMessage", one) for one in queues),
             Act("ecr:PutImage", repository(arns)),
@@ -133,5 +145,5 @@ BUCKET_ACTS = (
 
 
 def repository(arns: Arns) -> str:
-    """The repository that the image is pulled from."""
+    """Return the ARN of the repository that the image is pulled from."""
     return arns.arn("ecr", f"repository/{arns.names['Repository']}")

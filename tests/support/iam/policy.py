@@ -1,4 +1,4 @@
-"""How IAM judges a request by a role's own policies, as far as this template's policies go."""
+"""IAM's decision on a request by a role's own policies, for the features that the template uses."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ Statement = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One request: an action on a resource, "*" where the action takes none, in a context."""
+    """One request: an action on a resource ("*" if the action takes none), in a context."""
 
     action: str
     resource: str
@@ -22,20 +22,20 @@ class Act:
 
 
 def is_allowed(statements: Sequence[Statement], act: Act) -> bool:
-    """Whether a statement allows the act and none denies it.
+    """Return whether a statement allows the request and none denies it.
 
     Raises KeyError for a condition operator that is not known here.
     """
-    effects = {one["Effect"] for one in statements if _is_about(one, act)}
+    effects = {one["Effect"] for one in statements if _applies(one, act)}
     return effects == {"Allow"}
 
 
 def denied(statements: Sequence[Statement], acts: Iterable[Act]) -> list[Act]:
-    """The acts that are not allowed."""
+    """Return the requests that are not allowed."""
     return [act for act in acts if not is_allowed(statements, act)]
 
 
-def _is_about(statement: Statement, act: Act) -> bool:
+def _applies(statement: Statement, act: Act) -> bool:
     return (
         any(_like(pattern.lower(), act.action.lower()) for pattern in listed(statement["Action"]))
         and any(_like(pattern, act.resource) for pattern in listed(statement["Resource"]))
@@ -54,8 +54,8 @@ def _holds(operator: str, keys: Mapping[str, Any], context: Mapping[str, str]) -
     )
 
 
-def listed(value: Any) -> list[Any]:  # noqa: ANN401 - what a policy has once or many times
-    """One or many, as many."""
+def listed(value: Any) -> list[Any]:  # noqa: ANN401 - a string or a list of strings
+    """Return a list as it is, and any other value as a list of one."""
     return value if isinstance(value, list) else [value]
 
 
@@ -66,7 +66,7 @@ def _like(pattern: str, text: str) -> bool:
 
 _OPERATORS: Mapping[str, Callable[[str, str], bool]] = {
     "StringEquals": str.__eq__,
-    "ArnEquals": _like,  # the same as ArnLike, says IAM's manual
+    "ArnEquals": _like,  # the same as ArnLike, according to IAM's manual
     "ArnLike": _like,
     "StringLike": _like,
 }

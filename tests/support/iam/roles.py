@@ -1,4 +1,4 @@
-"""The template's three roles as a deployed stack has them, and the names of what they reach."""
+"""The three roles of the deployed stack, and the ARNs of the resources that they use."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -21,10 +21,10 @@ ANYBODY = {
 
 @dataclass(frozen=True, slots=True)
 class Arns:
-    """Names of the stack's resources as policies have them, and of others' beside them."""
+    """ARNs of the stack's resources, and of resources outside the stack."""
 
     account: str
-    names: Mapping[str, str]  # by logical id, as CloudFormation has it
+    names: Mapping[str, str]  # physical names by logical id
 
     def bucket(self, logical_id: str, key: str | None = None) -> str:
         path = "" if key is None else f"/{key}"
@@ -56,7 +56,7 @@ class Arns:
 
 
 def arns(cloud: Cloud) -> Arns:
-    """Read what the stack is made of."""
+    """Read the names of the stack's resources."""
     client = cloud.client("cloudformation")
     found = client.describe_stack_resources(StackName=NAME)["StackResources"]
     names = {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in found}
@@ -64,7 +64,7 @@ def arns(cloud: Cloud) -> Arns:
 
 
 def statements(cloud: Cloud, role: str) -> list[dict[str, Any]]:
-    """The statements of a role as the template has them, resolved."""
+    """Return the statements of a role, without those added for the emulator."""
     iam = cloud.client("iam")
     found: list[dict[str, Any]] = []
     for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
@@ -79,9 +79,9 @@ def statements(cloud: Cloud, role: str) -> list[dict[str, Any]]:
 def copied(
     cloud: Cloud, name: str, granted: list[dict[str, Any]], renamed: Mapping[str, str]
 ) -> Iterator[Credentials]:
-    """Credentials of a role with these statements, on resources of other names.
+    """Yield credentials of a new role with these statements, for renamed resources.
 
-    Where the emulator asks in other words than AWS, they are said again in its own.
+    The statements are translated for the emulator too.
     """
     text = json.dumps({"Version": "2012-10-17", "Statement": granted})
     for old, new in renamed.items():
@@ -91,9 +91,9 @@ def copied(
     iam.put_role_policy(RoleName=name, PolicyName=POLICY, PolicyDocument=text)
     translate_role(iam, name)
     sts = cloud.client("sts")
-    got = sts.assume_role(RoleArn=role["Arn"], RoleSessionName="at-work")["Credentials"]
+    issued = sts.assume_role(RoleArn=role["Arn"], RoleSessionName="at-work")["Credentials"]
     try:
-        yield Credentials(got["AccessKeyId"], got["SecretAccessKey"], got["SessionToken"])
+        yield Credentials(issued["AccessKeyId"], issued["SecretAccessKey"], issued["SessionToken"])
     finally:
         for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
             iam.delete_role_policy(RoleName=name, PolicyName=policy)

@@ -1,6 +1,6 @@
-"""What each statement of the template's roles is for: docs/roles.md.
+"""Writes docs/roles.md: the purpose of each statement of the template's roles.
 
-`pytest tests/acceptance/test_roles.py --roles docs/roles.md` writes it.
+`pytest tests/acceptance/test_roles.py --roles docs/roles.md` writes the file.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,11 +11,12 @@ from tests.support.iam.roles import Arns
 
 PREFACE = """# What the roles may do
 
-Each statement of the template's roles, with what is denied without it and what for it is asked.
-No statement, and no action or resource of one, is there for show; what must be denied to each role
-is listed in `tests/support/iam/acts.py`. All of it is judged on a deployed stack in every run of
-the tests, and `tests/acceptance/test_roles_at_work.py` has a real worker and the dispatcher fail
-under roles that lack a statement.
+The table lists each statement of the template's roles, the requests that would be denied without
+the statement, and the reason for each request. The tests check on a deployed stack that every
+statement is needed, with each of its actions and resources. They also check that each role is
+denied the requests that `tests/support/iam/acts.py` lists as forbidden. In
+`tests/acceptance/test_roles_at_work.py`, a real worker and the dispatcher run under roles that lack
+one statement each, and must fail.
 
 | role | statement | denied without it |
 |---|---|---|
@@ -23,7 +24,7 @@ under roles that lack a statement.
 
 
 def document(names: Arns, model: str, granted: Mapping[str, Sequence[Statement]]) -> str:
-    """A row for each statement: what would be denied without it, and why somebody asks for that."""
+    """Return a table of the statements: the requests that need each one, with their reasons."""
     return PREFACE + "".join(f"| {row} |\n" for row in _rows(names, model, granted))
 
 
@@ -32,5 +33,5 @@ def _rows(names: Arns, model: str, granted: Mapping[str, Sequence[Statement]]) -
         reasons = needed(names, model)[role]
         for statement in statements:
             lost = denied([one for one in statements if one is not statement], reasons)
-            told = ", ".join(f"`{act.action}` ({reasons[act]})" for act in lost)
-            yield f"{role} | {statement['Sid']} | {told}"
+            requests = ", ".join(f"`{act.action}` ({reasons[act]})" for act in lost)
+            yield f"{role} | {statement['Sid']} | {requests}"

@@ -49,7 +49,7 @@ def test_every_record_of_an_event_becomes_a_message() -> None:
     assert keys(world) == ["a.csv", "b.csv", "c.csv"]
 
 
-def test_a_native_record_tells_version_etag_size_and_sequencer() -> None:
+def test_a_native_record_has_version_etag_size_and_sequencer() -> None:
     world = World()
     native = record("")
     native["s3"]["object"] = NATIVE_OBJECT
@@ -59,7 +59,7 @@ def test_a_native_record_tells_version_etag_size_and_sequencer() -> None:
     assert world.sqs.bodies == [DESCRIBED]
 
 
-def test_an_eventbridge_event_tells_version_etag_size_and_sequencer() -> None:
+def test_an_eventbridge_event_has_version_etag_size_and_sequencer() -> None:
     world = World()
     renamed = {"eTag": "etag", "versionId": "version-id"}
     known = {renamed.get(name, name): value for name, value in NATIVE_OBJECT.items()}
@@ -70,7 +70,7 @@ def test_an_eventbridge_event_tells_version_etag_size_and_sequencer() -> None:
     assert world.sqs.bodies == [DESCRIBED]
 
 
-def test_what_the_event_does_not_tell_is_left_out_of_the_message() -> None:
+def test_facts_that_the_event_lacks_are_left_out_of_the_message() -> None:
     world = World()
 
     world.handle(eventbridge("a.csv", {"version-id": "", "size": 0}))

@@ -5,15 +5,15 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeou
 
 from tests.support.fakes.dispatcher import World, client_error, decisions, record
 
-LOOK = ["ListTasks", "GetQueueAttributes"]
+CHECK = ["ListTasks", "GetQueueAttributes"]
 
 
-def test_the_messages_are_sent_before_the_fleet_is_looked_at() -> None:
+def test_the_messages_are_sent_before_the_fleet_is_checked() -> None:
     world = World()
 
     world.upload()
 
-    assert world.calls.made == ["SendMessageBatch", *LOOK, "ListTasks", "RunTask"]
+    assert world.calls.made == ["SendMessageBatch", *CHECK, "ListTasks", "RunTask"]
 
 
 def test_a_running_task_started_by_run_task_is_seen_so_no_second_one_starts() -> None:
@@ -24,7 +24,7 @@ def test_a_running_task_started_by_run_task_is_seen_so_no_second_one_starts() ->
     world.upload()
 
     assert len(world.ecs.tasks) == 1
-    assert world.calls.made == ["SendMessageBatch", *LOOK]
+    assert world.calls.made == ["SendMessageBatch", *CHECK]
 
 
 def test_a_task_of_another_family_is_not_counted() -> None:
@@ -51,7 +51,7 @@ def test_every_page_of_tasks_is_counted() -> None:
 @pytest.mark.parametrize(
     ("visible", "tasks"), [(0, 0), (1, 1), (10, 1), (11, 2), (40, 4), (41, 4), (100_000, 4)]
 )
-def test_a_task_is_started_for_every_so_many_messages_up_to_the_most(
+def test_a_task_is_started_for_every_so_many_messages_up_to_the_maximum(
     visible: int, tasks: int
 ) -> None:
     world = World()
@@ -62,7 +62,7 @@ def test_a_task_is_started_for_every_so_many_messages_up_to_the_most(
     assert len(world.ecs.running) == tasks
 
 
-def test_what_was_just_sent_counts_before_the_queue_says_so() -> None:
+def test_messages_just_sent_count_before_the_queue_counts_them() -> None:
     world = World(messages_per_task="1")
     world.sqs.visible = 1
 
@@ -71,7 +71,7 @@ def test_what_was_just_sent_counts_before_the_queue_says_so() -> None:
     assert len(world.ecs.running) == 3
 
 
-def test_messages_in_flight_count_while_somebody_is_alive() -> None:
+def test_messages_in_flight_count_while_a_task_runs() -> None:
     world = World()
     world.ecs.add()
     world.sqs.visible, world.sqs.in_flight = 1, 10
@@ -81,7 +81,7 @@ def test_messages_in_flight_count_while_somebody_is_alive() -> None:
     assert len(world.ecs.running) == 2
 
 
-def test_messages_in_flight_with_nobody_alive_start_nothing() -> None:
+def test_messages_in_flight_start_nothing_while_no_task_runs() -> None:
     world = World()
     world.sqs.in_flight = 10
 
@@ -98,7 +98,7 @@ def test_a_fleet_larger_than_wanted_is_left_alone() -> None:
 
     world.sweep()
 
-    assert world.calls.made == LOOK
+    assert world.calls.made == CHECK
 
 
 def test_dispatchers_that_do_not_see_each_others_tasks_start_each_slot_once() -> None:
@@ -159,7 +159,7 @@ def test_the_slot_of_a_task_that_runs_unlisted_is_taken(known: bool) -> None:
     assert len(world.ecs.tasks) == 1
 
 
-def test_an_answer_that_says_itself_that_its_task_stopped_is_not_described() -> None:
+def test_a_task_that_run_task_returns_as_stopped_is_not_described() -> None:
     world = World()
     world.upload()
     (token,) = world.ecs.tokens
@@ -172,7 +172,7 @@ def test_an_answer_that_says_itself_that_its_task_stopped_is_not_described() -> 
     assert len(world.ecs.running) == 1
 
 
-def test_a_task_started_by_this_very_call_is_not_described() -> None:
+def test_a_task_started_by_this_call_is_not_described() -> None:
     world = World()
 
     world.upload()
@@ -217,7 +217,7 @@ def test_after_three_generations_a_slot_rests_until_the_next_minute(
 
     assert world.ecs.running == []
     assert len(world.ecs.tasks) == 3
-    assert decisions(capsys)[-1]["decision"] == "not started"
+    assert decisions(capsys)[-1]["decision"] == "task not started"
     world.clock.seconds += 60
     world.upload()
     assert len(world.ecs.running) == 1
@@ -310,7 +310,7 @@ def test_concurrent_dispatchers_fall_back_to_the_same_task(shortage: Exception |
 
 @SHORTAGES
 @pytest.mark.parametrize("capacity", ["FARGATE", "FARGATE_SPOT"])
-def test_where_there_is_no_capacity_at_all_the_next_look_asks_again(
+def test_where_there_is_no_capacity_at_all_the_next_check_tries_again(
     capacity: str, shortage: Exception | str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world = World(capacity=capacity)
@@ -379,7 +379,7 @@ def test_a_start_that_ecs_declines_is_logged_and_left_to_the_sweep(
     ],
     ids=str,
 )
-def test_what_passes_by_itself_is_logged_and_left_to_the_sweep(
+def test_a_transient_error_is_logged_and_left_to_the_sweep(
     operation: str, error: Exception, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world = World()
@@ -388,7 +388,7 @@ def test_what_passes_by_itself_is_logged_and_left_to_the_sweep(
     world.upload()
 
     assert len(world.sqs.bodies) == 1
-    assert decisions(capsys)[-1] == {"decision": "look put off", "why": str(error)}
+    assert decisions(capsys)[-1] == {"decision": "fleet check postponed", "why": str(error)}
 
 
 @pytest.mark.parametrize(
@@ -399,7 +399,7 @@ def test_what_passes_by_itself_is_logged_and_left_to_the_sweep(
     ],
     ids=str,
 )
-def test_a_mistake_in_the_deployment_fails_the_function_so_that_it_is_seen(
+def test_a_mistake_in_the_deployment_fails_the_function(
     error: ClientError,
 ) -> None:
     world = World()

@@ -1,4 +1,4 @@
-"""How messages reach the queue, whatever it refuses."""
+"""How messages are sent, also when SQS does not accept all of them."""
 
 import pytest
 
@@ -38,7 +38,7 @@ def test_ten_of_the_longest_keys_fit_into_one_batch() -> None:
     assert sum(len(entry["MessageBody"].encode()) for entry in batch) < LARGEST_BATCH
 
 
-def test_a_body_is_ascii_for_sqs_refuses_some_characters() -> None:
+def test_a_body_is_ascii_because_sqs_refuses_some_characters() -> None:
     world = World()
 
     world.upload("\uffff.csv")
@@ -58,7 +58,7 @@ def test_only_what_the_queue_failed_on_is_sent_again() -> None:
     assert world.ecs.running
 
 
-def test_a_queue_that_keeps_failing_brings_the_event_again() -> None:
+def test_a_queue_that_keeps_failing_makes_lambda_retry_the_event() -> None:
     world = World()
     world.sqs.refusals = [{"0": False}] * 3
 
@@ -68,7 +68,7 @@ def test_a_queue_that_keeps_failing_brings_the_event_again() -> None:
     assert world.calls.made == ["SendMessageBatch"] * 3
 
 
-def test_a_refusal_for_the_senders_fault_is_not_repeated_but_said(
+def test_a_message_refused_for_the_senders_fault_is_logged_and_not_sent_again(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     world = World()
@@ -79,7 +79,7 @@ def test_a_refusal_for_the_senders_fault_is_not_repeated_but_said(
 
     assert len(world.sqs.batches) == 1
     (line,) = decisions(capsys)
-    assert (line["decision"], line["why"]) == ("not sent", "Refused")
+    assert (line["decision"], line["why"]) == ("message not sent", "Refused")
     assert '"b.csv"' in line["body"]
 
 
@@ -93,7 +93,7 @@ def test_one_refused_message_does_not_hold_back_the_batches_after_it() -> None:
     assert world.sqs.bodies[-1]["key"] == "10.csv"
 
 
-def test_an_error_of_the_whole_call_brings_the_event_again() -> None:
+def test_an_error_of_the_whole_call_makes_lambda_retry_the_event() -> None:
     world = World()
     error = client_error("ThrottlingException", operation="SendMessageBatch")
     world.calls.errors["SendMessageBatch"] = error

@@ -1,4 +1,4 @@
-"""What a stopped task sets off, and how a crash loop is kept small."""
+"""What happens when a task stops, and how a crash loop is limited."""
 
 from datetime import timedelta
 
@@ -16,14 +16,14 @@ def world_with_a_stopped_task(
     return world
 
 
-def tell(world: World, **detail: object) -> None:
+def report_stop(world: World, **detail: object) -> None:
     world.handle(stopped_event(world.ecs.tasks[max(world.ecs.tasks)], **detail))
 
 
-def test_a_task_that_exited_0_leaves_its_backlog_to_new_ones_at_once() -> None:
+def test_after_a_task_that_exited_0_new_ones_start_for_the_backlog_at_once() -> None:
     world = world_with_a_stopped_task(exit_code=0)
 
-    tell(world)
+    report_stop(world)
 
     assert len(world.ecs.running) == 4
 
@@ -32,7 +32,7 @@ def test_a_task_that_exited_0_on_an_empty_queue_is_not_replaced() -> None:
     world = world_with_a_stopped_task(exit_code=0)
     world.sqs.visible = 0
 
-    tell(world)
+    report_stop(world)
 
     assert world.ecs.running == []
 
@@ -42,7 +42,7 @@ def test_a_task_that_exited_0_on_an_empty_queue_is_not_replaced() -> None:
 def test_a_task_that_was_reclaimed_is_replaced_at_once(code: str, exit_code: int | None) -> None:
     world = world_with_a_stopped_task(exit_code, code)
 
-    tell(world)
+    report_stop(world)
 
     assert len(world.ecs.running) == 4
 
@@ -56,31 +56,31 @@ def test_a_task_that_was_reclaimed_is_replaced_at_once(code: str, exit_code: int
         (None, "TaskFailedToStart"),
     ],
 )
-def test_a_task_that_ended_badly_is_left_to_the_sweep(
+def test_a_task_that_failed_is_left_to_the_sweep(
     exit_code: int | None, code: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world = world_with_a_stopped_task(exit_code, code)
 
-    tell(world, stoppedReason="OutOfMemoryError")
+    report_stop(world, stoppedReason="OutOfMemoryError")
 
     assert world.calls.made == []
     assert decisions(capsys)[-1]["why"] == "OutOfMemoryError"
 
 
-def test_only_the_worker_counts_not_what_was_injected_beside_it() -> None:
+def test_only_the_workers_container_counts_not_an_injected_sidecar() -> None:
     world = world_with_a_stopped_task(exit_code=0)
     containers = world.ecs.tasks[max(world.ecs.tasks)]["containers"]
     containers.append({"name": "aws-guardduty-agent", "exitCode": 137})
 
-    tell(world)
+    report_stop(world)
 
     assert len(world.ecs.running) == 4
 
 
-def test_a_task_that_never_had_its_container_ended_badly() -> None:
+def test_a_task_that_never_had_its_container_failed() -> None:
     world = world_with_a_stopped_task()
 
-    tell(world, containers=[])
+    report_stop(world, containers=[])
 
     assert world.calls.made == []
 
@@ -94,12 +94,12 @@ def test_a_task_that_never_had_its_container_ended_badly() -> None:
     ],
     ids=str,
 )
-def test_other_peoples_tasks_and_other_states_are_ignored(
+def test_tasks_of_other_clusters_and_families_and_other_states_are_ignored(
     detail: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     world = world_with_a_stopped_task()
 
-    tell(world, **detail)
+    report_stop(world, **detail)
 
     assert world.calls.made == []
     assert decisions(capsys)[-1]["decision"] == "ignored"
@@ -108,7 +108,7 @@ def test_other_peoples_tasks_and_other_states_are_ignored(
 def test_a_task_of_an_older_revision_is_ours() -> None:
     world = world_with_a_stopped_task()
 
-    tell(
+    report_stop(
         world, taskDefinitionArn="arn:aws:ecs:eu-west-1:123456789012:task-definition/tide-worker:6"
     )
 
@@ -116,7 +116,7 @@ def test_a_task_of_an_older_revision_is_ours() -> None:
 
 
 @pytest.mark.parametrize("status", ["RUNNING", "STOPPED"])
-def test_while_the_newest_stopped_task_ended_badly_uploads_start_nothing(
+def test_while_the_newest_stopped_task_failed_uploads_start_nothing(
     status: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world = world_with_a_stopped_task(exit_code=1)
@@ -127,10 +127,10 @@ def test_while_the_newest_stopped_task_ended_badly_uploads_start_nothing(
 
     assert len(world.sqs.bodies) == 1
     assert "RunTask" not in world.calls.made
-    assert decisions(capsys)[-1]["decision"] == "held back"
+    assert decisions(capsys)[-1]["decision"] == "starts limited"
 
 
-def test_while_the_newest_stopped_task_ended_badly_a_sweep_starts_one() -> None:
+def test_while_the_newest_stopped_task_failed_a_sweep_starts_one() -> None:
     world = world_with_a_stopped_task(exit_code=1)
 
     world.sweep()
@@ -138,18 +138,18 @@ def test_while_the_newest_stopped_task_ended_badly_a_sweep_starts_one() -> None:
     assert len(world.ecs.running) == 1
 
 
-def test_while_the_newest_stopped_task_ended_badly_a_good_one_told_late_starts_nothing() -> None:
+def test_while_the_newest_stopped_task_failed_a_late_event_of_a_good_one_starts_nothing() -> None:
     world = world_with_a_stopped_task(exit_code=0)
-    good = world.ecs.tasks[max(world.ecs.tasks)]
+    succeeded = world.ecs.tasks[max(world.ecs.tasks)]
     world.clock.seconds += 1
     world.ecs.stop(world.ecs.add()["taskArn"], exit_code=1)
 
-    world.handle(stopped_event(good))
+    world.handle(stopped_event(succeeded))
 
     assert world.ecs.running == []
 
 
-def test_a_good_end_after_a_bad_one_opens_the_gate_again() -> None:
+def test_after_a_task_that_ended_normally_starts_are_unlimited_again() -> None:
     world = world_with_a_stopped_task(exit_code=1)
     world.clock.seconds += 1
     world.ecs.stop(world.ecs.add()["taskArn"], exit_code=0)
@@ -159,7 +159,7 @@ def test_a_good_end_after_a_bad_one_opens_the_gate_again() -> None:
     assert len(world.ecs.running) == 4
 
 
-def test_a_bad_end_counts_before_its_task_is_torn_down() -> None:
+def test_a_failure_counts_before_its_task_is_deprovisioned() -> None:
     world = world_with_a_stopped_task(exit_code=1)
     task = world.ecs.tasks[max(world.ecs.tasks)]
     task["lastStatus"] = "DEPROVISIONING"
@@ -170,7 +170,7 @@ def test_a_bad_end_counts_before_its_task_is_torn_down() -> None:
     assert world.ecs.running == []
 
 
-def test_a_task_that_is_still_stopping_says_nothing_yet() -> None:
+def test_a_task_that_is_still_stopping_does_not_count_yet() -> None:
     world = world_with_a_stopped_task(exit_code=None)
     task = world.ecs.tasks[max(world.ecs.tasks)]
     task["lastStatus"] = "STOPPING"
@@ -206,7 +206,7 @@ def test_the_newest_is_found_among_hundreds_of_stopped_tasks() -> None:
     assert world.ecs.running == []
 
 
-def test_the_past_is_not_asked_for_when_nothing_would_be_started() -> None:
+def test_stopped_tasks_are_not_listed_when_nothing_would_be_started() -> None:
     world = world_with_a_stopped_task(exit_code=1)
     world.sqs.visible = 0
 

@@ -1,4 +1,4 @@
-"""What the buckets and queues keep, from whom, and for how long."""
+"""Protection and retention of the buckets and queues."""
 
 import pytest
 
@@ -22,13 +22,13 @@ def test_the_permission_is_for_this_bucket_of_this_account() -> None:
 
 @pytest.mark.parametrize("bucket", BUCKETS)
 def test_every_bucket_is_kept_versioned_encrypted_and_private(bucket: str) -> None:
-    told = properties(bucket)
+    bucket_properties = properties(bucket)
 
     assert RESOURCES[bucket]["DeletionPolicy"] == "RetainExceptOnCreate"
     assert RESOURCES[bucket]["UpdateReplacePolicy"] == "Retain"
-    assert told["VersioningConfiguration"] == {"Status": "Enabled"}
-    assert told["BucketEncryption"]["ServerSideEncryptionConfiguration"]
-    assert set(told["PublicAccessBlockConfiguration"].values()) == {True}
+    assert bucket_properties["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert bucket_properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert set(bucket_properties["PublicAccessBlockConfiguration"].values()) == {True}
 
 
 @pytest.mark.parametrize("bucket", BUCKETS)

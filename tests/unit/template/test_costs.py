@@ -1,10 +1,10 @@
-"""What the template costs while idle, resource by resource, as docs/costs.md says."""
+"""The costs of an idle stack and of files, as docs/costs.md has them."""
 
 import re
 from collections import Counter
 
-from benchmarks import backlog, costs
-from benchmarks.backlog import Backlog
+from benchmarks import backlog_simulation, costs
+from benchmarks.backlog_simulation import Backlog
 from tests.support.template import PARAMETERS, RESOURCES, ROOT, of_type, properties
 
 PAGE = (ROOT / "docs" / "costs.md").read_text()
@@ -47,25 +47,27 @@ def test_the_costs_are_counted_with_the_templates_own_parameters() -> None:
 
 
 def test_the_tables_are_those_that_are_computed() -> None:
-    for table in (costs.files_table(), costs.prices_table(), backlog.table()):
+    for table in (costs.files_table(), costs.prices_table(), backlog_simulation.table()):
         computed = "\n".join(table)
         assert computed in PAGE, f"the table in docs/costs.md should be\n{computed}"
 
 
 def test_files_that_come_at_once_cost_a_hundredth_of_files_that_come_alone() -> None:
-    at_once, exclusive = costs.ARRIVALS
+    at_once, one_an_hour = costs.ARRIVALS
 
     for capacity in costs.CAPACITIES:
-        assert at_once.workers(capacity) < exclusive.workers(capacity) / 100
+        assert at_once.workers(capacity) < one_an_hour.workers(capacity) / 100
 
 
 def test_a_backlog_is_drained_in_time_and_by_no_more_workers_than_may_be() -> None:
     few, many = Backlog(4), Backlog(1000)
-    few.play()
-    many.play()
+    few.run()
+    many.run()
 
-    assert few.done == many.done == backlog.FILES
+    assert few.done == many.done == backlog_simulation.FILES
     assert (len(few.starts), len(many.starts)) == (4, 1000)
-    assert few.seconds > backlog.FILES / (4 * costs.FILES_PER_SECOND)
-    assert backlog.FILES / backlog.PUTS < many.seconds < few.seconds / 5
-    assert max(many.starts.count(second) for second in set(many.starts)) == backlog.LAUNCHES
+    assert few.seconds > backlog_simulation.FILES / (4 * costs.FILES_PER_SECOND)
+    assert backlog_simulation.FILES / backlog_simulation.PUTS < many.seconds < few.seconds / 5
+    assert (
+        max(many.starts.count(second) for second in set(many.starts)) == backlog_simulation.LAUNCHES
+    )

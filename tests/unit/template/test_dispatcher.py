@@ -1,4 +1,4 @@
-"""What the dispatcher's function is told, and by whom it is called."""
+"""The dispatcher function's settings and triggers."""
 
 import pytest
 
@@ -7,27 +7,31 @@ from tests.support.template import NOTHING, arn_of, of_type, properties, resolve
 
 
 def test_events_that_the_dispatcher_failed_on_are_kept_with_their_error() -> None:
-    told = properties("DispatcherFailures")
+    failures = properties("DispatcherFailures")
 
-    assert told["FunctionName"] == {"Ref": "Dispatcher"}
-    assert told["DestinationConfig"]["OnFailure"] == {"Destination": arn_of("UndispatchedQueue")}
+    assert failures["FunctionName"] == {"Ref": "Dispatcher"}
+    assert failures["DestinationConfig"]["OnFailure"] == {
+        "Destination": arn_of("UndispatchedQueue")
+    }
     assert arn_of("UndispatchedQueue") in [
         found["Resource"] for found in statements("DispatcherRole")
     ]
 
 
-@pytest.mark.parametrize(("asked", "reserved"), [("", NOTHING), ("10", "10")])
-def test_concurrency_is_set_aside_for_those_who_ask(asked: str, reserved: object) -> None:
-    told = properties("Dispatcher")["ReservedConcurrentExecutions"]
+@pytest.mark.parametrize(("parameter", "reserved"), [("", NOTHING), ("10", "10")])
+def test_concurrency_is_reserved_only_if_a_number_is_given(
+    parameter: str, reserved: object
+) -> None:
+    value = properties("Dispatcher")["ReservedConcurrentExecutions"]
     nothing = {"AWS::NoValue": NOTHING}
 
-    assert resolve(told, {"DispatcherConcurrency": asked} | nothing) == reserved
+    assert resolve(value, {"DispatcherConcurrency": parameter} | nothing) == reserved
 
 
-def test_the_dispatcher_is_told_every_setting_that_it_reads_and_no_other() -> None:
-    told = properties("Dispatcher")["Environment"]["Variables"]
+def test_the_dispatcher_gets_every_setting_that_it_reads_and_no_other() -> None:
+    variables = properties("Dispatcher")["Environment"]["Variables"]
 
-    assert set(told) == {PREFIX + field.upper() for field in Settings.__slots__}
+    assert set(variables) == {PREFIX + field.upper() for field in Settings.__slots__}
 
 
 def test_the_settings_of_the_dispatcher_are_the_public_ones() -> None:

@@ -1,4 +1,4 @@
-"""Names, by which a second stack in the account stays apart."""
+"""Resource names, which must not collide with those of a second stack in the account."""
 
 import re
 

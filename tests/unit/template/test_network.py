@@ -1,4 +1,4 @@
-"""The network that the template makes for those who name no other."""
+"""The network that the template creates if no subnets are given."""
 
 import ipaddress
 from collections.abc import Mapping
@@ -17,18 +17,18 @@ MADE = {
 }
 
 
-def told(name: str, known: Mapping[str, object]) -> object:
+def variable(name: str, known: Mapping[str, object]) -> object:
     return resolve(properties("Dispatcher")["Environment"]["Variables"][name], known)
 
 
 def test_given_subnets_and_security_groups_are_used() -> None:
-    assert told("DISPATCHER_SUBNETS", GIVEN) == "subnet-1,subnet-2"
-    assert told("DISPATCHER_SECURITY_GROUPS", GIVEN) == "sg-1"
+    assert variable("DISPATCHER_SUBNETS", GIVEN) == "subnet-1,subnet-2"
+    assert variable("DISPATCHER_SECURITY_GROUPS", GIVEN) == "sg-1"
 
 
 def test_without_any_the_stacks_own_are_used() -> None:
-    assert told("DISPATCHER_SUBNETS", MADE) == "subnet-a,subnet-b"
-    assert told("DISPATCHER_SECURITY_GROUPS", MADE) == "sg-a"
+    assert variable("DISPATCHER_SUBNETS", MADE) == "subnet-a,subnet-b"
+    assert variable("DISPATCHER_SECURITY_GROUPS", MADE) == "sg-a"
 
 
 def test_no_part_of_the_network_is_made_where_one_is_given() -> None:

@@ -1,4 +1,4 @@
-"""What the template asks for, what it refuses, and what it answers with."""
+"""The template's parameters, the rules that refuse some of them, and the outputs."""
 
 import re
 from typing import Any
@@ -16,15 +16,15 @@ NETWORK: dict[str, Any] = {
 
 
 def refused(rule: str, parameters: dict[str, Any]) -> bool:
-    """Tell whether CloudFormation would refuse these parameters for a rule of the template."""
-    told = TEMPLATE["Rules"][rule]
-    if not resolve(told.get("RuleCondition", True), parameters):
+    """Return whether a rule of the template refuses these parameters."""
+    definition = TEMPLATE["Rules"][rule]
+    if not resolve(definition.get("RuleCondition", True), parameters):
         return False
-    return not all(resolve(one["Assert"], parameters) for one in told["Assertions"])
+    return not all(resolve(one["Assert"], parameters) for one in definition["Assertions"])
 
 
 def test_the_model_is_all_that_has_no_default() -> None:
-    assert [name for name, told in PARAMETERS.items() if "Default" not in told] == ["Model"]
+    assert [name for name, found in PARAMETERS.items() if "Default" not in found] == ["Model"]
 
 
 def test_the_parameters_are_those_that_are_documented() -> None:
@@ -48,10 +48,10 @@ def test_every_parameter_is_shown_in_a_group() -> None:
 
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_every_parameter_is_described_and_bounded(name: str) -> None:
-    told = PARAMETERS[name]
+    parameter = PARAMETERS[name]
 
-    assert told["Description"].endswith(".")
-    assert {"AllowedPattern", "AllowedValues", "MinValue"} & told.keys() or name == "Suffixes"
+    assert parameter["Description"].endswith(".")
+    assert {"AllowedPattern", "AllowedValues", "MinValue"} & parameter.keys() or name == "Suffixes"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_what_the_worker_reads_becomes_a_job() -> None:
     assert sorted(suffixes) == sorted([*text, ".parquet"])
 
 
-# What contradicts itself
+# Parameters that contradict each other
 
 
 @pytest.mark.parametrize("network", [NETWORK, NO_NETWORK, NO_NETWORK | {"Subnets": [""]}])
@@ -141,7 +141,7 @@ def size(cpu: int, memory: int) -> dict[str, Any]:
     return {"TaskCpu": str(cpu), "TaskMemory": str(memory)}
 
 
-# What it answers with
+# Outputs
 
 
 def test_the_outputs_are_those_that_are_documented() -> None:
@@ -155,7 +155,9 @@ def test_the_outputs_are_those_that_are_documented() -> None:
 
 def test_an_output_is_conditional_where_its_resource_is() -> None:
     conditions = {
-        name: told["Condition"] for name, told in TEMPLATE["Outputs"].items() if "Condition" in told
+        name: output["Condition"]
+        for name, output in TEMPLATE["Outputs"].items()
+        if "Condition" in output
     }
 
     assert conditions == {

@@ -1,4 +1,4 @@
-"""What the template's roles may do, and who may take them."""
+"""The permissions of the template's roles, and the services that may assume them."""
 
 import re
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Alarms and the dashboard: that they look at what is really there."""
+"""Alarms and the dashboard: their metrics, queues and logs exist."""
 
 import json
 import re
@@ -19,7 +19,7 @@ def widgets() -> list[dict[str, Any]]:
 
 
 def metrics() -> list[list[str]]:
-    """Every metric of the dashboard, its abbreviations written out."""
+    """Return every metric of the dashboard, with CloudWatch's abbreviations expanded."""
     found: list[list[str]] = []
     for widget in widgets():
         before: list[str] = []
@@ -44,12 +44,12 @@ def test_alarms_and_their_topic_are_made_for_those_who_name_an_address() -> None
 
 
 @pytest.mark.parametrize("alarm", ALARMS)
-def test_every_alarm_tells_the_address_what_is_wrong_and_where_to_look(alarm: str) -> None:
-    told = properties(alarm)
+def test_every_alarm_mails_what_is_wrong_and_where_to_look(alarm: str) -> None:
+    definition = properties(alarm)
 
-    assert told["AlarmActions"] == [{"Ref": "AlarmTopic"}]
-    assert "${" in told["AlarmDescription"]["Fn::Sub"]
-    assert told["TreatMissingData"] == "notBreaching"  # silence is what idleness looks like
+    assert definition["AlarmActions"] == [{"Ref": "AlarmTopic"}]
+    assert "${" in definition["AlarmDescription"]["Fn::Sub"]
+    assert definition["TreatMissingData"] == "notBreaching"  # an idle stack sends no data
 
 
 def test_there_is_an_alarm_for_each_kind_of_trouble() -> None:

@@ -1,4 +1,4 @@
-"""What ECS is told of a worker, and where its image is."""
+"""The worker's task definition and image."""
 
 import json
 
@@ -33,13 +33,13 @@ def test_a_workers_children_are_reaped() -> None:
 
 
 def test_the_worker_finds_its_settings_by_their_names() -> None:
-    told = [
+    variables = [
         entry if "Name" in entry else entry["Fn::If"][1] for entry in container()["Environment"]
     ]
     known = {f"WORKER_{field.upper()}" for field in WorkerSettings.model_fields}
 
-    assert {entry["Name"] for entry in told} <= known
-    assert {"WORKER_QUEUE", "WORKER_MODEL"} <= {entry["Name"] for entry in told}
+    assert {entry["Name"] for entry in variables} <= known
+    assert {"WORKER_QUEUE", "WORKER_MODEL"} <= {entry["Name"] for entry in variables}
 
 
 def test_workers_may_run_on_either_capacity() -> None:
@@ -59,9 +59,9 @@ def test_the_image_is_the_stacks_own_unless_another_is_named(image: str, run: st
 
 
 def test_the_repository_scans_what_comes_in_never_moves_a_tag_and_keeps_a_few_images() -> None:
-    told = properties("Repository")
-    (rule,) = json.loads(told["LifecyclePolicy"]["LifecyclePolicyText"])["rules"]
+    repository = properties("Repository")
+    (rule,) = json.loads(repository["LifecyclePolicy"]["LifecyclePolicyText"])["rules"]
 
-    assert told["ImageScanningConfiguration"] == {"ScanOnPush": True}
-    assert told["ImageTagMutability"] == "IMMUTABLE"
+    assert repository["ImageScanningConfiguration"] == {"ScanOnPush": True}
+    assert repository["ImageTagMutability"] == "IMMUTABLE"
     assert rule["selection"]["countNumber"] >= 2

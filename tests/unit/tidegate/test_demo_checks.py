@@ -52,7 +52,7 @@ def test_an_id_that_lost_its_zeros_is_refused(
     flowers: pd.DataFrame, model: LogisticRegression, predicted: pd.DataFrame
 ) -> None:
     predicted["id"] = predicted["id"].astype(int)
-    with pytest.raises(DemoFailed, match="the column id is not the input's"):
+    with pytest.raises(DemoFailed, match="the column id differs from the input's"):
         check_output(model, KEY, encode(KEY, flowers), encode(KEY, predicted))
 
 

@@ -3,7 +3,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from tidegate.localcloud.ecs_task import Container, exit_code, state_change
+from tidegate.localcloud.ecs_task import Container, exit_code, state_change_event
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import TaskDefinitionTypeDef, TaskTypeDef
@@ -55,7 +55,7 @@ def test_a_process_ended_by_a_signal_exits_as_its_container_would(status: int, c
 
 
 def test_the_event_tells_the_exit_code_and_not_what_stop_task_recorded() -> None:
-    event = state_change(TASK, exit_code=1, stop_code="EssentialContainerExited")
+    event = state_change_event(TASK, exit_code=1, stop_code="EssentialContainerExited")
     assert event["source"] == "aws.ecs"
     assert event["detail-type"] == "ECS Task State Change"
     assert event["resources"] == [TASK["taskArn"]]

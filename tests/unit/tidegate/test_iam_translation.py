@@ -1,4 +1,4 @@
-from tidegate.localcloud.iam_translation import is_about_tls, translate, without_source
+from tidegate.localcloud.iam_translation import is_about_tls, translate, without_conditions
 
 QUEUE = "arn:aws:sqs:us-east-1:000000000000:jobs"
 CLUSTER = "arn:aws:ecs:us-east-1:000000000000:cluster/tidegate"
@@ -8,7 +8,7 @@ def policy(**statement: object) -> dict[str, object]:
     return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]}
 
 
-def test_who_may_send_may_send_in_batches_to_the_same_queue() -> None:
+def test_a_grant_to_send_becomes_a_grant_to_send_batches_to_the_same_queue() -> None:
     grants = translate(policy(Action="sqs:SendMessage", Resource=QUEUE))
     assert grants == [{"Effect": "Allow", "Action": ["sqs:SendMessageBatch"], "Resource": QUEUE}]
 
@@ -24,7 +24,7 @@ def test_a_condition_on_the_cluster_becomes_a_grant_on_the_cluster() -> None:
     assert grants == [{"Effect": "Allow", "Action": ["ecs:RunTask"], "Resource": CLUSTER}]
 
 
-def test_what_the_emulator_understands_is_not_said_again() -> None:
+def test_a_grant_that_the_emulator_understands_is_not_repeated() -> None:
     assert translate(policy(Action="s3:GetObject", Resource="*")) == []
 
 
@@ -34,10 +34,10 @@ def test_only_statements_about_tls_are_about_tls() -> None:
     assert not is_about_tls({})
 
 
-def test_a_role_is_trusted_to_the_same_service_whoever_that_calls_for() -> None:
+def test_without_its_conditions_a_role_still_trusts_the_same_service_alone() -> None:
     trusted = policy(Principal={"Service": "ecs-tasks.amazonaws.com"}, Action="sts:AssumeRole")
     condition = {"StringEquals": {"aws:SourceAccount": "000000000000"}}
-    (statement,) = without_source(
+    (statement,) = without_conditions(
         policy(
             Principal={"Service": "ecs-tasks.amazonaws.com"},
             Action="sts:AssumeRole",

@@ -1,1 +1,1 @@
-"""The demo: its input files, its story, and the checks of every prediction."""
+"""The demo: its input files, its scenario, its checks and what it shows."""

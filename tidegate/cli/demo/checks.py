@@ -1,4 +1,4 @@
-"""What the demo holds the system to: the same predictions as in memory, and nothing lost."""
+"""The demo's check of an output: the same predictions as the model makes in memory."""
 
 import numpy as np
 from sklearn.base import ClassifierMixin
@@ -11,23 +11,23 @@ PREDICTION = "activation"
 
 
 class DemoFailed(TidegateError):
-    """The system did not do what the demo shows."""
+    """A check of the demo failed."""
 
 
 def check_output(
     model: ClassifierMixin, key: str, source: bytes, output: bytes
 ) -> tuple[int, float]:
-    """Return an output's number of rows and first prediction.
+    """Check an output, and return its number of rows and its first prediction.
 
-    Raises DemoFailed unless it is the input's first column, verbatim, with the predictions that
-    the model makes in memory.
+    Raises DemoFailed unless the output has the input's first column, verbatim, and the predictions
+    that the model makes in memory.
     """
     flowers, predicted = decode(key, source), decode(key, output)
     kept = flowers.columns[0]
     if list(predicted.columns) != [kept, PREDICTION]:
         raise DemoFailed(f"{key}: the output's columns are {list(predicted.columns)}")
     if list(predicted[kept]) != list(flowers[kept]):
-        raise DemoFailed(f"{key}: the column {kept} is not the input's")
+        raise DemoFailed(f"{key}: the column {kept} differs from the input's")
     expected = model.predict_proba(flowers[model.feature_names_in_])[:, 1]
     actual = predicted[PREDICTION].to_numpy()
     if not np.allclose(actual, expected, rtol=TOLERANCE, atol=0):

@@ -1,4 +1,4 @@
-"""The demo's input files: every format, awkward keys, one that cannot be predicted."""
+"""The demo's input files: every format, awkward keys, and one file that cannot be predicted."""
 
 import gzip
 import io
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-# Names that are easily decoded once too often, or not at all, each for the flowers that follow the
-# ones of the name before it: an output under the wrong key would have the wrong rows.
+# Keys that break when they are URL-decoded twice or not at all. Each file has rows of its own, so
+# that an output under the wrong key has the wrong rows.
 KEYS = (
     "iris.csv",
     "2024/06/field notes.csv",
@@ -34,7 +34,7 @@ class InputFile:
 
 
 def make_inputs(flowers: pd.DataFrame) -> list[InputFile]:
-    """Deal the flowers, shuffled, out to a dozen files, the first one holding them all."""
+    """Shuffle the flowers and spread them over a dozen files; the first file holds all of them."""
     flowers = flowers.sample(frac=1, random_state=7)
     shares = [flowers, *(flowers[start :: len(KEYS) - 1] for start in range(len(KEYS) - 1))]
     files = [InputFile(key, encode(key, share)) for key, share in zip(KEYS, shares, strict=True)]
@@ -52,7 +52,7 @@ def encode(key: str, table: pd.DataFrame) -> bytes:
 
 
 def decode(key: str, content: bytes) -> pd.DataFrame:
-    """Read a table in the format that its key names, its first column as it stands there."""
+    """Read a table in the format that its key names, the first column as text."""
     if key.endswith(".parquet"):
         return pd.read_parquet(io.BytesIO(content))
     if key.endswith(".gz"):

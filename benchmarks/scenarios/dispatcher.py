@@ -1,4 +1,4 @@
-"""The dispatcher: its import, and what it asks of AWS for one event, and for many."""
+"""Scenario: the dispatcher's import time, and the calls it makes for one event and for many."""
 
 import io
 import time
@@ -7,67 +7,67 @@ from contextlib import redirect_stdout
 from statistics import median
 from typing import Any
 
-from benchmarks.cold_start import timed
-from benchmarks.relay import Relay, relayed
-from benchmarks.report import Report, Row, Target
-from benchmarks.scenario import Asked
-from benchmarks.stage import INPUTS, OUTPUTS, Stage
+from benchmarks.harness.bench_cloud import INPUTS, OUTPUTS, BenchCloud
+from benchmarks.harness.options import Options
+from benchmarks.harness.proxy import Proxy, proxy_to
+from benchmarks.harness.report import Report, Row, Target
+from benchmarks.scenarios.cold_start import time_python
 from dispatcher.handler import Dispatcher, Fleet, Settings
 
 WORK = "dispatcher"
 IMPORTS = {"boto3": "import boto3", "dispatcher": "import dispatcher.handler"}
 EVENTS = {"one event": (1, 1), "one of ten records": (1, 10), "a hundred events": (100, 1)}
-MOST_CALLS = 3  # and one for each task started
+MAX_CALLS = 3  # without those that start tasks
 
 
-def measure(stage: Stage, asked: Asked, report: Report) -> None:
-    """Measure imports in turn, and then events, each kind on a queue and a cluster of its own."""
+def measure(bench: BenchCloud, options: Options, report: Report) -> None:
+    """Measure the imports in turn, then each kind of event on a queue and a cluster of its own."""
     imports: dict[str, list[tuple[float, float]]] = {name: [] for name in IMPORTS}
-    for _ in range(asked.runs):
+    for _ in range(options.runs):
         for name, code in IMPORTS.items():
-            imports[name].append(timed(code))
+            imports[name].append(time_python(code))
     for name, times in imports.items():
         wall, cpu = (median(column) for column in zip(*times, strict=True))
-        report.rows.append(Row(WORK, f"import {name}", asked.runs, cpu, wall))
+        report.rows.append(Row(WORK, f"import {name}", options.runs, cpu, wall))
     walls = {name: median(wall for wall, _ in times) for name, times in imports.items()}
     report.targets.append(
         Target("dispatcher: import against boto3's", walls["dispatcher"] / walls["boto3"], most=1.1)
     )
     for number, (name, (events, records)) in enumerate(EVENTS.items()):
-        with relayed(stage.cloud.url) as relay:
-            took, calls, tasks = _handled(stage, relay, f"events-{number}", events, records)
+        with proxy_to(bench.cloud.url) as proxy:
+            took, calls, tasks = _handle(bench, proxy, f"events-{number}", events, records)
         per_event = {"ms CPU/event": 1000 * took[0] / events, "tasks started": tasks}
         report.rows.append(Row(WORK, name, 1, *took, calls=calls, figures=per_event))
         if events == 1:
             report.targets.append(
                 Target(
-                    f"dispatcher: calls for {name}, but for starts", calls - tasks, most=MOST_CALLS
+                    f"dispatcher: calls for {name}, but for starts", calls - tasks, most=MAX_CALLS
                 )
             )
 
 
-def _handled(
-    stage: Stage, relay: Relay, name: str, events: int, records: int
+def _handle(
+    bench: BenchCloud, proxy: Proxy, name: str, events: int, records: int
 ) -> tuple[tuple[float, float], int, int]:
-    """Handle events; answer CPU and wall seconds, the calls, and how many of them started tasks."""
-    dispatcher = _dispatcher(stage, relay, name)
+    """Handle events; return CPU and wall seconds, the calls, and how many of them started tasks."""
+    dispatcher = _dispatcher(bench, proxy, name)
     cpu, wall = time.process_time(), time.monotonic()
-    with redirect_stdout(io.StringIO()):  # its log
+    with redirect_stdout(io.StringIO()):  # the dispatcher's log
         for number in range(events):
             dispatcher.handle(_event(name, number, records))
     took = time.process_time() - cpu, time.monotonic() - wall
-    return took, len(relay.calls), relay.counts()["RunTask"]
+    return took, len(proxy.calls), proxy.counts()["RunTask"]
 
 
-def _dispatcher(stage: Stage, relay: Relay, name: str) -> Dispatcher:
-    settings = Settings.from_environment(_environment(stage, name))
-    sqs, ecs = (stage.client(service, relay.url) for service in ("sqs", "ecs"))
+def _dispatcher(bench: BenchCloud, proxy: Proxy, name: str) -> Dispatcher:
+    settings = Settings.from_environment(_environment(bench, name))
+    sqs, ecs = (bench.client(service, proxy.url) for service in ("sqs", "ecs"))
     return Dispatcher(settings=settings, sqs=sqs, fleet=Fleet(settings, ecs))
 
 
-def _environment(stage: Stage, name: str) -> dict[str, str]:
-    """Make a queue, a cluster and a task definition, and name them to the dispatcher."""
-    ecs: Any = stage.client("ecs")
+def _environment(bench: BenchCloud, name: str) -> dict[str, str]:
+    """Make a queue, a cluster and a task definition; return the dispatcher's variables."""
+    ecs: Any = bench.client("ecs")
     cluster = ecs.create_cluster(clusterName=name)["cluster"]["clusterArn"]
     definition = ecs.register_task_definition(
         family=name,
@@ -78,7 +78,7 @@ def _environment(stage: Stage, name: str) -> dict[str, str]:
         containerDefinitions=[{"name": "worker", "image": "worker"}],
     )["taskDefinition"]["taskDefinitionArn"]
     return {
-        "DISPATCHER_QUEUE_URL": stage.sqs.create_queue(QueueName=name)["QueueUrl"],
+        "DISPATCHER_QUEUE_URL": bench.sqs.create_queue(QueueName=name)["QueueUrl"],
         "DISPATCHER_OUTPUT_BUCKET": OUTPUTS,
         "DISPATCHER_OUTPUT_KEY": "p",
         "DISPATCHER_SUFFIXES": "",

@@ -1,4 +1,4 @@
-"""What goes into the deployed system and what comes out of it, seen from outside."""
+"""A deployed stack as its users see it: upload files, read outputs, count messages."""
 
 import asyncio
 import json
@@ -9,26 +9,25 @@ from tidegate.localcloud.cloud import Cloud
 from tidegate.localcloud.stack import Stack
 
 if TYPE_CHECKING:
-    # Stubs alone: these packages are not there outside development.
+    # Type stubs, which only the development environment has.
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
 
-PREFIX = "predictions"
-FAILED = "_failed"
+OUTPUT_PREFIX = "predictions"
 
 
 def output_key(key: str) -> str:
-    """Name the output of an input."""
-    return f"{PREFIX}/{key}"
+    """Return the key of an input's output."""
+    return f"{OUTPUT_PREFIX}/{key}"
 
 
 def report_key(key: str) -> str:
-    """Name the failure report of an input."""
-    return f"{PREFIX}/{FAILED}/{key}.json"
+    """Return the key of an input's failure report."""
+    return f"{OUTPUT_PREFIX}/_failed/{key}.json"
 
 
-class Traffic:
-    """The buckets and queues of one stack."""
+class StackClient:
+    """Reads and writes the buckets and queues of one stack."""
 
     def __init__(self, cloud: Cloud, stack: Stack) -> None:
         self._stack = stack
@@ -42,7 +41,7 @@ class Traffic:
         )
 
     async def outputs(self) -> dict[str, int]:
-        """Return each key in the output bucket, with the number of times it was written."""
+        """Return each key in the output bucket and how many times it was written."""
         return await asyncio.to_thread(self._outputs)
 
     def _outputs(self) -> dict[str, int]:
@@ -58,12 +57,12 @@ class Traffic:
     def _read(self, key: str) -> bytes:
         return self._s3.get_object(Bucket=self._stack.output_bucket, Key=key)["Body"].read()
 
-    async def deliver_again(self, key: str) -> None:
-        """Send the message of an input a second time, as a queue may do by itself."""
-        await asyncio.to_thread(self._deliver_again, key)
+    async def send_again(self, key: str) -> None:
+        """Send an input's message a second time, as SQS may deliver one twice."""
+        await asyncio.to_thread(self._send_again, key)
 
-    def _deliver_again(self, key: str) -> None:
-        # What the first delivery said is in the metadata of its output.
+    def _send_again(self, key: str) -> None:
+        # The output's metadata has the source version that the first message named.
         source = self._s3.head_object(Bucket=self._stack.output_bucket, Key=output_key(key))
         known = {
             field: source["Metadata"].get(f"source-{field.replace('_', '-')}")
@@ -73,7 +72,7 @@ class Traffic:
             "bucket": self._stack.input_bucket,
             "key": key,
             "output_bucket": self._stack.output_bucket,
-            "output_key": PREFIX,
+            "output_key": OUTPUT_PREFIX,
             **{field: value for field, value in known.items() if value},
         }
         self._sqs.send_message(QueueUrl=self._stack.queue_url, MessageBody=json.dumps(message))
@@ -90,7 +89,7 @@ class Traffic:
         return sum(int(count) for count in attributes.values())
 
     async def dead_letters(self) -> list[str]:
-        """Return the input key of every message in the dead-letter queue, leaving it there."""
+        """Return the input key of each message in the dead-letter queue, without deleting any."""
         return await asyncio.to_thread(self._dead_letters)
 
     def _dead_letters(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""The memory and the CPU time of a process and all that it started, while it runs."""
+"""Memory and CPU time of a process and all its descendants, sampled while the process runs."""
 
 import os
 import threading
@@ -11,20 +11,20 @@ from types import TracebackType
 from typing import Self
 
 TICKS = os.sysconf("SC_CLK_TCK")
-LOOK_SECONDS = 0.1
+SAMPLE_SECONDS = 0.1
 
 
 @dataclass
 class ProcessTree:
-    """Looks at the tree ten times a second, and sums its pages, each shared one by its share."""
+    """Samples the tree ten times a second; memory is the sum of the proportional set sizes."""
 
     root: int
     peak_bytes: int = 0
     peak_root_bytes: int = 0
     cpu_seconds: float = 0.0
     series: list[tuple[float, int, float]] = field(default_factory=list)
-    """At each look: the clock, the bytes below the root, and the CPU seconds of all."""
-    _over: threading.Event = field(default_factory=threading.Event)
+    """Samples of the clock, the bytes of the root's descendants, and the tree's CPU seconds."""
+    _stop: threading.Event = field(default_factory=threading.Event)
     _cpu: dict[int, float] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
@@ -35,28 +35,28 @@ class ProcessTree:
     def __exit__(
         self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
     ) -> None:
-        self._over.set()
+        self._stop.set()
         self._thread.join()
         self.cpu_seconds = sum(self._cpu.values())
 
     def _watch(self) -> None:
-        while not self._over.wait(LOOK_SECONDS):
-            held = {}
+        while not self._stop.wait(SAMPLE_SECONDS):
+            memory = {}
             for pid in _tree(self.root):
                 try:
                     stat = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
-                except OSError:  # it has just ended
+                except OSError:  # the process has just ended
                     continue
-                held[pid] = _held(pid)
+                memory[pid] = _proportional_set_size(pid)
                 self._cpu[pid] = (int(stat[11]) + int(stat[12])) / TICKS
-            total, of_root = sum(held.values()), held.get(self.root, 0)
+            total, of_root = sum(memory.values()), memory.get(self.root, 0)
             self.peak_bytes = max(self.peak_bytes, total)
             self.peak_root_bytes = max(self.peak_root_bytes, of_root)
             self.series.append((time.monotonic(), total - of_root, sum(self._cpu.values())))
 
 
-def _held(pid: int) -> int:
-    """The proportional set size in bytes: what is shared by two counts half in each."""
+def _proportional_set_size(pid: int) -> int:
+    """Return a process's PSS in bytes: a page that two processes share counts half in each."""
     with suppress(OSError):
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
@@ -65,7 +65,7 @@ def _held(pid: int) -> int:
 
 
 def _tree(root: int) -> Iterator[int]:
-    """The process and its descendants; whoever ends meanwhile may be missing."""
+    """Yield a process and its descendants; a process that ends meanwhile may be missing."""
     yield root
     with suppress(OSError):
         for thread in Path(f"/proc/{root}/task").iterdir():

@@ -1,4 +1,4 @@
-"""Who is measured: the worker, and whatever stands in the folder of opponents."""
+"""The contenders: the programs that are measured, the worker and the opponents."""
 
 import importlib
 import pkgutil
@@ -10,32 +10,32 @@ OPPONENTS = "benchmarks.opponents"
 TIDEGATE = "tidegate"
 
 
-def as_it_is(body: str) -> str:
-    """Send a job as the worker takes it."""
+def unchanged(body: str) -> str:
+    """Return a job's body as the message body, which is the worker's own format."""
     return body
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A program that drains the queue its environment names, and leaves."""
+    """A program that processes all messages of the queue in its environment, and exits."""
 
     name: str
     module: str
     copies: int = 1
     share: float = 1.0
-    """Of the files: what is slow enough is measured on fewer."""
-    wrap: Callable[[str], str] = as_it_is
-    """Makes a message's body of a job's."""
+    """The share of the files to measure on: a slow contender gets fewer."""
+    wrap: Callable[[str], str] = unchanged
+    """Turns a job's body into the message body that the contender reads."""
 
 
 def worker(copies: int = 1) -> Contender:
-    """Measure this project's own worker."""
+    """Return this project's worker, in so many processes."""
     return Contender(_named(TIDEGATE, copies), "worker", copies)
 
 
 def opponents() -> list[Contender]:
-    """Find everything in the folder; a module may say COPIES, SHARE and `wrap`."""
-    folder = Path(__file__).parent / "opponents"
+    """Return a contender for each opponent module; one may define COPIES, SHARE and `wrap`."""
+    folder = Path(__file__).parents[1] / "opponents"
     found = []
     for name in sorted(module.name for module in pkgutil.iter_modules([str(folder)])):
         module = importlib.import_module(f"{OPPONENTS}.{name}")
@@ -45,7 +45,7 @@ def opponents() -> list[Contender]:
                 f"{OPPONENTS}.{name}",
                 copies,
                 getattr(module, "SHARE", 1.0),
-                getattr(module, "wrap", as_it_is),
+                getattr(module, "wrap", unchanged),
             )
             for copies in getattr(module, "COPIES", (1,))
         ]
@@ -53,7 +53,7 @@ def opponents() -> list[Contender]:
 
 
 def opponent(name: str) -> Contender:
-    """Find one by its name."""
+    """Return the opponent of that name."""
     return next(found for found in opponents() if found.name == name)
 
 

@@ -1,4 +1,4 @@
-"""One run: files into the local cloud, a real worker over them, and what it took."""
+"""Measure the memory of one worker run: upload files, run a worker on them, watch its processes."""
 
 import asyncio
 import json
@@ -12,16 +12,14 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
-from benchmarks.process_tree import ProcessTree
-from benchmarks.tables import COLUMNS, FORMATS, Pieces
+from benchmarks.harness.generated_files import COLUMNS, FORMATS, PieceReader
+from benchmarks.harness.process_tree import ProcessTree
 from tests.support.scenario import Endpoint
-
-MB = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """What a worker took for some files; `stored` is the bytes of all of them."""
+class MemoryRun:
+    """What a worker used for some files; `stored` is the size of all of them in S3."""
 
     rows: int
     stored: int
@@ -29,8 +27,8 @@ class Run:
     tree: ProcessTree
 
 
-def model_file(folder: Path) -> Path:
-    """A logistic regression on a table's floats."""
+def train_model(folder: Path) -> Path:
+    """Train a logistic regression on the floats of a generated file, and save it."""
     random = np.random.default_rng(0)
     names = [f"x{number}" for number in range(COLUMNS)]
     frame = pd.DataFrame(random.normal(size=(1000, COLUMNS)), columns=names)
@@ -39,15 +37,19 @@ def model_file(folder: Path) -> Path:
     return path
 
 
-async def run(endpoint: Endpoint, model: Path, name: str, *, files: int, size: int) -> Run:
-    """Predict so many files of a format at once, each of that size before compression.
+async def run_worker(
+    endpoint: Endpoint, model: Path, name: str, *, files: int, size: int
+) -> MemoryRun:
+    """Predict so many files of a format at the same time, each of that size before compression.
 
-    Raises RuntimeError when a row is not predicted.
+    Raises RuntimeError if a row is not predicted.
     """
     rows = stored = 0
     for number in range(files):
-        made, taken = await asyncio.to_thread(_submit, endpoint, f"{number}.{name}", name, size)
-        rows, stored = rows + made, stored + taken
+        file_rows, file_bytes = await asyncio.to_thread(
+            _submit, endpoint, f"{number}.{name}", name, size
+        )
+        rows, stored = rows + file_rows, stored + file_bytes
     started = time.monotonic()
     with (
         endpoint.started(
@@ -59,15 +61,15 @@ async def run(endpoint: Endpoint, model: Path, name: str, *, files: int, size: i
     seconds = time.monotonic() - started
     if sum(int(str(done["rows"])) for done in ended.said("job done")) != rows:
         raise RuntimeError(f"not all of {rows} rows were predicted: {ended.stderr}")
-    return Run(rows, stored, seconds, tree)
+    return MemoryRun(rows, stored, seconds, tree)
 
 
 def _submit(endpoint: Endpoint, key: str, name: str, size: int) -> tuple[int, int]:
-    """Send a file as it is made, and its message; how many rows and bytes it has."""
+    """Upload a file while it is generated, send its message, and return its rows and bytes."""
     client: Any = endpoint.s3
-    table = FORMATS[name](size)
-    client.upload_fileobj(Pieces(table.pieces), endpoint.input, key)
+    file = FORMATS[name](size)
+    client.upload_fileobj(PieceReader(file.pieces), endpoint.input, key)
     head = client.head_object(Bucket=endpoint.input, Key=key)
     known = {"size": head["ContentLength"], "etag": head["ETag"].strip('"')}
     endpoint.send(json.dumps(endpoint.job(key) | known))
-    return table.rows, head["ContentLength"]
+    return file.rows, head["ContentLength"]

@@ -1,4 +1,4 @@
-"""One file, and nobody there yet: from a process's start to its first receive and first output."""
+"""Scenario: one file, no running worker: the time to the first receive and the first output."""
 
 import resource
 import subprocess
@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from benchmarks.contenders import Contender, opponents, worker
-from benchmarks.drain import Drained, drain
-from benchmarks.launching import ROOT
-from benchmarks.relay import Call, relayed
-from benchmarks.report import Report, Row, Target
-from benchmarks.scenario import Asked
-from benchmarks.small_files import checker, inputs
-from benchmarks.stage import OUTPUTS, Stage
+from benchmarks.harness.bench_cloud import OUTPUTS, BenchCloud
+from benchmarks.harness.contenders import Contender, opponents, worker
+from benchmarks.harness.drain import DrainResult, drain
+from benchmarks.harness.launcher import ROOT
+from benchmarks.harness.options import Options
+from benchmarks.harness.proxy import Call, proxy_to
+from benchmarks.harness.report import Report, Row, Target
+from benchmarks.scenarios.small_files import output_check, upload_inputs
 from tests.support.scenario import model_file
 
 WORK = "cold start"
@@ -23,27 +23,27 @@ LIBRARIES = "import pandas, sklearn, pyarrow, aioboto3"
 
 
 @dataclass(slots=True)
-class Started:
-    """A contender's cold starts, in seconds."""
+class ColdStarts:
+    """A contender's cold starts: seconds to the first receive and to the first output."""
 
     contender: Contender
-    runs: list[Drained] = field(default_factory=list)
+    runs: list[DrainResult] = field(default_factory=list)
     receives: list[float] = field(default_factory=list)
     outputs: list[float] = field(default_factory=list)
 
-    def add(self, drained: Drained, calls: Sequence[Call]) -> None:
-        """Take in a run, and what it asked of the cloud."""
+    def add(self, drained: DrainResult, calls: Sequence[Call]) -> None:
+        """Add a run and the calls that the contender made."""
         self.runs.append(drained)
         receive = next(call for call in calls if call.name == "ReceiveMessage")
         put = next(
             call for call in calls if call.name == "PUT" and call.path.startswith(f"/{OUTPUTS}/")
         )
         assert put.answered is not None
-        self.receives.append(receive.asked - drained.started)
+        self.receives.append(receive.sent - drained.started)
         self.outputs.append(put.answered - drained.started)
 
     def row(self) -> Row:
-        """Its row of the table."""
+        """Return the contender's row of the table."""
         return Row.of(
             WORK,
             self.contender.name,
@@ -55,21 +55,23 @@ class Started:
         )
 
 
-def measure(stage: Stage, asked: Asked, report: Report) -> None:
-    """Measure everyone that is one process, and the import of what all of them use."""
-    keys = inputs(stage, 1)
-    model = model_file(stage.folder)
+def measure(bench: BenchCloud, options: Options, report: Report) -> None:
+    """Measure every contender of one process, and the import of the libraries that all use."""
+    keys = upload_inputs(bench, 1)
+    model = model_file(bench.folder)
     started = [
-        Started(contender) for contender in (worker(), *opponents()) if contender.copies == 1
+        ColdStarts(contender) for contender in (worker(), *opponents()) if contender.copies == 1
     ]
     imports: list[float] = []
-    for number in range(asked.runs):
-        asked.tell(f"{WORK}, round {number + 1}")
-        imports.append(timed(LIBRARIES)[0])
+    for number in range(options.runs):
+        options.log(f"{WORK}, round {number + 1}")
+        imports.append(time_python(LIBRARIES)[0])
         for one in started:
-            with relayed(stage.cloud.url) as relay:
-                drained = drain(stage, one.contender, keys, model, checker(model), url=relay.url)
-            one.add(drained, relay.calls)
+            with proxy_to(bench.cloud.url) as proxy:
+                drained = drain(
+                    bench, one.contender, keys, model, output_check(model), url=proxy.url
+                )
+            one.add(drained, proxy.calls)
     report.rows += [one.row() for one in started]
     by_name = {one.contender.name: one for one in started}
     receive = median(by_name["tidegate"].receives)
@@ -92,8 +94,8 @@ def measure(stage: Stage, asked: Asked, report: Report) -> None:
     }
 
 
-def timed(code: str) -> tuple[float, float]:
-    """Run a line of Python in a process of its own; answer wall and CPU seconds."""
+def time_python(code: str) -> tuple[float, float]:
+    """Run a line of Python in a new process; return wall and CPU seconds."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.monotonic()
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)  # noqa: S603 - our own

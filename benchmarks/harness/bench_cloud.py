@@ -1,4 +1,4 @@
-"""Where contenders are measured: buckets, and for each run a queue and a prefix of its own."""
+"""The local cloud of a scenario: shared inputs, and for each run a queue and an output prefix."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 
 import boto3
 
-from benchmarks.contenders import Contender
+from benchmarks.harness.contenders import Contender
 from tidegate.localcloud.cloud import Cloud
 
 INPUTS = "inputs"
@@ -17,8 +17,8 @@ BATCH = 10
 COUNTS = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
 
 
-class Stage:
-    """A cloud with inputs, which stay from run to run."""
+class BenchCloud:
+    """A local cloud with an input and an output bucket; the inputs are kept between runs."""
 
     def __init__(self, cloud: Cloud, folder: Path) -> None:
         self.cloud = cloud
@@ -36,80 +36,80 @@ class Stage:
             self.s3.create_bucket(Bucket=bucket)
 
     def client(self, service: str, url: str | None = None) -> Any:  # noqa: ANN401 - boto3's
-        """Make a client of the cloud's, or of what stands before it."""
+        """Make a client of the cloud, or of a proxy to the cloud."""
         return self._session.client(service, endpoint_url=url or self.cloud.url)
 
     def put(self, keys: Sequence[str], body: bytes) -> None:
-        """Upload inputs that are all the same."""
+        """Upload the same content under each key."""
         for key in keys:
             self.s3.put_object(Bucket=INPUTS, Key=key, Body=body)
 
-    def run(self, model: Path) -> "Run":
-        """Make a queue and a place for outputs."""
+    def new_run(self, model: Path) -> "Run":
+        """Make the queue and the output prefix of one run."""
         return Run(self, f"run-{next(self._numbers)}", model)
 
 
 class Run:
-    """One queue, worked off once, and the outputs that come of it."""
+    """One queue that one contender drains, and the outputs that the contender writes."""
 
-    def __init__(self, stage: Stage, name: str, model: Path) -> None:
-        self._stage = stage
+    def __init__(self, bench: BenchCloud, name: str, model: Path) -> None:
+        self._bench = bench
         self.name = name
         self._model = model
-        self._queue = stage.sqs.create_queue(
+        self._queue = bench.sqs.create_queue(
             QueueName=name, Attributes={"VisibilityTimeout": "120"}
         )["QueueUrl"]
 
     def environment(self, url: str | None = None) -> dict[str, str]:
-        """Say where the work is, and through which address."""
+        """Return the contender's environment variables; `url` is a proxy to use, if any."""
         return {
-            **self._stage.cloud.environment(),
-            "AWS_ENDPOINT_URL": url or self._stage.cloud.url,
+            **self._bench.cloud.environment(),
+            "AWS_ENDPOINT_URL": url or self._bench.cloud.url,
             "WORKER_QUEUE": self.name,
             "WORKER_MODEL": str(self._model),
             "WORKER_IDLE_SECONDS": "0",
         }
 
     def send(self, contender: Contender, keys: Sequence[str]) -> None:
-        """Send a message for each input, as the contender takes it."""
+        """Send a message for each input, in the contender's format."""
         for start in range(0, len(keys), BATCH):
             entries = [
                 {"Id": str(number), "MessageBody": contender.wrap(self._body(key))}
                 for number, key in enumerate(keys[start : start + BATCH])
             ]
-            self._stage.sqs.send_message_batch(QueueUrl=self._queue, Entries=entries)
+            self._bench.sqs.send_message_batch(QueueUrl=self._queue, Entries=entries)
 
     def _body(self, key: str) -> str:
         job = {"bucket": INPUTS, "key": key, "output_bucket": OUTPUTS, "output_key": self.name}
         return json.dumps(job)
 
     def counts(self) -> tuple[int, int]:
-        """Count the messages that are visible, and those in flight."""
-        answer: Mapping[str, Mapping[str, str]] = self._stage.sqs.get_queue_attributes(
+        """Return the number of visible messages and the number of messages in flight."""
+        response: Mapping[str, Mapping[str, str]] = self._bench.sqs.get_queue_attributes(
             QueueUrl=self._queue, AttributeNames=COUNTS
         )
-        visible, in_flight = (int(answer["Attributes"][name]) for name in COUNTS)
+        visible, in_flight = (int(response["Attributes"][name]) for name in COUNTS)
         return visible, in_flight
 
     def outputs(self) -> dict[str, bytes]:
-        """Read the outputs, one of each kind: keys, and what all with that body have."""
+        """Return each output's content by its input's key; equal outputs are downloaded once."""
         by_etag: dict[str, bytes] = {}
         found = {}
-        for key, etag in self._listed():
+        for key, etag in self._list():
             if etag not in by_etag:
-                answer = self._stage.s3.get_object(Bucket=OUTPUTS, Key=key)
-                by_etag[etag] = answer["Body"].read()
+                response = self._bench.s3.get_object(Bucket=OUTPUTS, Key=key)
+                by_etag[etag] = response["Body"].read()
             found[key.removeprefix(f"{self.name}/")] = by_etag[etag]
         return found
 
     def clear(self) -> None:
-        """Delete queue and outputs, which the cloud would hold in memory."""
-        for key, _ in self._listed():
-            self._stage.s3.delete_object(Bucket=OUTPUTS, Key=key)
-        self._stage.sqs.delete_queue(QueueUrl=self._queue)
+        """Delete the queue and the outputs, which the cloud would keep in memory."""
+        for key, _ in self._list():
+            self._bench.s3.delete_object(Bucket=OUTPUTS, Key=key)
+        self._bench.sqs.delete_queue(QueueUrl=self._queue)
 
-    def _listed(self) -> Iterator[tuple[str, str]]:
-        pages = self._stage.s3.get_paginator("list_objects_v2")
+    def _list(self) -> Iterator[tuple[str, str]]:
+        pages = self._bench.s3.get_paginator("list_objects_v2")
         for page in pages.paginate(Bucket=OUTPUTS, Prefix=f"{self.name}/"):
             for found in page.get("Contents", []):
                 yield found["Key"], found["ETag"]

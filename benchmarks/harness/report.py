@@ -1,4 +1,4 @@
-"""What was measured: rows of one table, and the figures and verdicts that come of them."""
+"""The results: rows of a table, targets that were met or missed, and series for the plots."""
 
 import json
 import platform
@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.drain import Drained
+from benchmarks.harness.drain import DrainResult
 
 MB = 1_000_000
 TABLE = "| work | who | CPU s | wall s | peak MB | AWS calls | |\n|---|---|--:|--:|--:|--:|---|"
@@ -17,7 +17,7 @@ TABLE = "| work | who | CPU s | wall s | peak MB | AWS calls | |\n|---|---|--:|-
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one contender took for one kind of work: medians of its runs."""
+    """What one contender used for one kind of work: medians of its runs."""
 
     work: str
     who: str
@@ -33,18 +33,18 @@ class Row:
         cls,
         work: str,
         who: str,
-        drained: Sequence[Drained],
+        runs: Sequence[DrainResult],
         figures: Mapping[str, float] | None = None,
         calls: int | None = None,
     ) -> "Row":
-        """Take the medians of some runs."""
+        """Make a row from the medians of some runs."""
         return cls(
             work,
             who,
-            len(drained),
-            cpu_seconds=median(run.cpu_seconds for run in drained),
-            wall_seconds=median(run.wall_seconds for run in drained),
-            peak_mb=median(run.peak_bytes for run in drained) / MB,
+            len(runs),
+            cpu_seconds=median(run.cpu_seconds for run in runs),
+            wall_seconds=median(run.wall_seconds for run in runs),
+            peak_mb=median(run.peak_bytes for run in runs) / MB,
             calls=calls,
             figures=figures or {},
         )
@@ -61,7 +61,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What was to be reached, and what was."""
+    """A target and the value that was measured."""
 
     text: str
     value: float
@@ -70,7 +70,7 @@ class Target:
 
     @property
     def met(self) -> bool:
-        """Whether it was reached."""
+        """Whether the target was met."""
         return (self.most is None or self.value <= self.most) and (
             self.least is None or self.value >= self.least
         )
@@ -86,15 +86,15 @@ class Target:
 
 @dataclass(slots=True)
 class Report:
-    """All of a run of the benchmarks."""
+    """All results of one run of the benchmarks."""
 
     rows: list[Row] = field(default_factory=list)
     targets: list[Target] = field(default_factory=list)
     series: dict[str, Any] = field(default_factory=dict)
-    """What is drawn, and stands in no table."""
+    """Figures that are drawn and are in no table."""
 
     def lines(self) -> Iterator[str]:
-        """The table, and then the targets."""
+        """Yield the lines of the table, then those of the targets."""
         yield TABLE
         yield from map(str, self.rows)
         yield ""
@@ -102,7 +102,7 @@ class Report:
         yield from map(str, self.targets)
 
     def save(self, folder: Path) -> None:
-        """Write table and figures."""
+        """Write the table and the figures into a folder."""
         folder.mkdir(parents=True, exist_ok=True)
         everything = {
             "date": datetime.now(UTC).date().isoformat(),

@@ -1,4 +1,4 @@
-"""One file of 200 MB, as CSV and as Parquet, by two models; and one of 2 GB."""
+"""Scenario: one file of 200 MB, as CSV and as Parquet, with two models; and one file of 2 GB."""
 
 import io
 from collections.abc import Iterator, Mapping
@@ -12,12 +12,12 @@ from sklearn.base import BaseEstimator
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
-from benchmarks.contenders import Contender, opponent, worker
-from benchmarks.drain import Check, Drained, drain
-from benchmarks.report import MB, Report, Row, Target
-from benchmarks.scenario import Asked
-from benchmarks.stage import INPUTS, Stage
-from benchmarks.tables import COLUMNS, Pieces, block, csv
+from benchmarks.harness.bench_cloud import INPUTS, BenchCloud
+from benchmarks.harness.contenders import Contender, opponent, worker
+from benchmarks.harness.drain import Check, DrainResult, drain
+from benchmarks.harness.generated_files import COLUMNS, PieceReader, block, csv
+from benchmarks.harness.options import Options
+from benchmarks.harness.report import MB, Report, Row, Target
 
 SMALL, QUICK_SMALL = 200, 20
 LARGE, QUICK_LARGE = 2000, 100
@@ -28,68 +28,68 @@ MODELS = {
 
 
 @dataclass(slots=True)
-class Big:
-    """One kind of work by one contender."""
+class Work:
+    """One kind of work for one contender."""
 
-    work: str
+    name: str
     contender: Contender
     key: str
     model: Path
-    runs: list[Drained] = field(default_factory=list)
+    runs: list[DrainResult] = field(default_factory=list)
     once: bool = False
 
     def row(self) -> Row:
-        """Its row of the table."""
-        return Row.of(self.work, self.contender.name, self.runs)
+        """Return the row of the table."""
+        return Row.of(self.name, self.contender.name, self.runs)
 
 
-def measure(stage: Stage, asked: Asked, report: Report) -> None:
-    """Measure each kind of work by each contender in turn."""
-    small, large = (QUICK_SMALL, QUICK_LARGE) if asked.quick else (SMALL, LARGE)
-    models = {name: _trained(model, stage.folder / f"{name}.pkl") for name, model in MODELS.items()}
-    works = _works(stage, small, large, models)
-    for number in range(asked.runs):
+def measure(bench: BenchCloud, options: Options, report: Report) -> None:
+    """Measure each kind of work for each contender in turn."""
+    small, large = (QUICK_SMALL, QUICK_LARGE) if options.quick else (SMALL, LARGE)
+    models = {name: _trained(model, bench.folder / f"{name}.pkl") for name, model in MODELS.items()}
+    works = _works(bench, small, large, models)
+    for number in range(options.runs):
         for one in works:
             if number and one.once:
                 continue
-            asked.tell(f"{one.work}, round {number + 1}: {one.contender.name}")
-            check = _checker(one.model)
-            one.runs.append(drain(stage, one.contender, [one.key], one.model, check))
+            options.log(f"{one.name}, round {number + 1}: {one.contender.name}")
+            check = _output_check(one.model)
+            one.runs.append(drain(bench, one.contender, [one.key], one.model, check))
     report.rows += [one.row() for one in works]
     report.targets += _targets({(row.work, row.who): row for row in report.rows}, small, large)
 
 
-def _works(stage: Stage, small: int, large: int, models: dict[str, Path]) -> list[Big]:
-    """Upload the files, and say who predicts which."""
-    rows = _upload(stage, small)
-    _upload_parquet(stage, rows)
-    _upload(stage, large)
+def _works(bench: BenchCloud, small: int, large: int, models: dict[str, Path]) -> list[Work]:
+    """Upload the files; return which contender predicts which file with which model."""
+    rows = _upload(bench, small)
+    _upload_parquet(bench, rows)
+    _upload(bench, large)
     contenders = (worker(), opponent("floor"), opponent("origin"))
     works = [
-        Big(f"{small} MB CSV, {name}", contender, f"{small}.csv", model)
+        Work(f"{small} MB CSV, {name}", contender, f"{small}.csv", model)
         for name, model in models.items()
         for contender in contenders
     ]
     linear = models["logistic regression"]
     works += [
-        Big("the same as Parquet", contender, "table.parquet", linear)
+        Work("the same as Parquet", contender, "table.parquet", linear)
         for contender in contenders[:2]
     ]
     work = f"{large} MB CSV, logistic regression"
-    return [*works, Big(work, contenders[0], f"{large}.csv", linear, once=True)]
+    return [*works, Work(work, contenders[0], f"{large}.csv", linear, once=True)]
 
 
-def _upload(stage: Stage, megabytes: int) -> int:
-    table = csv(megabytes * MB)
-    stage.s3.upload_fileobj(Pieces(table.pieces), INPUTS, f"{megabytes}.csv")
-    return table.rows
+def _upload(bench: BenchCloud, megabytes: int) -> int:
+    file = csv(megabytes * MB)
+    bench.s3.upload_fileobj(PieceReader(file.pieces), INPUTS, f"{megabytes}.csv")
+    return file.rows
 
 
-def _upload_parquet(stage: Stage, rows: int) -> None:
+def _upload_parquet(bench: BenchCloud, rows: int) -> None:
     frame = block()
     sink = io.BytesIO()
     frame.loc[np.tile(frame.index, rows // len(frame))].to_parquet(sink, index=False)
-    stage.put(["table.parquet"], sink.getvalue())
+    bench.put(["table.parquet"], sink.getvalue())
 
 
 def _trained(model: BaseEstimator, path: Path) -> Path:
@@ -100,8 +100,8 @@ def _trained(model: BaseEstimator, path: Path) -> Path:
     return path
 
 
-def _checker(model: Path) -> Check:
-    """Compare an output, block by block, with what the model says of one."""
+def _output_check(model: Path) -> Check:
+    """Return a check that compares an output, block by block, with the predictions of one block."""
     expected = joblib.load(model).predict_proba(block().iloc[:, 1:])[:, 1]
 
     def check(body: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Large tables of one shape, made as they are sent: an id and twenty floats a row."""
+"""Large files that are generated while they are uploaded: an id and twenty floats a row."""
 
 import gzip
 import io
@@ -14,45 +14,47 @@ from pyarrow import parquet
 
 COLUMNS = 20
 BLOCK_ROWS = 10_000
-GROUP_BLOCKS = 10  # a row group of Parquet is held whole: these are of 17 MB
+GROUP_BLOCKS = 10  # makes row groups of 17 MB; a row group of Parquet is held in memory whole
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """A file that is never whole: how many rows it has, and the pieces of it, to be taken once."""
+class GeneratedFile:
+    """A file that is never held whole: its number of rows and its pieces, to be read once."""
 
     rows: int
     pieces: Iterable[bytes]
 
 
-def csv(size: int) -> Table:
-    """So many bytes of CSV, more or less."""
+def csv(size: int) -> GeneratedFile:
+    """Generate about so many bytes of CSV."""
     header, rows = _csv_block()
     times = _times(size, rows)
-    return Table(times * BLOCK_ROWS, chain([header], repeat(rows, times)))
+    return GeneratedFile(times * BLOCK_ROWS, chain([header], repeat(rows, times)))
 
 
-def csv_gzip(size: int) -> Table:
-    """So many bytes of CSV before they are compressed, in members of some megabytes."""
+def csv_gzip(size: int) -> GeneratedFile:
+    """Generate CSV of about so many bytes before compression, in gzip members of some megabytes."""
     header, rows = _csv_block()
     times = _times(size, rows)
-    return Table(times * BLOCK_ROWS, chain([gzip.compress(header)], repeat(_packed(), times)))
+    return GeneratedFile(
+        times * BLOCK_ROWS, chain([gzip.compress(header)], repeat(_gzip_block(), times))
+    )
 
 
-def json_lines(size: int) -> Table:
-    """So many bytes of JSON Lines."""
+def json_lines(size: int) -> GeneratedFile:
+    """Generate about so many bytes of JSON Lines."""
     rows = _json_block()
     times = _times(size, rows)
-    return Table(times * BLOCK_ROWS, repeat(rows, times))
+    return GeneratedFile(times * BLOCK_ROWS, repeat(rows, times))
 
 
-def parquet_file(size: int) -> Table:
-    """So many bytes of Parquet."""
+def parquet_file(size: int) -> GeneratedFile:
+    """Generate about so many bytes of Parquet."""
     times = _times(size, b"".join(_parquet_pieces(1)))
-    return Table(times * GROUP_BLOCKS * BLOCK_ROWS, _parquet_pieces(times))
+    return GeneratedFile(times * GROUP_BLOCKS * BLOCK_ROWS, _parquet_pieces(times))
 
 
-FORMATS: Mapping[str, Callable[[int], Table]] = {
+FORMATS: Mapping[str, Callable[[int], GeneratedFile]] = {
     "csv": csv,
     "csv.gz": csv_gzip,
     "jsonl": json_lines,
@@ -60,19 +62,19 @@ FORMATS: Mapping[str, Callable[[int], Table]] = {
 }
 
 
-class Pieces(io.RawIOBase):
-    """Pieces as a file that can be read once."""
+class PieceReader(io.RawIOBase):
+    """A file object that reads the pieces, once."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces = iter(pieces)
         self._rest = memoryview(b"")
 
     def readable(self) -> bool:
-        """It is for reading only."""
+        """Return True: the object can only be read."""
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override] # any writable buffer
-        """Fill the buffer, or a part of it."""
+        """Fill the buffer or a part of it."""
         if not self._rest:
             self._rest = memoryview(next(self._pieces, b""))
         count = min(len(buffer), len(self._rest))
@@ -87,7 +89,7 @@ def _times(size: int, piece: bytes) -> int:
 
 @cache
 def block() -> pd.DataFrame:
-    """The rows that a large table repeats."""
+    """Return the rows that a generated file repeats."""
     values = np.random.default_rng(1).normal(size=(BLOCK_ROWS, COLUMNS))
     frame = pd.DataFrame(values, columns=[f"x{number}" for number in range(COLUMNS)])
     frame.insert(0, "id", [f"{number:08}" for number in range(BLOCK_ROWS)])
@@ -101,7 +103,7 @@ def _csv_block() -> tuple[bytes, bytes]:
 
 
 @cache
-def _packed() -> bytes:
+def _gzip_block() -> bytes:
     _, rows = _csv_block()
     return gzip.compress(rows)
 
@@ -117,19 +119,20 @@ def _row_group() -> pa.Table:
 
 
 def _parquet_pieces(times: int) -> Iterator[bytes]:
-    ready = io.BytesIO()
-    # Without dictionaries, as the blocks' repetition must not make the file smaller.
+    buffer = io.BytesIO()
+    # Without dictionaries, which would make the file smaller because its blocks repeat.
     with parquet.ParquetWriter(
-        pa.PythonFile(ready, "w"), _row_group().schema, use_dictionary=False
+        pa.PythonFile(buffer, "w"), _row_group().schema, use_dictionary=False
     ) as writer:
         for _ in range(times):
             writer.write_table(_row_group())
-            yield _taken(ready)
-    yield _taken(ready)
+            yield _take(buffer)
+    yield _take(buffer)
 
 
-def _taken(ready: io.BytesIO) -> bytes:
-    taken = ready.getvalue()
-    ready.seek(0)
-    ready.truncate()
-    return taken
+def _take(buffer: io.BytesIO) -> bytes:
+    """Return the buffer's content, and empty the buffer."""
+    content = buffer.getvalue()
+    buffer.seek(0)
+    buffer.truncate()
+    return content

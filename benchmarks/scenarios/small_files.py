@@ -1,4 +1,4 @@
-"""A thousand files of 150 rows: every contender in turn, round after round."""
+"""Scenario: a thousand files of 150 rows, for every contender in turn, round after round."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -10,29 +10,29 @@ import joblib
 import numpy as np
 import pandas as pd
 
-from benchmarks.contenders import Contender, opponents, worker
-from benchmarks.drain import Check, Drained, drain
-from benchmarks.relay import relayed
-from benchmarks.report import Report, Row, Target
-from benchmarks.scenario import Asked
-from benchmarks.stage import Stage
+from benchmarks.harness.bench_cloud import BenchCloud
+from benchmarks.harness.contenders import Contender, opponents, worker
+from benchmarks.harness.drain import Check, DrainResult, drain
+from benchmarks.harness.options import Options
+from benchmarks.harness.proxy import proxy_to
+from benchmarks.harness.report import Report, Row, Target
 from tests.support.scenario import iris, model_file
 
 WORK = "small files"
 FILES = 1000
 QUICK_FILES = 200
-FIRST_FILES = 20  # a run of these is a start, and hardly anything else
+START_FILES = 20  # a run with so few files measures little more than the start
 
 
-def inputs(stage: Stage, files: int) -> list[str]:
-    """Upload iris so many times."""
+def upload_inputs(bench: BenchCloud, files: int) -> list[str]:
+    """Upload the iris file under so many keys, and return the keys."""
     keys = [f"{number:05}.csv" for number in range(files)]
-    stage.put(keys, iris().to_csv(index=False).encode())
+    bench.put(keys, iris().to_csv(index=False).encode())
     return keys
 
 
-def checker(model: Path) -> Check:
-    """Compare an output with what the model says of iris."""
+def output_check(model: Path) -> Check:
+    """Return a check that compares an output with the model's predictions of iris."""
     expected = joblib.load(model).predict_proba(iris().iloc[:, 1:])[:, 1]
 
     def check(body: bytes) -> None:
@@ -44,33 +44,33 @@ def checker(model: Path) -> Check:
 
 
 @dataclass(slots=True)
-class Measured:
-    """A contender's runs: with few files, and with all."""
+class ContenderRuns:
+    """A contender's runs: with few files, and with all files."""
 
     contender: Contender
-    starts: list[Drained] = field(default_factory=list)
-    runs: list[Drained] = field(default_factory=list)
+    starts: list[DrainResult] = field(default_factory=list)
+    runs: list[DrainResult] = field(default_factory=list)
     calls: int = 0
 
     @property
     def cpu_per_file(self) -> float:
-        """Milliseconds a file, without what the start takes."""
+        """Milliseconds of CPU for a file, without those of the start."""
         cpu = median(run.cpu_seconds for run in self.runs)
         cpu -= median(run.cpu_seconds for run in self.starts)
         return 1000 * cpu / (self.runs[0].files - self.starts[0].files)
 
     @property
     def files_per_second(self) -> float:
-        """How fast, from the first receive to the last delete."""
+        """Files per second between the first receive and the last delete."""
         return median(run.files_per_second for run in self.runs)
 
     @property
     def calls_per_file(self) -> float:
-        """AWS calls, those of start and end included."""
+        """AWS calls for a file, with those of the start and the end."""
         return self.calls / self.runs[0].files
 
     def row(self) -> Row:
-        """Its row of the table."""
+        """Return the contender's row of the table."""
         return Row.of(
             f"{self.runs[0].files} {WORK}",
             self.contender.name,
@@ -84,29 +84,29 @@ class Measured:
         )
 
 
-def measure(stage: Stage, asked: Asked, report: Report) -> None:
-    """Measure them all, one after the other in each round."""
-    keys = inputs(stage, QUICK_FILES if asked.quick else FILES)
-    model = model_file(stage.folder)
-    check = checker(model)
-    measured = [Measured(contender) for contender in (worker(), worker(2), *opponents())]
-    for number in range(asked.runs):
+def measure(bench: BenchCloud, options: Options, report: Report) -> None:
+    """Measure all contenders, one after the other in each round."""
+    keys = upload_inputs(bench, QUICK_FILES if options.quick else FILES)
+    model = model_file(bench.folder)
+    check = output_check(model)
+    measured = [ContenderRuns(contender) for contender in (worker(), worker(2), *opponents())]
+    for number in range(options.runs):
         for one in measured:
-            mine = keys[: round(len(keys) * one.contender.share)]
-            asked.tell(f"{WORK}, round {number + 1}: {one.contender.name}")
-            one.starts.append(drain(stage, one.contender, keys[:FIRST_FILES], model, check))
-            one.runs.append(drain(stage, one.contender, mine, model, check))
+            share = keys[: round(len(keys) * one.contender.share)]
+            options.log(f"{WORK}, round {number + 1}: {one.contender.name}")
+            one.starts.append(drain(bench, one.contender, keys[:START_FILES], model, check))
+            one.runs.append(drain(bench, one.contender, share, model, check))
     for one in measured:
-        mine = keys[: round(len(keys) * one.contender.share)]
-        with relayed(stage.cloud.url) as relay:
-            drain(stage, one.contender, mine, model, check, url=relay.url)
-        one.calls = len(relay.calls)
+        share = keys[: round(len(keys) * one.contender.share)]
+        with proxy_to(bench.cloud.url) as proxy:
+            drain(bench, one.contender, share, model, check, url=proxy.url)
+        one.calls = len(proxy.calls)
     report.rows += [one.row() for one in measured]
     report.targets += targets({one.contender.name: one for one in measured})
 
 
-def targets(by_name: Mapping[str, Measured]) -> Sequence[Target]:
-    """What the worker is to reach."""
+def targets(by_name: Mapping[str, ContenderRuns]) -> Sequence[Target]:
+    """Return the worker's targets."""
     ours = by_name["tidegate"]
     others = {
         name: one

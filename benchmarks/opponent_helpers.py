@@ -1,4 +1,4 @@
-"""What the opponents share: where the work is, and the prediction as people write it."""
+"""Code that the opponents share: the settings, the model, and a prediction with plain pandas."""
 
 import io
 import os
@@ -13,18 +13,18 @@ import pandas as pd
 
 QUEUE = os.environ.get("WORKER_QUEUE", "")
 REGION = os.environ.get("AWS_REGION", "us-east-1")
-# A poll that brings nothing for so long says that the queue is drained.
+# If a long poll of this length returns no message, the queue is drained.
 WAIT_SECONDS = 1
 COUNTS = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
 
 
 def load_model() -> Any:  # noqa: ANN401 - whatever was pickled
-    """Unpickle the model that the environment names."""
+    """Load the model that WORKER_MODEL names."""
     return joblib.load(os.environ["WORKER_MODEL"])
 
 
 def predict(model: Any, body: bytes) -> bytes:  # noqa: ANN401 - as above
-    """Predict a CSV with pandas: the first column, and the second class's probability."""
+    """Predict a CSV with pandas: keep the first column, add the second class's probability."""
     frame = pd.read_csv(io.BytesIO(body), dtype={0: str})
     features = frame.iloc[:, 1:]
     output = pd.DataFrame(
@@ -34,12 +34,12 @@ def predict(model: Any, body: bytes) -> bytes:  # noqa: ANN401 - as above
 
 
 def output_key(job: dict[str, str]) -> str:
-    """Say where a job's output goes."""
+    """Return the key of a job's output."""
     return f"{job['output_key']}/{job['key']}"
 
 
 def stop_when_drained() -> None:
-    """Send this process SIGTERM once its queue is empty, as some programs never leave."""
+    """Send this process SIGTERM once its queue is empty, for programs that never exit."""
     threading.Thread(target=_stop_when_drained, daemon=True, name="drained").start()
 
 

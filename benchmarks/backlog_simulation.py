@@ -1,9 +1,10 @@
-"""python -m benchmarks.backlog: a million files at once, second by second, for fleets of sizes.
+"""python -m benchmarks.backlog_simulation: a million files at once, for fleets of several sizes.
 
-A simulation, and no measurement. Documented, and minded: RunTask and Fargate's launches, 20 a
-second each; S3, 3,500 PUTs and 5,500 GETs a second on a prefix; Lambda, 1,000 at once; SQS, 120,000
-messages in flight. Assumed: what benchmarks/costs.py assumes of a worker and of the dispatcher;
-that of all looks at the fleet in a second one is not throttled; and one prefix for all files.
+A simulation in steps of one second, not a measurement. It keeps to AWS's documented limits: 20
+RunTask calls and 20 Fargate launches a second; 3,500 PUTs and 5,500 GETs a second for a prefix in
+S3; 1,000 concurrent executions of Lambda; 120,000 messages in flight in SQS. It makes the same
+assumptions about a worker and the dispatcher as benchmarks/costs.py. It also assumes that in each
+second at least one check of the fleet is not throttled, and that all files have one prefix.
 """
 
 import math
@@ -27,33 +28,34 @@ from benchmarks.costs import (
 FILES = 1_000_000
 FLEETS = (4, 10, 40, 100, 1000)
 LAUNCHES = 20  # a second
-PUTS = (
-    3_500  # a second and prefix, of files that land and of outputs; GETs are never the narrow place
-)
+# A second for one prefix, uploads and outputs alike. The higher limit of GETs is never reached.
+PUTS = 3_500
 FUNCTIONS = 1_000  # at once
-HELD = 32  # messages that a worker has in hand, with the default WORKER_CONCURRENCY
+HELD = 32  # messages in flight by one worker, with the default WORKER_CONCURRENCY
 IN_FLIGHT = 120_000
-SQS_CALLS_A_FILE = 1 + 1 + 0.125 + 0.1  # sent, counted, received by eight, deleted by ten
+SQS_CALLS_A_FILE = (
+    1 + 1 + 0.125 + 0.1
+)  # a send, a count, an eighth of a receive, a tenth of a delete
 S3_CALLS_A_FILE = 2
 
 
 @dataclass
 class Backlog:
-    """A million files and a fleet, as they are after some seconds."""
+    """The state of a million files and a fleet of workers at one second."""
 
     max_tasks: int
     seconds: int = 0
-    landed: int = 0
+    uploaded: int = 0
     sent: int = 0
     done: int = 0
-    starts: list[int] = field(default_factory=list)  # the second in which each task was asked for
+    starts: list[int] = field(default_factory=list)  # the second in which each task was started
 
-    def play(self) -> None:
-        """Let time pass until all is done."""
+    def run(self) -> None:
+        """Simulate until all files are done."""
         while self.done < FILES:
             self.seconds += 1
-            self.landed += min(PUTS, FILES - self.landed)
-            self.sent += min(int(FUNCTIONS / DISPATCH_SECONDS), self.landed - self.sent)
+            self.uploaded += min(PUTS, FILES - self.uploaded)
+            self.sent += min(int(FUNCTIONS / DISPATCH_SECONDS), self.uploaded - self.sent)
             self._start()
             work = min(PUTS, self._working * FILES_PER_SECOND * VCPUS)
             self.done += min(work, self.sent - self.done)
@@ -65,18 +67,18 @@ class Backlog:
 
     @property
     def _working(self) -> int:
-        """How many workers receive: none leaves before the end, as none is ever idle."""
+        """The number of workers that receive; no worker is idle or exits before the end."""
         ready = sum(at + START_SECONDS <= self.seconds for at in self.starts)
         return min(ready, IN_FLIGHT // HELD)
 
     @property
     def task_seconds(self) -> int:
-        """How long all workers together are billed."""
-        over = self.seconds + IDLE_SECONDS + STOP_SECONDS
-        return sum(over - at for at in self.starts)
+        """The seconds for which all workers together are billed."""
+        end = self.seconds + IDLE_SECONDS + STOP_SECONDS
+        return sum(end - at for at in self.starts)
 
     def requests(self) -> float:
-        """What all calls and invocations cost, in dollars."""
+        """Dollars for all calls and invocations."""
         dispatcher = prices.INVOCATION.dollars
         dispatcher += DISPATCH_SECONDS * DISPATCHER_GB * prices.GB_SECOND.dollars
         objects = 2 * prices.PUT.dollars + prices.GET.dollars
@@ -84,25 +86,25 @@ class Backlog:
 
 
 def table() -> Iterator[str]:
-    """Time, tasks, calls and dollars for each size of the fleet."""
+    """Yield the table of time, tasks, calls and dollars for each size of the fleet."""
     names = " | ".join(f"workers, {capacity.name}, $" for capacity in CAPACITIES)
     yield f"| MaxTasks | minutes | tasks | in flight | S3 and SQS calls | {names} | requests, $ |"
     yield "|---" * (len(CAPACITIES) + 6) + "|"
-    for most in FLEETS:
-        backlog = Backlog(most)
-        backlog.play()
+    for max_tasks in FLEETS:
+        backlog = Backlog(max_tasks)
+        backlog.run()
         calls = FILES * (SQS_CALLS_A_FILE + S3_CALLS_A_FILE) / 1e6
         hours = backlog.task_seconds / 3600
         workers = " | ".join(f"{hours * capacity.per_hour:.2f}" for capacity in CAPACITIES)
         tasks = len(backlog.starts)
         yield (
-            f"| {most:,} | {backlog.seconds / 60:.1f} | {tasks:,} | {tasks * HELD:,} | "
+            f"| {max_tasks:,} | {backlog.seconds / 60:.1f} | {tasks:,} | {tasks * HELD:,} | "
             f"{calls:.1f} million | {workers} | {backlog.requests():.2f} |"
         )
 
 
 def main() -> int:
-    """Print the table as docs/costs.md has it."""
+    """Print the table of docs/costs.md."""
     print(*table(), sep="\n")
     return 0
 

@@ -1,8 +1,8 @@
-"""python -m benchmarks.launch COPIES MODULE: run copies of a program, and say what they took.
+"""python -m benchmarks.harness.run_copies COPIES MODULE: run copies of a program and measure them.
 
-Prints one line of JSON when the last process of the tree has ended. CPU time is the kernel's own
-count of everything that was started, at whatever depth and however briefly it lived: orphans come
-to this process, and are waited for.
+Prints one line of JSON when the last process of the tree has ended. The kernel counts the CPU time
+of every process that was started, at any depth and however short-lived: this process is the
+subreaper, so it waits for orphans too.
 """
 
 import ctypes
@@ -15,13 +15,13 @@ import sys
 import time
 from collections.abc import Sequence
 
-from benchmarks.process_tree import ProcessTree
+from benchmarks.harness.process_tree import ProcessTree
 
 PR_SET_CHILD_SUBREAPER = 36
 
 
 def main() -> int:
-    """Run them; answer the worst of their exit statuses."""
+    """Run the copies, print what they used, and return the highest of their exit statuses."""
     copies, module = int(sys.argv[1]), sys.argv[2]
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     started = time.monotonic()
@@ -30,14 +30,14 @@ def main() -> int:
         signal.signal(signal.SIGTERM, lambda *_: _stop(roots))
         status = max(_wait({root.pid for root in roots}))
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    took = {
+    measured = {
         "started": started,
         "ended": time.monotonic(),
         "cpu_seconds": usage.ru_utime + usage.ru_stime,
         "peak_bytes": tree.peak_bytes - tree.peak_root_bytes,
         "series": tree.series,
     }
-    print(json.dumps(took))
+    print(json.dumps(measured))
     return status
 
 
@@ -53,7 +53,7 @@ def _stop(roots: Sequence[subprocess.Popen[bytes]]) -> None:
 
 
 def _wait(roots: set[int]) -> list[int]:
-    """Wait for every process below, and answer how those ended that were started here."""
+    """Wait for every descendant; return the exit statuses of the copies."""
     statuses: list[int] = []
     while True:
         try:
