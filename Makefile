@@ -44,10 +44,11 @@ bench: .venv-bench/stamp .venv-cloud/stamp ## measure the worker beside what peo
 	.venv-bench/bin/python -m benchmarks $(if $(QUICK),--quick,--results benchmarks/results)
 	$(if $(QUICK),,.venv-bench/bin/python -m benchmarks.memory)
 
-check: .venv/dev.stamp template ## lint and types
+check: .venv/dev.stamp template ## lint, types, and which room imports which
 	$(BIN)/ruff check $(PACKAGES)
 	$(BIN)/ruff format --check $(PACKAGES)
 	$(BIN)/mypy $(PACKAGES)
+	$(BIN)/lint-imports --no-logo
 
 template: .venv/dev.stamp .venv-checks/stamp ## lint the CloudFormation template and the Dockerfile
 	$(BIN)/cfn-lint --include-checks I -- infra/cloudformation.yaml
