@@ -58,6 +58,9 @@ def _demo() -> Coroutine[None, None, None]:
 
     Exit status: 0 when all is as it should be, 1 when anything is not, 130 after Ctrl-C.
     """
+    from tidegate.localcloud.cloud import require_checkout  # noqa: PLC0415 (--help is fast without)
+
+    require_checkout()
     from tidegate.cli.demo.run import demo  # noqa: PLC0415 (pandas takes seconds, which --help should not)
 
     return demo(OUTPUT)
@@ -69,6 +72,9 @@ def _cloud() -> Coroutine[None, None, None]:
     Prints what to export, so that the AWS CLI and boto3 in another terminal talk to it: copy a file
     into the input bucket, and its predictions by the iris model appear in the output bucket.
     """
+    from tidegate.localcloud.cloud import require_checkout  # noqa: PLC0415 (as above)
+
+    require_checkout()
     from tidegate.cli.cloud import stay  # noqa: PLC0415 (as above)
 
     return stay()
