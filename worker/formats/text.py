@@ -77,7 +77,13 @@ class _Decoder:
         return text
 
     def _recoded(self, piece: bytes, final: bool) -> bytes:
-        return self._decoder.decode(piece, final).encode()
+        try:
+            return self._decoder.decode(piece, final).encode()
+        except UnicodeDecodeError as error:
+            if "start with BOM" not in error.reason:
+                raise
+            # Python 3.13 reports a missing byte order mark as a wrong byte; earlier ones do not.
+            raise UnicodeError(error.reason) from error
 
     def _checked(self, piece: bytes, final: bool) -> bytes:
         waiting = self._decoder.getstate()[0]
