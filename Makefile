@@ -117,6 +117,15 @@ clean: ## remove the virtual environments, caches and the demo's outputs
 	rm -rf dist .coverage .coverage.*
 	find $(PACKAGES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# An environment keeps the Python that it was made with, so a PYTHON that is named must be the same.
+ifeq ($(origin PYTHON)-$(filter clean,$(MAKECMDGOALS)),command line-)
+ifneq ($(wildcard $(BIN)/python),)
+ifneq ($(shell $(PYTHON) -V 2>&1),$(shell $(BIN)/python -V 2>&1))
+$(error .venv was made with $(shell $(BIN)/python -V): run `make clean` before another PYTHON, or use another checkout)
+endif
+endif
+endif
+
 # uv installs a lock many times faster than pip does. pip installs uv alone, and checks its hash.
 .venv/uv.stamp: requirements/bootstrap.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tidegate needs Python 3.11 or later; say which: make PYTHON=python3.12 ...")'
