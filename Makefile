@@ -1,4 +1,4 @@
-# Every target makes the virtual environments it needs; Python 3.11 or later and make are enough.
+# Every target makes the virtual environments that it needs. Python 3.11 or later and make are enough.
 PYTHON ?= python3
 BIN := .venv/bin
 PACKAGES := worker dispatcher tidegate examples tests benchmarks
@@ -7,54 +7,58 @@ UV := .venv/bin/uv --quiet --system-certs
 INSTALL := pip install --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
+.PHONY: wheel wheel-test coverage test-pythons
 .PHONY: help demo test levels chaos image-test rehearsal bench check format unit integration acceptance search template lock clean
 
-# What `make chaos` runs: so many simulated schedules, and real processes once for each of the seeds.
+# `make chaos` plays this many simulated schedules, and breaks real processes once for each seed.
 SCHEDULES ?= 20000
 SEEDS ?= 1 2 3
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/demo.stamp .venv-cloud/stamp ## run the whole system on a local cloud, with real input
 	@$(BIN)/python -m tidegate demo
 
-test: check levels ## lint, types, template, all three levels of tests, and a short search
+test: check levels ## everything that continuous integration runs: `check`, then every level of tests
 	@echo "all tests passed"
 
-# Two at a time, the longest first, as most of them wait for processes; each says what it has to say when it is done.
+# Two at a time, as most tests wait for processes; the longest first. Each prints its output when it has ended.
 levels: .venv/dev.stamp .venv-cloud/stamp
-	@echo "acceptance, integration, search and unit tests: some minutes, two at a time"
+	@echo "acceptance, integration, search, unit and wheel tests: some minutes, two at a time"
 	@$(MAKE) --no-print-directory -j 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) \
-	  acceptance integration search unit
+	  acceptance integration search unit wheel-test
 
-chaos: .venv/dev.stamp .venv-cloud/stamp ## break everything at once: simulated, by the thousand, and for real
+chaos: .venv/dev.stamp .venv-cloud/stamp ## break everything at once: thousands of simulated schedules, then real processes
 	$(BIN)/python -m tests.search --schedules $(SCHEDULES)
 	$(BIN)/python -m tests.waking --schedules $(SCHEDULES)
 	$(BIN)/python -m pytest tests/chaos $(foreach seed,$(SEEDS),--seed $(seed))
 
 ENGINE ?= docker
-image-test: .venv/dev.stamp .venv-cloud/stamp ## run the image as ECS does, and have it drain a queue; or another one: IMAGE=name ENGINE=podman
+image-test: .venv/dev.stamp .venv-cloud/stamp ## build the image, run it as ECS does, and let it empty a queue (IMAGE=name ENGINE=podman)
 	ENGINE="$(ENGINE)" IMAGE="$(IMAGE)" $(BIN)/python -m pytest tests/image
 
-rehearsal: .venv/dev.stamp .venv-cloud/stamp ## go up, change under load and go down on the local cloud; print it to docs/going-up.txt
+rehearsal: .venv/dev.stamp .venv-cloud/stamp ## deploy, update under load and destroy on the local cloud; write docs/going-up.txt
 	$(BIN)/python -m pytest tests/acceptance/test_going_up.py --transcript docs/going-up.txt
 
-bench: .venv-bench/stamp .venv-cloud/stamp ## measure the worker beside what people would use instead (QUICK=1: less of it)
+bench: .venv-bench/stamp .venv-cloud/stamp ## compare the worker with what people would use instead (QUICK=1: in short)
 	.venv-bench/bin/python -m benchmarks $(if $(QUICK),--quick,--results benchmarks/results)
 	$(if $(QUICK),,.venv-bench/bin/python -m benchmarks.memory)
 
-check: .venv/dev.stamp template ## lint and types
+check: .venv/dev.stamp template ## lint, types, the order of imports, and all of `template`
 	$(BIN)/ruff check $(PACKAGES)
 	$(BIN)/ruff format --check $(PACKAGES)
 	$(BIN)/mypy $(PACKAGES)
+	$(BIN)/lint-imports --no-logo
 
-template: .venv/dev.stamp .venv-checks/stamp ## lint the CloudFormation template and the Dockerfile
+template: .venv/dev.stamp .venv-checks/stamp ## lint the template, Dockerfile, workflow and shell scripts
 	$(BIN)/cfn-lint --include-checks I -- infra/cloudformation.yaml
 	$(BIN)/hadolint Dockerfile
 	.venv-checks/bin/checkov --config-file infra/checkov.yaml
+	PATH="$(CURDIR)/.venv-checks/bin:$$PATH" .venv-checks/bin/actionlint .github/workflows/*.yaml
+	.venv-checks/bin/shellcheck .ci/run infra/*.sh
 
-unit: .venv/dev.stamp ## tests on fakes, in seconds
+unit: .venv/dev.stamp ## tests on fakes and a virtual clock
 	$(BIN)/python -m pytest tests/unit
 
 integration: .venv/dev.stamp ## tests against moto's server
@@ -63,14 +67,44 @@ integration: .venv/dev.stamp ## tests against moto's server
 acceptance: .venv/dev.stamp .venv-cloud/stamp ## tests of real processes on the local cloud
 	$(BIN)/python -m pytest tests/acceptance
 
-search: .venv/dev.stamp ## play 300 schedules of faults each for engine and dispatcher, and some with a fault in those
+search: .venv/dev.stamp ## play 300 schedules of faults each for worker and dispatcher, and find planted bugs
 	$(BIN)/python -m pytest tests/search tests/waking
 
-format: .venv/dev.stamp ## format the code and mend what the linter can
+wheel-test: .venv/dev.stamp ## build the wheel, install it far from the checkout and run its commands
+	$(BIN)/python -m pytest tests/wheel
+
+# Each version runs in an environment of its own: .venv-3.12 and so on.
+PYTHONS ?= 3.11 3.12 3.13
+test-pythons: .venv/uv.stamp ## unit and integration tests on each Python that is found (PYTHONS="3.12 3.13")
+	@$(if $(FOUND),,$(error found none of Python $(PYTHONS)))
+	@$(MAKE) --no-print-directory --keep-going $(addprefix tests-on-,$(FOUND))
+	@echo "passed on Python: $(FOUND)"
+	@echo "not found, so not tested: $(or $(filter-out $(FOUND),$(PYTHONS)),none)"
+
+tests-on-%: .venv-%/stamp
+	.venv-$*/bin/python -m pytest tests/unit
+	.venv-$*/bin/python -m pytest tests/integration
+
+# An interpreter on the PATH, or one that pyenv has built. pyenv's shims are on the PATH even where they cannot run.
+interpreter = $(shell for python in python$1 $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/$1.*/bin/python); do \
+  $$python -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != "$1")' 2>/dev/null && command -v $$python && break; done)
+FOUND = $(foreach version,$(PYTHONS),$(if $(call interpreter,$(version)),$(version)))
+
+coverage: .venv/dev.stamp ## measure which lines and branches the unit and integration tests run
+	@$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest tests/unit
+	$(BIN)/coverage run -m pytest tests/integration
+	@$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+wheel: .venv/dev.stamp ## build the source distribution and the wheel into dist/
+	$(UV) build --no-build-isolation --python $(BIN)/python --out-dir dist
+
+format: .venv/dev.stamp ## format the code, and fix what the linter can fix
 	$(BIN)/ruff check --fix $(PACKAGES)
 	$(BIN)/ruff format $(PACKAGES)
 
-lock: .venv/uv.stamp ## pin requirements/*.in again, with hashes
+lock: .venv/uv.stamp ## write the locks, requirements/*.txt, again from requirements/*.in, with hashes
 	@cd requirements && for name in bootstrap image onnx demo dev cloud checks; do \
 	  ../$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --no-annotate --no-header --output-file $$name.txt $$name.in || exit 1; done
@@ -79,10 +113,20 @@ lock: .venv/uv.stamp ## pin requirements/*.in again, with hashes
 	  --output-file bench.txt bench.in
 
 clean: ## remove the virtual environments, caches and the demo's outputs
-	rm -rf .venv .venv-cloud .venv-bench .venv-checks .mypy_cache .pytest_cache .ruff_cache demo-output
+	rm -rf .venv .venv-* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis demo-output
+	rm -rf dist .coverage .coverage.*
 	find $(PACKAGES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# uv installs a locked list many times faster than pip does; pip's one job is to fetch it, by hash.
+# An environment keeps the Python that it was made with, so a PYTHON that is named must be the same.
+ifeq ($(origin PYTHON)-$(filter clean,$(MAKECMDGOALS)),command line-)
+ifneq ($(wildcard $(BIN)/python),)
+ifneq ($(shell $(PYTHON) -V 2>&1),$(shell $(BIN)/python -V 2>&1))
+$(error .venv was made with $(shell $(BIN)/python -V): run `make clean` before another PYTHON, or use another checkout)
+endif
+endif
+endif
+
+# uv installs a lock many times faster than pip does. pip installs uv alone, and checks its hash.
 .venv/uv.stamp: requirements/bootstrap.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tidegate needs Python 3.11 or later; say which: make PYTHON=python3.12 ...")'
 	@echo "making .venv and .venv-cloud (once)"
@@ -101,6 +145,12 @@ clean: ## remove the virtual environments, caches and the demo's outputs
 .venv-cloud/stamp: requirements/cloud.txt .venv/uv.stamp
 	@test -x .venv-cloud/bin/python || $(UV) venv --python $(BIN)/python .venv-cloud
 	@$(UV) $(INSTALL) --python .venv-cloud/bin/python -r requirements/cloud.txt
+	@touch $@
+
+# For `make test-pythons`; `%` is a version, such as 3.12.
+.venv-3.%/stamp: requirements/dev.txt .venv/uv.stamp
+	@test -x .venv-3.$*/bin/python || $(UV) venv --python $(call interpreter,3.$*) .venv-3.$*
+	@$(UV) $(INSTALL) --python .venv-3.$*/bin/python -r requirements/dev.txt
 	@touch $@
 
 .venv-bench/stamp: requirements/bench.txt .venv/uv.stamp

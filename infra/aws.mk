@@ -1,31 +1,31 @@
-# Going up to AWS, by plain docker and AWS CLI commands. Included by the Makefile.
+# Deploying to AWS with plain docker and AWS CLI commands. The Makefile includes this file.
 #
 #   make deploy push STACK=tidegate MODEL=model.pkl    the first time: the stack brings the repository
 #   make push deploy STACK=tidegate                    from then on: the image, then the stack that names it
 
-# What may be asked for. An update keeps the model and all parameters of the template that it is not told.
+# What the caller may set. An update keeps the model, and each parameter of the template that is not set.
 STACK ?=
 MODEL ?=
 PARAMETERS ?=
 ARCHITECTURE ?= X86_64
 BUILD_ARGS ?=
 
-# An image is called by what it is made of: other contents are another tag, and another revision of the task.
+# The tag is a digest of the image's contents: other contents get another tag, and another task revision.
 PLATFORM = $(if $(filter ARM64,$(ARCHITECTURE)),linux/arm64,linux/amd64)
 CONTENTS = Dockerfile requirements/image.txt requirements/onnx.txt $(sort $(shell find worker -name '*.py'))
 TAG = $(call known,TAG,(echo '$(PLATFORM) $(BUILD_ARGS)'; sha256sum $(CONTENTS)) | sha256sum | cut -c 1-12)
 IMAGE = tidegate-worker:$(TAG)
 
-# A model in a file goes up under its digest, so that no name ever means two models.
+# A model in a file is uploaded under its digest, so that a name never means two models.
 MODEL_FILE = $(filter-out s3://%,$(MODEL))
 MODEL_SHA256 = $(if $(MODEL_FILE),$(shell sha256sum $(MODEL_FILE) | cut -c 1-64))
 MODEL_URI = $(if $(MODEL_FILE),s3://$(BUCKET)/models/$(MODEL_SHA256)/$(notdir $(MODEL_FILE)),$(MODEL))
 
-# A stack that was given an image of somebody's own has no repository, and says itself what that was built for.
+# A stack with an image of the caller's own has no repository, and its parameters name the architecture.
 OWN_IMAGE = $(or $(filter Image=%,$(PARAMETERS)),$(if $(STATUS),$(if $(REPOSITORY),,yes)))
 CHOSEN = $(if $(OWN_IMAGE),,ImageTag=$(TAG) Architecture=$(ARCHITECTURE)) $(if $(MODEL),Model=$(MODEL_URI) ModelSha256=$(MODEL_SHA256)) $(PARAMETERS)
 
-# What AWS says, each asked until there is an answer.
+# AWS is asked for each of these when it is needed first, and not again once it has answered.
 known = $(or $(known-$1),$(eval known-$1 := $$(shell $2))$(known-$1))
 ACCOUNT = $(call known,ACCOUNT,aws sts get-caller-identity --query Account --output text)
 REGION = $(or $(AWS_REGION),$(AWS_DEFAULT_REGION),$(call known,REGION,aws configure get region))
@@ -36,10 +36,10 @@ PUSHED = $(call known,PUSHED,aws ecr describe-images --repository-name $(STACK)-
 
 .PHONY: image push deploy destroy needs-docker needs-stack
 
-image: needs-docker ## build the worker's image, called by its contents; BUILD_ARGS="REQUIREMENTS=onnx BASE=..." as in the Dockerfile
+image: needs-docker ## build the worker's image (BUILD_ARGS="REQUIREMENTS=onnx BASE=...", as in the Dockerfile)
 	docker build --platform $(PLATFORM) $(foreach argument,$(BUILD_ARGS),--build-arg '$(argument)') --tag $(IMAGE) .
 
-push: needs-stack image ## push it to the repository of STACK=name
+push: needs-stack image ## build the image and push it to the repository of STACK=name
 	@$(if $(REPOSITORY),,$(error the stack $(STACK) has no repository: make deploy STACK=$(STACK) MODEL=... makes it))
 	$(if $(PUSHED),@echo "$(IMAGE) is in $(REPOSITORY) already",$(push-commands))
 
@@ -49,7 +49,7 @@ aws ecr get-login-password | docker login --username AWS --password-stdin $(firs
 	docker push $(REPOSITORY):$(TAG)
 endef
 
-deploy: needs-stack ## make or update STACK=name with MODEL=file or s3://bucket/key, PARAMETERS="MaxTasks=8 ..."
+deploy: needs-stack ## create or update STACK=name (MODEL=file or s3://bucket/key, PARAMETERS="MaxTasks=8 ...")
 	@$(if $(STATUS)$(MODEL),,$(error MODEL=file or MODEL=s3://bucket/key is missing: there is no stack $(STACK) yet))
 	@$(if $(MODEL_FILE),$(if $(wildcard $(MODEL_FILE)),,$(error there is no file $(MODEL_FILE))))
 	@$(if $(OWN_IMAGE),,$(if $(STATUS),$(if $(PUSHED),,$(error no worker could start without the image $(TAG): make push STACK=$(STACK) comes first))))
@@ -62,14 +62,14 @@ deploy: needs-stack ## make or update STACK=name with MODEL=file or s3://bucket/
 	aws cloudformation describe-stacks --stack-name $(STACK) --query 'sort_by(Stacks[0].Outputs, &OutputKey)[].[OutputKey, OutputValue]' --output text
 	@$(if $(OWN_IMAGE)$(STATUS),,echo "No worker can start before its image is there: make push STACK=$(STACK)")
 
-# ECS makes its own role with an account's first cluster, but too late for that cluster.
+# With an account's first cluster ECS makes its service role, but too late for that cluster.
 define first-commands
 aws s3api head-bucket --bucket $(BUCKET) 2>/dev/null || aws s3 mb s3://$(BUCKET)
 	aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com >/dev/null 2>&1 || true # it is there
 endef
 
-# The dispatcher goes first, as nobody else starts a worker. A worker that is stopped gives back what it has in hand.
-destroy: needs-stack ## take STACK=name down, and say what stays
+# The dispatcher is stopped first, as nothing else starts workers. A stopped worker releases its messages.
+destroy: needs-stack ## delete STACK=name, and print what stays
 	@$(if $(STATUS),,$(error there is no stack $(STACK)))
 	aws lambda put-function-concurrency --function-name $(STACK)-dispatcher --reserved-concurrent-executions 0 >/dev/null
 	aws ecs list-tasks --cluster $(STACK) --query 'taskArns[]' --output text | xargs -n 1 -r aws ecs stop-task --cluster $(STACK) --query task.taskArn --output text --task

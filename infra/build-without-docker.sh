@@ -1,10 +1,10 @@
 #!/bin/sh
-# Build the image where there is neither docker nor a registry: as root, with buildah, debootstrap and Debian's mirror.
+# Build the image where there is neither docker nor an image registry: as root, with buildah and debootstrap.
 #
 #   infra/build-without-docker.sh [-t tidegate] [any other option of `buildah build`]
 #
-# Under the name of the Dockerfile's base goes a stand-in for it: the same Debian and the same minor version of Python,
-# but Debian's own build of it. Good for testing the image, not for shipping it.
+# debootstrap makes a stand-in for the Dockerfile's base image, under the same name: the same Debian and the same minor
+# version of Python, as Debian builds it. Use the result to test the image, and never ship it.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -16,7 +16,7 @@ make_base() {
   root=$(mktemp -d)
   trap 'rm -rf "$root"' EXIT
   debootstrap --variant=minbase --include="ca-certificates,netbase,tzdata,python${version%%-*}-venv,python3-pip" \
-    "$release" "$root" http://deb.debian.org/debian
+    "$release" "$root"
   ln -s python3 "$root/usr/bin/python"
   # As in the original: no package lists, documentation, translations, or bytecode of the standard library.
   rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/var/log/* \
@@ -28,5 +28,5 @@ make_base() {
 }
 
 buildah inspect --type image "$name" >/dev/null 2>&1 || make_base
-# A mirror behind a proxy is known by this machine's authorities, not by the base's.
+# pip in the build trusts the certificates that this machine trusts, such as those of a company's proxy.
 buildah build --isolation chroot --pull-never --volume /etc/ssl/certs:/etc/ssl/certs:ro "$@" .

@@ -21,7 +21,7 @@ import time
 import structlog
 
 from worker import logs
-from worker.__main__ import heed_signals
+from worker.__main__ import install_signal_handlers
 from worker.lifecycle.stop import Stop
 from worker.service.watchdog import Watchdog
 
@@ -32,7 +32,7 @@ stop.in_hand = lambda: ["m1", "m2"]
 """
 AFTER = """
 async def main():
-    heed_signals(stop)
+    install_signal_handlers(stop)
     ticks = asyncio.create_task(watchdog.ticks())
     await body()
     ticks.cancel()

@@ -58,7 +58,10 @@ def _demo() -> Coroutine[None, None, None]:
 
     Exit status: 0 if every check passed, 1 if one failed, 130 after Ctrl-C.
     """
-    from tidegate.cli.demo.run import demo  # noqa: PLC0415 (pandas takes seconds to import, and --help does not need it)
+    from tidegate.localcloud.cloud import require_checkout  # noqa: PLC0415 (--help needs no botocore)
+
+    require_checkout()
+    from tidegate.cli.demo.run import demo  # noqa: PLC0415 (--help needs no pandas, slow to import)
 
     return demo(OUTPUT)
 
@@ -69,6 +72,9 @@ def _cloud() -> Coroutine[None, None, None]:
     Prints the variables to export so that the AWS CLI and boto3 in another terminal use this cloud.
     Copy a file into the input bucket: the iris model's predictions appear in the output bucket.
     """
+    from tidegate.localcloud.cloud import require_checkout  # noqa: PLC0415 (as above)
+
+    require_checkout()
     from tidegate.cli.cloud import cloud  # noqa: PLC0415 (as above)
 
     return cloud()

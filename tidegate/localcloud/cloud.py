@@ -23,6 +23,7 @@ from tidegate.localcloud.processes import running, tail
 from worker.errors import TidegateError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+ONLY_IN_CHECKOUT = ("infra/cloudformation.yaml", "examples/iris/train.py")
 ENVIRONMENT_VARIABLE = "TIDEGATE_CLOUD_ENV"
 PROGRAM = Path(__file__).with_name("patched_ministack.py")
 REGION = "us-east-1"
@@ -95,6 +96,16 @@ def _session() -> botocore.session.Session:
     return botocore.session.Session(
         {"profile": (None, None, None, None), "config_file": nothing, "credentials_file": nothing}
     )
+
+
+def require_checkout() -> None:
+    """Raise LocalCloudError if the files are missing that a checkout has and a wheel does not."""
+    missing = [name for name in ONLY_IN_CHECKOUT if not (CHECKOUT / name).exists()]
+    if missing:
+        raise LocalCloudError(
+            f"this command needs a checkout of Tidegate: {' and '.join(missing)} are not part of"
+            " the installed package. Run `make demo` in a checkout first, then the command there"
+        )
 
 
 def bare_environment(folder: Path) -> dict[str, str]:

@@ -79,7 +79,13 @@ class _Decoder:
         return text
 
     def _recode(self, piece: bytes, final: bool) -> bytes:
-        return self._decoder.decode(piece, final).encode()
+        try:
+            return self._decoder.decode(piece, final).encode()
+        except UnicodeDecodeError as error:
+            if "start with BOM" not in error.reason:
+                raise
+            # Python 3.13 reports a missing byte order mark as a wrong byte; earlier ones do not.
+            raise UnicodeError(error.reason) from error
 
     def _validate(self, piece: bytes, final: bool) -> bytes:
         """Return whole characters of UTF-8 as they are; ASCII is not decoded, to save time."""

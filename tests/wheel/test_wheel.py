@@ -1,0 +1,155 @@
+"""The wheel, installed into an empty environment and used far from the checkout."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from email.parser import HeaderParser
+from importlib import metadata
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+from packaging.requirements import Requirement
+
+from tests.support.template import ROOT
+
+UV = Path(sys.executable).with_name("uv")
+IMPORTED = ["worker.service.run", "worker.pool.child", "dispatcher.handler"]
+COMMANDS = {
+    "tidegate --help": "batch predictions on aws",
+    "tidegate demo --help": "local cloud",
+    "tidegate cloud --help": "local cloud",
+    "python -m tidegate --help": "batch predictions on aws",
+    "python -m worker --help": "worker_queue",
+}
+
+# Installing takes seconds, or minutes beside many other programs: only a hang reaches this.
+pytestmark = pytest.mark.timeout(900)
+
+
+@dataclass(frozen=True)
+class Installed:
+    environment: Path
+    elsewhere: Path
+
+    def run(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        program, *options = command.split()
+        return subprocess.run(  # noqa: S603 - the words are the test's own
+            [self.environment / "bin" / program, *options, *arguments],
+            cwd=self.elsewhere,
+            env={"PATH": os.defpath, "HOME": str(self.elsewhere)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+def uv(*arguments: str | Path) -> None:
+    command: Sequence[str | Path] = [UV, "--quiet", "--system-certs", *arguments]
+    ran = subprocess.run(  # noqa: S603 - the words are the test's own
+        command, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, f"{command}\n{ran.stderr}"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the source distribution from the checkout, and from that the wheel."""
+    folder = tmp_path_factory.mktemp("dist")
+    uv("build", "--no-build-isolation", "--python", sys.executable, "--out-dir", folder)
+    assert len(list(folder.glob("tidegate-*.tar.gz"))) == 1
+    (built,) = folder.glob("tidegate-*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    environment = tmp_path_factory.mktemp("installed") / "environment"
+    python = environment / "bin" / "python"
+    uv("venv", "--python", sys.executable, environment)
+    locked = ROOT / "requirements" / "demo.txt"
+    uv("pip", "install", "--no-deps", "--require-hashes", "--python", python, "-r", locked)
+    uv("pip", "install", "--no-deps", "--python", python, wheel)
+    return Installed(environment, tmp_path_factory.mktemp("elsewhere"))
+
+
+def version_of(wheel: Path) -> str:
+    return wheel.name.split("-")[1]
+
+
+def test_what_is_installed_satisfies_what_the_wheel_requires(installed: Installed) -> None:
+    uv("pip", "check", "--python", installed.environment / "bin" / "python")
+
+
+def test_the_locks_satisfy_what_the_wheel_and_its_extras_require(wheel: Path) -> None:
+    with ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        headers = HeaderParser().parsestr(archive.read(name).decode())
+    required = [Requirement(text) for text in headers.get_all("Requires-Dist", [])]
+
+    assert {str(it.marker) for it in required} == {"None", 'extra == "cli"', 'extra == "onnx"'}
+    assert [it for it in required if metadata.version(it.name) not in it.specifier] == []
+
+
+@pytest.mark.parametrize(("command", "text"), COMMANDS.items(), ids=list(COMMANDS))
+def test_a_command_prints_its_help(installed: Installed, command: str, text: str) -> None:
+    ran = installed.run(command)
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert text in ran.stdout.lower()
+
+
+def test_the_command_prints_the_version_of_the_wheel(installed: Installed, wheel: Path) -> None:
+    ran = installed.run("tidegate --version")
+
+    assert (ran.returncode, ran.stdout) == (0, f"tidegate {version_of(wheel)}\n")
+
+
+def test_a_worker_without_settings_ends_with_status_2_and_names_them(installed: Installed) -> None:
+    ran = installed.run("python -m worker")
+
+    assert ran.returncode == 2
+    assert "WORKER_QUEUE" in ran.stderr
+    assert "WORKER_MODEL" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize(
+    "module", ["worker.service.run", "worker.pool.child", "dispatcher.handler"]
+)
+def test_a_module_is_imported_from_the_environment(installed: Installed, module: str) -> None:
+    ran = installed.run("python -c", f"import {module} as module; print(module.__file__)")
+
+    assert ran.returncode == 0, ran.stderr
+    assert Path(ran.stdout.strip()).is_relative_to(installed.environment)
+
+
+def test_every_module_of_the_checkout_is_in_the_wheel(wheel: Path) -> None:
+    with ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    packages = ("worker", "dispatcher", "tidegate")
+    modules = {
+        str(path.relative_to(ROOT))
+        for package in packages
+        for path in ROOT.glob(f"{package}/**/*.py")
+    }
+
+    assert modules <= names
+    assert {f"{package}/py.typed" for package in packages} <= names
+    tops = {name.partition("/")[0] for name in names}
+    assert tops == {*packages, f"tidegate-{version_of(wheel)}.dist-info"}
+
+
+@pytest.mark.parametrize("command", ["demo", "cloud"])
+def test_a_command_that_needs_the_checkout_ends_with_an_error_that_names_it(
+    installed: Installed, command: str
+) -> None:
+    ran = installed.run(f"tidegate {command}")
+
+    assert ran.returncode == 1
+    assert "Traceback" not in ran.stderr
+    assert "needs a checkout" in ran.stderr
+    assert "infra/cloudformation.yaml and examples/iris/train.py" in ran.stderr
+    assert list(installed.elsewhere.iterdir()) == []
