@@ -74,11 +74,7 @@ def _to_dtype(column: pd.Series, dtype: type[np.generic]) -> Array:
     The runtime itself would write 1.0 for the text 1, and cut 1.5 to the integer 1.
     """
     if dtype is np.object_:
-        if not pd.api.types.is_string_dtype(column):
-            raise SchemaMismatch(
-                f"column {column.name!r} is {column.dtype}, and the graph takes text"
-            )
-        return column.to_numpy(np.object_)  # a missing text becomes nan, as in converted graphs
+        return _to_text(column)
     if not pd.api.types.is_numeric_dtype(column):
         raise SchemaMismatch(f"column {column.name!r} is text, and the graph takes numbers")
     values = column.to_numpy()
@@ -91,6 +87,12 @@ def _to_dtype(column: pd.Series, dtype: type[np.generic]) -> Array:
             f"column {column.name!r} holds {values[misfits][0]}, which is no {dtype.__name__}"
         )
     return cells
+
+
+def _to_text(column: pd.Series) -> Array:
+    if not pd.api.types.is_string_dtype(column):
+        raise SchemaMismatch(f"column {column.name!r} is {column.dtype}, and the graph takes text")
+    return column.to_numpy(np.object_)  # a missing text is nan, which converters write as text
 
 
 _LABEL_TYPES = ("tensor(int64)", "tensor(string)")

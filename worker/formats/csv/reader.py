@@ -2,6 +2,7 @@
 
 import codecs
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from typing import ClassVar
 
@@ -72,13 +73,6 @@ class CsvReader:
 
     def _parse(self, block: Block, columns: Sequence[str], malformed: dict[int, str]) -> pa.Table:
         """Parse a block; add the reason for each malformed row to `malformed`, by row number."""
-
-        def skip(row: arrow_csv.InvalidRow) -> str:
-            malformed[row.number - 1] = (
-                f"{row.actual_columns} cells where the header has {row.expected_columns}"
-            )
-            return "skip"
-
         # Arrow drops a byte order mark at the beginning, but here it belongs to a cell. So put a
         # blank line before it, which Arrow drops instead.
         text = b"\n" + block.text if block.text.startswith(codecs.BOM_UTF8) else block.text
@@ -92,7 +86,7 @@ class CsvReader:
                 arrow_csv.ParseOptions(
                     delimiter=self.delimiter,
                     newlines_in_values=b'"' in text,
-                    invalid_row_handler=skip,
+                    invalid_row_handler=partial(_skip_row, malformed),
                 ),
                 arrow_csv.ConvertOptions(
                     check_utf8=False,
@@ -119,3 +113,11 @@ class CsvReader:
     def writer(self) -> CsvWriter:
         """Return a writer with the same delimiter and encoding."""
         return CsvWriter(delimiter=self.delimiter, encoding=self._encoding)
+
+
+def _skip_row(malformed: dict[int, str], row: arrow_csv.InvalidRow) -> str:
+    """Let Arrow leave a malformed row out, and add the reason to `malformed`."""
+    malformed[row.number - 1] = (
+        f"{row.actual_columns} cells where the header has {row.expected_columns}"
+    )
+    return "skip"
