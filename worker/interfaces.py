@@ -22,7 +22,7 @@ class ScoreOptions:
     output_format: Format | None = None  # None: format and compression of the input
     max_rejected: float = 0.0  # a fraction of the rows
     memory_bytes: int = 512 << 20  # more than this no part of a file may need at once
-    reserved_bytes: int = 32 << 20  # how much of it this file may use
+    reserved_bytes: int = 32 << 20  # what the job has reserved of it: the runner sets this
 
 
 @dataclass(frozen=True, slots=True)

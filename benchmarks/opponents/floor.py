@@ -23,7 +23,7 @@ BATCH = 10
 
 
 class Bytes:
-    """Implements worker.interfaces's Blob and Outlet for a file that is all there."""
+    """Implements worker.interfaces.InputReader and OutputSink for a file in memory."""
 
     def __init__(self, first: bytes) -> None:
         self.first = first

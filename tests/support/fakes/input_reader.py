@@ -7,7 +7,7 @@ from worker.interfaces import OutputForm, Range
 
 
 class MemoryInput:
-    """Implements worker.interfaces.Blob: `first` bytes come first, the rest in `pieces`."""
+    """Implements worker.interfaces.InputReader: `first` bytes come first, the rest in `pieces`."""
 
     def __init__(
         self, data: bytes, *, first: int | None = None, pieces: Sequence[int] = (2**16,)
@@ -42,7 +42,7 @@ class MemoryInput:
 
 
 class Pieces:
-    """Implements worker.interfaces.Outlet: keeps what is written."""
+    """Implements worker.interfaces.OutputSink: keeps what is written."""
 
     def __init__(self) -> None:
         self.form: OutputForm | None = None
