@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from tests.support.fakes.async_streams import BytesBlob, Collected
+from tests.support.fakes.async_streams import AsyncMemoryInput, AsyncMemoryOutput
 from worker import errors
 from worker.errors import (
     InputOverwritten,
@@ -212,8 +212,8 @@ async def pid_of(pool: Pool, order: str = "pid", *, fresh: bool = False) -> int:
 
 
 async def tell(pool: Pool, order: str, *, fresh: bool = False) -> object:
-    collected = Collected()
-    await pool.score(BytesBlob(order.encode()), ScoreOptions(), collected, fresh=fresh)
+    collected = AsyncMemoryOutput()
+    await pool.score(AsyncMemoryInput(order.encode()), ScoreOptions(), collected, fresh=fresh)
     answer: object = json.loads(collected.output)
     return answer
 
@@ -380,8 +380,8 @@ async def test_a_file_is_predicted_by_the_model(
 
     model, frame = trained
 
-    collected = Collected()
-    reader = BytesBlob(frame.to_csv(index=False).encode(), begins_with=100)
+    collected = AsyncMemoryOutput()
+    reader = AsyncMemoryInput(frame.to_csv(index=False).encode(), first_bytes=100)
     scored = await iris_pool.score(reader, ScoreOptions(), collected)
 
     answer = pd.read_csv(io.BytesIO(collected.output), dtype={"id": str})
@@ -392,9 +392,9 @@ async def test_a_file_is_predicted_by_the_model(
 
 
 async def test_what_is_wrong_with_a_file_is_raised_here_as_it_was_there(iris_pool: Pool) -> None:
-    file = BytesBlob(b"id,sepal_length,sepal_width,petal_length\n1,2,3,4\n")
+    file = AsyncMemoryInput(b"id,sepal_length,sepal_width,petal_length\n1,2,3,4\n")
     with pytest.raises(SchemaMismatch, match="petal_width") as caught:
-        await iris_pool.score(file, ScoreOptions(), Collected())
+        await iris_pool.score(file, ScoreOptions(), AsyncMemoryOutput())
     assert "in select" in caught.value.__notes__[0]  # where it was raised, for the report
 
 
@@ -484,13 +484,13 @@ async def test_a_body_larger_than_any_buffer_arrives_whole(pool: Pool) -> None:
 async def test_a_file_is_read_by_ranges_while_its_output_is_written(pool: Pool) -> None:
     orders = b"echo " + b"".join(b"%07d" % number for number in range(500_000))
     for begins_with, piece in ((0, 1 << 20), (5, 1 << 16), (1 << 20, 3 << 20)):
-        reader, collected = BytesBlob(orders, begins_with, piece), Collected()
+        reader, collected = AsyncMemoryInput(orders, begins_with, piece), AsyncMemoryOutput()
         await pool.score(reader, ScoreOptions(), collected)
         assert reader.asked == [(begins_with, len(orders))]
         assert json.loads(collected.output) == orders.decode().removeprefix("echo ")
 
 
-class Broken(BytesBlob):
+class Broken(AsyncMemoryInput):
     """Its second piece never comes."""
 
     async def read(self, ranges: Sequence[Range]) -> AsyncGenerator[bytes, None]:
@@ -499,7 +499,7 @@ class Broken(BytesBlob):
             raise InputOverwritten("another version by now")
 
 
-class Full(Collected):
+class Full(AsyncMemoryOutput):
     """Takes the first piece in and no more."""
 
     async def write(self, data: bytes) -> None:
@@ -509,37 +509,38 @@ class Full(Collected):
 
 
 async def test_a_read_that_fails_fails_its_own_job_with_its_own_error(pool: Pool) -> None:
+    broken = Broken(b"length " + bytes(9 << 20), 1000)
     with pytest.raises(InputOverwritten, match="another version"):
-        await pool.score(Broken(b"length " + bytes(9 << 20), 1000), ScoreOptions(), Collected())
+        await pool.score(broken, ScoreOptions(), AsyncMemoryOutput())
     assert await tell(pool, "pid")
 
 
 async def test_an_outlet_that_fails_fails_its_own_job_with_its_own_error(pool: Pool) -> None:
     with pytest.raises(TransientError, match="no room"):
-        await pool.score(BytesBlob(b"echo " + b"x" * (9 << 20)), ScoreOptions(), Full())
+        await pool.score(AsyncMemoryInput(b"echo " + b"x" * (9 << 20)), ScoreOptions(), Full())
     assert await tell(pool, "pid")
 
 
 async def test_a_file_that_fails_half_read_costs_no_process(pool: Pool) -> None:
     pid = await tell(pool, "pid")
     for _ in range(3):
-        half_read = BytesBlob(b"half " + bytes(32 << 20), begins_with=5, piece=1 << 20)
+        half_read = AsyncMemoryInput(b"half " + bytes(32 << 20), first_bytes=5, piece=1 << 20)
         with pytest.raises(Unparsable, match="enough of it"):
-            await pool.score(half_read, ScoreOptions(), Collected())
+            await pool.score(half_read, ScoreOptions(), AsyncMemoryOutput())
     assert await tell(pool, "pid") == pid
 
 
 async def test_a_file_that_needs_more_memory_says_how_much(pool: Pool) -> None:
     options = ScoreOptions(reserved_bytes=1000)
     with pytest.raises(NeedsMemory) as caught:
-        await pool.score(BytesBlob(b"reserve 1001"), options, Collected())
+        await pool.score(AsyncMemoryInput(b"reserve 1001"), options, AsyncMemoryOutput())
     assert caught.value.size == 1001
-    await pool.score(BytesBlob(b"reserve 1000"), options, Collected())
+    await pool.score(AsyncMemoryInput(b"reserve 1000"), options, AsyncMemoryOutput())
 
 
 async def test_rejected_rows_leave_beside_the_output(pool: Pool) -> None:
-    collected = Collected()
-    await pool.score(BytesBlob(b"reject this"), ScoreOptions(), collected)
+    collected = AsyncMemoryOutput()
+    await pool.score(AsyncMemoryInput(b"reject this"), ScoreOptions(), collected)
     assert collected.rejects == b"this"
     assert collected.output == b"null"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from structlog.contextvars import get_contextvars
 
-from tests.support.fakes.async_streams import whole
+from tests.support.fakes.async_streams import read_all
 from worker.clock import now
 from worker.errors import ProcessLost, Unparsable
 from worker.interfaces import (
@@ -52,7 +52,7 @@ class SimulatedPool(Pool):
         async with self.slots:
             on_start()
             await output.open(OutputForm("text/csv", None))
-            await output.write(await self._predicted(await whole(reader), fresh=fresh))
+            await output.write(await self._predicted(await read_all(reader), fresh=fresh))
             return ScoreResult(1, 0)
 
     def kill_one(self) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.support.fakes.input_reader import MemoryInput, Pieces
+from tests.support.fakes.input_reader import MemoryInput, MemoryOutput
 from worker.interfaces import Format, ScoreOptions
 from worker.models import Predictor
 from worker.scoring import score as scoring
@@ -30,7 +30,7 @@ def score(
     pieces: Sequence[int] = (2**16,),
 ) -> ScoredFile:
     """Score a file that comes in pieces of these sizes, after its first bytes (None: all)."""
-    output = Pieces()
+    output = MemoryOutput()
     scored = scoring.score(
         MemoryInput(body, first=first, pieces=pieces), predictor, options, output
     )

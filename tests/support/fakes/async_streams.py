@@ -1,4 +1,4 @@
-"""What the pool is given, and gives: a file in memory, and what was made of it."""
+"""A pool's input and output in memory: what the parent downloads from and uploads to."""
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
@@ -7,11 +7,11 @@ from worker.interfaces import AsyncInputReader, OutputForm, Range
 
 
 @dataclass
-class BytesBlob:
-    """Implements worker.interfaces.AsyncBlob; so many bytes of it come first, all unless told."""
+class AsyncMemoryInput:
+    """Implements worker.interfaces.AsyncInputReader; with `first_bytes` None, `first` is all."""
 
     content: bytes
-    begins_with: int | None = None
+    first_bytes: int | None = None
     piece: int = 1 << 20
     asked: list[Range] = field(default_factory=list)
 
@@ -21,7 +21,7 @@ class BytesBlob:
 
     @property
     def first(self) -> bytes:
-        return self.content[: self.begins_with]
+        return self.content[: self.first_bytes]
 
     async def read(self, ranges: Sequence[Range]) -> AsyncGenerator[bytes, None]:
         self.asked += ranges
@@ -31,8 +31,8 @@ class BytesBlob:
 
 
 @dataclass
-class Collected:
-    """Implements worker.interfaces.AsyncOutlet."""
+class AsyncMemoryOutput:
+    """Implements worker.interfaces.AsyncOutputSink: keeps what is written."""
 
     form: OutputForm | None = None
     output: bytearray = field(default_factory=bytearray)
@@ -50,8 +50,8 @@ class Collected:
         self.rejects += data
 
 
-async def whole(reader: AsyncInputReader) -> bytes:
-    """Read all of an input."""
+async def read_all(reader: AsyncInputReader) -> bytes:
+    """Read the whole of an input."""
     content = bytearray(reader.first)
     async for piece in reader.read([(len(reader.first), reader.size)]):
         content += piece

@@ -9,30 +9,34 @@ from collections.abc import Callable, Iterable
 from contextvars import Context
 from typing import Any
 
-EARLY_SECONDS = 1e-9  # as asyncio's own loops: a timer may fire sooner by the clock's resolution
+from worker.clock import now
+
+EARLY_SECONDS = 1e-9  # as in asyncio's own loops, a timer may fire slightly early
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
-    """Starts at second 0; no threads and no sockets, as their time is not its own."""
+    """Starts at second 0. Supports no threads and no sockets, since they take real time."""
 
     def __init__(self) -> None:
         super().__init__()
         self._now = 0.0
         self._soon: deque[asyncio.Handle] = deque()
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
-        self._numbers = itertools.count()  # of timers: those of one moment fire in their order
+        self._numbers = (
+            itertools.count()
+        )  # timers of the same time fire in the order of their creation
 
     def time(self) -> float:
         return self._now
 
-    def call_soon(  # type: ignore[override] # whose arguments are the callback's own
+    def call_soon(  # type: ignore[override] # the arguments depend on the callback
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
         handle = asyncio.Handle(callback, args, self, context)
         self._soon.append(handle)
         return handle
 
-    call_soon_threadsafe = call_soon  # type: ignore[assignment] # there is nothing to wake up
+    call_soon_threadsafe = call_soon  # type: ignore[assignment] # the loop never sleeps, so nothing wakes it
 
     def call_at(  # type: ignore[override] # as above
         self,
@@ -46,19 +50,19 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return handle
 
     def jump(self, seconds: float) -> None:
-        """Let time pass in which nothing runs, as it does for a process that is suspended."""
+        """Let time pass in which nothing runs, as for a suspended process."""
         self._now += seconds
 
     def run_again(self, handles: Iterable[asyncio.Handle]) -> None:
-        """Run handles that `run` has put off."""
+        """Run handles that an overriding `run` has postponed."""
         self._soon.extend(handles)
 
     def run(self, handle: asyncio.Handle) -> None:
-        """Run what is due."""
+        """Run a handle that is due."""
         handle._run()
 
     def _run_once(self) -> None:
-        """Run all that is due now: the base class calls this in a loop until it is stopped."""
+        """Run all handles that are due; the base class calls this until the loop is stopped."""
         if not self._soon:
             self._jump()
         while self._timers and self._timers[0][0] < self._now + EARLY_SECONDS:
@@ -69,9 +73,25 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 self.run(handle)
 
     def _jump(self) -> None:
-        """Let the time until the next timer pass."""
+        """Set the clock to the time of the next timer."""
         while self._timers and self._timers[0][2].cancelled():
             heapq.heappop(self._timers)
         if not self._timers:
-            raise RuntimeError("deadlock: nothing is due, and nothing can happen any more")
+            raise RuntimeError("deadlock: no handle is due and no timer is set")
         self.jump(max(0.0, self._timers[0][0] - self._now))
+
+
+def jump(seconds: float) -> None:
+    """Let time pass in which nothing runs, as for a suspended process."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    loop.jump(seconds)
+
+
+async def ignore_cancellation_until(end: float) -> None:
+    """Wait until that time; a cancellation does not shorten the wait."""
+    while now() < end:
+        try:
+            await asyncio.sleep(end - now())
+        except asyncio.CancelledError:
+            continue

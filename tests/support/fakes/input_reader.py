@@ -1,4 +1,4 @@
-"""An object in memory as a pool process sees it, and an output collected from its pieces."""
+"""A pool process's input and output in memory."""
 
 from collections.abc import Iterator, Sequence
 from itertools import cycle
@@ -7,7 +7,10 @@ from worker.interfaces import OutputForm, Range
 
 
 class MemoryInput:
-    """Implements worker.interfaces.InputReader: `first` bytes come first, the rest in `pieces`."""
+    """Implements worker.interfaces.InputReader.
+
+    Has the first `first` bytes (None: all) at once; the rest is read in pieces of these sizes.
+    """
 
     def __init__(
         self, data: bytes, *, first: int | None = None, pieces: Sequence[int] = (2**16,)
@@ -21,7 +24,7 @@ class MemoryInput:
         self._reading = False
 
     def read(self, ranges: Sequence[Range]) -> Iterator[bytes]:
-        assert not self._reading, "a read began before the one before it had ended"
+        assert not self._reading, "a read began before the previous one had ended"
         assert all(0 <= start < end <= self.size for start, end in ranges)
         self._reading = True
         self.asked += ranges
@@ -30,10 +33,10 @@ class MemoryInput:
     def _read(self, ranges: Sequence[Range]) -> Iterator[bytes]:
         sizes = cycle(self._pieces)
         for start, end in ranges:
-            place = start
-            while place < end:
-                piece = self._data[place : min(end, place + next(sizes))]
-                place += len(piece)
+            position = start
+            while position < end:
+                piece = self._data[position : min(end, position + next(sizes))]
+                position += len(piece)
                 yield piece
         self._reading = False
 
@@ -41,7 +44,7 @@ class MemoryInput:
         self.reserved.append(size)
 
 
-class Pieces:
+class MemoryOutput:
     """Implements worker.interfaces.OutputSink: keeps what is written."""
 
     def __init__(self) -> None:

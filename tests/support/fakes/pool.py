@@ -1,10 +1,10 @@
-"""Predictions without a model: the body in upper case."""
+"""A pool without processes and without a model: it predicts a body in upper case."""
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.support.fakes.async_streams import whole
+from tests.support.fakes.async_streams import read_all
 from worker.interfaces import (
     AsyncInputReader,
     AsyncOutputSink,
@@ -17,41 +17,45 @@ from worker.pool.pool import Pool
 
 @dataclass
 class FakePool(Pool):
-    """A body of digits takes that many seconds, and "bad" in it is a rejected row."""
+    """A body of digits takes that many seconds; each "bad" in a body is a rejected row.
+
+    `before` is called with each body before its prediction, and may raise. `predicted` keeps the
+    bodies that were predicted.
+    """
 
     running: int = 0
     most_running: int = 0
-    scored: list[bytes] = field(default_factory=list)
+    predicted: list[bytes] = field(default_factory=list)
     before: Callable[[bytes], object] | None = None
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1000))
 
     async def score(
         self,
         reader: AsyncInputReader,
-        options: ScoreOptions,  # noqa: ARG002 - the seam's
+        options: ScoreOptions,  # noqa: ARG002 - the signature is Pool's
         output: AsyncOutputSink,
         *,
         on_start: Callable[[], None] = lambda: None,
-        fresh: bool = False,  # noqa: ARG002 - the seam's
+        fresh: bool = False,  # noqa: ARG002 - the signature is Pool's
     ) -> ScoreResult:
         async with self.slots:
             on_start()
             await output.open(OutputForm("text/csv", None))
-            body = await whole(reader)
-            predicted = await self._predicted(body)
+            body = await read_all(reader)
+            predictions = await self._predict(body)
             if bad := body.count(b"bad"):
                 await output.reject(b"line,reason,row\n1,bad,bad\n")
-            await output.write(predicted)
+            await output.write(predictions)
             return ScoreResult(1, bad)
 
-    async def _predicted(self, body: bytes) -> bytes:
+    async def _predict(self, body: bytes) -> bytes:
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         try:
             if self.before is not None:
                 self.before(body)
             await asyncio.sleep(int(body) if body.isdigit() else 0)
-            self.scored.append(body)
+            self.predicted.append(body)
             return body.upper()
         finally:
             self.running -= 1

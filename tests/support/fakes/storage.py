@@ -1,4 +1,4 @@
-"""The worker's own storage on a simulated S3, so that a test may watch and disturb every call."""
+"""The worker's own storage on a simulated S3: a test can watch each call, and make it fail."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from worker.storage.s3 import S3Storage
 
 
 class FakeStorage(S3Storage):
-    """Every bucket is there; `before` is called with name and address of every call."""
+    """Every bucket exists. `before` is called with the name and the URI of every call."""
 
     def __init__(
         self, versioning: Versioning | None = "Enabled", *, smallest_part: int = 1
@@ -34,7 +34,7 @@ class FakeStorage(S3Storage):
         }
 
     def add(self, uri: S3Uri, body: bytes, metadata: Mapping[str, str] | None = None) -> Head:
-        """Write an object as somebody outside would."""
+        """Write an object, as a program other than the worker would."""
         bucket = self._bucket(uri)
         version = Version(bucket.new_id(), md5(body), body, dict(metadata or {}), "", now())
         bucket.add(uri.key, version)
@@ -42,11 +42,11 @@ class FakeStorage(S3Storage):
 
     @property
     def uploads(self) -> int:
-        """Count the multipart uploads under way."""
+        """How many multipart uploads are under way."""
         return len(self._s3.uploads)
 
     def remove(self, uri: S3Uri) -> None:
-        """Take an object away with all of its versions."""
+        """Remove an object with all of its versions."""
         del self._bucket(uri).keys[uri.key]
 
     def body(self, uri: S3Uri) -> bytes:

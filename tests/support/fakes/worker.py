@@ -1,4 +1,4 @@
-"""A whole worker on fakes: everything but AWS and the pool is the real thing."""
+"""A whole worker on fakes: everything but AWS and the process pool is the real code."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ def report(key: str) -> S3Uri:
 
 @dataclass
 class Cloud:
-    """Queue, storage and compute that outlive any one worker."""
+    """Queue, storage and pool, which several workers may use, at once or one after the other."""
 
     queue: FakeQueue = field(default_factory=FakeQueue)
     storage: FakeStorage = field(default_factory=FakeStorage)
@@ -47,7 +47,7 @@ class Cloud:
     part_bytes: int = PART_BYTES
 
     def submit(self, key: str, content: bytes = b"abc", **more: object) -> str:
-        """Put an input and its message; the message's id is returned."""
+        """Write an input and send its message; returns the message's id."""
         self.storage.add(S3Uri(INPUT, key), content)
         return self.queue.send(body(key, **more))
 
@@ -58,12 +58,12 @@ class Cloud:
             if uri.bucket == OUTPUT
         }
 
-    async def work(self, stop: Stop | None = None, **changes: object) -> Stop:
-        """Run a worker until it leaves."""
+    async def run_worker(self, stop: Stop | None = None, **changes: object) -> Stop:
+        """Run a worker until it stops by itself or by the stop; returns the stop."""
         stop = stop or Stop()
-        chosen = settings(**changes)
-        parts = build(
-            chosen,
+        worker_settings = settings(**changes)
+        worker = build(
+            worker_settings,
             await self.queue.read_attributes(),
             stop=stop,
             queue=self.queue,
@@ -72,14 +72,14 @@ class Cloud:
             model_sha256="0" * 64,
             part_bytes=self.part_bytes,
         )
-        await serve(parts, stop, chosen.finish_seconds)
+        await serve(worker, stop, worker_settings.finish_seconds)
         return stop
 
     @asynccontextmanager
-    async def working(self, **changes: object) -> AsyncIterator[Stop]:
-        """Run a worker beside the block, and stop it at its end."""
+    async def running_worker(self, **changes: object) -> AsyncIterator[Stop]:
+        """Run a worker beside the block, and stop it at the block's end."""
         stop = Stop()
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.work(stop, **changes))
+            group.create_task(self.run_worker(stop, **changes))
             yield stop
             stop.request("end of test")

@@ -1,44 +1,44 @@
-"""Rejected rows beside their output: there before it, of the same version, and gone with it."""
+"""Rejected rows: written before their output, and replaced together with it."""
 
 from tests.support.fakes.worker import Cloud, output
 
 REJECTED = "p/a.csv.rejected.csv"
 
 
-async def test_rejected_rows_are_there_before_their_output() -> None:
+async def test_rejected_rows_are_written_before_their_output() -> None:
     cloud = Cloud()
     cloud.submit("a.csv", b"bad")
-    await cloud.work()
-    written = [uri.key for name, uri in cloud.storage.calls if name == "put"]
-    assert written == [REJECTED, "p/a.csv"]
+    await cloud.run_worker()
+    written_keys = [uri.key for name, uri in cloud.storage.calls if name == "put"]
+    assert written_keys == [REJECTED, "p/a.csv"]
     assert cloud.storage.metadata(output("a.csv"))["rejected"] == "1"
 
 
-async def test_rejected_rows_of_an_older_version_do_not_outlive_it() -> None:
+async def test_rejected_rows_of_an_older_version_are_replaced_by_an_empty_table() -> None:
     cloud = Cloud()
     cloud.submit("a.csv", b"bad", sequencer="01")
-    await cloud.work()
+    await cloud.run_worker()
     cloud.submit("a.csv", b"good", sequencer="02")
-    await cloud.work()
+    await cloud.run_worker()
     assert cloud.outputs() == {"p/a.csv": b"GOOD", REJECTED: b"line,reason,row\n"}
 
 
-async def test_rejected_rows_of_the_newer_version_stay_whatever_the_order() -> None:
+async def test_rejected_rows_of_the_newer_version_stay_in_either_order() -> None:
     cloud = Cloud()
     for content, sequencer in ((b"very bad", "02"), (b"good", "01")):
         cloud.submit("a.csv", content, sequencer=sequencer)
-        await cloud.work()
+        await cloud.run_worker()
     assert cloud.outputs() == {
         "p/a.csv": b"VERY BAD",
         REJECTED: b"line,reason,row\n1,bad,bad\n",
     }
 
 
-async def test_what_stands_in_the_place_of_rejected_rows_is_not_touched() -> None:
+async def test_another_programs_object_at_the_key_of_the_rejected_rows_is_not_touched() -> None:
     cloud = Cloud()
-    somebodys = output("a.csv.rejected.csv")
-    cloud.storage.add(somebodys, b"somebody's")
+    foreign = output("a.csv.rejected.csv")
+    cloud.storage.add(foreign, b"foreign")
     for content, sequencer in ((b"fine", "01"), (b"good", "02")):
         cloud.submit("a.csv", content, sequencer=sequencer)
-        await cloud.work()
-    assert cloud.outputs() == {"p/a.csv": b"GOOD", somebodys.key: b"somebody's"}
+        await cloud.run_worker()
+    assert cloud.outputs() == {"p/a.csv": b"GOOD", foreign.key: b"foreign"}

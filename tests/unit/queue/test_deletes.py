@@ -1,11 +1,13 @@
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pytest
 from structlog.testing import LogCapture
 
-from tests.support.fakes.queue import FakeQueue, now
+from tests.support.fakes.faults import raising
+from tests.support.fakes.queue import FakeQueue, ScriptedQueue
 from tests.support.fakes.worker import Cloud
+from worker.clock import now
 from worker.errors import FatalError, LoopFailed, TransientError
 from worker.job import Message
 from worker.queue.deletes import LAST_FLUSH_SECONDS, LINGER_SECONDS, REMEMBERED, Deletes
@@ -13,64 +15,44 @@ from worker.queue.sqs import EntryResult
 
 OK, REFUSED, FAILED = EntryResult.OK, EntryResult.REFUSED, EntryResult.FAILED
 
-Answer = Callable[[str], EntryResult]
+
+def received_again(message_id: str, handle: str = "newer") -> Message:
+    return Message(message_id, handle, "{}", 2)
 
 
-class Answering(FakeQueue):
-    """A queue that answers each delete as a test likes, and remembers who asked when."""
-
-    def __init__(self, answer: Answer = lambda _: OK) -> None:
-        super().__init__()
-        self.answer = answer
-        self.asked: list[list[str]] = []
-        self.times: list[float] = []
-
-    async def delete(self, handles: Sequence[str]) -> list[EntryResult]:
-        self.asked.append(list(handles))
-        self.times.append(now())
-        return [self.answer(handle) for handle in handles]
-
-    def pauses(self) -> list[float]:
-        return [later - sooner for sooner, later in zip(self.times, self.times[1:], strict=False)]
-
-
-def again(name: str, handle: str = "newer") -> Message:
-    return Message(name, handle, "{}", 2)
-
-
-async def test_deletes_wait_for_company_but_not_for_long() -> None:
-    queue = Answering()
+async def test_a_delete_waits_a_moment_for_others_to_share_its_batch() -> None:
+    queue = ScriptedQueue()
     deletes = Deletes(queue)
     async with deletes.flushed():
         deletes.add("m0", "h0")
         await asyncio.sleep(LINGER_SECONDS / 2)
         deletes.add("m1", "h1")
         await asyncio.sleep(LINGER_SECONDS)
-        assert queue.asked == [["h0", "h1"]]
+        assert queue.deletes == [["h0", "h1"]]
 
 
-async def test_ten_deletes_wait_for_nothing() -> None:
-    queue = Answering()
+async def test_a_full_batch_is_deleted_at_once() -> None:
+    queue = ScriptedQueue()
     deletes = Deletes(queue)
     async with deletes.flushed():
         for number in range(10):
             deletes.add(f"m{number}", f"h{number}")
         await asyncio.sleep(LINGER_SECONDS / 10)
-        assert [len(handles) for handles in queue.asked] == [10]
+        assert [len(handles) for handles in queue.deletes] == [10]
 
 
 async def test_more_than_ten_deletes_are_sent_in_batches_of_ten() -> None:
-    queue = Answering()
+    queue = ScriptedQueue()
     deletes = Deletes(queue)
     async with deletes.flushed():
         for number in range(23):
             deletes.add(f"m{number}", f"h{number}")
         await asyncio.sleep(1)
-    assert [len(handles) for handles in queue.asked] == [10, 10, 3]
+    assert [len(handles) for handles in queue.deletes] == [10, 10, 3]
 
 
-async def test_what_is_left_of_a_full_batch_waits_for_company() -> None:
-    queue = Answering()
+async def test_deletes_beyond_a_full_batch_wait_for_others() -> None:
+    queue = ScriptedQueue()
     deletes = Deletes(queue)
     async with deletes.flushed():
         for number in range(13):
@@ -79,44 +61,46 @@ async def test_what_is_left_of_a_full_batch_waits_for_company() -> None:
         for number in range(13, 20):
             deletes.add(f"m{number}", f"h{number}")
         await asyncio.sleep(LINGER_SECONDS / 10)
-        assert [len(handles) for handles in queue.asked] == [10, 10]
+        assert [len(handles) for handles in queue.deletes] == [10, 10]
 
 
 async def test_only_the_entries_that_failed_are_sent_again() -> None:
-    queue = Answering(lambda handle: FAILED if handle == "h1" and len(queue.asked) == 1 else OK)
+    queue = ScriptedQueue(
+        lambda handle: FAILED if handle == "h1" and len(queue.deletes) == 1 else OK
+    )
     deletes = Deletes(queue)
     async with deletes.flushed():
         deletes.add("m0", "h0")
         deletes.add("m1", "h1")
         await asyncio.sleep(5)
-    assert queue.asked == [["h0", "h1"], ["h1"]]
+    assert queue.deletes == [["h0", "h1"], ["h1"]]
 
 
-async def test_deletes_that_fail_pause_longer_and_longer_up_to_five_seconds() -> None:
-    def refuse(_: str) -> EntryResult:
+async def test_the_pause_after_failed_deletes_doubles_up_to_five_seconds() -> None:
+    def fail(_: str) -> EntryResult:
         raise TransientError("throttled")
 
-    queue = Answering(refuse)
+    queue = ScriptedQueue(fail)
     deletes = Deletes(queue)
     async with deletes.flushed():
         deletes.add("m", "h")
         await asyncio.sleep(60)
-        queue.answer = lambda _: OK
+        queue.result_of = lambda _: OK
         await asyncio.sleep(10)
     assert queue.pauses()[:5] == pytest.approx([0.4, 0.8, 1.6, 3.2, 5.0])
     assert max(queue.pauses()) == pytest.approx(5.0)
 
 
-async def test_once_a_delete_succeeds_the_next_one_does_not_pause() -> None:
-    def refuse(_: str) -> EntryResult:
+async def test_a_successful_delete_resets_the_pause() -> None:
+    def fail(_: str) -> EntryResult:
         raise TransientError("throttled")
 
-    queue = Answering(refuse)
+    queue = ScriptedQueue(fail)
     deletes = Deletes(queue)
     async with deletes.flushed():
         deletes.add("m0", "h0")
         await asyncio.sleep(60)
-        queue.answer = lambda _: OK
+        queue.result_of = lambda _: OK
         await asyncio.sleep(10)
         deletes.add("m1", "h1")
         added = now()
@@ -124,73 +108,75 @@ async def test_once_a_delete_succeeds_the_next_one_does_not_pause() -> None:
     assert queue.times[-1] == pytest.approx(added + LINGER_SECONDS)
 
 
-async def test_a_message_that_waits_for_its_delete_is_deleted_by_its_newer_handle() -> None:
-    queue = Answering()
+async def test_a_message_received_again_before_its_delete_is_deleted_by_its_newer_handle() -> None:
+    queue = ScriptedQueue()
     deletes = Deletes(queue)
     async with deletes.flushed():
         deletes.add("m", "older")
-        assert deletes.settles(again("m"))
-    assert queue.asked == [["newer"]]
+        assert deletes.settles(received_again("m"))
+    assert queue.deletes == [["newer"]]
 
 
-async def test_a_handle_that_came_during_the_delete_of_an_older_one_is_deleted_too() -> None:
-    class Slow(Answering):
+async def test_a_handle_received_during_the_delete_of_an_older_one_is_deleted_too() -> None:
+    class SlowQueue(ScriptedQueue):
         async def delete(self, handles: Sequence[str]) -> list[EntryResult]:
             results = await super().delete(handles)
             await asyncio.sleep(1)
             return results
 
-    queue = Slow()
+    queue = SlowQueue()
     deletes = Deletes(queue)
     async with deletes.flushed():
         deletes.add("m", "older")
         await asyncio.sleep(LINGER_SECONDS + 0.5)
-        assert deletes.settles(again("m"))
+        assert deletes.settles(received_again("m"))
         await asyncio.sleep(5)
-    assert queue.asked == [["older"], ["newer"]]
+    assert queue.deletes == [["older"], ["newer"]]
 
 
 @pytest.mark.parametrize("result", [OK, REFUSED])
-async def test_a_message_is_remembered_once_its_delete_is_answered(result: EntryResult) -> None:
-    queue = Answering(lambda _: result)
+async def test_a_message_received_again_after_its_delete_is_deleted_again(
+    result: EntryResult,
+) -> None:
+    queue = ScriptedQueue(lambda _: result)
     deletes = Deletes(queue)
     async with deletes.flushed():
         deletes.add("m", "older")
         await asyncio.sleep(1)
-        assert deletes.settles(again("m"))
-        assert not deletes.settles(again("another"))
-    assert queue.asked == [["older"], ["newer"]]
+        assert deletes.settles(received_again("m"))
+        assert not deletes.settles(received_again("another"))
+    assert queue.deletes == [["older"], ["newer"]]
 
 
-async def test_the_memory_of_deleted_messages_is_bounded_and_the_oldest_go_first() -> None:
-    deletes = Deletes(Answering())
+async def test_the_oldest_of_too_many_remembered_deletes_is_forgotten_first() -> None:
+    deletes = Deletes(ScriptedQueue())
     async with deletes.flushed():
         for number in range(REMEMBERED + 1):
             deletes.add(f"m{number}", f"h{number}")
         await asyncio.sleep(1)
-        assert not deletes.settles(again("m0"))
-        assert deletes.settles(again("m1"))
-        assert deletes.settles(again(f"m{REMEMBERED}"))
+        assert not deletes.settles(received_again("m0"))
+        assert deletes.settles(received_again("m1"))
+        assert deletes.settles(received_again(f"m{REMEMBERED}"))
 
 
-async def test_at_the_end_what_waits_is_deleted_at_once() -> None:
-    queue = Answering()
+async def test_waiting_deletes_are_sent_at_the_end_of_the_block() -> None:
+    queue = ScriptedQueue()
     deletes = Deletes(queue)
     async with deletes.flushed():
         deletes.add("m", "h")
-    assert queue.asked == [["h"]]
+    assert queue.deletes == [["h"]]
     assert now() < LINGER_SECONDS
 
 
-async def test_what_cannot_be_deleted_at_the_end_is_named_and_not_waited_for(
+async def test_deletes_that_hang_at_the_end_are_logged_and_not_waited_for(
     logs: LogCapture,
 ) -> None:
-    class Hanging(FakeQueue):
+    class HangingQueue(FakeQueue):
         async def delete(self, handles: Sequence[str]) -> list[EntryResult]:
             await asyncio.sleep(1000)
             return [OK] * len(handles)
 
-    deletes = Deletes(Hanging())
+    deletes = Deletes(HangingQueue())
     async with deletes.flushed():
         deletes.add("m0", "h0")
         deletes.add("m1", "h1")
@@ -200,11 +186,13 @@ async def test_what_cannot_be_deleted_at_the_end_is_named_and_not_waited_for(
     assert line["message_ids"] == ["m0", "m1"]
 
 
-async def test_a_denied_delete_ends_the_block_and_names_what_is_left(logs: LogCapture) -> None:
+async def test_a_denied_delete_ends_the_block_and_logs_the_messages_not_deleted(
+    logs: LogCapture,
+) -> None:
     def deny(_: str) -> EntryResult:
         raise FatalError("access denied")
 
-    deletes = Deletes(Answering(deny))
+    deletes = Deletes(ScriptedQueue(deny))
     deletes.add("m", "h")
     with pytest.raises(ExceptionGroup) as error:
         async with deletes.flushed():
@@ -213,33 +201,33 @@ async def test_a_denied_delete_ends_the_block_and_names_what_is_left(logs: LogCa
     assert [line["message_ids"] for line in logs.entries] == [["m"]]
 
 
-async def test_a_message_that_comes_again_after_its_delete_is_not_predicted_again() -> None:
-    class Forgetting(FakeQueue):
-        """Answers that a message is deleted, once, without deleting it: SQS may."""
+async def test_a_message_received_again_after_its_delete_is_not_predicted_again() -> None:
+    class ForgetfulQueue(FakeQueue):
+        """Confirms the first delete without deleting the message, as SQS may do."""
 
         async def delete(self, handles: Sequence[str]) -> list[EntryResult]:
-            if not self.named("delete"):
+            if not self.calls_to("delete"):
                 self.calls.append((now(), "delete", handles))
                 return [OK] * len(handles)
             return await super().delete(handles)
 
-    cloud = Cloud(queue=Forgetting())
+    cloud = Cloud(queue=ForgetfulQueue())
     cloud.submit("a.csv")
-    async with cloud.working(idle_seconds=-1):
+    async with cloud.running_worker(idle_seconds=-1):
         await asyncio.sleep(20)
         assert cloud.queue.messages
         await asyncio.sleep(100)
-    assert cloud.pool.scored == [b"abc"]
+    assert cloud.pool.predicted == [b"abc"]
     assert not cloud.queue.messages
 
 
-async def test_ten_deletes_that_fail_pause_as_one_does() -> None:
-    class Throttled(FakeQueue):
+async def test_full_batches_that_fail_pause_too() -> None:
+    class ThrottledQueue(FakeQueue):
         async def delete(self, handles: Sequence[str]) -> list[EntryResult]:
             self.calls.append((now(), "delete", handles))
             raise TransientError("throttled")
 
-    queue = Throttled()
+    queue = ThrottledQueue()
     deletes = Deletes(queue)
     async with deletes.flushed():
         for number in range(600):
@@ -248,17 +236,13 @@ async def test_ten_deletes_that_fail_pause_as_one_does() -> None:
         assert len(queue.calls) < 60
 
 
-async def test_a_delete_loop_that_dies_for_good_is_named(logs: LogCapture) -> None:
-    def dies(name: str, _: object) -> None:
-        if name == "delete":
-            raise KeyError(name)
-
+async def test_the_error_of_a_failed_delete_loop_names_the_loop(logs: LogCapture) -> None:
     cloud = Cloud()
-    cloud.queue.before = dies
-    name = cloud.submit("a.csv")
+    cloud.queue.before = raising(KeyError("delete"), on="delete")
+    message_id = cloud.submit("a.csv")
     with pytest.raises(ExceptionGroup) as error:
-        await cloud.work(idle_seconds=-1)
+        await cloud.run_worker(idle_seconds=-1)
     assert error.group_contains(LoopFailed, match="the delete loop failed")
     assert [line["message_ids"] for line in logs.entries if "not deleted" in line["event"]] == [
-        [name]
+        [message_id]
     ]

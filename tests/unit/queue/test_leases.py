@@ -4,8 +4,10 @@ from collections.abc import Sequence
 import pytest
 from structlog.testing import LogCapture
 
-from tests.support.fakes.queue import FakeQueue, now
+from tests.support.fakes.faults import raising
+from tests.support.fakes.queue import FakeQueue
 from tests.support.simulation.habits import SqsHabits, StaleHandles
+from worker.clock import now
 from worker.errors import FatalError, LeaseLost, TransientError
 from worker.job import Message
 from worker.queue.leases import Lease, Leases, LeaseTimes
@@ -43,16 +45,18 @@ async def test_a_message_stays_invisible_for_as_long_as_it_is_held(
             leases.check(message)
 
 
-async def test_heartbeats_of_many_messages_share_calls(queue: FakeQueue, leases: Leases) -> None:
+async def test_heartbeats_of_many_messages_are_sent_in_batches(
+    queue: FakeQueue, leases: Leases
+) -> None:
     async with leases.kept_alive():
         await received(queue, leases, 20)
         await asyncio.sleep(60)
-    batches = queue.named("change_visibility")
+    batches = queue.calls_to("change_visibility")
     assert all(isinstance(batch, Sequence) and len(batch) <= 10 for batch in batches)
     assert len(batches) <= 2 * 60 / (10 * 0.8) + 2
 
 
-async def test_a_failed_heartbeat_is_tried_again_until_the_deadline(
+async def test_a_failed_heartbeat_is_sent_again_until_the_deadline(
     queue: FakeQueue, leases: Leases
 ) -> None:
     def failing(name: str, _: object) -> None:
@@ -67,7 +71,7 @@ async def test_a_failed_heartbeat_is_tried_again_until_the_deadline(
     assert queue.visible() == []
 
 
-async def test_a_failed_entry_of_a_batch_is_tried_again(queue: FakeQueue, leases: Leases) -> None:
+async def test_a_failed_entry_of_a_batch_is_sent_again(queue: FakeQueue, leases: Leases) -> None:
     queue.fail_entries = 5
     async with leases.kept_alive():
         (message,) = await received(queue, leases)
@@ -75,12 +79,8 @@ async def test_a_failed_entry_of_a_batch_is_tried_again(queue: FakeQueue, leases
         leases.check(message)
 
 
-async def test_a_deadline_moves_only_on_success(queue: FakeQueue, leases: Leases) -> None:
-    def failing(name: str, _: object) -> None:
-        if name == "change_visibility":
-            raise TransientError("no network")
-
-    queue.before = failing
+async def test_failed_heartbeats_do_not_move_the_deadline(queue: FakeQueue, leases: Leases) -> None:
+    queue.before = raising(TransientError("no network"), on="change_visibility")
     async with leases.kept_alive():
         (message,) = await received(queue, leases)
         await asyncio.sleep(31)
@@ -107,7 +107,7 @@ async def test_a_lost_lease_cancels_its_job(queue: FakeQueue, leases: Leases) ->
             await asyncio.Event().wait()
 
 
-async def test_a_cancellation_from_outside_is_no_lost_lease(
+async def test_a_cancellation_from_outside_is_not_taken_for_a_lost_lease(
     queue: FakeQueue, leases: Leases
 ) -> None:
     async with leases.kept_alive():
@@ -125,7 +125,7 @@ async def test_a_cancellation_from_outside_is_no_lost_lease(
         leases.check(message)
 
 
-async def test_a_hanging_heartbeat_does_not_stop_those_of_others(
+async def test_a_hanging_heartbeat_does_not_delay_other_heartbeats(
     queue: FakeQueue, leases: Leases
 ) -> None:
     async def hanging(name: str, arguments: object) -> None:
@@ -143,7 +143,9 @@ async def test_a_hanging_heartbeat_does_not_stop_those_of_others(
             leases.check(first)
 
 
-async def test_ending_waits_for_the_beat_under_way(queue: FakeQueue, leases: Leases) -> None:
+async def test_ending_a_lease_waits_for_the_heartbeat_under_way(
+    queue: FakeQueue, leases: Leases
+) -> None:
     sent, answered = asyncio.Event(), asyncio.Event()
 
     async def slow(name: str, _: object) -> None:
@@ -160,7 +162,7 @@ async def test_ending_waits_for_the_beat_under_way(queue: FakeQueue, leases: Lea
         assert answered.is_set()
 
 
-async def test_a_lease_that_runs_out_while_it_is_let_go_is_lost_and_says_so(
+async def test_a_lease_that_runs_out_while_it_is_ended_is_lost_and_logged(
     queue: FakeQueue, leases: Leases, logs: LogCapture
 ) -> None:
     sent = asyncio.Event()
@@ -182,15 +184,15 @@ async def test_a_lease_that_runs_out_while_it_is_let_go_is_lost_and_says_so(
     assert line["message_id"] == message.id
 
 
-async def test_no_beat_follows_the_end(queue: FakeQueue, leases: Leases) -> None:
+async def test_no_heartbeat_follows_the_end_of_a_lease(queue: FakeQueue, leases: Leases) -> None:
     async with leases.kept_alive():
         (message,) = await received(queue, leases)
         await leases.end(message)
         await asyncio.sleep(100)
-    assert queue.named("change_visibility") == []
+    assert queue.calls_to("change_visibility") == []
 
 
-async def test_a_message_is_ended_once(queue: FakeQueue, leases: Leases) -> None:
+async def test_a_lease_ends_only_once(queue: FakeQueue, leases: Leases) -> None:
     async with leases.kept_alive():
         (message,) = await received(queue, leases)
         await leases.end(message)
@@ -198,27 +200,27 @@ async def test_a_message_is_ended_once(queue: FakeQueue, leases: Leases) -> None
             await leases.end(message)
 
 
-async def test_a_second_receive_of_a_message_in_hand_swaps_the_handle_and_stays_one_job(
+async def test_a_second_receive_of_a_held_message_replaces_the_handle_and_starts_no_job(
     queue: FakeQueue, leases: Leases
 ) -> None:
     async with leases.kept_alive():
         (message,) = await received(queue, leases)
         queue.messages[message.id].visible_at = 0
-        (again,) = await queue.receive(1, 1)
-        assert not leases.claim(again)
+        (received_again,) = await queue.receive(1, 1)
+        assert not leases.claim(received_again)
         await asyncio.sleep(100)
         assert queue.visible() == []
-        assert (await leases.end(message)).handle == again.receipt_handle
+        assert (await leases.end(message)).handle == received_again.receipt_handle
 
 
-async def test_a_message_that_waited_is_confirmed_before_it_starts(
+async def test_a_message_that_waited_is_confirmed_by_a_heartbeat(
     queue: FakeQueue, leases: Leases
 ) -> None:
     async with leases.kept_alive():
         (message,) = await received(queue, leases)
         await asyncio.sleep(2)
         await leases.confirm(message)
-    assert len(queue.named("change_visibility")) == 1
+    assert len(queue.calls_to("change_visibility")) == 1
 
 
 async def test_a_message_that_starts_at_once_needs_no_confirmation(
@@ -227,24 +229,24 @@ async def test_a_message_that_starts_at_once_needs_no_confirmation(
     async with leases.kept_alive():
         (message,) = await received(queue, leases)
         await leases.confirm(message)
-    assert queue.named("change_visibility") == []
+    assert queue.calls_to("change_visibility") == []
 
 
 @pytest.mark.parametrize("stale", ["refused", "ignored", "honoured"])
-async def test_a_pause_longer_than_the_timeout_loses_the_lease_whatever_sqs_answers(
+async def test_a_suspension_beyond_the_visibility_timeout_loses_the_lease(
     stale: StaleHandles,
 ) -> None:
     queue = FakeQueue(habits=SqsHabits(stale_handles=stale))
     leases = Leases(queue, visibility_seconds=30, heartbeat_seconds=10)
     (message,) = await received(queue, leases)
-    await asyncio.sleep(31)  # no heartbeat ran: the process was stopped
+    await asyncio.sleep(31)  # no heartbeat was sent, as in a suspended process
     async with leases.kept_alive():
         with pytest.raises(LeaseLost):
             await leases.confirm(message)
-    assert queue.named("change_visibility") == []
+    assert queue.calls_to("change_visibility") == []
 
 
-async def test_nothing_is_held_past_twelve_hours() -> None:
+async def test_no_message_is_held_longer_than_twelve_hours() -> None:
     queue = FakeQueue(visibility_seconds=3600)
     leases = Leases(queue, visibility_seconds=3600, heartbeat_seconds=1200)
     async with leases.kept_alive():
@@ -259,22 +261,18 @@ async def test_nothing_is_held_past_twelve_hours() -> None:
     assert max(ends) <= 43_200
 
 
-async def test_a_queue_that_is_gone_ends_the_heartbeats_loudly(
+async def test_a_fatal_error_of_a_heartbeat_ends_the_block(
     queue: FakeQueue, leases: Leases
 ) -> None:
-    def gone(name: str, _: object) -> None:
-        if name == "change_visibility":
-            raise FatalError("the queue does not exist")
-
     with pytest.raises(ExceptionGroup) as error:  # noqa: PT012
         async with leases.kept_alive():
             await received(queue, leases)
-            queue.before = gone
+            queue.before = raising(FatalError("the queue does not exist"), on="change_visibility")
             await asyncio.Event().wait()
     assert error.group_contains(FatalError)
 
 
-async def test_messages_in_hand_are_named_until_they_are_let_go_of(
+async def test_message_ids_lists_the_messages_whose_leases_have_not_ended(
     queue: FakeQueue, leases: Leases
 ) -> None:
     first, second = await received(queue, leases, 2)
@@ -283,23 +281,23 @@ async def test_messages_in_hand_are_named_until_they_are_let_go_of(
     assert leases.message_ids() == [second.id]
 
 
-class Hours:
-    """A message held for as long as SQS allows, with a queue that notes the beats for it."""
+class TwelveHours:
+    """One message, held for as long as SQS allows."""
 
     def __init__(self) -> None:
         self.queue = FakeQueue(visibility_seconds=3600)
         self.leases = Leases(self.queue, visibility_seconds=3600, heartbeat_seconds=1200)
 
-    async def until_lost(self) -> str:
-        """Say why it was lost in the end."""
+    async def hold_until_lost(self) -> str:
+        """Hold the message until its lease is lost; returns the reason."""
         async with self.leases.kept_alive():
             (message,) = await received(self.queue, self.leases)
             with pytest.raises(LeaseLost) as lost, self.leases.cancel_if_lost(message):
                 await asyncio.Event().wait()
         return str(lost.value)
 
-    def beats(self) -> list[tuple[float, int]]:
-        """When each beat was sent, and for how many seconds it asked."""
+    def heartbeats(self) -> list[tuple[float, int]]:
+        """Return when each heartbeat was sent, and for how many seconds."""
         return [
             (time, seconds)
             for time, name, changes in self.queue.calls
@@ -308,41 +306,41 @@ class Hours:
         ]
 
 
-async def test_a_lease_is_lost_just_before_twelve_hours_and_says_why() -> None:
-    assert "twelve hours" in await Hours().until_lost()
+async def test_a_lease_is_lost_just_before_twelve_hours_with_that_reason() -> None:
+    assert "twelve hours" in await TwelveHours().hold_until_lost()
     assert 43_200 - 70 < now() < 43_200
 
 
-async def test_the_last_beat_reaches_to_the_limit_and_none_follows() -> None:
-    held = Hours()
-    await held.until_lost()
-    *others, (sent, seconds) = held.beats()
-    assert {asked for _, asked in others} == {3600}
+async def test_the_last_heartbeat_extends_to_the_limit_and_no_other_follows() -> None:
+    held = TwelveHours()
+    await held.hold_until_lost()
+    *others, (sent, seconds) = held.heartbeats()
+    assert {extension for _, extension in others} == {3600}
     assert 0 < seconds < 3600
     assert 43_200 - 70 < sent + seconds < 43_200
     assert len(others) < 43_200 / (1200 * 0.8)
 
 
-async def test_a_beat_that_fails_near_the_limit_is_sent_again() -> None:
-    held = Hours()
+async def test_a_heartbeat_that_fails_near_the_limit_is_sent_again() -> None:
+    held = TwelveHours()
 
     def failing(name: str, _: object) -> None:
         if name == "change_visibility" and 40_000 < now() < 41_000:
             raise TransientError("throttled")
 
     held.queue.before = failing
-    assert "twelve hours" in await held.until_lost()
+    assert "twelve hours" in await held.hold_until_lost()
     assert 43_200 - 70 < now() < 43_200
 
 
-async def test_a_second_receive_begins_the_twelve_hours_anew() -> None:
-    held = Hours()
+async def test_a_second_receive_restarts_the_twelve_hours() -> None:
+    held = TwelveHours()
     async with held.leases.kept_alive():
         (message,) = await received(held.queue, held.leases)
         await asyncio.sleep(42_000)
         held.queue.messages[message.id].visible_at = 0
-        (again,) = await held.queue.receive(1, 1)
-        assert not held.leases.claim(again)
+        (received_again,) = await held.queue.receive(1, 1)
+        assert not held.leases.claim(received_again)
         await asyncio.sleep(42_000)
         held.leases.check(message)
 
@@ -352,7 +350,7 @@ def lease_of_thirty_seconds() -> tuple[Lease, LeaseTimes]:
     return Lease.of(Message("m", "h", "{}"), answered=0.0, times=times), times
 
 
-def test_a_deadline_counts_from_when_the_beat_was_sent() -> None:
+def test_the_deadline_counts_from_the_sending_of_the_heartbeat() -> None:
     lease, times = lease_of_thirty_seconds()
     lease.extend(10.0, 30, times)
     assert lease.deadline == 40.0
@@ -360,14 +358,14 @@ def test_a_deadline_counts_from_when_the_beat_was_sent() -> None:
 
 
 @pytest.mark.parametrize("sent", [30.0, 31.0])
-def test_a_beat_sent_at_the_deadline_or_later_revives_nothing(sent: float) -> None:
+def test_a_heartbeat_sent_at_the_deadline_or_later_does_not_extend_the_lease(sent: float) -> None:
     lease, times = lease_of_thirty_seconds()
     lease.extend(sent, 30, times)
     assert lease.deadline == 30.0
     assert not lease.confirmed.is_set()
 
 
-def test_a_beat_that_succeeds_after_the_loss_revives_nothing() -> None:
+def test_a_heartbeat_that_succeeds_after_the_loss_does_not_extend_the_lease() -> None:
     lease, times = lease_of_thirty_seconds()
     lease.lost = "SQS no longer accepts the receipt handle"
     lease.extend(10.0, 30, times)
@@ -375,7 +373,7 @@ def test_a_beat_that_succeeds_after_the_loss_revives_nothing() -> None:
     assert not lease.confirmed.is_set()
 
 
-async def test_an_answer_that_is_old_counts_from_when_it_came(
+async def test_the_deadline_of_a_claim_counts_from_the_receives_answer(
     queue: FakeQueue, leases: Leases
 ) -> None:
     queue.send("{}")
@@ -389,7 +387,7 @@ async def test_an_answer_that_is_old_counts_from_when_it_came(
         leases.check(message)
 
 
-async def test_a_message_that_a_beat_has_extended_needs_no_confirmation(
+async def test_a_message_with_a_successful_heartbeat_needs_no_confirmation(
     queue: FakeQueue, leases: Leases
 ) -> None:
     async with leases.kept_alive():
@@ -397,10 +395,10 @@ async def test_a_message_that_a_beat_has_extended_needs_no_confirmation(
         await asyncio.sleep(11)
         await leases.confirm(message)
         await asyncio.sleep(1)
-    assert len(queue.named("change_visibility")) == 1
+    assert len(queue.calls_to("change_visibility")) == 1
 
 
-async def test_a_message_that_sqs_has_forgotten_is_not_confirmed(
+async def test_a_message_that_no_longer_exists_is_not_confirmed(
     queue: FakeQueue, leases: Leases
 ) -> None:
     async with leases.kept_alive():
@@ -411,13 +409,11 @@ async def test_a_message_that_sqs_has_forgotten_is_not_confirmed(
             await leases.confirm(message)
 
 
-async def test_a_confirmation_that_fails_is_asked_for_again(
-    queue: FakeQueue, leases: Leases
-) -> None:
+async def test_a_failed_confirmation_is_sent_again(queue: FakeQueue, leases: Leases) -> None:
     queue.fail_entries = 3
     async with leases.kept_alive():
         (message,) = await received(queue, leases)
         await asyncio.sleep(2)
         await leases.confirm(message)
-    assert len(queue.named("change_visibility")) == 4
+    assert len(queue.calls_to("change_visibility")) == 4
     assert now() < 5

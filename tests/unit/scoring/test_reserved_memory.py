@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.dummy import DummyRegressor
 
-from tests.support.fakes.input_reader import MemoryInput, Pieces
+from tests.support.fakes.input_reader import MemoryInput, MemoryOutput
 from tests.support.tables import csv, json_lines, parquet
 from worker.errors import NeedsMemory
 from worker.interfaces import ScoreOptions
@@ -38,7 +38,7 @@ def run(body: bytes, reserved_bytes: int) -> tuple[bytes, list[int]]:
         options = ScoreOptions(
             reserved_bytes=reserved[-1], memory_bytes=4 * MIB, keep_columns=("*",)
         )
-        output = Pieces()
+        output = MemoryOutput()
         try:
             scoring.score(LimitedInput(body, reserved[-1]), MODEL, options, output)
         except NeedsMemory as more:

@@ -12,7 +12,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from tests.support.fakes.input_reader import MemoryInput, Pieces
+from tests.support.fakes.input_reader import MemoryInput, MemoryOutput
 from tests.support.whole_file import ScoredFile, score
 from worker.errors import (
     PredictionFailed,
@@ -236,21 +236,21 @@ def test_rejected_rows_of_many_batches_follow_each_other_under_one_header() -> N
 
 
 def test_a_file_that_may_not_have_bad_rows_writes_none() -> None:
-    output = Pieces()
+    output = MemoryOutput()
     with pytest.raises(TooManyRejected):
         scoring.score(MemoryInput(b"id,x\na\n"), Plugin(total), DEFAULT, output)
     assert output.rejects is None
 
 
 def test_a_file_whose_columns_do_not_fit_opens_no_output() -> None:
-    output = Pieces()
+    output = MemoryOutput()
     with pytest.raises(SchemaMismatch):
         scoring.score(MemoryInput(b"id,other\na,1\n"), MODEL, DEFAULT, output)
     assert output.form is None
 
 
 def test_the_output_leaves_batch_by_batch() -> None:
-    output = Pieces()
+    output = MemoryOutput()
     body = b"id,x\n" + b"a,1\n" * 3 * BATCH_ROWS
     scoring.score(MemoryInput(body), Plugin(count), DEFAULT, output)
     assert [piece.count(b"\n") for piece in output.written] == [BATCH_ROWS + 1, *[BATCH_ROWS] * 2]

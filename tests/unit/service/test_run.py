@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import pytest
 from structlog.testing import LogCapture
 
-from tests.support.fakes.clock import VirtualLoop
+from tests.support.fakes.clock import ignore_cancellation_until, jump
+from tests.support.fakes.faults import raising
 from tests.support.fakes.pool import FakePool
-from tests.support.fakes.queue import FakeQueue, now
+from tests.support.fakes.queue import FakeQueue
 from tests.support.fakes.worker import INPUT, OUTPUT, Cloud, body, output, report
+from worker.clock import now
 from worker.errors import FatalError, LoopFailed, ProcessLost, TransientError, Unparsable
 from worker.job import Message, S3Uri
 from worker.lifecycle.stop import Stop
@@ -23,72 +25,72 @@ def cloud() -> Cloud:
 async def test_every_message_in_the_queue_is_predicted_and_deleted(cloud: Cloud) -> None:
     for number in range(100):
         cloud.submit(f"{number}.csv", b"content %d" % number)
-    stop = await cloud.work()
+    stop = await cloud.run_worker()
     assert stop.reason == "idle"
     assert not cloud.queue.messages
     assert cloud.outputs() == {f"p/{n}.csv": b"CONTENT %d" % n for n in range(100)}
 
 
-async def test_the_worker_leaves_after_its_idle_time_and_not_before(cloud: Cloud) -> None:
+async def test_the_worker_exits_after_its_idle_time_and_not_before(cloud: Cloud) -> None:
     cloud.submit("a.csv")
-    await cloud.work(idle_seconds=60)
+    await cloud.run_worker(idle_seconds=60)
     assert 60 <= now() < 62
 
 
-async def test_idle_zero_drains_and_exits(cloud: Cloud) -> None:
+async def test_with_idle_seconds_zero_the_worker_drains_the_queue_and_exits(cloud: Cloud) -> None:
     for number in range(50):
         cloud.submit(f"{number}.csv")
-    await cloud.work(idle_seconds=0)
+    await cloud.run_worker(idle_seconds=0)
     assert not cloud.queue.messages
     assert now() < 5
 
 
-async def test_polls_that_do_not_wait_are_not_repeated_at_once(cloud: Cloud) -> None:
+async def test_short_polls_pause_after_an_empty_answer(cloud: Cloud) -> None:
     cloud.submit("a.csv")
-    await cloud.work(wait_seconds=0, idle_seconds=60)
+    await cloud.run_worker(wait_seconds=0, idle_seconds=60)
     assert cloud.outputs()
-    assert len(cloud.queue.named("receive")) < 70
+    assert len(cloud.queue.calls_to("receive")) < 70
 
 
-async def test_a_worker_that_is_never_idle_stays(cloud: Cloud) -> None:
-    async with cloud.working(idle_seconds=-1) as stop:
+async def test_a_worker_with_idle_seconds_minus_one_never_exits(cloud: Cloud) -> None:
+    async with cloud.running_worker(idle_seconds=-1) as stop:
         await asyncio.sleep(10_000)
         assert stop.reason is None
 
 
 async def test_a_worker_with_a_job_in_hand_is_not_idle(cloud: Cloud) -> None:
     cloud.submit("long.csv", b"500")
-    await cloud.work(idle_seconds=0)
+    await cloud.run_worker(idle_seconds=0)
     assert cloud.outputs() == {"p/long.csv": b"500"}
 
 
-async def test_one_poll_when_idle_and_more_when_messages_come(cloud: Cloud) -> None:
-    under_way = most = 0
+async def test_one_poll_runs_when_idle_and_all_polls_when_active(cloud: Cloud) -> None:
+    polls = most_polls = 0
 
-    class Counting(FakeQueue):
+    class CountingQueue(FakeQueue):
         async def receive(self, limit: int, wait_seconds: int) -> list[Message]:
-            nonlocal under_way, most
-            under_way += 1
-            most = max(most, under_way)
+            nonlocal polls, most_polls
+            polls += 1
+            most_polls = max(most_polls, polls)
             try:
                 return await super().receive(limit, wait_seconds)
             finally:
-                under_way -= 1
+                polls -= 1
 
-    cloud.queue = Counting()
-    async with cloud.working(consumers=3, idle_seconds=-1):
+    cloud.queue = CountingQueue()
+    async with cloud.running_worker(consumers=3, idle_seconds=-1):
         await asyncio.sleep(200)
-        assert most == 1
+        assert most_polls == 1
         for number in range(300):
             cloud.submit(f"{number}.csv")
         await asyncio.sleep(10)
-        assert most == 3
+        assert most_polls == 3
 
 
-async def test_no_more_messages_are_taken_than_there_are_slots(cloud: Cloud) -> None:
+async def test_no_more_messages_are_received_than_there_are_slots(cloud: Cloud) -> None:
     for number in range(100):
         cloud.submit(f"{number}.csv", b"1000")
-    async with cloud.working(concurrency=4, idle_seconds=-1):
+    async with cloud.running_worker(concurrency=4, idle_seconds=-1):
         await asyncio.sleep(100)
         assert len(cloud.queue.visible()) == 100 - 2 * 4
         assert cloud.pool.most_running == 4
@@ -96,25 +98,25 @@ async def test_no_more_messages_are_taken_than_there_are_slots(cloud: Cloud) -> 
 
 async def test_a_job_longer_than_the_visibility_timeout_runs_once(cloud: Cloud) -> None:
     cloud.submit("long.csv", b"1000")
-    async with cloud.working(idle_seconds=-1), cloud.working(idle_seconds=-1):
+    async with cloud.running_worker(idle_seconds=-1), cloud.running_worker(idle_seconds=-1):
         await asyncio.sleep(1100)
-    assert cloud.pool.scored == [b"1000"]
+    assert cloud.pool.predicted == [b"1000"]
     assert cloud.outputs() == {"p/long.csv": b"1000"}
 
 
-async def test_a_buffered_message_does_not_expire(cloud: Cloud) -> None:
+async def test_a_buffered_message_keeps_its_lease(cloud: Cloud) -> None:
     for number in range(4):
         cloud.submit(f"{number}.csv", b"100")
-    async with cloud.working(concurrency=2, idle_seconds=-1):
+    async with cloud.running_worker(concurrency=2, idle_seconds=-1):
         await asyncio.sleep(250)
-    assert len(cloud.pool.scored) == 4
+    assert len(cloud.pool.predicted) == 4
     assert {stored.receives for stored in cloud.queue.messages.values()} <= {1}
 
 
-async def test_a_stop_finishes_what_is_started_and_gives_back_the_rest(cloud: Cloud) -> None:
+async def test_a_stop_finishes_started_jobs_and_releases_the_other_messages(cloud: Cloud) -> None:
     for number in range(6):
         cloud.submit(f"{number}.csv", b"60")
-    async with cloud.working(concurrency=2, idle_seconds=-1) as stop:
+    async with cloud.running_worker(concurrency=2, idle_seconds=-1) as stop:
         await asyncio.sleep(5)
         stop.request("SIGTERM")
         await asyncio.sleep(80)
@@ -122,11 +124,11 @@ async def test_a_stop_finishes_what_is_started_and_gives_back_the_rest(cloud: Cl
     assert len(cloud.queue.visible()) == len(cloud.queue.messages) == 4
 
 
-async def test_at_the_drain_deadline_what_is_unfinished_is_given_back(cloud: Cloud) -> None:
+async def test_at_the_drain_deadline_unfinished_jobs_are_released(cloud: Cloud) -> None:
     cloud.submit("long.csv", b"1000")
     stop = Stop()
     async with asyncio.TaskGroup() as group:
-        worker = group.create_task(cloud.work(stop, idle_seconds=-1, drain_seconds=50))
+        worker = group.create_task(cloud.run_worker(stop, idle_seconds=-1, drain_seconds=50))
         await asyncio.sleep(5)
         stop.request("SIGTERM")
         started = now()
@@ -136,8 +138,8 @@ async def test_at_the_drain_deadline_what_is_unfinished_is_given_back(cloud: Clo
     assert cloud.outputs() == {}
 
 
-async def test_messages_of_a_poll_under_way_at_the_stop_are_given_back(cloud: Cloud) -> None:
-    async with cloud.working(idle_seconds=-1) as stop:
+async def test_messages_of_a_poll_under_way_at_the_stop_are_released(cloud: Cloud) -> None:
+    async with cloud.running_worker(idle_seconds=-1) as stop:
         await asyncio.sleep(5)
         stop.request("SIGTERM")
         cloud.submit("late.csv")
@@ -146,235 +148,225 @@ async def test_messages_of_a_poll_under_way_at_the_stop_are_given_back(cloud: Cl
     assert cloud.outputs() == {}
 
 
-async def test_deletes_gathered_at_the_stop_are_still_sent(cloud: Cloud) -> None:
+async def test_deletes_that_wait_at_the_stop_are_sent(cloud: Cloud) -> None:
     cloud.submit("a.csv", b"10")
-    async with cloud.working(idle_seconds=-1) as stop:
+    async with cloud.running_worker(idle_seconds=-1) as stop:
         await asyncio.sleep(5)
         stop.request("SIGTERM")
     assert not cloud.queue.messages
 
 
-async def test_a_failed_delete_is_tried_again(cloud: Cloud) -> None:
+async def test_a_failed_delete_is_sent_again(cloud: Cloud) -> None:
     cloud.submit("a.csv")
     cloud.queue.fail_entries = 2
-    await cloud.work()
+    await cloud.run_worker()
     assert not cloud.queue.messages
 
 
-async def test_a_message_whose_delete_is_lost_is_not_predicted_twice(cloud: Cloud) -> None:
+async def test_a_message_whose_delete_fails_is_not_predicted_twice(cloud: Cloud) -> None:
     cloud.submit("a.csv")
 
-    def lose(name: str, _: object) -> None:
+    def fail_delete(name: str, _: object) -> None:
         if name == "delete" and now() < 100:
             raise TransientError("no network")
 
-    cloud.queue.before = lose
-    async with cloud.working(idle_seconds=-1):
+    cloud.queue.before = fail_delete
+    async with cloud.running_worker(idle_seconds=-1):
         await asyncio.sleep(200)
-    assert cloud.pool.scored == [b"abc"]
+    assert cloud.pool.predicted == [b"abc"]
     assert not cloud.queue.messages
 
 
-async def test_a_passing_fault_comes_back_after_a_backoff(cloud: Cloud) -> None:
+async def test_a_transient_error_is_retried_after_a_backoff(cloud: Cloud) -> None:
     cloud.submit("a.csv")
 
     def flaky(_: bytes) -> None:
-        if len(cloud.queue.named("receive")) < 3:
+        if len(cloud.queue.calls_to("receive")) < 3:
             raise ProcessLost("killed")
 
     cloud.pool.before = flaky
-    await cloud.work(idle_seconds=120)
+    await cloud.run_worker(idle_seconds=120)
     assert cloud.outputs() == {"p/a.csv": b"ABC"}
 
 
-async def test_an_error_nobody_foresaw_is_tried_again(cloud: Cloud) -> None:
+async def test_an_unexpected_error_is_retried(cloud: Cloud) -> None:
     cloud.submit("a.csv")
 
     def flaky(_: bytes) -> None:
-        if len(cloud.queue.named("receive")) < 2:
+        if len(cloud.queue.calls_to("receive")) < 2:
             raise ZeroDivisionError
 
     cloud.pool.before = flaky
-    await cloud.work(idle_seconds=120)
+    await cloud.run_worker(idle_seconds=120)
     assert cloud.outputs() == {"p/a.csv": b"ABC"}
 
 
 async def test_backoffs_grow_and_stay_below_fifteen_minutes(cloud: Cloud) -> None:
     cloud.submit("a.csv")
-
-    def broken(_: bytes) -> None:
-        raise TransientError("throttled")
-
-    cloud.pool.before = broken
-    async with cloud.working(idle_seconds=-1):
+    cloud.pool.before = raising(TransientError("throttled"))
+    async with cloud.running_worker(idle_seconds=-1):
         await asyncio.sleep(20_000)
-    waits = [changes[0][1] for changes in cloud.queue.named("change_visibility")]  # type: ignore[index]
-    assert len(waits) > 20
-    assert max(waits[:1]) <= 30
-    assert 300 < max(waits) <= 900
+    delays = [changes[0][1] for changes in cloud.queue.calls_to("change_visibility")]  # type: ignore[index]
+    assert len(delays) > 20
+    assert max(delays[:1]) <= 30
+    assert 300 < max(delays) <= 900
 
 
-async def test_the_last_receive_the_policy_allows_ends_in_the_dead_letter_queue_with_its_reason(
+async def test_a_failure_on_the_last_receive_is_dead_lettered_with_its_reason(
     cloud: Cloud,
 ) -> None:
     cloud.queue = FakeQueue(max_receive_count=3)
     cloud.submit("a.csv")
-
-    def broken(_: bytes) -> None:
-        raise TransientError("throttled")
-
-    cloud.pool.before = broken
-    await cloud.work(idle_seconds=300)
-    ((dead, reasons),) = cloud.queue.dead
-    assert dead == body("a.csv")
-    assert reasons["error_type"] == "GaveUp"
-    assert "3 receives: throttled" in reasons["error_message"]
-    assert reasons["receive_count"] == "3"
+    cloud.pool.before = raising(TransientError("throttled"))
+    await cloud.run_worker(idle_seconds=300)
+    ((dead_body, attributes),) = cloud.queue.dead_letters
+    assert dead_body == body("a.csv")
+    assert attributes["error_type"] == "GaveUp"
+    assert "3 receives: throttled" in attributes["error_message"]
+    assert attributes["receive_count"] == "3"
     assert json.loads(cloud.outputs()["p/_failed/a.csv.json"])["permanent"] is False
     assert not cloud.queue.messages
 
 
 async def test_a_permanent_failure_is_reported_dead_lettered_and_deleted(cloud: Cloud) -> None:
     cloud.submit("a.csv")
-
-    def broken(_: bytes) -> None:
-        raise Unparsable("line 3: nonsense")
-
-    cloud.pool.before = broken
-    await cloud.work()
-    told = json.loads(cloud.storage.body(report("a.csv")))
-    assert (told["error_type"], told["message"]) == ("Unparsable", "line 3: nonsense")
-    assert told["job"]["key"] == "a.csv"
-    assert told["permanent"] is True
-    ((_, reasons),) = cloud.queue.dead
-    assert reasons["error_message"] == "line 3: nonsense"
+    cloud.pool.before = raising(Unparsable("line 3: nonsense"))
+    await cloud.run_worker()
+    written = json.loads(cloud.storage.body(report("a.csv")))
+    assert (written["error_type"], written["message"]) == ("Unparsable", "line 3: nonsense")
+    assert written["job"]["key"] == "a.csv"
+    assert written["permanent"] is True
+    ((_, attributes),) = cloud.queue.dead_letters
+    assert attributes["error_message"] == "line 3: nonsense"
     assert not cloud.queue.messages
 
 
-async def test_an_unreadable_message_is_dead_lettered_as_it_is(cloud: Cloud) -> None:
+async def test_an_unreadable_message_is_dead_lettered_unchanged(cloud: Cloud) -> None:
     cloud.queue.send("nonsense")
-    await cloud.work()
-    ((dead, reasons),) = cloud.queue.dead
-    assert dead == "nonsense"
-    assert reasons["error_type"] == "UnreadableBody"
+    await cloud.run_worker()
+    ((dead_body, attributes),) = cloud.queue.dead_letters
+    assert dead_body == "nonsense"
+    assert attributes["error_type"] == "UnreadableBody"
     assert not cloud.queue.messages
 
 
-async def test_an_unreadable_message_without_a_dead_letter_queue_is_kept(cloud: Cloud) -> None:
+async def test_without_a_dead_letter_queue_an_unreadable_message_stays_in_the_queue(
+    cloud: Cloud,
+) -> None:
     cloud.queue = FakeQueue(max_receive_count=None)
     cloud.queue.send("nonsense")
-    await cloud.work()
+    await cloud.run_worker()
     assert len(cloud.queue.messages) == 1
 
 
-async def test_reasons_hold_nothing_that_sqs_refuses(cloud: Cloud) -> None:
+async def test_dead_letter_attributes_have_only_characters_and_lengths_that_sqs_accepts(
+    cloud: Cloud,
+) -> None:
     cloud.submit("a.csv")
-
-    def broken(_: bytes) -> None:
-        raise Unparsable("\x00\x1b[31m" + "x" * 5000)
-
-    cloud.pool.before = broken
-    await cloud.work()
-    ((_, reasons),) = cloud.queue.dead
-    assert reasons["error_message"].startswith("??[31mxxx")
-    assert len(reasons) <= 10
-    assert all(0 < len(value) <= 1000 for value in reasons.values())
+    cloud.pool.before = raising(Unparsable("\x00\x1b[31m" + "x" * 5000))
+    await cloud.run_worker()
+    ((_, attributes),) = cloud.queue.dead_letters
+    assert attributes["error_message"].startswith("??[31mxxx")
+    assert len(attributes) <= 10
+    assert all(0 < len(value) <= 1000 for value in attributes.values())
 
 
-async def test_a_rejection_that_cannot_be_dead_lettered_is_tried_again(cloud: Cloud) -> None:
+async def test_a_rejection_whose_dead_letter_fails_is_retried(cloud: Cloud) -> None:
     cloud.queue.send("nonsense")
 
-    def refuse(name: str, _: object) -> None:
-        if name == "dead_letter" and len(cloud.queue.named("dead_letter")) < 3:
+    def fail_twice(name: str, _: object) -> None:
+        if name == "dead_letter" and len(cloud.queue.calls_to("dead_letter")) < 3:
             raise TransientError("throttled")
 
-    cloud.queue.before = refuse
-    await cloud.work(idle_seconds=300)
-    assert len(cloud.queue.dead) == 1
+    cloud.queue.before = fail_twice
+    await cloud.run_worker(idle_seconds=300)
+    assert len(cloud.queue.dead_letters) == 1
     assert not cloud.queue.messages
 
 
 async def test_a_missing_input_is_a_permanent_failure(cloud: Cloud) -> None:
     cloud.queue.send(body("gone.csv"))
-    await cloud.work()
+    await cloud.run_worker()
     assert json.loads(cloud.storage.body(report("gone.csv")))["error_type"] == "NoSuchInput"
 
 
-async def test_a_lost_lease_leaves_no_trace(cloud: Cloud) -> None:
+async def test_a_job_whose_lease_is_lost_writes_and_deletes_nothing(cloud: Cloud) -> None:
     cloud.submit("a.csv", b"100")
-    async with cloud.working(idle_seconds=-1):
+    async with cloud.running_worker(idle_seconds=-1):
         await asyncio.sleep(5)
         cloud.queue.messages.clear()
         await asyncio.sleep(200)
     assert cloud.outputs() == {}
-    assert cloud.queue.named("delete") == []
+    assert cloud.queue.calls_to("delete") == []
 
 
-async def test_a_slow_job_is_given_up_for_now(cloud: Cloud) -> None:
+async def test_a_job_past_its_time_limit_is_retried_and_then_dead_lettered(cloud: Cloud) -> None:
     cloud.queue = FakeQueue(max_receive_count=2)
     cloud.submit("slow.csv", b"100")
-    await cloud.work(job_seconds=50, idle_seconds=120)
-    ((_, reasons),) = cloud.queue.dead
-    assert "WORKER_JOB_SECONDS (50)" in reasons["error_message"]
+    await cloud.run_worker(job_seconds=50, idle_seconds=120)
+    ((_, attributes),) = cloud.queue.dead_letters
+    assert "WORKER_JOB_SECONDS (50)" in attributes["error_message"]
 
 
-async def test_an_input_overwritten_since_is_left_to_its_own_event(cloud: Cloud) -> None:
+async def test_an_overwritten_input_is_left_to_the_message_of_its_newer_version(
+    cloud: Cloud,
+) -> None:
     cloud.storage.versioning = None
     old = cloud.storage.add(S3Uri(INPUT, "a.csv"), b"old")
     cloud.queue.send(body("a.csv", etag=old.etag, sequencer="01"))
     cloud.storage.add(S3Uri(INPUT, "a.csv"), b"new")
-    await cloud.work()
+    await cloud.run_worker()
     assert cloud.outputs() == {}
     assert not cloud.queue.messages
 
 
-async def test_an_input_overwritten_without_a_known_order_is_predicted_as_it_is_now(
+async def test_an_overwritten_input_without_a_sequencer_is_predicted_in_its_current_version(
     cloud: Cloud,
 ) -> None:
     cloud.storage.versioning = None
     old = cloud.storage.add(S3Uri(INPUT, "a.csv"), b"old")
     cloud.queue.send(body("a.csv", etag=old.etag))
     cloud.storage.add(S3Uri(INPUT, "a.csv"), b"new")
-    await cloud.work()
+    await cloud.run_worker()
     assert cloud.outputs() == {"p/a.csv": b"NEW"}
 
 
-async def test_after_a_replacement_the_input_is_looked_at_once_more(cloud: Cloud) -> None:
-    place = S3Uri(INPUT, "a.csv")
-    first = cloud.storage.add(place, b"first")
+async def test_an_input_overwritten_during_a_replacement_is_predicted_again(cloud: Cloud) -> None:
+    source = S3Uri(INPUT, "a.csv")
+    first = cloud.storage.add(source, b"first")
     cloud.queue.send(body("a.csv", version_id=first.version_id, sequencer="01"))
-    await cloud.work()
-    second = cloud.storage.add(place, b"second")
+    await cloud.run_worker()
+    second = cloud.storage.add(source, b"second")
     cloud.queue.send(body("a.csv", version_id=second.version_id, sequencer="02"))
-    cloud.storage.add(place, b"third")
-    await cloud.work()
+    cloud.storage.add(source, b"third")
+    await cloud.run_worker()
     assert cloud.storage.body(output("a.csv")) == b"THIRD"
 
 
-async def test_an_output_that_is_its_own_input_is_refused(cloud: Cloud) -> None:
+async def test_an_output_that_would_overwrite_its_input_is_refused(cloud: Cloud) -> None:
     cloud.storage.add(S3Uri("same", "p/a.csv"), b"abc")
     job = {"bucket": "same", "key": "p/a.csv", "output_bucket": "same", "output_key": "p"}
     cloud.queue.send(json.dumps(job))
-    await cloud.work(output_template="{key}")
+    await cloud.run_worker(output_template="{key}")
     assert cloud.storage.body(S3Uri("same", "p/a.csv")) == b"abc"
-    assert cloud.queue.dead[0][1]["error_type"] == "OutputRefused"
+    assert cloud.queue.dead_letters[0][1]["error_type"] == "OutputRefused"
 
 
-async def test_outputs_say_what_they_were_made_from(cloud: Cloud) -> None:
+async def test_the_metadata_of_an_output_names_its_input_version_and_model(cloud: Cloud) -> None:
     head = cloud.storage.add(S3Uri(INPUT, "a.csv"), b"abc")
     cloud.queue.send(body("a.csv", version_id=head.version_id, sequencer="0A"))
-    await cloud.work()
-    told = cloud.storage.metadata(output("a.csv"))
-    assert told["source-etag"] == head.etag
-    assert told["source-version-id"] == head.version_id
-    assert told["source-sequencer"] == "0A"
-    assert told["model-sha256"] == "0" * 64
-    assert (told["rows"], told["rejected"]) == ("1", "0")
+    await cloud.run_worker()
+    metadata = cloud.storage.metadata(output("a.csv"))
+    assert metadata["source-etag"] == head.etag
+    assert metadata["source-version-id"] == head.version_id
+    assert metadata["source-sequencer"] == "0A"
+    assert metadata["model-sha256"] == "0" * 64
+    assert (metadata["rows"], metadata["rejected"]) == ("1", "0")
 
 
-async def test_a_job_is_logged_once_with_everything(cloud: Cloud, logs: LogCapture) -> None:
+async def test_a_job_is_logged_once_with_all_its_fields(cloud: Cloud, logs: LogCapture) -> None:
     cloud.submit("a.csv")
-    await cloud.work()
+    await cloud.run_worker()
     (entry,) = [entry for entry in logs.entries if entry.get("input")]
     assert entry["event"] == "job done"
     assert entry["input"] == f"s3://{INPUT}/a.csv"
@@ -384,18 +376,18 @@ async def test_a_job_is_logged_once_with_everything(cloud: Cloud, logs: LogCaptu
     assert entry["etag"] == cloud.storage.versions[S3Uri(INPUT, "a.csv")][-1].etag
 
 
-async def test_an_output_that_was_there_is_not_said_to_be_of_this_model(
+async def test_an_output_that_existed_before_is_logged_without_this_workers_model(
     cloud: Cloud, logs: LogCapture
 ) -> None:
     cloud.submit("a.csv")
     cloud.queue.send(body("a.csv"))
-    await cloud.work()
-    told = {entry["status"]: entry for entry in logs.entries if entry["event"] == "job done"}
-    assert told["predicted"]["model_sha256"] == "0" * 64
-    assert not {"model", "model_sha256"} & told["already done"].keys()
+    await cloud.run_worker()
+    lines = {entry["status"]: entry for entry in logs.entries if entry["event"] == "job done"}
+    assert lines["predicted"]["model_sha256"] == "0" * 64
+    assert not {"model", "model_sha256"} & lines["already done"].keys()
 
 
-async def test_failing_receives_are_borne_for_a_while(cloud: Cloud) -> None:
+async def test_failed_receives_are_retried(cloud: Cloud) -> None:
     cloud.submit("a.csv")
 
     def unreachable(name: str, _: object) -> None:
@@ -403,22 +395,18 @@ async def test_failing_receives_are_borne_for_a_while(cloud: Cloud) -> None:
             raise TransientError("no network")
 
     cloud.queue.before = unreachable
-    await cloud.work()
+    await cloud.run_worker()
     assert not cloud.queue.messages
 
 
 async def test_receives_that_fail_for_long_end_the_worker(cloud: Cloud) -> None:
-    def unreachable(name: str, _: object) -> None:
-        if name == "receive":
-            raise TransientError("no network")
-
-    cloud.queue.before = unreachable
+    cloud.queue.before = raising(TransientError("no network"), on="receive")
     with pytest.raises(ExceptionGroup) as error:
-        await cloud.work(idle_seconds=-1)
+        await cloud.run_worker(idle_seconds=-1)
     assert error.group_contains(FatalError, match="no network")
 
 
-async def test_a_fatal_error_gives_back_everything_in_hand(cloud: Cloud) -> None:
+async def test_a_fatal_error_releases_all_messages_in_hand(cloud: Cloud) -> None:
     for number in range(5):
         cloud.submit(f"{number}.csv", b"100")
 
@@ -428,22 +416,22 @@ async def test_a_fatal_error_gives_back_everything_in_hand(cloud: Cloud) -> None
 
     cloud.queue.before = denied
     with pytest.raises(ExceptionGroup) as error:
-        await cloud.work(concurrency=4, idle_seconds=-1)
+        await cloud.run_worker(concurrency=4, idle_seconds=-1)
     assert error.group_contains(FatalError)
     assert len(cloud.queue.visible()) == 5
 
 
-async def test_bytes_in_hand_stay_within_the_budget(cloud: Cloud) -> None:
+async def test_jobs_under_way_stay_within_the_byte_budget(cloud: Cloud) -> None:
     for number in range(4):
         cloud.submit(f"{number}.csv", b"10", size=600 << 10)
-    async with cloud.working(memory_mb=1, idle_seconds=-1):
+    async with cloud.running_worker(memory_mb=1, idle_seconds=-1):
         await asyncio.sleep(100)
     assert cloud.pool.most_running == 1
     assert len(cloud.outputs()) == 4
 
 
-class Late(FakeQueue):
-    """The answer to the first poll takes so many seconds to arrive."""
+class LateFirstAnswer(FakeQueue):
+    """The answer to the first poll takes that many seconds to arrive."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(visibility_seconds=30)
@@ -457,43 +445,43 @@ class Late(FakeQueue):
 
 
 @pytest.mark.parametrize(("seconds", "confirmations"), [(20.5, 0), (22, 1)])
-async def test_an_answer_later_than_a_poll_can_take_counts_from_its_request(
+async def test_the_lease_of_a_late_answer_counts_from_the_request(
     seconds: float, confirmations: int
 ) -> None:
-    cloud = Cloud(queue=Late(seconds))
+    cloud = Cloud(queue=LateFirstAnswer(seconds))
     cloud.submit("a.csv")
-    await cloud.work(wait_seconds=20)
+    await cloud.run_worker(wait_seconds=20)
     assert cloud.outputs() == {"p/a.csv": b"ABC"}
-    assert len(cloud.queue.named("change_visibility")) == confirmations
+    assert len(cloud.queue.calls_to("change_visibility")) == confirmations
 
 
-async def test_an_answer_later_than_the_visibility_timeout_starts_nothing(
+async def test_an_answer_later_than_the_visibility_timeout_starts_no_job(
     logs: LogCapture,
 ) -> None:
-    cloud = Cloud(queue=Late(35))
+    cloud = Cloud(queue=LateFirstAnswer(35))
     cloud.submit("a.csv")
-    await cloud.work(wait_seconds=20)
-    assert cloud.pool.scored == [b"abc"]
+    await cloud.run_worker(wait_seconds=20)
+    assert cloud.pool.predicted == [b"abc"]
     abandoned, done = (line for line in logs.entries if line["event"].startswith("job"))
     assert (abandoned["event"], abandoned["receive_count"]) == ("job abandoned, lease lost", 1)
     assert (done["event"], done["receive_count"]) == ("job done", 2)
 
 
-async def test_a_buffered_message_that_sqs_has_forgotten_is_not_started(cloud: Cloud) -> None:
+async def test_a_buffered_message_that_no_longer_exists_is_not_started(cloud: Cloud) -> None:
     cloud.submit("first.csv", b"5")
-    forgotten = cloud.submit("second.csv")
-    async with cloud.working(concurrency=1, idle_seconds=-1):
+    removed = cloud.submit("second.csv")
+    async with cloud.running_worker(concurrency=1, idle_seconds=-1):
         await asyncio.sleep(3)
-        del cloud.queue.messages[forgotten]
+        del cloud.queue.messages[removed]
         await asyncio.sleep(60)
     assert cloud.outputs() == {"p/first.csv": b"5"}
     assert ("get", S3Uri(INPUT, "second.csv")) not in cloud.storage.calls
 
 
-async def _fails(cloud: Cloud, stop: Stop, **changes: object) -> BaseException:
-    """Run a worker to its bad end."""
+async def _run_to_failure(cloud: Cloud, stop: Stop, **changes: object) -> BaseException:
+    """Run a worker that fails; returns its error."""
     with pytest.raises(ExceptionGroup) as error:
-        await cloud.work(stop, idle_seconds=-1, **changes)
+        await cloud.run_worker(stop, idle_seconds=-1, **changes)
     return error.value
 
 
@@ -503,52 +491,56 @@ def _leaves(error: BaseException) -> list[BaseException]:
     return [error]
 
 
-class Short(FakeQueue):
-    """Its answers to heartbeats are one result short."""
+class MissingResults(FakeQueue):
+    """Answers to heartbeats have no result."""
 
     async def change_visibility(self, changes: Sequence[tuple[str, int]]) -> list[EntryResult]:
         results = await super().change_visibility(changes)
-        return [result for result, (_, s) in zip(results, changes, strict=True) if not s]
+        return [
+            result for result, (_, seconds) in zip(results, changes, strict=True) if not seconds
+        ]
 
 
-def _once(cloud: Cloud, call: str) -> None:
-    def dies(name: str, _: object) -> None:
-        if name == call and len(cloud.queue.named(name)) == 1:
+def _fail_once(cloud: Cloud, call: str) -> None:
+    """Let the first call of that name raise an error that the worker does not expect."""
+
+    def fail(name: str, _: object) -> None:
+        if name == call and len(cloud.queue.calls_to(name)) == 1:
             raise KeyError(name)
 
-    cloud.queue.before = dies
+    cloud.queue.before = fail
 
 
 @pytest.mark.parametrize(
     ("call", "loop"),
     [("receive", "poll"), ("delete", "delete"), ("change_visibility", "processor")],
 )
-async def test_a_loop_that_dies_ends_the_worker_and_is_named(
+async def test_a_failed_loop_ends_the_worker_and_is_named(
     cloud: Cloud, call: str, loop: str
 ) -> None:
-    _once(cloud, call)
+    _fail_once(cloud, call)
     cloud.submit("long.csv", b"1000")
     cloud.submit("bad.csv", b"bad")
     cloud.submit("good.csv", b"good")
 
-    def fail(content: bytes) -> None:
+    def fail_bad_input(content: bytes) -> None:
         if content == b"bad":
             raise TransientError("throttled")
 
-    cloud.pool.before = fail
+    cloud.pool.before = fail_bad_input
     stop = Stop()
-    (leaf,) = _leaves(await _fails(cloud, stop, consumers=1))
+    (leaf,) = _leaves(await _run_to_failure(cloud, stop, consumers=1))
     assert isinstance(leaf, LoopFailed)
     assert str(leaf) == f"the {loop} loop failed: KeyError: {call!r}"
     assert stop.reason is not None
     assert stop.reason.startswith("failed")
 
 
-async def test_a_heartbeat_loop_that_dies_ends_the_worker_and_is_named() -> None:
-    cloud = Cloud(queue=Short())
+async def test_a_failed_heartbeat_loop_ends_the_worker_and_is_named() -> None:
+    cloud = Cloud(queue=MissingResults())
     cloud.submit("long.csv", b"1000")
     stop = Stop()
-    (leaf,) = _leaves(await _fails(cloud, stop))
+    (leaf,) = _leaves(await _run_to_failure(cloud, stop))
     assert isinstance(leaf, LoopFailed)
     assert str(leaf).startswith("the heartbeat loop failed: ValueError")
     assert stop.reason == "failed"
@@ -556,139 +548,124 @@ async def test_a_heartbeat_loop_that_dies_ends_the_worker_and_is_named() -> None
 
 
 @pytest.mark.parametrize("call", ["receive", "delete"])
-async def test_when_a_loop_dies_everything_in_hand_is_given_back(cloud: Cloud, call: str) -> None:
+async def test_when_a_loop_fails_all_messages_in_hand_are_released(cloud: Cloud, call: str) -> None:
     cloud.submit("short.csv", b"3")
     held = {cloud.submit(f"{number}.csv", b"1000") for number in range(5)}
-    died: list[str] = []
+    failed: list[str] = []
 
-    def dies(name: str, _: object) -> None:
-        if name == call and now() > 2 and not died:
-            died.append(name)
+    def fail_call(name: str, _: object) -> None:
+        if name == call and now() > 2 and not failed:
+            failed.append(name)
             raise KeyError(name)
 
-    cloud.queue.before = dies
-    await _fails(cloud, Stop(), concurrency=4)
+    cloud.queue.before = fail_call
+    await _run_to_failure(cloud, Stop(), concurrency=4)
     assert held <= cloud.queue.messages.keys()
     assert len(cloud.queue.visible()) == len(cloud.queue.messages)
 
 
-class Deaf(FakePool):
-    """Works on until its time has come, whoever asks it to end."""
+class UncancellablePool(FakePool):
+    """A body of digits takes that many seconds, and a cancellation does not shorten them."""
 
-    async def _predicted(self, body: bytes) -> bytes:
-        end = now() + int(body)
-        while now() < end:
-            try:
-                await asyncio.sleep(end - now())
-            except asyncio.CancelledError:
-                continue
+    async def _predict(self, body: bytes) -> bytes:
+        await ignore_cancellation_until(now() + int(body))
         raise asyncio.CancelledError
 
 
-async def test_a_job_that_does_not_end_when_its_time_is_over_ends_the_worker_and_is_named() -> None:
-    cloud = Cloud(pool=Deaf())
-    cloud.submit("deaf.csv", b"500")
+async def test_a_job_that_ignores_its_timeout_ends_the_worker_and_is_named() -> None:
+    cloud = Cloud(pool=UncancellablePool())
+    cloud.submit("wedged.csv", b"500")
     reasons: list[str | None] = []
 
-    async def look() -> None:
+    async def record_reasons() -> None:
         for end in (50 + 60, 50 + 60 + 20):
             await asyncio.sleep(end - now())
             reasons.append(stop.reason)
 
     stop = Stop()
-    looking = asyncio.create_task(look())
-    error = await _fails(cloud, stop, job_seconds=50)
-    assert looking.done()
+    recording = asyncio.create_task(record_reasons())
+    error = await _run_to_failure(cloud, stop, job_seconds=50)
+    assert recording.done()
     assert reasons == [None, "failed"]
-    (told,) = [str(leaf) for leaf in _leaves(error) if isinstance(leaf, FatalError)]
-    assert "a processor is wedged: s3://in/deaf.csv" in told
+    (message,) = [str(leaf) for leaf in _leaves(error) if isinstance(leaf, FatalError)]
+    assert "a processor is wedged: s3://in/wedged.csv" in message
 
 
-async def test_a_worker_that_was_suspended_goes_on(cloud: Cloud) -> None:
+async def test_a_worker_continues_after_a_suspension_of_its_process(cloud: Cloud) -> None:
     cloud.submit("a.csv", b"10")
-    loop = asyncio.get_running_loop()
-    assert isinstance(loop, VirtualLoop)
-
-    async with cloud.working(idle_seconds=-1, job_seconds=50):
-        loop.call_later(5, loop.jump, 86_400)
+    async with cloud.running_worker(idle_seconds=-1, job_seconds=50):
+        asyncio.get_running_loop().call_later(5, jump, 86_400)
         await asyncio.sleep(86_400 + 1000)
     assert cloud.outputs() == {"p/a.csv": b"10"}
 
 
 async def test_five_minutes_without_a_successful_receive_end_the_worker(cloud: Cloud) -> None:
-    def unreachable(name: str, _: object) -> None:
-        if name == "receive":
-            raise TransientError("no network")
-
-    cloud.queue.before = unreachable
+    cloud.queue.before = raising(TransientError("no network"), on="receive")
     stop = Stop()
-    (leaf,) = _leaves(await _fails(cloud, stop))
+    (leaf,) = _leaves(await _run_to_failure(cloud, stop))
     assert str(leaf) == "no receive has succeeded for 300 s: no network"
     assert 300 < now() < 330
     assert stop.reason == "failed"
 
 
-async def test_every_successful_receive_starts_the_five_minutes_anew(cloud: Cloud) -> None:
+async def test_every_successful_receive_restarts_the_five_minutes(cloud: Cloud) -> None:
     def unreachable(name: str, _: object) -> None:
         if name == "receive" and now() % 300 > 50:
             raise TransientError("no network")
 
     cloud.queue.before = unreachable
-    async with cloud.working(idle_seconds=-1) as stop:
+    async with cloud.running_worker(idle_seconds=-1) as stop:
         await asyncio.sleep(3000)
         assert stop.reason is None
 
 
-async def test_what_is_in_hand_can_be_asked_of_the_stop(cloud: Cloud) -> None:
+async def test_the_stop_returns_the_ids_of_the_messages_in_hand(cloud: Cloud) -> None:
     held = {cloud.submit(f"{number}.csv", b"20") for number in range(3)}
-    async with cloud.working(concurrency=2, idle_seconds=-1) as stop:
+    async with cloud.running_worker(concurrency=2, idle_seconds=-1) as stop:
         await asyncio.sleep(5)
         assert set(stop.in_hand()) == held
         await asyncio.sleep(60)
         assert list(stop.in_hand()) == []
 
 
-async def test_messages_that_are_left_at_the_end_are_named_in_one_warning(
+async def test_messages_that_cannot_be_released_are_logged_in_one_warning(
     logs: LogCapture,
 ) -> None:
     cloud = Cloud(queue=FakeQueue(visibility_seconds=300))
-    names = [cloud.submit(f"{number}.csv", b"1000") for number in range(8)]
+    message_ids = [cloud.submit(f"{number}.csv", b"1000") for number in range(8)]
     stop = Stop()
     async with asyncio.TaskGroup() as group:
-        group.create_task(cloud.work(stop, concurrency=4, idle_seconds=-1, drain_seconds=25))
+        group.create_task(cloud.run_worker(stop, concurrency=4, idle_seconds=-1, drain_seconds=25))
         await asyncio.sleep(70)
-        # A heartbeat hangs, and nothing can be let go of before it has ended.
+        # A heartbeat hangs, and no lease can end before the heartbeat has ended.
         cloud.queue.before = lambda name, _: asyncio.sleep(1000) if "change" in name else None
         await asyncio.sleep(31)
         stop.request("SIGTERM")
-    ends = [line for line in logs.entries if line["event"].startswith("messages left")]
-    assert ends == logs.entries[-1:]
-    assert set(names[5:]) <= set(ends[0]["message_ids"])
+    warnings = [line for line in logs.entries if line["event"].startswith("messages left")]
+    assert warnings == logs.entries[-1:]
+    assert set(message_ids[5:]) <= set(warnings[0]["message_ids"])
 
 
-async def test_what_a_failed_worker_gives_back_does_not_come_back_to_it() -> None:
+async def test_a_failed_worker_does_not_receive_the_messages_that_it_released() -> None:
     cloud = Cloud()
     for number in range(3):
         cloud.submit(f"{number}.csv", b"1000")
     cloud.submit("bad.csv", b"bad")
 
-    def fail(content: bytes) -> None:
+    def fail_bad_input(content: bytes) -> None:
         if content == b"bad":
             raise TransientError("throttled")
 
-    def dies(name: str, _: object) -> None:
-        if name == "change_visibility" and len(cloud.queue.named(name)) == 1:
-            raise KeyError(name)
-
-    cloud.pool.before, cloud.queue.before = fail, dies
+    cloud.pool.before = fail_bad_input
+    _fail_once(cloud, "change_visibility")
     with pytest.raises(ExceptionGroup):
-        await cloud.work(idle_seconds=-1, concurrency=4)
+        await cloud.run_worker(idle_seconds=-1, concurrency=4)
     assert [stored.receives for stored in cloud.queue.messages.values()] == [1] * 4
 
 
-async def test_a_backlog_is_received_by_the_batch_and_not_by_the_slot(cloud: Cloud) -> None:
+async def test_a_backlog_is_received_in_batches_and_not_slot_by_slot(cloud: Cloud) -> None:
     for number in range(160):
         cloud.submit(f"{number}.csv", str(number % 7).encode())
-    await cloud.work(concurrency=16)
+    await cloud.run_worker(concurrency=16)
     assert len(cloud.outputs()) == 160
-    assert len(cloud.queue.named("receive")) < 160 / 8 + 10
+    assert len(cloud.queue.calls_to("receive")) < 160 / 8 + 10

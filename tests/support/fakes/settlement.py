@@ -1,0 +1,37 @@
+"""Everything that settles a message, on a fake queue and a fake storage, without a worker."""
+
+from tests.support.fakes.queue import FakeQueue
+from tests.support.fakes.storage import FakeStorage
+from worker.jobs.dead_letters import DeadLetters
+from worker.jobs.failure_reports import FailureReports
+from worker.jobs.settlement import Settlement
+from worker.metrics import Metrics
+from worker.queue.deletes import Deletes
+from worker.queue.leases import Leases
+
+VISIBILITY_SECONDS = 30
+
+
+class SettlementSetup:
+    """The leases, deletes, dead letters and settlement of one worker."""
+
+    def __init__(self, queue: FakeQueue, storage: FakeStorage | None = None) -> None:
+        self.queue = queue
+        self.storage = storage or FakeStorage()
+        self.leases = Leases(queue, visibility_seconds=VISIBILITY_SECONDS, heartbeat_seconds=10)
+        self.deletes = Deletes(queue)
+        reports = FailureReports(
+            self.storage,
+            template="{output_key}/_failed/{key}.json",
+            model="m",
+            model_sha256="0" * 64,
+        )
+        self.dead_letters = DeadLetters(queue, queue_name="q", leases=self.leases, reports=reports)
+        self.settlement = Settlement(
+            queue,
+            leases=self.leases,
+            deletes=self.deletes,
+            dead_letters=self.dead_letters,
+            metrics=Metrics("q", None),
+            retry_seconds=30,
+        )
