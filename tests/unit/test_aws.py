@@ -1,4 +1,4 @@
-"""What AWS's errors mean to us, by the codes and words that the services use."""
+"""Which of AWS's errors are fatal and which are transient, by their codes and messages."""
 
 import pytest
 from botocore.exceptions import (
@@ -18,18 +18,18 @@ EARLY = "Signature not yet current: 20261122T102600Z is still later than 2026112
 MISMATCH = "The request signature we calculated does not match the signature you provided."
 
 
-def answer(code: str, message: str = "no", status: int = 400) -> ClientError:
-    about: dict[str, object] = {
+def client_error(code: str, message: str = "no", status: int = 400) -> ClientError:
+    response: dict[str, object] = {
         "Error": {"Code": code, "Message": message},
         "ResponseMetadata": {"HTTPStatusCode": status},
     }
-    return ClientError(about, "ReceiveMessage")  # type: ignore[arg-type] # less than the stubs ask
+    return ClientError(response, "ReceiveMessage")  # type: ignore[arg-type] # only the fields needed
 
 
-async def kind(error: Exception) -> type[Exception]:
-    """Tell what an error becomes."""
-    with pytest.raises((FatalError, TransientError), match=r"^asking: ") as caught:
-        async with map_errors("asking"):
+async def mapped_type(error: Exception) -> type[Exception]:
+    """Return the class of the worker's error for an error of AWS."""
+    with pytest.raises((FatalError, TransientError), match=r"^calling: ") as caught:
+        async with map_errors("calling"):
             raise error
     assert caught.value.__cause__ is error
     return caught.type
@@ -49,30 +49,30 @@ async def kind(error: Exception) -> type[Exception]:
         "AWS.SimpleQueueService.InvalidSecurity",
     ],
 )
-async def test_credentials_that_are_refused_are_fatal(code: str) -> None:
-    assert await kind(answer(code, status=403)) is FatalError
+async def test_refused_credentials_are_fatal(code: str) -> None:
+    assert await mapped_type(client_error(code, status=403)) is FatalError
 
 
 @pytest.mark.parametrize("code", ["SignatureDoesNotMatch", "InvalidSignatureException"])
 async def test_a_wrong_secret_is_fatal_and_a_late_signature_is_not(code: str) -> None:
-    assert await kind(answer(code, MISMATCH, 403)) is FatalError
-    assert await kind(answer(code, EXPIRED, 403)) is TransientError
-    assert await kind(answer(code, EARLY, 403)) is TransientError
+    assert await mapped_type(client_error(code, MISMATCH, 403)) is FatalError
+    assert await mapped_type(client_error(code, EXPIRED, 403)) is TransientError
+    assert await mapped_type(client_error(code, EARLY, 403)) is TransientError
 
 
 @pytest.mark.parametrize("code", ["RequestTimeTooSkewed", "RequestExpired"])
-async def test_a_clock_that_is_off_is_not_fatal(code: str) -> None:
-    assert await kind(answer(code, status=403)) is TransientError
+async def test_a_wrong_clock_is_not_fatal(code: str) -> None:
+    assert await mapped_type(client_error(code, status=403)) is TransientError
 
 
 @pytest.mark.parametrize("code", ["ExpiredToken", "ExpiredTokenException"])
-async def test_an_expired_token_is_fatal_only_where_nobody_renews_it(
+async def test_an_expired_token_is_fatal_only_if_the_sdk_cannot_renew_it(
     code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
-    assert await kind(answer(code)) is TransientError
+    assert await mapped_type(client_error(code)) is TransientError
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "of the environment")
-    assert await kind(answer(code)) is FatalError
+    assert await mapped_type(client_error(code)) is FatalError
 
 
 @pytest.mark.parametrize(
@@ -96,8 +96,8 @@ async def test_an_expired_token_is_fatal_only_where_nobody_renews_it(
         ("TooManyRequestsException", 429),
     ],
 )
-async def test_a_throttle_is_transient_by_any_name(code: str, status: int) -> None:
-    assert await kind(answer(code, "Rate exceeded", status)) is TransientError
+async def test_throttling_is_transient_by_each_of_its_codes(code: str, status: int) -> None:
+    assert await mapped_type(client_error(code, "Rate exceeded", status)) is TransientError
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ async def test_a_throttle_is_transient_by_any_name(code: str, status: int) -> No
     ],
 )
 async def test_a_fault_of_the_service_is_transient(code: str, status: int) -> None:
-    assert await kind(answer(code, status=status)) is TransientError
+    assert await mapped_type(client_error(code, status=status)) is TransientError
 
 
 @pytest.mark.parametrize(
@@ -127,15 +127,15 @@ async def test_a_fault_of_the_service_is_transient(code: str, status: int) -> No
     ],
     ids=lambda error: type(error).__name__,
 )
-async def test_a_lost_network_is_never_fatal(error: Exception) -> None:
-    assert await kind(error) is TransientError
+async def test_a_network_error_is_transient(error: Exception) -> None:
+    assert await mapped_type(error) is TransientError
 
 
 @pytest.mark.parametrize(
     "error", [KeyError("AccessKeyId"), UnicodeError(), RuntimeError("expired")]
 )
-async def test_an_answer_that_makes_no_sense_is_transient(error: Exception) -> None:
-    assert await kind(error) is TransientError
+async def test_a_garbled_answer_is_transient(error: Exception) -> None:
+    assert await mapped_type(error) is TransientError
 
 
 @pytest.mark.parametrize(
@@ -147,10 +147,10 @@ async def test_an_answer_that_makes_no_sense_is_transient(error: Exception) -> N
     ids=lambda error: type(error).__name__,
 )
 async def test_missing_credentials_are_fatal(error: Exception) -> None:
-    assert await kind(error) is FatalError
+    assert await mapped_type(error) is FatalError
 
 
-async def test_our_own_errors_stay_what_they_are() -> None:
+async def test_the_workers_own_errors_are_raised_unchanged() -> None:
     with pytest.raises(NoSuchInput, match=r"^s3://in/a$"):
         async with map_errors("reading"):
             raise NoSuchInput("s3://in/a")
@@ -164,5 +164,5 @@ async def test_our_own_errors_stay_what_they_are() -> None:
         ("NoSuchKey", "NoSuchKey"),
     ],
 )
-def test_a_code_is_named_without_the_prefixes_of_older_protocols(code: str, name: str) -> None:
-    assert error_code(answer(code)) == name
+def test_an_error_code_has_no_prefix_of_an_older_protocol(code: str, name: str) -> None:
+    assert error_code(client_error(code)) == name

@@ -1,4 +1,4 @@
-"""The judge of the roles, judged by IAM's own rules."""
+"""The policy evaluation that the tests of the roles use follows IAM's rules."""
 
 from typing import Any
 
@@ -38,19 +38,19 @@ def test_actions_and_resources_match_by_wildcards(act: Act, *, allowed: bool) ->
         ({}, False),
     ],
 )
-def test_a_condition_holds_only_where_the_request_says_so(
+def test_a_condition_holds_only_with_the_value_in_the_request(
     context: dict[str, str], *, allowed: bool
 ) -> None:
     assert is_allowed([PASS], Act("iam:PassRole", "arn:aws:iam::1:role/task", context)) is allowed
 
 
-def test_what_is_denied_anywhere_is_denied() -> None:
+def test_a_deny_overrides_an_allow() -> None:
     denied: dict[str, Any] = {"Effect": "Deny", "Action": "s3:*", "Resource": "arn:aws:s3:::in/b*"}
     assert is_allowed([READ, denied], Act("s3:GetObject", "arn:aws:s3:::in/a"))
     assert not is_allowed([READ, denied], Act("s3:GetObject", "arn:aws:s3:::in/b"))
 
 
-def test_an_operator_that_is_not_known_is_no_silent_yes_or_no() -> None:
+def test_an_unknown_condition_operator_is_an_error() -> None:
     odd = {**READ, "Condition": {"DateLessThan": {"aws:CurrentTime": "2030-01-01"}}}
     with pytest.raises(KeyError, match="DateLessThan"):
         is_allowed([odd], Act("s3:GetObject", "arn:aws:s3:::in/a"))

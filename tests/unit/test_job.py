@@ -8,14 +8,14 @@ from worker.job import Job, S3Uri
 FOUR_FIELDS = {"bucket": "b", "key": "dir/my file+1%.csv", "output_bucket": "o", "output_key": "p"}
 
 
-def test_the_origin_posts_four_fields_are_a_job() -> None:
+def test_the_four_fields_of_the_original_message_format_are_a_job() -> None:
     job = Job.parse(json.dumps(FOUR_FIELDS))
     assert job.source == S3Uri("b", "dir/my file+1%.csv")
     assert (job.version_id, job.etag, job.size, job.sequencer) == (None, None, None, None)
     assert not job.again
 
 
-def test_the_key_is_taken_as_it_is_and_never_decoded_again() -> None:
+def test_the_key_is_not_url_decoded() -> None:
     assert Job.parse(json.dumps(FOUR_FIELDS | {"key": "a%2Bb+c"})).key == "a%2Bb+c"
 
 
@@ -53,7 +53,7 @@ def test_null_means_unknown() -> None:
         (json.dumps(FOUR_FIELDS | {"sequencer": "xyz"}), "sequencer"),
     ],
 )
-def test_an_unreadable_body_is_refused_naming_what_is_wrong(body: str, named: str) -> None:
+def test_the_error_for_an_unreadable_body_names_the_wrong_field(body: str, named: str) -> None:
     with pytest.raises(UnreadableBody, match=named) as error:
         Job.parse(body)
     assert "\n" not in str(error.value)

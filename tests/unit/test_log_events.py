@@ -1,4 +1,4 @@
-"""Operators search and alarm on the names of log events: docs/log-events.md lists every one."""
+"""docs/log-events.md lists every log event, since operators search for them and set alarms."""
 
 import ast
 from collections.abc import Iterator
@@ -8,8 +8,8 @@ ROOT = Path(__file__).parents[2]
 LEVELS = {"debug", "info", "warning", "error"}
 
 
-def logged() -> Iterator[tuple[str, str]]:
-    """Event and level of every log line in the worker's code."""
+def logged_events() -> Iterator[tuple[str, str]]:
+    """Yield the event and the level of every log call in the worker's code."""
     for module in sorted((ROOT / "worker").rglob("*.py")):
         for node in ast.walk(ast.parse(module.read_text())):
             match node:
@@ -29,10 +29,12 @@ def events(name: ast.expr, where: str) -> Iterator[str]:
             yield from events(one, where)
             yield from events(other, where)
         case _:
-            raise AssertionError(f"{where}: an event's name must be a literal, so that it is found")
+            raise AssertionError(
+                f"{where}: an event's name must be a literal, so that a search finds it"
+            )
 
 
-def documented() -> list[tuple[str, str]]:
+def documented_events() -> list[tuple[str, str]]:
     rows = [
         [cell.strip() for cell in line.split("|")[1:-1]]
         for line in (ROOT / "docs" / "log-events.md").read_text().splitlines()
@@ -42,12 +44,12 @@ def documented() -> list[tuple[str, str]]:
 
 
 def test_every_log_event_is_documented_with_its_level() -> None:
-    assert set(logged()) - set(documented()) == set()
+    assert set(logged_events()) - set(documented_events()) == set()
 
 
 def test_every_documented_log_event_is_logged() -> None:
-    assert set(documented()) - set(logged()) == set()
+    assert set(documented_events()) - set(logged_events()) == set()
 
 
 def test_an_event_is_documented_once_for_each_level() -> None:
-    assert len(documented()) == len(set(documented()))
+    assert len(documented_events()) == len(set(documented_events()))

@@ -1,6 +1,6 @@
-"""The habits of the simulated SQS, and what the simulation tells whoever checks a run."""
+"""The simulated SQS and S3: how they behave, and which effects they report."""
 
-# ruff: noqa: S311 - the randomness is a seed's
+# ruff: noqa: S311 - reproducible from a seed, not for security
 import asyncio
 import random
 from collections.abc import Callable
@@ -59,7 +59,7 @@ async def handle_of_one(sqs: SimulatedSqs, visibility: int = 30) -> str:
 
 
 async def delete(sqs: SimulatedSqs, handle: str) -> str:
-    """Delete; "OK" or the error's code is returned."""
+    """Delete a message; returns "OK" or the error's code."""
     try:
         await sqs.delete_message(QueueUrl=QUEUE, ReceiptHandle=handle)
     except ClientError as error:
@@ -68,7 +68,7 @@ async def delete(sqs: SimulatedSqs, handle: str) -> str:
 
 
 async def change(sqs: SimulatedSqs, handle: str, seconds: int) -> str:
-    """Change the visibility; "OK" or the error's code is returned."""
+    """Change the visibility timeout; returns "OK" or the error's code."""
     try:
         await sqs.change_message_visibility(
             QueueUrl=QUEUE, ReceiptHandle=handle, VisibilityTimeout=seconds
@@ -82,7 +82,7 @@ def visible(sqs: SimulatedSqs) -> int:
     return len(sqs.queues[QUEUE].visible())
 
 
-async def test_a_message_is_invisible_to_the_second_and_a_poll_wakes_right_after() -> None:
+async def test_a_message_is_visible_at_the_end_of_its_timeout_and_wakes_a_poll() -> None:
     sqs = await sqs_with()
     await handle_of_one(sqs, visibility=30)
     (message,) = await receive(sqs, wait=20) or await receive(sqs, wait=20)
@@ -90,12 +90,12 @@ async def test_a_message_is_invisible_to_the_second_and_a_poll_wakes_right_after
     assert 30 <= now() < 30.01
 
 
-async def test_a_poll_that_may_not_wait_does_not() -> None:
+async def test_a_short_poll_does_not_wait() -> None:
     assert await receive(await sqs_with()) == []
     assert now() == 0
 
 
-async def test_polls_that_wait_share_what_comes() -> None:
+async def test_a_message_is_received_by_only_one_of_the_waiting_polls() -> None:
     sqs = await sqs_with()
     polls = [asyncio.create_task(receive(sqs, wait=20)) for _ in range(3)]
     await asyncio.sleep(5)
@@ -104,7 +104,7 @@ async def test_polls_that_wait_share_what_comes() -> None:
     assert 20 <= now() < 20.01
 
 
-async def test_a_poll_that_waits_wakes_when_a_message_is_released() -> None:
+async def test_a_released_message_wakes_a_waiting_poll() -> None:
     sqs = await sqs_with()
     handle = await handle_of_one(sqs)
     poll = asyncio.create_task(receive(sqs, wait=20))
@@ -114,7 +114,7 @@ async def test_a_poll_that_waits_wakes_when_a_message_is_released() -> None:
     assert now() < 5.01
 
 
-async def test_a_message_may_be_kept_for_twelve_hours_and_no_longer() -> None:
+async def test_a_message_stays_invisible_for_twelve_hours_at_most() -> None:
     sqs = await sqs_with()
     handle = await handle_of_one(sqs, visibility=TWELVE_HOURS)
     await asyncio.sleep(TWELVE_HOURS - 100)
@@ -127,7 +127,9 @@ async def test_a_message_may_be_kept_for_twelve_hours_and_no_longer() -> None:
     ("habit", "deletion", "left"),
     [("refused", "ReceiptHandleIsInvalid", 1), ("ignored", "OK", 1), ("honoured", "OK", 0)],
 )
-async def test_a_deletion_by_a_stale_handle(habit: StaleHandles, deletion: str, left: int) -> None:
+async def test_a_delete_by_a_stale_handle_follows_the_habit(
+    habit: StaleHandles, deletion: str, left: int
+) -> None:
     sqs = await sqs_with(SqsHabits(stale_handles=habit))
     expired = await handle_of_one(sqs, visibility=10)
     await asyncio.sleep(10)
@@ -149,7 +151,7 @@ async def test_a_deletion_by_a_stale_handle(habit: StaleHandles, deletion: str, 
         ("honoured", "OK", "OK", True),
     ],
 )
-async def test_a_change_by_a_stale_handle(
+async def test_a_visibility_change_by_a_stale_handle_follows_the_habit(
     habit: StaleHandles, of_expired: str, of_old: str, honoured: bool
 ) -> None:
     sqs = await sqs_with(SqsHabits(stale_handles=habit))
@@ -166,17 +168,17 @@ async def test_a_change_by_a_stale_handle(
 
 
 @pytest.mark.parametrize("habit", ["refused", "ignored", "honoured"])
-async def test_a_handle_of_a_message_that_is_gone_deletes_nothing_and_changes_nothing(
+async def test_the_handle_of_a_deleted_message_has_no_effect(
     habit: StaleHandles,
 ) -> None:
     sqs = await sqs_with(SqsHabits(stale_handles=habit))
     handle = await handle_of_one(sqs)
     assert [await delete(sqs, handle), await delete(sqs, handle)] == ["OK", "OK"]
     assert await change(sqs, handle, 30) == "InvalidParameterValue"
-    assert await delete(sqs, "nobody's") == "ReceiptHandleIsInvalid"
+    assert await delete(sqs, "unknown handle") == "ReceiptHandleIsInvalid"
 
 
-async def test_both_handles_of_a_duplicate_are_good_until_its_flight_ends() -> None:
+async def test_both_handles_of_a_duplicate_are_valid_until_the_message_is_visible() -> None:
     sqs = await sqs_with(SqsHabits(duplicate=1.0))
     first = await handle_of_one(sqs)
     (again,) = await receive(sqs)
@@ -190,7 +192,7 @@ async def test_both_handles_of_a_duplicate_are_good_until_its_flight_ends() -> N
     assert await delete(sqs, second) == "ReceiptHandleIsInvalid"
 
 
-async def test_a_duplicate_does_not_shorten_what_was_promised_before() -> None:
+async def test_a_duplicate_does_not_shorten_the_visibility_timeout() -> None:
     sqs = await sqs_with(SqsHabits(duplicate=1.0))
     await handle_of_one(sqs, visibility=600)
     await receive(sqs, visibility=30)
@@ -198,7 +200,7 @@ async def test_a_duplicate_does_not_shorten_what_was_promised_before() -> None:
     assert stored.visible_at == 600
 
 
-async def test_a_duplicate_takes_the_place_of_none_that_waits() -> None:
+async def test_a_waiting_message_is_received_before_a_duplicate() -> None:
     sqs = await sqs_with(SqsHabits(duplicate=1.0))
     await handle_of_one(sqs)
     await send(sqs, "two")
@@ -213,14 +215,14 @@ async def test_a_message_on_its_last_receive_is_not_duplicated() -> None:
     assert await receive(sqs) == []
 
 
-async def test_a_receive_may_answer_nothing_at_once_though_messages_wait() -> None:
+async def test_a_receive_may_return_nothing_though_messages_wait() -> None:
     sqs = await sqs_with(SqsHabits(empty=1.0))
     await send(sqs, "one")
     assert await receive(sqs, wait=20) == []
     assert now() == 0
 
 
-async def test_messages_may_come_in_any_order() -> None:
+async def test_messages_are_received_in_any_order_with_the_shuffled_habit() -> None:
     bodies = [str(number) for number in range(10)]
     orders = []
     for habits in (SqsHabits(), SqsHabits(shuffled=True)):
@@ -236,7 +238,7 @@ async def test_messages_may_come_in_any_order() -> None:
     ("habits", "left"),
     [(SqsHabits(failed_entries=1.0), 1), (SqsHabits(failed_though_applied=1.0), 0)],
 )
-async def test_an_entry_may_fail_applied_or_not(habits: SqsHabits, left: int) -> None:
+async def test_a_failed_entry_may_have_been_applied(habits: SqsHabits, left: int) -> None:
     sqs = await sqs_with(habits)
     handle = await handle_of_one(sqs)
     answer = await sqs.delete_message_batch(
@@ -248,7 +250,7 @@ async def test_an_entry_may_fail_applied_or_not(habits: SqsHabits, left: int) ->
     assert len(sqs.queues[QUEUE].messages) == left
 
 
-async def test_entries_fail_one_by_one() -> None:
+async def test_the_entries_of_a_batch_fail_independently() -> None:
     sqs = await sqs_with(SqsHabits(failed_entries=0.5))
     await send(sqs, *"abcdefghij")
     entries = [
@@ -267,10 +269,10 @@ async def with_dead_letter_queue(sqs: SimulatedSqs, receives: int) -> None:
     await sqs.create_queue(QueueName=QUEUE, Attributes={"RedrivePolicy": policy})
 
 
-async def test_every_effect_on_a_message_is_told_as_it_happens() -> None:
+async def test_every_effect_on_a_message_is_reported_in_order() -> None:
     sqs = SimulatedSqs(random.Random(0))
-    told: list[SqsEffect] = []
-    sqs.on_effect = told.append
+    effects: list[SqsEffect] = []
+    sqs.on_effect = effects.append
     await with_dead_letter_queue(sqs, receives=1)
     await send(sqs, "kept", "poison")
     kept, poison = await receive(sqs)
@@ -284,7 +286,7 @@ async def test_every_effect_on_a_message_is_told_as_it_happens() -> None:
     ids, handles = zip(
         *((one["MessageId"], one["ReceiptHandle"]) for one in (kept, poison)), strict=True
     )
-    assert told == [
+    assert effects == [
         Sent(QUEUE, ids[0], "kept", {}, at=0),
         Sent(QUEUE, ids[1], "poison", {}, at=0),
         Received(QUEUE, ids[0], handles[0], receive_count=1, visible_at=30, at=0),
@@ -296,25 +298,25 @@ async def test_every_effect_on_a_message_is_told_as_it_happens() -> None:
     assert list(sqs.queues[DEAD].messages) == [ids[1]]
 
 
-async def everything_at_once(seed: int) -> list[SqsEffect]:
-    """Return what happens."""
+async def play(seed: int) -> list[SqsEffect]:
+    """Play a schedule with several habits of SQS at once; returns its effects."""
     habits = SqsHabits("honoured", duplicate=0.3, empty=0.3, shuffled=True, failed_entries=0.3)
     sqs = await sqs_with(habits, seed)
-    told: list[SqsEffect] = []
-    sqs.on_effect = told.append
+    effects: list[SqsEffect] = []
+    sqs.on_effect = effects.append
     for number in range(50):
         await send(sqs, str(number))
         for message in await receive(sqs, wait=1, visibility=3):
             entry = {"Id": "0", "ReceiptHandle": message["ReceiptHandle"]}
             await sqs.delete_message_batch(QueueUrl=QUEUE, Entries=[entry])
-    return told
+    return effects
 
 
-def test_a_seed_says_all_that_happens() -> None:
+def test_the_same_seed_plays_the_same_schedule() -> None:
     runs = []
     for seed in (1, 1, 2):
         with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-            runs.append(runner.run(everything_at_once(seed)))
+            runs.append(runner.run(play(seed)))
     first, second, other = runs
     assert len(first) > 100
     assert first == second
@@ -323,38 +325,38 @@ def test_a_seed_says_all_that_happens() -> None:
 
 @pytest.fixture
 async def s3() -> SimulatedS3:
-    return await storage()
+    return await s3_with_bucket()
 
 
-async def storage(**more: bool) -> SimulatedS3:
-    s3 = SimulatedS3(**more)
+async def s3_with_bucket(**options: bool) -> SimulatedS3:
+    s3 = SimulatedS3(**options)
     await s3.create_bucket(Bucket="b")
     return s3
 
 
 async def completion(s3: SimulatedS3) -> Callable[[], Any]:
-    """Upload the one part of an object; what completes it is returned."""
+    """Upload the only part of an object; returns a function that completes the upload."""
     upload = (await s3.create_multipart_upload(Bucket="b", Key="k"))["UploadId"]
-    about = {"Bucket": "b", "Key": "k", "UploadId": upload}
-    part = await s3.upload_part(**about, PartNumber=1, Body=b"parts")
+    target = {"Bucket": "b", "Key": "k", "UploadId": upload}
+    part = await s3.upload_part(**target, PartNumber=1, Body=b"parts")
     parts = [{"PartNumber": 1, "ETag": part["ETag"]}]
     return lambda: s3.complete_multipart_upload(
-        **about, MultipartUpload={"Parts": parts}, IfNoneMatch="*"
+        **target, MultipartUpload={"Parts": parts}, IfNoneMatch="*"
     )
 
 
-async def test_a_completion_may_be_answered_again_and_writes_once() -> None:
-    s3 = await storage(completes_again=True)
-    told: list[S3Effect] = []
-    s3.on_effect = told.append
+async def test_a_repeated_completion_has_the_same_answer_and_writes_once() -> None:
+    s3 = await s3_with_bucket(completes_again=True)
+    effects: list[S3Effect] = []
+    s3.on_effect = effects.append
     complete = await completion(s3)
     assert await complete() == await complete()
-    assert len(told) == 1
+    assert len(effects) == 1
 
 
-async def test_every_effect_on_an_object_is_told(s3: SimulatedS3) -> None:
-    told: list[S3Effect] = []
-    s3.on_effect = told.append
+async def test_every_effect_on_an_object_is_reported(s3: SimulatedS3) -> None:
+    effects: list[S3Effect] = []
+    s3.on_effect = effects.append
     await s3.put_object(Bucket="b", Key="k", Body=b"body", Metadata={"Name": "value"})
     await s3.delete_object(Bucket="b", Key="k")
     await s3.delete_object(Bucket="b", Key="k")
@@ -365,7 +367,7 @@ async def test_every_effect_on_an_object_is_told(s3: SimulatedS3) -> None:
     with pytest.raises(ClientError):
         await s3.put_object(Bucket="b", Key="k", Body=b"never", IfMatch="etag")
 
-    written, removed, completed, hidden = told
+    written, removed, completed, hidden = effects
     etag = "841a2d689ad86bd1611447453c22c6fc"
     assert written == Written("b", "k", None, etag, b"body", {"name": "value"}, at=0)
     assert removed == Removed("b", "k", at=0)
@@ -375,7 +377,7 @@ async def test_every_effect_on_an_object_is_told(s3: SimulatedS3) -> None:
     assert hidden == Removed("b", "k", at=1)
 
 
-async def test_nothing_is_kept_of_what_was_deleted_nor_of_a_body_that_was_closed(
+async def test_a_deleted_object_and_a_closed_body_keep_no_bytes(
     s3: SimulatedS3,
 ) -> None:
     await s3.put_object(Bucket="b", Key="k", Body=b"body")
@@ -386,24 +388,24 @@ async def test_nothing_is_kept_of_what_was_deleted_nor_of_a_body_that_was_closed
     assert s3.buckets["b"].keys == {}
 
 
-async def test_the_end_of_an_older_version_or_of_none_is_no_effect(s3: SimulatedS3) -> None:
+async def test_removing_an_older_or_a_missing_version_has_no_effect(s3: SimulatedS3) -> None:
     await s3.put_bucket_versioning(Bucket="b", VersioningConfiguration={"Status": "Enabled"})
     old = await s3.put_object(Bucket="b", Key="k", Body=b"old")
     await s3.put_object(Bucket="b", Key="k", Body=b"new")
-    told: list[S3Effect] = []
-    s3.on_effect = told.append
+    effects: list[S3Effect] = []
+    s3.on_effect = effects.append
     for _ in range(2):
         await s3.delete_object(Bucket="b", Key="k", VersionId=old["VersionId"])
-    assert not told
+    assert not effects
 
 
-async def test_a_bucket_is_made_once(s3: SimulatedS3) -> None:
+async def test_a_bucket_can_be_created_only_once(s3: SimulatedS3) -> None:
     with pytest.raises(ClientError) as caught:
         await s3.create_bucket(Bucket="b")
     assert error_code(caught.value) == "BucketAlreadyOwnedByYou"
 
 
-async def test_what_a_caller_changes_later_changes_nothing_stored(s3: SimulatedS3) -> None:
+async def test_a_stored_object_does_not_change_with_the_callers_values(s3: SimulatedS3) -> None:
     metadata, body = {"name": "value"}, bytearray(b"body")
     await s3.put_object(Bucket="b", Key="k", Body=bytes(body), Metadata=metadata)
     metadata["name"] = "other"

@@ -13,7 +13,7 @@ def test_the_first_reason_stays() -> None:
 
 
 @pytest.mark.parametrize("reason", ["SIGTERM", "failed: no queue"])
-def test_any_other_reason_outranks_idleness(reason: str) -> None:
+def test_any_other_reason_replaces_idleness(reason: str) -> None:
     stop = Stop()
     stop.request("idle")
     stop.request(reason)
@@ -21,27 +21,27 @@ def test_any_other_reason_outranks_idleness(reason: str) -> None:
     assert stop.reason == reason
 
 
-@pytest.mark.parametrize("before", [None, "idle", "failed: no queue"])
-def test_a_signal_is_the_first_whatever_else_has_asked_before(before: str | None) -> None:
+@pytest.mark.parametrize("earlier", [None, "idle", "failed: no queue"])
+def test_an_earlier_request_does_not_count_as_the_first_signal(earlier: str | None) -> None:
     stop = Stop()
-    if before is not None:
-        stop.request(before)
+    if earlier is not None:
+        stop.request(earlier)
     assert stop.signal("SIGINT")
     assert not stop.signal("SIGINT")
 
 
-def test_a_signal_of_another_name_is_a_second_one_too() -> None:
+def test_a_different_second_signal_is_not_the_first() -> None:
     stop = Stop()
     assert stop.signal("SIGINT")
     assert not stop.signal("SIGTERM")
     assert stop.reason == "SIGINT"
 
 
-def test_nothing_is_in_hand_until_somebody_says_what() -> None:
+def test_no_message_is_in_hand_by_default() -> None:
     assert list(Stop().in_hand()) == []
 
 
-async def test_a_sleep_ends_at_the_stop_and_not_before() -> None:
+async def test_a_wait_ends_after_its_seconds_or_at_the_stop() -> None:
     loop = asyncio.get_running_loop()
     stop = Stop()
     await stop.wait_for(10)

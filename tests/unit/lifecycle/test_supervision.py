@@ -8,58 +8,58 @@ from worker.lifecycle.stop import Stop
 from worker.lifecycle.supervision import Loop, StopRequested, background, cancel_on_stop, supervise
 
 
-async def dies() -> None:
+async def raise_key_error() -> None:
     raise KeyError("visibility")
 
 
-async def denied() -> None:
+async def raise_fatal_error() -> None:
     raise FatalError("access denied")
 
 
-async def in_a_group_of_its_own() -> None:
+async def raise_in_a_task_group() -> None:
     async with asyncio.TaskGroup() as group:
-        group.create_task(denied())
+        group.create_task(raise_fatal_error())
 
 
-async def ends() -> None:
+async def end_after_a_second() -> None:
     await asyncio.sleep(1)
 
 
-async def for_ever() -> None:
+async def run_for_ever() -> None:
     await asyncio.Event().wait()
 
 
-async def test_a_loop_that_dies_is_named_with_what_it_died_of() -> None:
+async def test_the_error_of_a_failed_loop_names_the_loop_and_the_cause() -> None:
     with pytest.raises(LoopFailed, match="the poll loop failed: KeyError: 'visibility'") as error:
-        await supervise("poll", dies)
+        await supervise("poll", raise_key_error)
     assert isinstance(error.value.__cause__, KeyError)
 
 
-@pytest.mark.parametrize("loop", [denied, in_a_group_of_its_own])
-async def test_a_fatal_error_comes_out_of_a_loop_as_it_is(loop: Loop) -> None:
+@pytest.mark.parametrize("loop", [raise_fatal_error, raise_in_a_task_group])
+async def test_a_fatal_error_of_a_loop_is_raised_unchanged(loop: Loop) -> None:
     with pytest.raises(FatalError, match=r"^access denied$") as error:
         await supervise("heartbeat", loop)
     assert not isinstance(error.value, LoopFailed)
 
 
-async def test_a_loop_may_come_to_its_end() -> None:
-    await supervise("poll", ends)
+async def test_a_loop_that_ends_is_no_failure() -> None:
+    await supervise("poll", end_after_a_second)
 
 
-async def test_a_loop_that_dies_ends_the_block_beside_it() -> None:
+async def test_a_failed_background_loop_ends_the_block() -> None:
     with pytest.raises(ExceptionGroup) as error:
-        async with background("delete", dies):
+        async with background("delete", raise_key_error):
             await asyncio.sleep(1000)
     assert error.group_contains(LoopFailed, match="the delete loop failed")
     assert now() < 1
 
 
-async def test_a_loop_ends_with_the_block_beside_it() -> None:
-    async with background("heartbeat", for_ever):
+async def test_a_background_loop_is_cancelled_at_the_end_of_the_block() -> None:
+    async with background("heartbeat", run_for_ever):
         await asyncio.sleep(1)
 
 
-async def test_a_stop_ends_the_block_at_once() -> None:
+async def test_a_stop_cancels_the_block_at_once() -> None:
     stop = Stop()
     asyncio.get_running_loop().call_later(5, stop.request, "SIGTERM")
     with pytest.raises(StopRequested):
@@ -77,7 +77,7 @@ async def test_a_stop_requested_before_the_block_is_not_lost() -> None:
     assert now() < 1
 
 
-async def test_without_a_stop_the_block_goes_on_behind_it() -> None:
+async def test_a_stop_after_the_block_has_no_effect() -> None:
     stop = Stop()
     async with cancel_on_stop(stop):
         await asyncio.sleep(1)
@@ -86,14 +86,14 @@ async def test_without_a_stop_the_block_goes_on_behind_it() -> None:
 
 
 @pytest.mark.parametrize("error", [SettingsError, TimeoutError])
-async def test_an_error_of_the_block_is_no_stop(error: type[Exception]) -> None:
+async def test_an_error_of_the_block_is_not_taken_for_a_stop(error: type[Exception]) -> None:
     with pytest.raises(ExceptionGroup) as caught:
         async with cancel_on_stop(Stop()):
             raise error
     assert caught.group_contains(error)
 
 
-async def test_a_cancellation_from_outside_is_no_stop() -> None:
+async def test_a_cancellation_of_the_block_is_not_taken_for_a_stop() -> None:
     async def start() -> None:
         async with cancel_on_stop(Stop()):
             await asyncio.sleep(1000)

@@ -11,32 +11,33 @@ FORM = OutputForm("text/csv", None)
 
 
 class Parent:
-    """The other end of a line, which never waits."""
+    """The parent's end of a channel; its reads never wait."""
 
     def __init__(self) -> None:
         self.socket, theirs = socket.socketpair()
         self.socket.setblocking(False)
         with theirs:
             self.stream = theirs.makefile("rwb")
-        self.line = ChildChannel(self.stream)
+        self.channel = ChildChannel(self.stream)
 
-    def hand_over(self, size: int, first: bytes) -> None:
+    def assign(self, size: int, first: bytes) -> None:
         assignment = Assignment(ScoreOptions(), size, len(first))
         self.socket.sendall(pickle.dumps(assignment) + first + SIZE.pack(0))
-        self.line.next_job()
+        self.channel.next_job()
 
-    def heard(self) -> list[object]:
-        """Take what has been said so far."""
+    def received(self) -> list[object]:
+        """Return the objects that have arrived since the last call."""
         try:
-            said = self.socket.recv(1 << 20)
+            frames = self.socket.recv(1 << 20)
         except BlockingIOError:
             return []
-        answers: list[object] = []
-        while said:
-            (size,) = SIZE.unpack(said[: SIZE.size])
-            answers.append(pickle.loads(said[SIZE.size : SIZE.size + size]))  # noqa: S301 - our own
-            said = said[SIZE.size + size :]
-        return answers
+        objects: list[object] = []
+        while frames:
+            (size,) = SIZE.unpack(frames[: SIZE.size])
+            frame = frames[SIZE.size : SIZE.size + size]
+            objects.append(pickle.loads(frame))  # noqa: S301 - from this test
+            frames = frames[SIZE.size + size :]
+        return objects
 
 
 @pytest.fixture
@@ -46,39 +47,39 @@ def parent() -> Iterator[Parent]:
         yield parent
 
 
-def test_a_process_says_at_once_that_it_has_taken_a_file(parent: Parent) -> None:
-    parent.hand_over(4, b"abcd")
-    assert parent.heard() == [None]
+def test_a_process_confirms_an_assignment_at_once(parent: Parent) -> None:
+    parent.assign(4, b"abcd")
+    assert parent.received() == [None]
 
 
-def test_a_small_file_wakes_the_parent_once_for_all_that_comes_of_it(parent: Parent) -> None:
-    parent.hand_over(4, b"abcd")
-    parent.heard()
-    parent.line.open(FORM)
-    parent.line.write(b"output")
-    assert parent.heard() == []
-    parent.line.finish(ScoreResult(1, 0))
-    assert parent.heard() == [FORM, OutputPiece(b"output", rejects=False), ScoreResult(1, 0)]
+def test_the_whole_output_of_a_small_file_is_sent_at_once(parent: Parent) -> None:
+    parent.assign(4, b"abcd")
+    parent.received()
+    parent.channel.open(FORM)
+    parent.channel.write(b"output")
+    assert parent.received() == []
+    parent.channel.finish(ScoreResult(1, 0))
+    assert parent.received() == [FORM, OutputPiece(b"output", rejects=False), ScoreResult(1, 0)]
 
 
-def test_what_the_output_of_a_large_file_will_be_is_said_before_it_is_made(parent: Parent) -> None:
-    parent.hand_over(8, b"abcd")
-    parent.heard()
-    parent.line.open(FORM)
-    assert parent.heard() == [FORM]
+def test_the_form_of_a_large_files_output_is_sent_before_its_first_byte(parent: Parent) -> None:
+    parent.assign(8, b"abcd")
+    parent.received()
+    parent.channel.open(FORM)
+    assert parent.received() == [FORM]
 
 
-def test_a_file_given_up_within_a_piece_leaves_the_line_at_the_next_file(
+def test_a_job_that_ends_within_a_piece_leaves_the_channel_at_the_next_job(
     parent: Parent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("worker.pool.channel.MAX_PIECE_BYTES", 3)
-    asked = pickle.dumps(Assignment(ScoreOptions(), 12, 2)) + b"ab"
+    assignment = pickle.dumps(Assignment(ScoreOptions(), 12, 2)) + b"ab"
     pieces = SIZE.pack(8) + b"cdefghij" + SIZE.pack(2) + b"kl" + SIZE.pack(0)
-    parent.socket.sendall(asked + pieces)
+    parent.socket.sendall(assignment + pieces)
 
-    parent.line.next_job()
-    assert next(parent.line.read([(2, 12)])) == b"cde"
-    parent.line.finish(ScoreResult(1, 0))
+    parent.channel.next_job()
+    assert next(parent.channel.read([(2, 12)])) == b"cde"
+    parent.channel.finish(ScoreResult(1, 0))
 
-    parent.hand_over(4, b"next")
-    assert parent.line.first == b"next"
+    parent.assign(4, b"next")
+    assert parent.channel.first == b"next"

@@ -22,11 +22,11 @@ def test_without_a_policy_the_fourth_receive_and_those_after_it_are_exclusive() 
     assert [count for count in receives if redrive.is_exclusive(count)] == [4, 5, 100]
 
 
-def test_the_last_receive_is_the_one_that_the_policy_names() -> None:
+def test_the_receive_with_the_policys_count_is_the_last() -> None:
     assert [RedrivePolicy(3).is_last(count) for count in (1, 2, 3)] == [False, False, True]
 
 
-def test_a_receive_beyond_the_policy_is_the_last_one_too() -> None:
+def test_a_receive_beyond_the_policys_count_is_the_last_too() -> None:
     assert RedrivePolicy(3).is_last(4)
 
 
@@ -34,7 +34,7 @@ def test_without_a_policy_no_receive_is_the_last() -> None:
     assert not RedrivePolicy(None).is_last(1000)
 
 
-async def test_a_message_says_what_the_queues_policy_decides_for_its_receive() -> None:
+async def test_a_received_message_carries_the_decisions_of_the_redrive_policy() -> None:
     queue = FakeQueue(max_receive_count=3)
     await queue.read_attributes()
     queue.send("{}")
