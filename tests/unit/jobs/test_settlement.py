@@ -47,7 +47,7 @@ class Setup(SettlementSetup):
             queue or FakeQueue(VISIBILITY_SECONDS, max_receive_count=max_receive_count), storage
         )
 
-    async def received(self, *contents: str, times: int = 1) -> list[Message]:
+    async def receive(self, *contents: str, times: int = 1) -> list[Message]:
         """Send messages, receive them that many times, and claim them."""
         for content in contents or [body("a.csv")]:
             self.queue.send(content)
@@ -62,7 +62,7 @@ class Setup(SettlementSetup):
     async def settle_one(self, outcome: Outcome, times: int = 1) -> None:
         """Receive and settle one message beside heartbeats; returns after its delete, if any."""
         async with self.leases.kept_alive(), self.deletes.flushed():
-            (message,) = await self.received(times=times)
+            (message,) = await self.receive(times=times)
             await self.settlement.settle(message, outcome)
 
     def delays(self) -> list[float]:
@@ -96,7 +96,7 @@ async def test_a_done_job_whose_lease_ran_out_is_not_deleted(
 ) -> None:
     setup = Setup()
     async with setup.deletes.flushed():
-        (message,) = await setup.received()
+        (message,) = await setup.receive()
         await asyncio.sleep(VISIBILITY_SECONDS + 1)
         await setup.settlement.settle(message, DONE)
     assert setup.queue.calls_to("delete") == []
@@ -144,7 +144,7 @@ async def test_a_release_on_the_last_receive_is_dead_lettered_with_its_reason_an
 async def test_an_unreadable_body_released_on_its_last_receive_is_dead_lettered_too() -> None:
     setup = Setup()
     async with setup.deletes.flushed():
-        (message,) = await setup.received("nonsense", times=MAX_RECEIVE_COUNT)
+        (message,) = await setup.receive("nonsense", times=MAX_RECEIVE_COUNT)
         await setup.settlement.settle(message, Release())
     ((dead_body, _),) = setup.queue.dead_letters
     assert dead_body == "nonsense"
@@ -167,8 +167,8 @@ async def test_without_a_redrive_policy_every_receive_may_be_retried() -> None:
 async def test_a_release_of_many_dead_letters_only_messages_on_their_last_receive() -> None:
     setup = Setup()
     async with setup.deletes.flushed():
-        last = await setup.received(body("last.csv"), times=MAX_RECEIVE_COUNT)
-        others = await setup.received(body("a.csv"), body("b.csv"))
+        last = await setup.receive(body("last.csv"), times=MAX_RECEIVE_COUNT)
+        others = await setup.receive(body("a.csv"), body("b.csv"))
         await setup.settlement.release([*last, *others])
     assert [dead_body for dead_body, _ in setup.queue.dead_letters] == [body("last.csv")]
     assert len(setup.queue.visible()) == len(setup.queue.messages) == 2
@@ -176,7 +176,7 @@ async def test_a_release_of_many_dead_letters_only_messages_on_their_last_receiv
 
 async def test_messages_never_started_are_released_in_batches() -> None:
     setup = Setup()
-    messages = await setup.received(*(body(f"{number}.csv") for number in range(10)))
+    messages = await setup.receive(*(body(f"{number}.csv") for number in range(10)))
     await setup.settlement.release(messages)
     assert len(setup.queue.calls_to("change_visibility")) == 1
     assert len(setup.queue.visible()) == 10
@@ -184,9 +184,9 @@ async def test_messages_never_started_are_released_in_batches() -> None:
 
 async def test_a_lost_lease_does_not_prevent_the_release_of_other_messages() -> None:
     setup = Setup()
-    (lost,) = await setup.received(body("lost.csv"))
+    (lost,) = await setup.receive(body("lost.csv"))
     await asyncio.sleep(20)
-    (held,) = await setup.received(body("held.csv"))
+    (held,) = await setup.receive(body("held.csv"))
     await asyncio.sleep(11)
     await setup.settlement.release([lost, held])
     assert setup.queue.calls_to("change_visibility") == [[(held.receipt_handle, 0)]]
@@ -217,7 +217,7 @@ async def test_a_rejection_whose_dead_letter_fails_is_retried_after_a_backoff() 
 async def test_a_rejection_cut_short_by_a_cancellation_is_released(logs: LogCapture) -> None:
     setup = Setup(storage=HangingStorage())
     async with setup.leases.kept_alive(), setup.deletes.flushed():
-        (message,) = await setup.received()
+        (message,) = await setup.receive()
         await cancel(setup.settlement.settle(message, REJECT), after=5)
     assert now() < 5 + HURRY_SECONDS + 1
     assert len(setup.queue.visible()) == 1
@@ -243,7 +243,7 @@ async def test_a_stop_on_the_last_receive_does_not_wait_for_a_heartbeat_that_han
             await asyncio.sleep(1000)
 
     async with setup.leases.kept_alive(), setup.deletes.flushed():
-        (message,) = await setup.received(times=MAX_RECEIVE_COUNT)
+        (message,) = await setup.receive(times=MAX_RECEIVE_COUNT)
         setup.queue.before = hanging
         await heartbeat_sent.wait()
         started = now()
@@ -255,7 +255,7 @@ async def test_a_stop_on_the_last_receive_does_not_wait_for_a_heartbeat_that_han
 
 async def test_a_rejection_without_report_and_dead_letter_stays_in_the_queue() -> None:
     setup = Setup(max_receive_count=None)
-    (message,) = await setup.received("nonsense")
+    (message,) = await setup.receive("nonsense")
     await setup.settlement.settle(message, Reject(UnreadableBody("the message is not a job")))
     assert setup.delays() == [900]
 
@@ -263,7 +263,7 @@ async def test_a_rejection_without_report_and_dead_letter_stays_in_the_queue() -
 async def test_a_rejection_whose_dead_letter_is_denied_is_released_and_fatal() -> None:
     setup = Setup()
     setup.queue.before = raising(FatalError("credentials refused"), on="dead_letter")
-    (message,) = await setup.received()
+    (message,) = await setup.receive()
     with pytest.raises(FatalError):
         await setup.settlement.settle(message, REJECT)
     assert len(setup.queue.visible()) == 1
@@ -272,7 +272,7 @@ async def test_a_rejection_whose_dead_letter_is_denied_is_released_and_fatal() -
 async def test_a_cancellation_waits_for_the_settlement_under_way() -> None:
     setup = Setup()
     setup.queue.before = lambda *_: asyncio.sleep(1)
-    (message,) = await setup.received()
+    (message,) = await setup.receive()
     await cancel(setup.settlement.settle(message, Release()), after=0.5)
     assert len(setup.queue.visible()) == 1
 
@@ -281,7 +281,7 @@ async def test_a_cancellation_does_not_wait_long_for_a_settlement_that_hangs(
     logs: LogCapture,
 ) -> None:
     setup = Setup()
-    (message,) = await setup.received()
+    (message,) = await setup.receive()
     setup.queue.before = lambda *_: asyncio.sleep(1000)
     started = now()
     await cancel(setup.settlement.settle(message, RETRY), after=1)
@@ -295,7 +295,7 @@ async def test_a_retry_makes_no_call_after_its_lease_has_ended(
     hangs: bool, logs: LogCapture
 ) -> None:
     setup = Setup()
-    (message,) = await setup.received()
+    (message,) = await setup.receive()
     deadline = now() + VISIBILITY_SECONDS
     calls = []
 
@@ -317,7 +317,7 @@ async def test_a_retry_makes_no_call_after_its_lease_has_ended(
 
 async def test_a_message_is_settled_by_its_newest_receipt_handle() -> None:
     setup = Setup()
-    (older,) = await setup.received()
+    (older,) = await setup.receive()
     setup.queue.messages[older.id].visible_at = now()
     (newer,) = await setup.queue.receive(10, 1)
     assert not setup.leases.claim(newer)
@@ -339,7 +339,7 @@ async def test_a_settlement_waits_for_the_heartbeat_under_way() -> None:
     queue.answered = []
     setup = Setup(queue)
     async with setup.leases.kept_alive():
-        (message,) = await setup.received()
+        (message,) = await setup.receive()
         await asyncio.sleep(11)
         await setup.settlement.settle(message, Reject(Unparsable("nonsense"), JOB))
         assert queue.answered == [VISIBILITY_SECONDS]
@@ -362,7 +362,7 @@ async def test_every_message_that_was_not_settled_at_the_end_is_logged(logs: Log
 async def test_a_second_cancellation_does_not_cut_a_settlement_short() -> None:
     setup = Setup()
     setup.queue.before = lambda *_: asyncio.sleep(1)
-    (message,) = await setup.received()
+    (message,) = await setup.receive()
     task = asyncio.create_task(setup.settlement.settle(message, Release()))
     for _ in range(2):
         await asyncio.sleep(0.2)
@@ -377,7 +377,7 @@ async def test_a_release_makes_no_call_after_its_lease_has_ended(
     hangs: bool, logs: LogCapture
 ) -> None:
     setup = Setup()
-    (message,) = await setup.received()
+    (message,) = await setup.receive()
     deadline = now() + VISIBILITY_SECONDS
     calls = []
 

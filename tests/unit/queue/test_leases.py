@@ -23,7 +23,7 @@ def leases(queue: FakeQueue) -> Leases:
     return Leases(queue, visibility_seconds=30, heartbeat_seconds=10)
 
 
-async def received(queue: FakeQueue, leases: Leases, count: int = 1) -> list[Message]:
+async def receive(queue: FakeQueue, leases: Leases, count: int = 1) -> list[Message]:
     for _ in range(count):
         queue.send("{}")
     messages: list[Message] = []
@@ -38,7 +38,7 @@ async def test_a_message_stays_invisible_for_as_long_as_it_is_held(
     queue: FakeQueue, leases: Leases
 ) -> None:
     async with leases.kept_alive():
-        (message,) = await received(queue, leases)
+        (message,) = await receive(queue, leases)
         for _ in range(100):
             await asyncio.sleep(5)
             assert queue.visible() == []
@@ -49,7 +49,7 @@ async def test_heartbeats_of_many_messages_are_sent_in_batches(
     queue: FakeQueue, leases: Leases
 ) -> None:
     async with leases.kept_alive():
-        await received(queue, leases, 20)
+        await receive(queue, leases, 20)
         await asyncio.sleep(60)
     batches = queue.calls_to("change_visibility")
     assert all(isinstance(batch, Sequence) and len(batch) <= 10 for batch in batches)
@@ -65,7 +65,7 @@ async def test_a_failed_heartbeat_is_sent_again_until_the_deadline(
 
     queue.before = failing
     async with leases.kept_alive():
-        (message,) = await received(queue, leases)
+        (message,) = await receive(queue, leases)
         await asyncio.sleep(60)
         leases.check(message)
     assert queue.visible() == []
@@ -74,7 +74,7 @@ async def test_a_failed_heartbeat_is_sent_again_until_the_deadline(
 async def test_a_failed_entry_of_a_batch_is_sent_again(queue: FakeQueue, leases: Leases) -> None:
     queue.fail_entries = 5
     async with leases.kept_alive():
-        (message,) = await received(queue, leases)
+        (message,) = await receive(queue, leases)
         await asyncio.sleep(60)
         leases.check(message)
 
@@ -82,7 +82,7 @@ async def test_a_failed_entry_of_a_batch_is_sent_again(queue: FakeQueue, leases:
 async def test_failed_heartbeats_do_not_move_the_deadline(queue: FakeQueue, leases: Leases) -> None:
     queue.before = raising(TransientError("no network"), on="change_visibility")
     async with leases.kept_alive():
-        (message,) = await received(queue, leases)
+        (message,) = await receive(queue, leases)
         await asyncio.sleep(31)
         with pytest.raises(LeaseLost):
             leases.check(message)
@@ -92,7 +92,7 @@ async def test_a_refused_heartbeat_loses_the_lease_at_once(
     queue: FakeQueue, leases: Leases
 ) -> None:
     async with leases.kept_alive():
-        (message,) = await received(queue, leases)
+        (message,) = await receive(queue, leases)
         queue.messages.clear()
         await asyncio.sleep(11)
         with pytest.raises(LeaseLost):
@@ -101,7 +101,7 @@ async def test_a_refused_heartbeat_loses_the_lease_at_once(
 
 async def test_a_lost_lease_cancels_its_job(queue: FakeQueue, leases: Leases) -> None:
     async with leases.kept_alive():
-        (message,) = await received(queue, leases)
+        (message,) = await receive(queue, leases)
         queue.messages.clear()
         with pytest.raises(LeaseLost), leases.cancel_if_lost(message):
             await asyncio.Event().wait()
@@ -111,7 +111,7 @@ async def test_a_cancellation_from_outside_is_not_taken_for_a_lost_lease(
     queue: FakeQueue, leases: Leases
 ) -> None:
     async with leases.kept_alive():
-        (message,) = await received(queue, leases)
+        (message,) = await receive(queue, leases)
 
         async def job() -> None:
             with leases.cancel_if_lost(message):
@@ -134,9 +134,9 @@ async def test_a_hanging_heartbeat_does_not_delay_other_heartbeats(
 
     queue.before = hanging
     async with leases.kept_alive():
-        (first,) = await received(queue, leases)
+        (first,) = await receive(queue, leases)
         await asyncio.sleep(6)
-        (second,) = await received(queue, leases)
+        (second,) = await receive(queue, leases)
         await asyncio.sleep(60)
         leases.check(second)
         with pytest.raises(LeaseLost):
@@ -156,7 +156,7 @@ async def test_ending_a_lease_waits_for_the_heartbeat_under_way(
 
     queue.before = slow
     async with leases.kept_alive():
-        (message,) = await received(queue, leases)
+        (message,) = await receive(queue, leases)
         await sent.wait()
         assert (await leases.end(message)).handle == message.receipt_handle
         assert answered.is_set()
@@ -176,7 +176,7 @@ async def test_a_lease_that_runs_out_while_it_is_ended_is_lost_and_logged(
 
     queue.before = failing
     async with leases.kept_alive():
-        (message,) = await received(queue, leases)
+        (message,) = await receive(queue, leases)
         await sent.wait()
         with pytest.raises(LeaseLost):
             await leases.end(message)
@@ -186,7 +186,7 @@ async def test_a_lease_that_runs_out_while_it_is_ended_is_lost_and_logged(
 
 async def test_no_heartbeat_follows_the_end_of_a_lease(queue: FakeQueue, leases: Leases) -> None:
     async with leases.kept_alive():
-        (message,) = await received(queue, leases)
+        (message,) = await receive(queue, leases)
         await leases.end(message)
         await asyncio.sleep(100)
     assert queue.calls_to("change_visibility") == []
@@ -194,7 +194,7 @@ async def test_no_heartbeat_follows_the_end_of_a_lease(queue: FakeQueue, leases:
 
 async def test_a_lease_ends_only_once(queue: FakeQueue, leases: Leases) -> None:
     async with leases.kept_alive():
-        (message,) = await received(queue, leases)
+        (message,) = await receive(queue, leases)
         await leases.end(message)
         with pytest.raises(LeaseLost):
             await leases.end(message)
@@ -204,7 +204,7 @@ async def test_a_second_receive_of_a_held_message_replaces_the_handle_and_starts
     queue: FakeQueue, leases: Leases
 ) -> None:
     async with leases.kept_alive():
-        (message,) = await received(queue, leases)
+        (message,) = await receive(queue, leases)
         queue.messages[message.id].visible_at = 0
         (received_again,) = await queue.receive(1, 1)
         assert not leases.claim(received_again)
@@ -217,7 +217,7 @@ async def test_a_message_that_waited_is_confirmed_by_a_heartbeat(
     queue: FakeQueue, leases: Leases
 ) -> None:
     async with leases.kept_alive():
-        (message,) = await received(queue, leases)
+        (message,) = await receive(queue, leases)
         await asyncio.sleep(2)
         await leases.confirm(message)
     assert len(queue.calls_to("change_visibility")) == 1
@@ -227,7 +227,7 @@ async def test_a_message_that_starts_at_once_needs_no_confirmation(
     queue: FakeQueue, leases: Leases
 ) -> None:
     async with leases.kept_alive():
-        (message,) = await received(queue, leases)
+        (message,) = await receive(queue, leases)
         await leases.confirm(message)
     assert queue.calls_to("change_visibility") == []
 
@@ -238,7 +238,7 @@ async def test_a_suspension_beyond_the_visibility_timeout_loses_the_lease(
 ) -> None:
     queue = FakeQueue(habits=SqsHabits(stale_handles=stale))
     leases = Leases(queue, visibility_seconds=30, heartbeat_seconds=10)
-    (message,) = await received(queue, leases)
+    (message,) = await receive(queue, leases)
     await asyncio.sleep(31)  # no heartbeat was sent, as in a suspended process
     async with leases.kept_alive():
         with pytest.raises(LeaseLost):
@@ -250,7 +250,7 @@ async def test_no_message_is_held_longer_than_twelve_hours() -> None:
     queue = FakeQueue(visibility_seconds=3600)
     leases = Leases(queue, visibility_seconds=3600, heartbeat_seconds=1200)
     async with leases.kept_alive():
-        await received(queue, leases)
+        await receive(queue, leases)
         await asyncio.sleep(43_200 - 5)
     ends = [
         time + seconds
@@ -266,7 +266,7 @@ async def test_a_fatal_error_of_a_heartbeat_ends_the_block(
 ) -> None:
     with pytest.raises(ExceptionGroup) as error:  # noqa: PT012
         async with leases.kept_alive():
-            await received(queue, leases)
+            await receive(queue, leases)
             queue.before = raising(FatalError("the queue does not exist"), on="change_visibility")
             await asyncio.Event().wait()
     assert error.group_contains(FatalError)
@@ -275,7 +275,7 @@ async def test_a_fatal_error_of_a_heartbeat_ends_the_block(
 async def test_message_ids_lists_the_messages_whose_leases_have_not_ended(
     queue: FakeQueue, leases: Leases
 ) -> None:
-    first, second = await received(queue, leases, 2)
+    first, second = await receive(queue, leases, 2)
     assert leases.message_ids() == [first.id, second.id]
     await leases.end(first)
     assert leases.message_ids() == [second.id]
@@ -291,7 +291,7 @@ class TwelveHours:
     async def hold_until_lost(self) -> str:
         """Hold the message until its lease is lost; returns the reason."""
         async with self.leases.kept_alive():
-            (message,) = await received(self.queue, self.leases)
+            (message,) = await receive(self.queue, self.leases)
             with pytest.raises(LeaseLost) as lost, self.leases.cancel_if_lost(message):
                 await asyncio.Event().wait()
         return str(lost.value)
@@ -336,7 +336,7 @@ async def test_a_heartbeat_that_fails_near_the_limit_is_sent_again() -> None:
 async def test_a_second_receive_restarts_the_twelve_hours() -> None:
     held = TwelveHours()
     async with held.leases.kept_alive():
-        (message,) = await received(held.queue, held.leases)
+        (message,) = await receive(held.queue, held.leases)
         await asyncio.sleep(42_000)
         held.queue.messages[message.id].visible_at = 0
         (received_again,) = await held.queue.receive(1, 1)
@@ -391,7 +391,7 @@ async def test_a_message_with_a_successful_heartbeat_needs_no_confirmation(
     queue: FakeQueue, leases: Leases
 ) -> None:
     async with leases.kept_alive():
-        (message,) = await received(queue, leases)
+        (message,) = await receive(queue, leases)
         await asyncio.sleep(11)
         await leases.confirm(message)
         await asyncio.sleep(1)
@@ -402,7 +402,7 @@ async def test_a_message_that_no_longer_exists_is_not_confirmed(
     queue: FakeQueue, leases: Leases
 ) -> None:
     async with leases.kept_alive():
-        (message,) = await received(queue, leases)
+        (message,) = await receive(queue, leases)
         await asyncio.sleep(2)
         queue.messages.clear()
         with pytest.raises(LeaseLost):
@@ -412,7 +412,7 @@ async def test_a_message_that_no_longer_exists_is_not_confirmed(
 async def test_a_failed_confirmation_is_sent_again(queue: FakeQueue, leases: Leases) -> None:
     queue.fail_entries = 3
     async with leases.kept_alive():
-        (message,) = await received(queue, leases)
+        (message,) = await receive(queue, leases)
         await asyncio.sleep(2)
         await leases.confirm(message)
     assert len(queue.calls_to("change_visibility")) == 4
