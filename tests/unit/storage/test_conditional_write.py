@@ -210,7 +210,7 @@ async def test_after_a_lost_reply_the_output_is_already_done(storage: OutputStor
 
 
 @pytest.mark.parametrize("existing_version", [None, "01"])
-async def test_a_lost_upload_is_retried_unless_a_newer_output_exists(
+async def test_a_lost_upload_without_a_newer_output_is_a_transient_error(
     storage: OutputStorage, existing_version: str | None
 ) -> None:
     older, version = add_input(storage, b"1", "01"), add_input(storage, b"2", "02")
