@@ -196,9 +196,8 @@ async def test_inputs_of_unknown_size_stay_within_the_byte_budget() -> None:
     for number in range(64):
         cloud.submit(f"{number}.csv", b"x" * (1 << 20))
     await cloud.run_worker(memory_mb=64, concurrency=64)
-    assert (
-        4 << 20 < pool.most_held <= 32 << 20
-    )  # an output has the size of its input: together twice that
+    # Each job holds twice its input, because its output has the same size.
+    assert 4 << 20 < pool.most_held <= 32 << 20
 
 
 def test_a_signal_after_idleness_is_the_first_signal() -> None:
