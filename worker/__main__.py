@@ -29,7 +29,7 @@ def main() -> int:
     try:
         settings = settings_help.load()
     except SettingsError as error:
-        return _refuse(error)
+        return _print_settings_error(error)
     logs.configure(logs.resolve(settings.log_format), settings.log_level)
     for name, nearest in settings_help.unknown(os.environ):
         log.warning("unknown setting", setting=name, nearest=nearest)
@@ -53,7 +53,7 @@ async def _run(settings: Settings, stop: Stop, watchdog: Watchdog) -> None:
     # Started first: its imports take longest.
     forkserver.start(max(1, usable_cores() // settings.predict_processes))
 
-    # A slow import: --help and a wrong setting need not wait for it, and neither need a signal.
+    # Imported here because it is slow: --help, a wrong setting and a signal must not wait for it.
     from worker.service.run import run  # noqa: PLC0415
 
     async with background("watchdog", watchdog.ticks):
@@ -87,7 +87,7 @@ def _on_signal(number: signal.Signals, stop: Stop) -> None:
 def _fail(error: Exception) -> int:
     first, *rest = sorted(_leaves(error), key=_rank)
     if isinstance(first, SettingsError):
-        return _refuse(first)
+        return _print_settings_error(first)
     fields = {"error_type": type(first).__name__, "error": str(first)}
     # Loops that failed for the same reason are one entry.
     also = dict.fromkeys(f"{type(other).__name__}: {other}" for other in rest)
@@ -114,7 +114,7 @@ def _rank(error: BaseException) -> int:
     return 2 if isinstance(error, TidegateError) else 1
 
 
-def _refuse(error: SettingsError) -> int:
+def _print_settings_error(error: SettingsError) -> int:
     for line in str(error).splitlines():
         print(f"error: {line}", file=sys.stderr)  # noqa: T201 - for a person, before logs are configured
     print("help: python -m worker --help lists every setting", file=sys.stderr)  # noqa: T201
@@ -131,9 +131,10 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 def _parser() -> argparse.ArgumentParser:
     rows = settings_help.table()
-    wide, middle = (max(len(row[column]) for row in rows) for column in (0, 1))
+    name_width, default_width = (max(len(row[column]) for row in rows) for column in (0, 1))
     table = "\n".join(
-        f"  {name:{wide}}  {default:{middle}}  {meaning}" for name, default, meaning in rows
+        f"  {name:{name_width}}  {default:{default_width}}  {meaning}"
+        for name, default, meaning in rows
     )
     parser = argparse.ArgumentParser(
         prog="python -m worker",
@@ -141,8 +142,8 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"settings, from the environment (variable, default, meaning):\n{table}\n\n"
         "AWS_REGION, AWS_ENDPOINT_URL and credentials are read as by every AWS tool.\n\n"
         "exit status: 0 idle or stopped, every message released; 1 the queue or the model cannot\n"
-        "be used, or the worker was stuck; 2 a setting is wrong; 130 or 143 a second SIGINT or\n"
-        "SIGTERM cut it short.",
+        "be used, or the worker was stuck; 2 a setting is wrong; 130 or 143 stopped at once\n"
+        "by a second SIGINT or SIGTERM.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"tidegate worker {__version__}")

@@ -33,7 +33,7 @@ CREDENTIALS_REFUSED = frozenset(
     }
 )
 EXPIRED_TOKEN = frozenset({"ExpiredToken", "ExpiredTokenException"})
-# In the message where a service has no error code for a signature that is too old.
+# Some services have no error code for an old signature, only these words in the message.
 LATE_SIGNATURE = ("signature expired", "signature not yet current")
 USER_AGENT = f"tidegate/{__version__}"  # botocore would build its own for every call
 ACCESS_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403", "Forbidden"})
@@ -55,8 +55,8 @@ async def open_client(service: str, config: AioConfig) -> AsyncIterator[Any]:
         session: Any = aioboto3.Session(region_name=region, botocore_session=core)
         async with map_errors("looking for AWS credentials"):
             await session.get_credentials()
-        opening = session.client(service, config=config)
-        client = await opening.__aenter__()
+        client_context = session.client(service, config=config)
+        client = await client_context.__aenter__()
     except NoRegionError:
         raise SettingsError("AWS_REGION is required: the region of the queue") from None
     except ProfileNotFound as error:
@@ -66,14 +66,14 @@ async def open_client(service: str, config: AioConfig) -> AsyncIterator[Any]:
     try:
         yield client
     finally:
-        await opening.__aexit__(None, None, None)
+        await client_context.__aexit__(None, None, None)
 
 
 def _share_endpoints(session: AioSession, service: str) -> None:
     """Let botocore's cache hold one endpoint for each bucket, not one for each key.
 
-    No rule depends on the key, but botocore makes it part of the cache's key, and would resolve the
-    endpoint again for every file: a third of a millisecond.
+    No rule depends on the object's key. botocore still makes that key part of the cache's key, and
+    would resolve the endpoint for every file, which takes a third of a millisecond.
     """
     rules = session.get_component("data_loader").load_service_model(service, "endpoint-rule-set-1")
     rules["parameters"].pop("Key", None)
@@ -99,9 +99,9 @@ def error_code(error: ClientError) -> str:
 
 @asynccontextmanager
 async def map_errors(doing: str) -> AsyncIterator[None]:
-    """Raise the worker's own errors for AWS's, naming what was being done.
+    """Convert AWS's errors into the worker's own; the message begins with `doing`.
 
-    Raises FatalError if the credentials are refused or missing, and else TransientError.
+    Raises FatalError if the credentials are refused or missing, and otherwise TransientError.
     """
     try:
         yield
@@ -113,8 +113,8 @@ async def map_errors(doing: str) -> AsyncIterator[None]:
         kind = FatalError if _is_refused(error) else TransientError
         raise kind(f"{doing}: {error}") from error
     except Exception as error:
-        # A response may be cut off or garbled, that of the credentials' endpoint too, and the SDK's
-        # parsers then raise any kind of error.
+        # A response may be incomplete or garbled, also that of the credentials' endpoint. The SDK's
+        # parsers may then raise any error.
         raise TransientError(f"{doing}: {type(error).__name__}: {error}") from error
 
 

@@ -1,7 +1,7 @@
 """What the event loop's process and a pool process exchange. Imports nothing heavy.
 
-A pool process reads an `InputReader` and writes to an `OutputSink`; their async counterparts are
-the parent's side of the same.
+A pool process reads an `InputReader` and writes to an `OutputSink`. The async protocols are the
+parent's side of each.
 """
 
 from collections.abc import AsyncGenerator, Iterator, Sequence
@@ -16,12 +16,12 @@ PredictMethod = Literal["auto", "predict", "predict_proba", "decision_function"]
 class ScoreOptions:
     """How a file is read and what its output looks like."""
 
-    delimiter: str | None = None  # None: sniffed
+    delimiter: str | None = None  # None: detected
     encoding: str = "utf-8"
     keep_columns: tuple[str, ...] | None = None  # None: the first; ("*",): all
     output_format: Format | None = None  # None: format and compression of the input
     max_rejected: float = 0.0  # a fraction of the rows
-    memory_bytes: int = 512 << 20  # more than this no part of a file may need at once
+    memory_bytes: int = 512 << 20  # the most that any part of a file may need at once
     reserved_bytes: int = 32 << 20  # what the job has reserved of it: the runner sets this
 
 
@@ -97,7 +97,7 @@ class AsyncOutputSink(Protocol):
     """Takes the predictions for one file in the parent, which uploads them."""
 
     async def open(self, form: OutputForm) -> None:
-        """Take note of the kind of the output."""
+        """Start the output; called once, before the first write."""
 
     async def write(self, data: bytes) -> None:
         """Append to the output; waits while earlier data is still being uploaded."""

@@ -99,7 +99,7 @@ Status = Literal["predicted", "already done", "superseded"]
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The job's output is durable, or another output rightly stands there: delete the message.
+    """The output is durable, or one of the same or a newer version exists: delete the message.
 
     `etag` and `version_id` are those of the input that was read. `rows` and `rejected` are None
     where the output was found before anything was predicted.
@@ -123,7 +123,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """The job failed for a passing reason: make the message visible again after a backoff."""
+    """The job failed for a reason that may pass: make the message visible after a backoff."""
 
     error: BaseException
     job: Job | None = None
@@ -133,8 +133,8 @@ class Retry:
 class Reject:
     """No attempt can succeed: report the failure and dead-letter the message.
 
-    `stopping` is set where the worker had to stop during the message's last receive, and has only
-    a moment left for the report and the dead letter.
+    `stopping` is set if the worker has to stop during the message's last receive: the report and
+    the dead letter then have a short time limit.
     """
 
     error: PermanentError

@@ -20,7 +20,7 @@ UNITS = {
 
 
 class Metrics:
-    """Counts since the last line. The queue is the only dimension: each one costs money."""
+    """Counts jobs since the last line. The queue is the only dimension: another costs money."""
 
     def __init__(self, queue: str, stream: TextIO | None) -> None:
         self._queue = queue

@@ -14,7 +14,7 @@ from worker.interfaces import Format, PredictMethod
 
 PREFIX = "WORKER_"
 MAX_STOP_SECONDS = 120  # the largest stopTimeout that Fargate accepts
-RELEASE_SECONDS = 5.0  # of the drain, for the release of jobs that have not finished by then
+RELEASE_SECONDS = 5.0  # the end of the drain, kept for releasing the messages of unfinished jobs
 PLACEHOLDERS = frozenset({"output_key", "key", "etag", "version_id"})
 
 
@@ -88,7 +88,7 @@ class Settings(BaseSettings):
         lt=MAX_STOP_SECONDS,
         description="time to finish after SIGTERM or SIGINT; below the task's stopTimeout",
     )
-    job_seconds: float = Field(default=3600, gt=0, description="one attempt at one job")
+    job_seconds: float = Field(default=3600, gt=0, description="time limit of one attempt at a job")
     retry_seconds: float = Field(
         default=30, gt=0, le=900, description="base of the exponential backoff, capped at 900"
     )
@@ -101,7 +101,7 @@ class Settings(BaseSettings):
     )
     output_format: Format | None = Field(
         default=None,
-        description="csv, jsonl or parquet; another than the input's is added to the key",
+        description="csv, jsonl or parquet; a format other than the input's is appended to the key",
     )
     output_template: str = Field(
         default="{output_key}/{key}",
@@ -137,7 +137,7 @@ class Settings(BaseSettings):
 
     @field_validator("delimiter", mode="before")
     @classmethod
-    def _spelt_out_tab(cls, value: Any) -> Any:  # noqa: ANN401 - any value from the environment
+    def _parse_tab(cls, value: Any) -> Any:  # noqa: ANN401 - any value from the environment
         return "\t" if value in ("tab", "\\t") else value
 
     @field_validator("encoding")
@@ -159,7 +159,7 @@ class Settings(BaseSettings):
         return template
 
     @model_validator(mode="after")
-    def _free_of_contradictions(self) -> Self:
+    def _check_contradictions(self) -> Self:
         if problems := list(self._contradictions()):
             raise ValueError("\n".join(problems))
         return self

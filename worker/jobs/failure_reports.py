@@ -56,7 +56,7 @@ class FailureReports:
                 replacing = existing.etag if existing is not None else None
             else:
                 return
-        raise TransientError(f"{target} kept changing under {WRITE_ATTEMPTS} writes")
+        raise TransientError(f"{target} kept changing during {WRITE_ATTEMPTS} attempts to write it")
 
     def _report(self, job: Job, error: PermanentError, receive_count: int) -> dict[str, object]:
         lines = "".join(traceback.format_exception(error)).splitlines()

@@ -1,7 +1,7 @@
 """Limits of jobs: the bytes that one job reserves, the byte budget of all jobs, and a job's time.
 
 A job streams: it holds some parts of its input ahead of the pool process, and of each of its
-outputs a part that fills and a part that is being uploaded.
+outputs a part that is being filled and a part that is being uploaded.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from worker.storage.streaming import HELD_PARTS, MAX_PARTS, READ_AHEAD
 PART_BYTES = 5 << 20  # the smallest part that S3 accepts: each file holds several
 EXPECTED_GROWTH = 2  # an output of up to so many times its input fits into MAX_PARTS parts
 CHECK_SECONDS = 10.0
-GRACE_CHECKS = 6  # in which a job past its time limit may end; after them nothing ends it
+GRACE_CHECKS = 6  # in which an overdue job has to end; after them the worker fails
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class JobMemory:
     def reservation(self, size: int | None, input_bytes: int | None) -> int:
         """Return the bytes to reserve for an input of that size, or of unknown size.
 
-        `input_bytes` are those that the input is known to need at once; None is the usual.
+        `input_bytes` are those that the input is known to need at once; None: the usual amount.
         """
         output_bytes = self.outputs * HELD_PARTS * self.upload_part_bytes(size or 0)
         streaming = (input_bytes or self.input_bytes) + output_bytes
@@ -53,8 +53,8 @@ class Reservation:
         self.held = held
 
     def correct(self, size: int) -> None:
-        """Hold `size` bytes from now on, without a wait: the job holds them already."""
-        size = max(1, size)  # an empty file counts as well
+        """Correct the reservation to `size` bytes, without a wait: the job holds them already."""
+        size = max(1, size)  # an empty file counts as one byte
         self._budget.take(size - self.held)
         self.held = size
 
@@ -77,7 +77,7 @@ class ByteBudget:
     async def reserve(self, size: int) -> AsyncIterator[Reservation]:
         """Hold bytes for the length of the block; a request above the limit gets the whole budget.
 
-        A job with the whole budget runs alone, since an empty file counts as well.
+        A job with the whole budget runs alone, since an empty file counts as one byte.
         """
         size = max(1, min(size, self.limit))
         async with self._turn:

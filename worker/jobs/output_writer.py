@@ -38,8 +38,8 @@ class Target(Protocol):
 class OutputWriter:
     """Implements worker.interfaces.AsyncOutputSink for one input version.
 
-    Nothing is visible before `publish`. With `previews` it looks whether the output exists before
-    it takes any data, and raises AlreadyWritten: for a large file this saves a whole prediction.
+    Nothing is visible before `publish`. With `previews` it checks whether the output exists
+    before it takes any data, and raises AlreadyWritten: this saves predicting a large file again.
     """
 
     storage: Storage
@@ -75,7 +75,7 @@ class OutputWriter:
         return sum(upload.held for upload in self._uploads)
 
     async def open(self, form: OutputForm) -> None:
-        """Take note of the kind of the output; raises AlreadyWritten and OutputRefused."""
+        """Start the output; raises AlreadyWritten and OutputRefused."""
         target = self.target_for(converted_to=form.converted_to)
         if self.previews:
             result = await preview(self.storage, target, version=self.version, force=self.force)
@@ -98,7 +98,7 @@ class OutputWriter:
         """Make the rejected rows and the output visible, as the write rule allows."""
         assert self._output is not None
         if self._rejects is not None:
-            # Before the output: whoever sees the output finds its rejected rows there already.
+            # Before the output: a reader that sees the output finds its rejected rows too.
             result = await self._commit(self._rejects, {})
             if result is WriteResult.SUPERSEDED:
                 return result
@@ -118,7 +118,7 @@ class OutputWriter:
             return
         empty = self._upload(self._rejects_target, "text/csv")
         await empty.write(NO_REJECTS)
-        with suppress(OutputRefused):  # that object is not one of ours
+        with suppress(OutputRefused):  # another program wrote that object: leave it
             await self._commit(empty, {})
 
     def _upload(self, target: S3Uri, content_type: str) -> Upload:

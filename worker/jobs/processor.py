@@ -1,6 +1,6 @@
 """The processor: carries one message after the other to its outcome, and settles each.
 
-The one place in which a job's errors end.
+All errors of a job are caught here and become an outcome.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Processor:
-    """A processing loop. As many of them run at once as jobs may."""
+    """A processing loop; WORKER_CONCURRENCY of them run at once."""
 
     buffer: Buffer
     slots: Slots

@@ -63,7 +63,7 @@ class Runner:
             except NoSuchInput:
                 if done is None:
                     raise
-                break  # deleted since: what was written is of the newest version there was
+                break  # the input was deleted meanwhile: the output is of its last version
             job = job.of_current_version()
         return replace(done, seconds=now() - started)
 
@@ -75,7 +75,7 @@ class Runner:
         Returns the result, and whether the input has changed since in a way that no other message
         will report.
         """
-        # The whole budget, so that no other job is between its download and its upload.
+        # An exclusive job reserves the whole budget, so that no other job holds data meanwhile.
         input_bytes = self.budget.limit if exclusive else None
         async with self.timeouts.limit(str(job.source)) as job_timeout:
             while True:
@@ -133,7 +133,7 @@ class Runner:
         self, job: Job, version: InputVersion, download: Download, check_lease: CheckLease
     ) -> OutputWriter:
         target = partial(output_uri, self.output_template, job, version=version)
-        target()  # refuses a target that may not be written before anything is predicted
+        target()  # raises OutputRefused for a forbidden target before anything is predicted
         return OutputWriter(
             self.storage,
             target,

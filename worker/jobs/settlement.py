@@ -72,7 +72,7 @@ class Settlement:
     async def release(self, messages: Sequence[Message], *, hurry: bool = False) -> None:
         """Release messages that were never started, in batches; otherwise as `settle`.
 
-        Without `hurry` this takes as long as it takes, and the drain deadline cuts it short.
+        Without `hurry` only the drain deadline limits the time.
         """
         release = self._release_or_reject(messages, HURRY_SECONDS if hurry else None)
         task = asyncio.create_task(release, name="settle")
@@ -151,7 +151,7 @@ class Settlement:
         if recorded.report or recorded.dead_letter:
             await self._delete(message, HURRY_SECONDS if outcome.stopping else None)
         else:
-            # The message is the only record of the failure: the queue's retention ends it.
+            # The message is the only record of the failure: keep it until its retention ends.
             await self._make_visible(message, MAX_BACKOFF_SECONDS)
 
     async def _delete(self, message: Message, seconds: float | None) -> None:
@@ -159,7 +159,7 @@ class Settlement:
             async with asyncio.timeout(seconds):
                 lease = await self._leases.end(message)
         except TimeoutError as error:
-            raise TransientError("a heartbeat under way outlasts the stop") from error
+            raise TransientError("a heartbeat under way did not end in time") from error
         self._deletes.add(message.id, lease.handle)
 
     async def _release(self, messages: Sequence[Message], seconds: float | None) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 
 class Stop:
-    """Requested once, by a signal, by idleness or by a failure, and never withdrawn."""
+    """A request to stop, by a signal, by idleness or by a failure; it is never withdrawn."""
 
     def __init__(self) -> None:
         self.reason: str | None = None

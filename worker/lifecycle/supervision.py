@@ -59,7 +59,8 @@ async def wait_then_cancel(task: "asyncio.Future[Any]", seconds: float) -> bool:
         with suppress(asyncio.CancelledError):
             await asyncio.wait([task])
     if not task.cancelled():
-        task.exception()  # retrieved, or asyncio logs it: the caller raises its own cancellation
+        # Retrieved so that asyncio does not log it: the caller raises its own cancellation.
+        task.exception()
     return ended_in_time
 
 

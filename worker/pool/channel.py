@@ -60,7 +60,7 @@ class ChildChannel:
     def next_job(self) -> ScoreOptions:
         """Wait for a file to predict; raises EOFError when the parent has no more."""
         assignment: Assignment = pickle.load(self._stream)  # noqa: S301 - from our own parent
-        # Sent before the file is read: a process that dies earlier did not die of this job.
+        # Confirmed before the file is read: if the process dies earlier, this job is not the cause.
         self.send(None)
         self.size = assignment.size
         self.first = self._receive(assignment.first)
@@ -73,7 +73,7 @@ class ChildChannel:
         self._stream.flush()
 
     def _buffer(self, value: object) -> None:
-        """Send an object together with the next one: each flush wakes the parent."""
+        """Buffer an object, to be sent with the next one: each flush wakes the parent."""
         frame = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
         self._stream.write(SIZE.pack(len(frame)))
         self._stream.write(frame)
@@ -103,7 +103,7 @@ class ChildChannel:
         """Announce the kind of the output."""
         self._buffer(form)
         if len(self.first) < self.size:
-            self._stream.flush()  # the parent looks first whether a large file's output exists
+            self._stream.flush()  # the parent checks first whether a large file's output exists
 
     def write(self, data: bytes) -> None:
         """Append to the output."""
@@ -132,7 +132,7 @@ class ChildChannel:
 
 
 class ParentChannel:
-    """Reads and writes of a socket. A cancellation may end them half-way: close the channel then.
+    """Reads and writes a socket. A cancellation may interrupt either: close the channel then.
 
     Its methods raise OSError or EOFError if the process has ended.
     """
@@ -233,7 +233,7 @@ class RangeSender:
         self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
     ) -> None:
         self._ending = True
-        # One cancellation is from here. If there is another, the worker is stopping as well.
+        # `_send` cancelled the block once. A second cancellation comes from the worker's stop.
         failed = self._failure is not None and self._block.uncancel() == 0
         tasks = [task for task in (self._sending, self._piece) if task is not None]
         for task in tasks:

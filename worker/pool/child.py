@@ -95,8 +95,8 @@ def _die_with_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     if sys.platform == "linux":
-        # All that can still happen to this pipe is that the parent's end closes. Then the kernel
-        # kills this process: a thread would have to wait for the interpreter's lock.
+        # The only event left on this pipe is the close of the parent's end. The kernel then kills
+        # this process. A thread could be too late: it waits for the interpreter's lock.
         fcntl.fcntl(parent.sentinel, fcntl.F_SETOWN, os.getpid())
         fcntl.fcntl(parent.sentinel, fcntl.F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(parent.sentinel, fcntl.F_SETFL, os.O_ASYNC)
@@ -114,13 +114,13 @@ def _attempt(call: Callable[[], T], *, otherwise: type[TidegateError]) -> T | Ti
     try:
         return call()
     except BaseException as error:  # noqa: BLE001 - the parent waits for an answer, even after SystemExit
-        return _portable(error, otherwise)
+        return _picklable(error, otherwise)
 
 
-def _portable(error: BaseException, otherwise: type[TidegateError]) -> TidegateError:
+def _picklable(error: BaseException, otherwise: type[TidegateError]) -> TidegateError:
     # Unpickling another error class would make the parent import the library it comes from.
     ours = [kind for kind in type(error).__mro__ if kind.__module__ == TidegateError.__module__]
-    portable = ours[0](str(error)) if ours else otherwise(f"{type(error).__name__}: {error}")
+    picklable = ours[0](str(error)) if ours else otherwise(f"{type(error).__name__}: {error}")
     # Pickling drops the traceback but keeps the notes.
-    portable.add_note("In the pool process:\n" + "".join(traceback.format_exception(error)))
-    return portable
+    picklable.add_note("In the pool process:\n" + "".join(traceback.format_exception(error)))
+    return picklable

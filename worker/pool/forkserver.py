@@ -16,7 +16,7 @@ from multiprocessing import forkserver, resource_tracker
 # OpenBLAS and OpenMP read these when they are loaded.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
-# Of scikit-learn, what most models consist of: beside the rest these imports cost nothing.
+# The scikit-learn modules that most models use: importing them adds little time.
 LIBRARIES = (
     "worker.scoring.score",
     "worker.models",

@@ -54,8 +54,8 @@ class Pool:
 
 
 async def _start_all(slots: "list[ProcessSlot]") -> None:
-    # All of them before the first receive: if there is too little memory for so many models, no
-    # message pays for it.
+    # All of them before the first receive: if the memory is too small for so many models, the
+    # worker fails before it holds a message.
     try:
         async with asyncio.TaskGroup() as starts:
             for slot in slots:
@@ -96,7 +96,7 @@ class ProcessSlot:
         try:
             await self._start()
         except ProcessLost as error:
-            # At the start there is no message whose retry would be the second attempt.
+            # At start-up no message's retry would be the second attempt.
             log.warning("pool process started again", error=str(error))
             await self._start()
 

@@ -19,16 +19,16 @@ from worker.queue.sqs import BATCH_SIZE, SqsQueue
 
 log = structlog.get_logger()
 
-MAX_FAILING_SECONDS = 300  # of receives that all fail: then a new worker may do better
+MAX_FAILING_SECONDS = 300  # without a successful receive: then a new worker may succeed
 MAX_PAUSE_SECONDS = 20  # between receives that fail
-LOOK_SECONDS = 1.0
-TRANSIT_SECONDS = 1.0  # the longest that an answer can be assumed to take from SQS to here
+LOOK_SECONDS = 1.0  # how often the wait for an answer checks the clock
+TRANSIT_SECONDS = 1.0  # the assumed upper limit of an answer's way from SQS
 SHORT_POLL_PAUSE_SECONDS = 1.0  # with WORKER_WAIT_SECONDS=0: every receive is billed
 
 
 @dataclass(slots=True)
 class IdleTracker:
-    """Tracks for all consumers whether messages come, and since when none has come."""
+    """Tracks for all consumers whether messages arrive, and since when none has arrived."""
 
     idle_seconds: float
     wait_seconds: int
@@ -37,7 +37,7 @@ class IdleTracker:
     active: asyncio.Event = field(default_factory=asyncio.Event)
 
     def should_exit(self, *, received: int, in_hand: int) -> bool:
-        """Take note of what a poll received; returns whether the worker has been idle enough."""
+        """Record what a poll received; returns whether the worker has been idle enough."""
         if received:
             self.active.set()
         else:
@@ -58,7 +58,7 @@ class IdleTracker:
         """Return the seconds that the next poll may wait.
 
         No poll outlasts the idle time, but each waits for a second at least: a receive without a
-        wait asks only some of SQS's servers, so that its empty answer means nothing.
+        wait asks only some of SQS's servers, so its empty answer does not show an empty queue.
         """
         return math.ceil(min(self.wait_seconds, max(1.0, self.remaining_seconds())))
 
@@ -153,7 +153,7 @@ class Consumer:
 
 
 async def _wait_for_answer(poll: "asyncio.Future[list[Message]]") -> float:
-    """Wait for the answer; returns when this process last looked and found none."""
+    """Wait for the answer; returns the last time at which it had not arrived yet."""
     while True:
         last_look = clock.now()
         done, _ = await asyncio.wait([poll], timeout=LOOK_SECONDS)
@@ -164,10 +164,10 @@ async def _wait_for_answer(poll: "asyncio.Future[list[Message]]") -> float:
 def _dated(
     messages: Sequence[Message], last_look: float, sent: float, seconds: int
 ) -> ReceivedBatch:
-    """Date an answer by the earliest time at which SQS can have sent it.
+    """Return the batch with the earliest time at which SQS can have sent it.
 
-    An answer that took longer than a poll can take may be as old as its request. An answer that a
-    suspended process finds when it resumes may have come right after its last look.
+    If the answer took longer than a poll can take, that is the time of the request. If the process
+    was suspended meanwhile, that is its last look before the suspension.
     """
     now = clock.now()
     if now > sent + seconds + TRANSIT_SECONDS:

@@ -16,7 +16,7 @@ log = structlog.get_logger()
 LINGER_SECONDS = 0.2  # how long a delete waits for others to fill its batch
 MAX_PAUSE_SECONDS = 5.0  # between deletes that fail
 LAST_FLUSH_SECONDS = 1.5  # the stop has a deadline, and a call may hang
-REMEMBERED = 10_000  # deleted messages: SQS may deliver one again all the same
+REMEMBERED = 10_000  # deleted messages: SQS may deliver a deleted message again
 
 
 class Deletes:
@@ -35,7 +35,7 @@ class Deletes:
         self._full = asyncio.Event()
 
     def add(self, message_id: str, handle: str) -> None:
-        """Delete a message soon."""
+        """Queue a message for its delete."""
         self._handles[message_id] = handle
         self._changed.set()
         if len(self._handles) >= BATCH_SIZE:
@@ -50,7 +50,7 @@ class Deletes:
 
     @asynccontextmanager
     async def flushed(self) -> AsyncIterator[None]:
-        """Delete by batch and by time for the length of the block, and all the rest at its end."""
+        """Delete in batches for the length of the block, and all the rest at its end."""
         try:
             async with background("delete", self._flush_until_cancelled):
                 yield
@@ -77,7 +77,7 @@ class Deletes:
         return False
 
     async def _flush_the_rest(self) -> None:
-        with suppress(Exception):  # an error that is not a timeout has ended the loop already
+        with suppress(Exception):  # any error but a timeout has already ended the loop
             async with asyncio.timeout(LAST_FLUSH_SECONDS):
                 while self._handles:
                     await self._flush()

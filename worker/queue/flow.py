@@ -11,8 +11,8 @@ class Slots:
     """Room for messages in hand: a receive asks for no more messages than there are free slots.
 
     No slot is given out before `least` slots are free: otherwise each slot that becomes free would
-    cost one receive for one message. No processor waits for that while `count` exceeds `least` by
-    one slot for each processor.
+    cost one receive for one message. Every processor still gets messages if `count` is at least
+    `least` plus the number of processors.
     """
 
     def __init__(self, count: int, least: int = 1) -> None:

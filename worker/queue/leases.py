@@ -138,7 +138,7 @@ class Leases:
         try:
             yield
         except asyncio.CancelledError:
-            # One cancellation is from here. If there is another, the worker is stopping as well.
+            # `_lose` cancelled the task once. A second cancellation comes from the worker's stop.
             if lease.lost and task.uncancel() == 0:
                 raise LeaseLost(lease.lost) from None
             raise
@@ -146,9 +146,10 @@ class Leases:
             lease.job = None
 
     async def end(self, message: Message) -> Lease:
-        """Take a message out, to settle it by its lease's handle; no heartbeat follows.
+        """Remove and return the message's lease, whose handle settles the message.
 
-        Waits for a heartbeat under way, which would overwrite the settlement. Raises LeaseLost.
+        Waits for a heartbeat under way, which would overwrite the settlement; no heartbeat follows.
+        Raises LeaseLost.
         """
         lease = self._lease_of(message)
         del self._held[message.id]

@@ -1,4 +1,4 @@
-"""The run: which task group lies inside which, and so in which order the parts of a worker end."""
+"""The run: the nesting of the task groups is the order in which the parts of a worker end."""
 
 import asyncio
 from contextlib import AsyncExitStack, suppress

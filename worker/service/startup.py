@@ -72,5 +72,5 @@ def _warn_about_redrive(attributes: QueueAttributes) -> None:
             "maxReceiveCount is low",
             max_receive_count=count,
             least=MIN_RECEIVE_COUNT,
-            effect="each stop of a worker costs the messages in hand a receive",
+            effect="each stop of a worker uses one receive of every message in hand",
         )

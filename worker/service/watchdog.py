@@ -22,8 +22,8 @@ TICK_SECONDS = 1.0
 LATE_SECONDS = 1.0
 LAG_WINDOW_SECONDS = 60.0
 MAX_BLOCKED_SECONDS = 60.0
-# After the drain only the pool and the clients have to close. With the default drain the watchdog
-# still logs before ECS kills the task: half of the time to the largest stopTimeout.
+# After the drain only the pool and the clients have to close. With the default drain of 90 s the
+# watchdog logs well before ECS kills the task, at most 120 s after the stop.
 GRACE_SECONDS = 15.0
 LAST_LOG_SECONDS = 2.0
 
@@ -92,7 +92,7 @@ class Watchdog:
                 why = f"the event loop is stuck: no tick for {self._max_blocked_seconds:g} s"
                 self._give_up(why, _main_stack)
             if stopping * self._tick_seconds >= self._max_stop_seconds:
-                why = f"no end {self._max_stop_seconds:g} s after the stop"
+                why = f"the worker has not ended {self._max_stop_seconds:g} s after the stop"
                 self._give_up(f"{why} ({self._stop.reason})", self._stack_and_tasks)
 
     def _give_up(self, why: str, where: Callable[[], str]) -> NoReturn:

@@ -1,1 +1,1 @@
-"""Objects: downloaded, uploaded, and written on a condition; `s3` makes every call to S3."""
+"""Objects: downloaded, uploaded, and written conditionally; `s3` makes every call to S3."""

@@ -1,4 +1,4 @@
-"""The write rule: whether an output may be written, so that the newest input version's stays.
+"""The write rule: of all versions of an input, the output of the newest one stays.
 
 A write is conditional. If another object is in its place, that object's metadata decides: an
 output of another input is never touched; an output of the same version is already done; of two
@@ -36,8 +36,9 @@ async def write(
 ) -> WriteResult:
     """Write an output unless an output of the same or of a newer version is in its place.
 
-    `put` writes if no object is there, or over the object with the ETag that it is given. `force`
-    replaces an output of the same version. Raises OutputRefused if another input's output is there.
+    `put(None)` writes only if no object exists, `put(etag)` only over the object with that ETag.
+    `force` replaces an output of the same version. Raises OutputRefused if the output of another
+    input is there.
     """
     replacing: str | None = None
     for _ in range(WRITE_ATTEMPTS):
@@ -51,11 +52,13 @@ async def write(
                 if result is not WriteResult.REPLACED:
                     return result
             if isinstance(conflict, UploadLost):
-                raise TransientError(f"{conflict}, and every part must go up again") from conflict
+                raise TransientError(
+                    f"{conflict}, and every part must be uploaded again"
+                ) from conflict
             replacing = None if existing is None else existing.etag
         else:
             return WriteResult.NEW if replacing is None else WriteResult.REPLACED
-    raise TransientError(f"{target} kept changing under {WRITE_ATTEMPTS} writes")
+    raise TransientError(f"{target} kept changing during {WRITE_ATTEMPTS} attempts to write it")
 
 
 async def preview(

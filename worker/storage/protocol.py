@@ -1,4 +1,4 @@
-"""The storage seam: what the worker asks of objects, and the values that it exchanges for them."""
+"""The storage interface: the operations that the worker needs, and their values."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ class WriteConflict(TransientError):
 
 
 class UploadLost(WriteConflict):
-    """A multipart upload no longer exists: it was completed, or its parts must go up again."""
+    """A multipart upload is gone: it was completed, or all of it must be uploaded again."""
 
 
 class Storage(Protocol):

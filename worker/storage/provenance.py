@@ -24,7 +24,7 @@ class InputVersion:
 
     @property
     def source_id(self) -> str:
-        """The input object's name in ASCII, whatever its key."""
+        """A hash that identifies the input's bucket and key, in ASCII."""
         return hashlib.sha256(f"{self.uri.bucket}\0{self.uri.key}".encode()).hexdigest()
 
     def metadata(self) -> dict[str, str]:
@@ -44,8 +44,8 @@ class InputVersion:
             return recorded == self.version_id
         if metadata.get("source-etag") != self.etag:
             return False
-        # The same bytes give the same output. Only a sequencer that is not recorded yet matters: a
-        # later writer decides by it which of two contents came last.
+        # Equal bytes give an equal output, so only a new sequencer is worth a write: a later writer
+        # decides by it which version is newer.
         return self.sequencer is None or metadata.get("source-sequencer") == self.sequencer
 
 

@@ -268,7 +268,7 @@ def _write_error(uri: S3Uri, error: ClientError) -> Exception:
 def _completion_error(uri: S3Uri, error: ClientError) -> Exception:
     """Return the error to raise when an upload cannot be completed.
 
-    After a conflict S3 has dropped the upload, and all parts must go up again.
+    After a conflict S3 has dropped the upload, and all parts must be uploaded again.
     """
     if error_code(error) in CONFLICT:
         return UploadLost(f"another write of {uri} was under way")

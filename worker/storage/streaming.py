@@ -15,7 +15,7 @@ from worker.storage.protocol import Head, Storage
 log = structlog.get_logger()
 
 READ_AHEAD = 3  # parts that are being downloaded, or wait for their reader
-HELD_PARTS = 2  # of an upload: one that fills and one that is being uploaded
+HELD_PARTS = 2  # of an upload: one that is being filled and one that is being uploaded
 MAX_PARTS = 10_000  # of an upload: S3's limit
 ABORT_SECONDS = 2.0  # a stop has a deadline; the bucket's lifecycle rule removes what is left
 
@@ -65,7 +65,7 @@ class Download:
 
 
 class Upload:
-    """Takes data, holds two parts of it at most, and shows nothing before `commit`."""
+    """One object being written: holds two parts at most, and is not visible before `commit`."""
 
     def __init__(
         self,
