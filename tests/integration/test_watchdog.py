@@ -38,7 +38,7 @@ async def main():
     ticks.cancel()
 
 with Watchdog(
-    stop, %g, tick_seconds=0.02, longest_blocked_seconds=0.5, grace_seconds=0.1
+    stop, %g, tick_seconds=0.02, max_blocked_seconds=0.5, grace_seconds=0.1
 ) as watchdog:
     asyncio.run(main())
 """
