@@ -5,12 +5,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from types import ModuleType
 from typing import Any
 
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnection
 
+from dispatcher.handler import NotSent
 from tests.waking.books import Books
 from tests.waking.cluster import Task
 from tests.waking.plan import EVENT_SECONDS, LAMBDA_SECONDS, SWEEP_SECONDS, Moment, Plan
@@ -29,7 +29,6 @@ class Events:
     plan: Plan
     books: Books
     draw: random.Random
-    handler: ModuleType
     handle: Callable[[Mapping[str, Any]], None]
     ended: Callable[[Invocation], None]
     moments: Counter[Moment] = field(default_factory=Counter)
@@ -98,7 +97,7 @@ class Events:
                 ClientError,
                 HTTPClientError,
                 NoConnection,
-                self.handler.NotSent,
+                NotSent,
             ) as error:
                 self.books.hindered(f"the function: {type(error).__name__}")
                 self._failed(kind, event, attempt)

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-import dispatcher.handler
-from tests.waking.mutations import mutated, mutations
+from tests.support.mutation import mutated
+from tests.waking.mutations import MUTATIONS
 from tests.waking.schedule import Verdict, play
 from tests.waking.tally import seconds
 
@@ -12,12 +12,17 @@ LAYERS = 4  # of the mutations, the first ones
 
 def layers(seeds: Sequence[int]) -> Iterator[str]:
     """For the whole protocol, and without each layer: broken schedules, waits in peace, fleets."""
-    handlers = {"with all layers": dispatcher.handler}
-    handlers |= {one.fault: mutated(one) for one in mutations()[:LAYERS]}
-    for name, handler in handlers.items():
-        yield f"{name}:"
-        verdicts = [play(seed, handler, goes_on=True) for seed in seeds]
-        yield from (f"  {line}" for line in _lines(verdicts))
+    yield "with all layers:"
+    yield from _played(seeds)
+    for mutation in MUTATIONS.all[:LAYERS]:
+        yield f"{mutation}:"
+        with mutated(mutation):
+            yield from _played(seeds)
+
+
+def _played(seeds: Sequence[int]) -> Iterator[str]:
+    verdicts = [play(seed, goes_on=True) for seed in seeds]
+    yield from (f"  {line}" for line in _lines(verdicts))
 
 
 def _lines(verdicts: Sequence[Verdict]) -> Iterator[str]:

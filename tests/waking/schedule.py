@@ -6,10 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from functools import partial
 from io import StringIO
-from types import ModuleType
 from typing import Any
 
-import dispatcher.handler
+from dispatcher.handler import Dispatcher, Fleet, Settings
 from tests.waking.books import Books
 from tests.waking.checks import Checks
 from tests.waking.cluster import ARN, CLUSTER, TASK_DEFINITION, Cluster, Task
@@ -45,7 +44,7 @@ class Verdict:
 class Schedule:
     """The parts of one schedule, put together."""
 
-    def __init__(self, planned: Plan, handler: ModuleType, *, goes_on: bool) -> None:
+    def __init__(self, planned: Plan, *, goes_on: bool) -> None:
         self.plan, self.stage = planned, Stage()
         self.goes_on, self.quiet_since = goes_on, START
         self.draw = random.Random(f"{planned.seed} plays")  # noqa: S311 - no secret
@@ -68,8 +67,8 @@ class Schedule:
             stopped=lambda task: self.events.stopped(task),  # noqa: PLW0108 - see above
         )  # fmt: skip
         self.events = Events(
-            self.stage, planned, self.books, self.draw, handler,
-            handle=self._dispatcher(handler).handle, ended=self.checks.on_end,
+            self.stage, planned, self.books, self.draw,
+            handle=self._dispatcher().handle, ended=self.checks.on_end,
         )  # fmt: skip
         self.crew = Crew(
             self.stage, planned, self.cluster, self.queue, self.books, self.draw,
@@ -123,8 +122,8 @@ class Schedule:
         quiet_from = max(self.quiet_since, START + self.plan.calm_at)
         return self.stage.now > quiet_from + QUIET_SECONDS
 
-    def _dispatcher(self, handler: ModuleType) -> Any:  # noqa: ANN401 - of a module made anew, perhaps
-        settings = handler.Settings(
+    def _dispatcher(self) -> Dispatcher:
+        settings = Settings(
             queue_url="https://sqs.test/jobs",
             output_bucket="out",
             output_key="predictions",
@@ -138,8 +137,10 @@ class Schedule:
             max_tasks=self.plan.max_tasks,
             messages_per_task=self.plan.messages_per_task,
         )
-        fleet = handler.Fleet(settings, self.cluster, lambda: self.stage.now)
-        return handler.Dispatcher(settings, self.queue, fleet)
+        # Each has the methods of its client that the dispatcher calls.
+        ecs: Any = self.cluster
+        sqs: Any = self.queue
+        return Dispatcher(settings, sqs, Fleet(settings, ecs, lambda: self.stage.now))
 
 
 class _Log(StringIO):
@@ -157,9 +158,9 @@ class _Log(StringIO):
         return len(text)
 
 
-def play(seed: int, handler: ModuleType = dispatcher.handler, *, goes_on: bool = False) -> Verdict:
+def play(seed: int, *, goes_on: bool = False) -> Verdict:
     """Play a seed's schedule, until a promise is broken or, if it goes on, to its end."""
-    return Schedule(plan(seed), handler, goes_on=goes_on).play()
+    return Schedule(plan(seed), goes_on=goes_on).play()
 
 
 def judge(seed: int) -> Verdict:

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from tests.waking.mutations import Mutation, caught, mutations
+from tests.support.mutation import Mutation
+from tests.waking.mutations import MUTATIONS, caught
 from tests.waking.schedule import play
 
 # Seconds in the normal case: only what hangs takes this long.
@@ -24,7 +25,7 @@ def test_a_schedule_replays_exactly() -> None:
     assert first.story == again.story
 
 
-@pytest.mark.parametrize("mutation", mutations(), ids=str)
+@pytest.mark.parametrize("mutation", MUTATIONS.all, ids=str)
 def test_the_search_notices_that(mutation: Mutation) -> None:
     assert caught(mutation)
 
