@@ -1,6 +1,7 @@
 """python -m tests.search: play schedules until one breaks a promise; replay and shrink that one."""
 
 import argparse
+import contextlib
 import gc
 import multiprocessing
 import os
@@ -8,10 +9,13 @@ import secrets
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 
+from tests.search.mutations import MUTATIONS
 from tests.search.schedule import Verdict, judge, play
 from tests.search.shrinking import shrunk
+from tests.support.mutation import mutated
 
 CHUNK = 20
 SPAWN = multiprocessing.get_context("spawn")
@@ -20,8 +24,11 @@ SPAWN = multiprocessing.get_context("spawn")
 def main() -> int:
     """Search, or replay one seed; the exit status is 1 when a promise was broken."""
     asked = _parser().parse_args()
+    if asked.fault is not None and asked.seed is None:
+        sys.exit("--fault needs --seed")
     if asked.seed is not None:
-        return _replay(asked.seed, shrink=asked.shrink)
+        with _with_fault(asked.fault):
+            return _replay(asked.seed, shrink=asked.shrink)
     first = secrets.randbelow(10**9) if asked.first is None else asked.first
     print(f"{asked.schedules} schedules, seeds from {first}")
     broken = _search(range(first, first + asked.schedules), asked.processes)
@@ -51,6 +58,15 @@ def _tell(verdict: Verdict) -> None:
     print(f"  replay: python -m tests.search --seed {verdict.seed} --shrink", flush=True)
 
 
+@contextlib.contextmanager
+def _with_fault(fault: str | None) -> Iterator[None]:
+    if fault is None:
+        yield
+        return
+    with mutated(MUTATIONS.named(fault)):
+        yield
+
+
 def _replay(seed: int, *, shrink: bool) -> int:
     verdict = play(seed)
     if verdict.broken and shrink:
@@ -72,6 +88,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, help="replay this one, and tell its story")
     parser.add_argument(
         "--shrink", action="store_true", help="with --seed: leave out what it breaks without"
+    )
+    parser.add_argument(
+        "--fault",
+        choices=[mutation.fault for mutation in MUTATIONS.all],
+        metavar="SENTENCE",
+        help="with --seed: put this fault of tests/search/mutations.py into the engine",
     )
     return parser
 

@@ -163,7 +163,7 @@ def _(patch: Patch) -> None:
     "a slot's first answer is believed, though its task has stopped since", seed=57, breaks="peace"
 )
 def _(patch: Patch) -> None:
-    def never(self: Fleet, task: "TaskTypeDef", asked_at: float) -> bool:  # noqa: ARG001 - as the original
+    def never(self: Fleet, task: "TaskTypeDef", asked_at: float) -> bool:
         return False
 
     patch.replace(Fleet._has_stopped, never)
@@ -183,7 +183,7 @@ def _(patch: Patch) -> None:
 def _(patch: Patch) -> None:
     wanted = Dispatcher._wanted
 
-    def as_if_no_task_ran(self: Dispatcher, sent: int, running: int) -> int:  # noqa: ARG001 - as the original
+    def as_if_no_task_ran(self: Dispatcher, sent: int, running: int) -> int:
         return wanted(self, sent, 0)
 
     patch.replace(wanted, as_if_no_task_ran)
@@ -193,7 +193,7 @@ def _(patch: Patch) -> None:
 def _(patch: Patch) -> None:
     wanted = Dispatcher._wanted
 
-    def as_if_nothing_was_sent(self: Dispatcher, sent: int, running: int) -> int:  # noqa: ARG001 - as the original
+    def as_if_nothing_was_sent(self: Dispatcher, sent: int, running: int) -> int:
         return wanted(self, 0, running)
 
     patch.replace(wanted, as_if_nothing_was_sent)
