@@ -1,4 +1,4 @@
-"""The engine with a fault put into it on purpose, which the search must find."""
+"""Mutations of the engine: faults put into it on purpose, each of which the search must find."""
 
 import asyncio
 import subprocess
@@ -50,7 +50,7 @@ with mutated(MUTATIONS.named(fault)):
 
 
 def caught(mutation: Mutation) -> str:
-    """Return what the search says of a mutation; empty when no schedule noticed it."""
+    """Return the first promise that the search finds broken by a mutation; empty if none is."""
     seeds = [mutation.seed, *range(MOST_SCHEDULES)]
     said = run("-c", PLAY, mutation.fault, *map(str, seeds)).stderr.strip()
     assert not said or said.startswith("seed "), said
@@ -63,7 +63,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - our own
 
 
-@MUTATIONS.add("a message is deleted before its output is up", seed=1)
+@MUTATIONS.add("a message is deleted before its output is written", seed=1)
 def _(patch: Patch) -> None:
     publish = OutputWriter.publish
     under_way = set()
@@ -158,7 +158,7 @@ def _(patch: Patch) -> None:
     patch.replace(end, end_at_once)
 
 
-@MUTATIONS.add("what was not started is not given back", seed=30)
+@MUTATIONS.add("messages that were not started are not released", seed=30)
 def _(patch: Patch) -> None:
     async def not_at_all(
         self: Settlement, messages: Sequence[Message], *, hurry: bool = False
@@ -178,7 +178,7 @@ def _(patch: Patch) -> None:
     patch.replace(_wait_for_answer, wait_unshielded)
 
 
-@MUTATIONS.add("an output is written over whatever is there", seed=0)
+@MUTATIONS.add("an output is written without a condition", seed=0)
 def _(patch: Patch) -> None:
     condition = _condition
 
@@ -206,7 +206,7 @@ def _(patch: Patch) -> None:
     patch.replace(create, create_without_end)
 
 
-@MUTATIONS.add("a suspect does not run exclusive", seed=12)
+@MUTATIONS.add("a suspect job does not run exclusively", seed=12)
 def _(patch: Patch) -> None:
     run_job = Runner.run
 
@@ -256,7 +256,7 @@ def _noted(lost: ContextVar[bool]) -> Iterator[None]:
         raise
 
 
-@MUTATIONS.add("the buffer is given back while a poll is under way", seed=60)
+@MUTATIONS.add("the buffer is released while a poll is under way", seed=60)
 def _(patch: Patch) -> None:
     on_stop, release_unstarted = Shutdown.on_stop, Worker.release_unstarted
 
@@ -271,7 +271,7 @@ def _(patch: Patch) -> None:
     patch.replace(release_unstarted, not_later)
 
 
-@MUTATIONS.add("a job that the deadline cuts short is not given back", seed=30)
+@MUTATIONS.add("a message whose job the deadline cancels is not released", seed=30)
 def _(patch: Patch) -> None:
     settle = Settlement.settle
 
@@ -284,7 +284,7 @@ def _(patch: Patch) -> None:
     patch.replace(settle, settle_unless_cancelled)
 
 
-@MUTATIONS.add("a late answer counts from when it is read", seed=602)
+@MUTATIONS.add("a late answer is dated by when it is read", seed=602)
 def _(patch: Patch) -> None:
     def dated_now(
         messages: Sequence[Message],
@@ -341,7 +341,7 @@ def _(patch: Patch) -> None:
     patch.replace(decide, for_the_later_writer)
 
 
-@MUTATIONS.add("a body that comes short is predicted all the same", seed=46)
+@MUTATIONS.add("a truncated body is predicted", seed=46)
 def _(patch: Patch) -> None:
     checked = _checked
 
@@ -351,7 +351,7 @@ def _(patch: Patch) -> None:
     patch.replace(checked, checked_if_empty)
 
 
-@MUTATIONS.add("an upload that is given up is not aborted", seed=5)
+@MUTATIONS.add("an abandoned upload is not aborted", seed=5)
 def _(patch: Patch) -> None:
     async def not_at_all(self: Upload) -> None:
         pass

@@ -1,4 +1,4 @@
-"""The search over schedules: it finds nothing in the engine, and everything that is put into it."""
+"""The search over schedules finds no fault in the engine, and each fault put into it."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ print(last.story())
 """
 
 
-# A hundred schedules take seconds: only what hangs takes this long, however slow the machine is.
+# A hundred schedules take seconds: only a hang takes this long, on a slow machine too.
 pytestmark = pytest.mark.timeout(900)
 
 
@@ -48,17 +48,17 @@ def test_a_schedule_replays_exactly_in_another_process_and_after_another_schedul
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS.all, ids=str)
-def test_the_search_notices_that(mutation: Mutation) -> None:
+def test_the_search_finds_the_mutation(mutation: Mutation) -> None:
     assert caught(mutation)
 
 
-def test_a_failing_schedule_is_told_with_no_more_faults_than_it_takes() -> None:
-    unreleased = MUTATIONS.named("what was not started is not given back")
-    seed = str(unreleased.seed)
-    replay = ("-m", "tests.search", "--fault", unreleased.fault, "--seed", seed)
+def test_a_failing_schedule_is_shrunk_to_the_faults_that_it_needs() -> None:
+    mutation = MUTATIONS.named("messages that were not started are not released")
+    seed = str(mutation.seed)
+    replay = ("-m", "tests.search", "--fault", mutation.fault, "--seed", seed)
     whole, shrunk = run(*replay), run(*replay, "--shrink")
     assert whole.returncode == shrunk.returncode == 1
-    told = shrunk.stdout.splitlines()
-    assert any("left message" in line for line in told)
-    (count,) = (line for line in told if line.startswith(f"seed {seed}, "))
+    lines = shrunk.stdout.splitlines()
+    assert any("left message" in line for line in lines)
+    (count,) = (line for line in lines if line.startswith(f"seed {seed}, "))
     assert int(count.split()[2]) <= 3

@@ -1,4 +1,4 @@
-"""The habits of the simulated SQS, and what the simulation tells whoever checks a run."""
+"""The behaviour of the simulated SQS and S3, and the effects that they report."""
 
 # ruff: noqa: S311 - the randomness is a seed's
 import asyncio
@@ -10,8 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.support.fakes.clock import VirtualLoop
+from tests.support.simulation.behaviour import ORDERLY, StaleHandles
 from tests.support.simulation.effects import now
-from tests.support.simulation.habits import ORDERLY, StaleHandles
 from tests.support.simulation.s3 import Removed, S3Effect, SimulatedS3, Written
 from tests.support.simulation.sqs import (
     DeadLettered,
@@ -19,8 +19,8 @@ from tests.support.simulation.sqs import (
     Received,
     Sent,
     SimulatedSqs,
+    SqsBehaviour,
     SqsEffect,
-    SqsHabits,
     VisibilityChanged,
 )
 from worker.aws import error_code
@@ -29,8 +29,8 @@ QUEUE, DEAD = "jobs", "jobs-dead"
 TWELVE_HOURS = 43_200
 
 
-async def sqs_with(habits: SqsHabits = ORDERLY, seed: int = 0, **queue: str) -> SimulatedSqs:
-    sqs = SimulatedSqs(random.Random(seed), habits)
+async def sqs_with(behaviour: SqsBehaviour = ORDERLY, seed: int = 0, **queue: str) -> SimulatedSqs:
+    sqs = SimulatedSqs(random.Random(seed), behaviour)
     await sqs.create_queue(QueueName=QUEUE, Attributes=queue)
     return sqs
 
@@ -124,17 +124,17 @@ async def test_a_message_may_be_kept_for_twelve_hours_and_no_longer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("habit", "deletion", "left"),
+    ("stale", "deletion", "left"),
     [("refused", "ReceiptHandleIsInvalid", 1), ("ignored", "OK", 1), ("honoured", "OK", 0)],
 )
-async def test_a_deletion_by_a_stale_handle(habit: StaleHandles, deletion: str, left: int) -> None:
-    sqs = await sqs_with(SqsHabits(stale_handles=habit))
+async def test_a_deletion_by_a_stale_handle(stale: StaleHandles, deletion: str, left: int) -> None:
+    sqs = await sqs_with(SqsBehaviour(stale_handles=stale))
     expired = await handle_of_one(sqs, visibility=10)
     await asyncio.sleep(10)
     assert await delete(sqs, expired) == deletion
     assert len(sqs.queues[QUEUE].messages) == left
 
-    sqs = await sqs_with(SqsHabits(stale_handles=habit))
+    sqs = await sqs_with(SqsBehaviour(stale_handles=stale))
     old = await handle_of_one(sqs, visibility=0)
     await receive(sqs)
     assert await delete(sqs, old) == deletion
@@ -142,7 +142,7 @@ async def test_a_deletion_by_a_stale_handle(habit: StaleHandles, deletion: str, 
 
 
 @pytest.mark.parametrize(
-    ("habit", "of_expired", "of_old", "honoured"),
+    ("stale", "of_expired", "of_old", "honoured"),
     [
         ("refused", "MessageNotInflight", "ReceiptHandleIsInvalid", False),
         ("ignored", "OK", "OK", False),
@@ -150,26 +150,26 @@ async def test_a_deletion_by_a_stale_handle(habit: StaleHandles, deletion: str, 
     ],
 )
 async def test_a_change_by_a_stale_handle(
-    habit: StaleHandles, of_expired: str, of_old: str, honoured: bool
+    stale: StaleHandles, of_expired: str, of_old: str, honoured: bool
 ) -> None:
-    sqs = await sqs_with(SqsHabits(stale_handles=habit))
+    sqs = await sqs_with(SqsBehaviour(stale_handles=stale))
     expired = await handle_of_one(sqs, visibility=10)
     await asyncio.sleep(10)
     assert await change(sqs, expired, 60) == of_expired
     assert visible(sqs) == (0 if honoured else 1)
 
-    sqs = await sqs_with(SqsHabits(stale_handles=habit))
+    sqs = await sqs_with(SqsBehaviour(stale_handles=stale))
     old = await handle_of_one(sqs, visibility=0)
     await receive(sqs)
     assert await change(sqs, old, 0) == of_old
     assert visible(sqs) == (1 if honoured else 0)
 
 
-@pytest.mark.parametrize("habit", ["refused", "ignored", "honoured"])
+@pytest.mark.parametrize("stale", ["refused", "ignored", "honoured"])
 async def test_a_handle_of_a_message_that_is_gone_deletes_nothing_and_changes_nothing(
-    habit: StaleHandles,
+    stale: StaleHandles,
 ) -> None:
-    sqs = await sqs_with(SqsHabits(stale_handles=habit))
+    sqs = await sqs_with(SqsBehaviour(stale_handles=stale))
     handle = await handle_of_one(sqs)
     assert [await delete(sqs, handle), await delete(sqs, handle)] == ["OK", "OK"]
     assert await change(sqs, handle, 30) == "InvalidParameterValue"
@@ -177,7 +177,7 @@ async def test_a_handle_of_a_message_that_is_gone_deletes_nothing_and_changes_no
 
 
 async def test_both_handles_of_a_duplicate_are_good_until_its_flight_ends() -> None:
-    sqs = await sqs_with(SqsHabits(duplicate=1.0))
+    sqs = await sqs_with(SqsBehaviour(duplicate=1.0))
     first = await handle_of_one(sqs)
     (again,) = await receive(sqs)
     second = again["ReceiptHandle"]
@@ -191,7 +191,7 @@ async def test_both_handles_of_a_duplicate_are_good_until_its_flight_ends() -> N
 
 
 async def test_a_duplicate_does_not_shorten_what_was_promised_before() -> None:
-    sqs = await sqs_with(SqsHabits(duplicate=1.0))
+    sqs = await sqs_with(SqsBehaviour(duplicate=1.0))
     await handle_of_one(sqs, visibility=600)
     await receive(sqs, visibility=30)
     (stored,) = sqs.queues[QUEUE].messages.values()
@@ -199,7 +199,7 @@ async def test_a_duplicate_does_not_shorten_what_was_promised_before() -> None:
 
 
 async def test_a_duplicate_takes_the_place_of_none_that_waits() -> None:
-    sqs = await sqs_with(SqsHabits(duplicate=1.0))
+    sqs = await sqs_with(SqsBehaviour(duplicate=1.0))
     await handle_of_one(sqs)
     await send(sqs, "two")
     answer = await sqs.receive_message(QueueUrl=QUEUE, MaxNumberOfMessages=1)
@@ -207,14 +207,14 @@ async def test_a_duplicate_takes_the_place_of_none_that_waits() -> None:
 
 
 async def test_a_message_on_its_last_receive_is_not_duplicated() -> None:
-    sqs = SimulatedSqs(random.Random(0), SqsHabits(duplicate=1.0))
+    sqs = SimulatedSqs(random.Random(0), SqsBehaviour(duplicate=1.0))
     await with_dead_letter_queue(sqs, receives=1)
     await handle_of_one(sqs)
     assert await receive(sqs) == []
 
 
 async def test_a_receive_may_answer_nothing_at_once_though_messages_wait() -> None:
-    sqs = await sqs_with(SqsHabits(empty=1.0))
+    sqs = await sqs_with(SqsBehaviour(empty=1.0))
     await send(sqs, "one")
     assert await receive(sqs, wait=20) == []
     assert now() == 0
@@ -223,8 +223,8 @@ async def test_a_receive_may_answer_nothing_at_once_though_messages_wait() -> No
 async def test_messages_may_come_in_any_order() -> None:
     bodies = [str(number) for number in range(10)]
     orders = []
-    for habits in (SqsHabits(), SqsHabits(shuffled=True)):
-        sqs = await sqs_with(habits)
+    for behaviour in (SqsBehaviour(), SqsBehaviour(shuffled=True)):
+        sqs = await sqs_with(behaviour)
         await send(sqs, *bodies)
         orders.append([message["Body"] for message in await receive(sqs)])
     assert orders[0] == bodies
@@ -233,11 +233,11 @@ async def test_messages_may_come_in_any_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("habits", "left"),
-    [(SqsHabits(failed_entries=1.0), 1), (SqsHabits(failed_though_applied=1.0), 0)],
+    ("behaviour", "left"),
+    [(SqsBehaviour(failed_entries=1.0), 1), (SqsBehaviour(failed_though_applied=1.0), 0)],
 )
-async def test_an_entry_may_fail_applied_or_not(habits: SqsHabits, left: int) -> None:
-    sqs = await sqs_with(habits)
+async def test_an_entry_may_fail_applied_or_not(behaviour: SqsBehaviour, left: int) -> None:
+    sqs = await sqs_with(behaviour)
     handle = await handle_of_one(sqs)
     answer = await sqs.delete_message_batch(
         QueueUrl=QUEUE, Entries=[{"Id": "0", "ReceiptHandle": handle}]
@@ -249,7 +249,7 @@ async def test_an_entry_may_fail_applied_or_not(habits: SqsHabits, left: int) ->
 
 
 async def test_entries_fail_one_by_one() -> None:
-    sqs = await sqs_with(SqsHabits(failed_entries=0.5))
+    sqs = await sqs_with(SqsBehaviour(failed_entries=0.5))
     await send(sqs, *"abcdefghij")
     entries = [
         {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"], "VisibilityTimeout": 0}
@@ -269,8 +269,8 @@ async def with_dead_letter_queue(sqs: SimulatedSqs, receives: int) -> None:
 
 async def test_every_effect_on_a_message_is_told_as_it_happens() -> None:
     sqs = SimulatedSqs(random.Random(0))
-    told: list[SqsEffect] = []
-    sqs.on_effect = told.append
+    effects: list[SqsEffect] = []
+    sqs.on_effect = effects.append
     await with_dead_letter_queue(sqs, receives=1)
     await send(sqs, "kept", "poison")
     kept, poison = await receive(sqs)
@@ -284,7 +284,7 @@ async def test_every_effect_on_a_message_is_told_as_it_happens() -> None:
     ids, handles = zip(
         *((one["MessageId"], one["ReceiptHandle"]) for one in (kept, poison)), strict=True
     )
-    assert told == [
+    assert effects == [
         Sent(QUEUE, ids[0], "kept", {}, at=0),
         Sent(QUEUE, ids[1], "poison", {}, at=0),
         Received(QUEUE, ids[0], handles[0], receive_count=1, visible_at=30, at=0),
@@ -298,16 +298,18 @@ async def test_every_effect_on_a_message_is_told_as_it_happens() -> None:
 
 async def everything_at_once(seed: int) -> list[SqsEffect]:
     """Return what happens."""
-    habits = SqsHabits("honoured", duplicate=0.3, empty=0.3, shuffled=True, failed_entries=0.3)
-    sqs = await sqs_with(habits, seed)
-    told: list[SqsEffect] = []
-    sqs.on_effect = told.append
+    behaviour = SqsBehaviour(
+        "honoured", duplicate=0.3, empty=0.3, shuffled=True, failed_entries=0.3
+    )
+    sqs = await sqs_with(behaviour, seed)
+    effects: list[SqsEffect] = []
+    sqs.on_effect = effects.append
     for number in range(50):
         await send(sqs, str(number))
         for message in await receive(sqs, wait=1, visibility=3):
             entry = {"Id": "0", "ReceiptHandle": message["ReceiptHandle"]}
             await sqs.delete_message_batch(QueueUrl=QUEUE, Entries=[entry])
-    return told
+    return effects
 
 
 def test_a_seed_says_all_that_happens() -> None:
@@ -345,16 +347,16 @@ async def completion(s3: SimulatedS3) -> Callable[[], Any]:
 
 async def test_a_completion_may_be_answered_again_and_writes_once() -> None:
     s3 = await storage(completes_again=True)
-    told: list[S3Effect] = []
-    s3.on_effect = told.append
+    effects: list[S3Effect] = []
+    s3.on_effect = effects.append
     complete = await completion(s3)
     assert await complete() == await complete()
-    assert len(told) == 1
+    assert len(effects) == 1
 
 
 async def test_every_effect_on_an_object_is_told(s3: SimulatedS3) -> None:
-    told: list[S3Effect] = []
-    s3.on_effect = told.append
+    effects: list[S3Effect] = []
+    s3.on_effect = effects.append
     await s3.put_object(Bucket="b", Key="k", Body=b"body", Metadata={"Name": "value"})
     await s3.delete_object(Bucket="b", Key="k")
     await s3.delete_object(Bucket="b", Key="k")
@@ -365,7 +367,7 @@ async def test_every_effect_on_an_object_is_told(s3: SimulatedS3) -> None:
     with pytest.raises(ClientError):
         await s3.put_object(Bucket="b", Key="k", Body=b"never", IfMatch="etag")
 
-    written, removed, completed, hidden = told
+    written, removed, completed, hidden = effects
     etag = "841a2d689ad86bd1611447453c22c6fc"
     assert written == Written("b", "k", None, etag, b"body", {"name": "value"}, at=0)
     assert removed == Removed("b", "k", at=0)
@@ -390,11 +392,11 @@ async def test_the_end_of_an_older_version_or_of_none_is_no_effect(s3: Simulated
     await s3.put_bucket_versioning(Bucket="b", VersioningConfiguration={"Status": "Enabled"})
     old = await s3.put_object(Bucket="b", Key="k", Body=b"old")
     await s3.put_object(Bucket="b", Key="k", Body=b"new")
-    told: list[S3Effect] = []
-    s3.on_effect = told.append
+    effects: list[S3Effect] = []
+    s3.on_effect = effects.append
     for _ in range(2):
         await s3.delete_object(Bucket="b", Key="k", VersionId=old["VersionId"])
-    assert not told
+    assert not effects
 
 
 async def test_a_bucket_is_made_once(s3: SimulatedS3) -> None:

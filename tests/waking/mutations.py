@@ -1,6 +1,6 @@
-"""The dispatcher with a fault put into it on purpose, which the search must find.
+"""Mutations of the dispatcher: faults put into it on purpose, which the search must find.
 
-The first four each take a layer of the protocol away.
+Each of the first four removes a layer of the protocol.
 """
 
 import ast
@@ -26,10 +26,10 @@ MUTATIONS = Mutations()
 
 
 def caught(mutation: Mutation) -> str:
-    """Return what the search says of a mutation; empty when no schedule noticed it."""
+    """Return the first promise that the search finds broken by a mutation; empty if none is."""
     with mutated(mutation):
         for seed in (mutation.seed, *range(MOST_SCHEDULES)):
-            for broken in play(seed, goes_on=True).broken:
+            for broken in play(seed, to_the_end=True).broken:
                 if mutation.breaks in broken:
                     return f"seed {seed}: {broken}"
     return ""
@@ -117,7 +117,7 @@ def _(patch: Patch) -> None:
     patch.replace(last_stopped_failed, is_told_to_sweeps)
 
 
-@MUTATIONS.add("a sweep starts all that are wanted after a bad end", seed=7, breaks="crash loop")
+@MUTATIONS.add("a sweep starts all wanted tasks after a bad end", seed=7, breaks="crash loop")
 def _(patch: Patch) -> None:
     last_stopped_failed = Fleet.last_stopped_failed
     in_sweep = _note_sweeps(patch)
@@ -150,7 +150,7 @@ def _(patch: Patch) -> None:
     patch.replace(start, start_unless_found)
 
 
-@MUTATIONS.add("a bad end counts only when its task is torn down", seed=19, breaks="crash loop")
+@MUTATIONS.add("a task's bad end counts only from STOPPED on", seed=19, breaks="crash loop")
 def _(patch: Patch) -> None:
     def torn_down_at(task: "TaskTypeDef") -> float:
         moment = task.get("stoppedAt")
@@ -160,7 +160,7 @@ def _(patch: Patch) -> None:
 
 
 @MUTATIONS.add(
-    "a slot's first answer is believed, though its task has stopped since", seed=57, breaks="peace"
+    "a slot's task counts as running though it has stopped since", seed=57, breaks="peace"
 )
 def _(patch: Patch) -> None:
     def never(self: Fleet, task: "TaskTypeDef", asked_at: float) -> bool:
@@ -169,12 +169,16 @@ def _(patch: Patch) -> None:
     patch.replace(Fleet._has_stopped, never)
 
 
-@MUTATIONS.add("the slots below the living are tried from the first", seed=39, breaks="live of")
+@MUTATIONS.add(
+    "the slots below the number of running tasks are tried from the first",
+    seed=39,
+    breaks="live of",
+)
 def _(patch: Patch) -> None:
     patch.replace(Fleet.start, _without_calls(Fleet.start, to=reversed))
 
 
-@MUTATIONS.add("the slots below the living are not tried", seed=102, breaks="5.5")
+@MUTATIONS.add("the slots below the number of running tasks are not tried", seed=102, breaks="5.5")
 def _(patch: Patch) -> None:
     patch.replace(Fleet.start, _without_calls(Fleet.start, to=itertools.chain))
 
@@ -199,7 +203,7 @@ def _(patch: Patch) -> None:
     patch.replace(wanted, as_if_nothing_was_sent)
 
 
-@MUTATIONS.add("the most tasks are not minded", seed=2, breaks="P6")
+@MUTATIONS.add("the maximum number of tasks is ignored", seed=2, breaks="P6")
 def _(patch: Patch) -> None:
     wanted = Dispatcher._wanted
 
@@ -210,7 +214,7 @@ def _(patch: Patch) -> None:
     patch.replace(wanted, without_limit)
 
 
-@MUTATIONS.add("messages that the queue did not take are given up", seed=14128, breaks="P2")
+@MUTATIONS.add("messages that the queue did not take are dropped", seed=14128, breaks="P2")
 def _(patch: Patch) -> None:
     send_batch = Dispatcher._send_batch
 
@@ -221,7 +225,7 @@ def _(patch: Patch) -> None:
     patch.replace(send_batch, as_if_all_were_taken)
 
 
-@MUTATIONS.add("a fleet is filled up to the most whatever the backlog", seed=0, breaks="P6")
+@MUTATIONS.add("the maximum number of tasks is started whatever the backlog", seed=0, breaks="P6")
 def _(patch: Patch) -> None:
     wanted = Dispatcher._wanted
 
@@ -233,7 +237,7 @@ def _(patch: Patch) -> None:
 
 
 @MUTATIONS.add(
-    "the past is asked for when nothing would be started", seed=0, breaks="of an empty queue"
+    "stopped tasks are listed though nothing would be started", seed=0, breaks="of an empty queue"
 )
 def _(patch: Patch) -> None:
     wanted = Dispatcher._wanted

@@ -5,7 +5,7 @@ import pytest
 from structlog.testing import LogCapture
 
 from tests.support.fakes.queue import FakeQueue, now
-from tests.support.simulation.habits import SqsHabits, StaleHandles
+from tests.support.simulation.behaviour import SqsBehaviour, StaleHandles
 from worker.errors import FatalError, LeaseLost, TransientError
 from worker.job import Message
 from worker.queue.leases import Lease, Leases, LeaseTimes
@@ -234,7 +234,7 @@ async def test_a_message_that_starts_at_once_needs_no_confirmation(
 async def test_a_pause_longer_than_the_timeout_loses_the_lease_whatever_sqs_answers(
     stale: StaleHandles,
 ) -> None:
-    queue = FakeQueue(habits=SqsHabits(stale_handles=stale))
+    queue = FakeQueue(behaviour=SqsBehaviour(stale_handles=stale))
     leases = Leases(queue, visibility_seconds=30, heartbeat_seconds=10)
     (message,) = await received(queue, leases)
     await asyncio.sleep(31)  # no heartbeat ran: the process was stopped
