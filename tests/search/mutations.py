@@ -15,11 +15,11 @@ from worker.clock import now
 from worker.errors import LeaseLost
 from worker.interfaces import ScoreResult
 from worker.job import Done, Job, Message, Outcome, Reject, Release, S3Uri
+from worker.jobs.limits import JobTimeouts
 from worker.jobs.output_writer import OutputWriter
 from worker.jobs.processor import Processor
 from worker.jobs.runner import CheckLease, Runner
 from worker.jobs.settlement import Settlement
-from worker.jobs.timeouts import JobTimeouts
 from worker.queue.consumer import Consumer, ReceivedBatch, _dated, _wait_for_answer
 from worker.queue.leases import Lease, Leases
 from worker.queue.sqs import EntryResult, SqsQueue, _entry_results
@@ -30,7 +30,7 @@ from worker.storage.conditional_write import WriteResult
 from worker.storage.protocol import Head, Storage
 from worker.storage.provenance import InputVersion
 from worker.storage.s3 import _checked, _condition
-from worker.storage.upload import Upload
+from worker.storage.streaming import Upload
 
 ROOT = Path(__file__).parents[2]
 MOST_SCHEDULES = 300

@@ -23,7 +23,7 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.register_profile(
-    "chaos", settings.get_profile("test"), derandomize=False, database=None, max_examples=2000
+    "chaos", settings.get_profile("test"), derandomize=False, database=None, max_examples=1000
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "test"))
 

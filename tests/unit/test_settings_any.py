@@ -53,7 +53,7 @@ def problems(environment: Mapping[str, str]) -> list[str]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ALL_NAMES:
             patch.delenv(name, raising=False)
-        for name, value in (REQUIRED | environment).items():
+        for name, value in {**REQUIRED, **environment}.items():
             patch.setenv(name, value)
         try:
             loaded = settings_help.load()

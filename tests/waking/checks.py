@@ -1,4 +1,4 @@
-"""Checks the promises against the records: at each start, after each look, and at the end."""
+"""Checks the promises against the records: at each start, after each invocation, and at the end."""
 
 import math
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from tests.waking.plan import Plan
 from tests.waking.records import Records
 from tests.waking.scheduler import START, Invocation, Scheduler
 
-LOOK = ["ListTasks", "GetQueueAttributes"]
+COUNTING_CALLS = ["ListTasks", "GetQueueAttributes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,8 @@ class Checks:
     starts: list[Start] = field(default_factory=list)
     excess: int = 0
 
-    def on_look(self, visible: int, in_flight: int) -> None:
-        """Record the tasks that a look should want, if the counts do not lag."""
+    def on_counts_read(self, visible: int, in_flight: int) -> None:
+        """Record the tasks that the dispatcher should want, if the counts do not lag."""
         invocation = self._invocation()
         is_anyone_alive = any(task.is_live for task in self.cluster.ours)
         backlog = visible + (in_flight if is_anyone_alive else 0)
@@ -87,11 +87,11 @@ class Checks:
         return not any(end.is_good and end.at >= newest.at for end in ends)
 
     def on_end(self, invocation: Invocation) -> None:
-        """P6, 5.5: a quiet system makes only the sweep's calls; a look starts enough."""
+        """P6, 5.5: a quiet system makes only the sweep's calls; an event starts enough tasks."""
         if invocation.kind == "foreign" and invocation.calls:
             self._break(f"P6: {invocation.name} makes calls: {invocation.calls}")
         is_empty = not self.queue.most(invocation.listed_at - self.plan.counts_lag)
-        if invocation.kind == "sweep" and is_empty and set(invocation.calls) - set(LOOK):
+        if invocation.kind == "sweep" and is_empty and set(invocation.calls) - set(COUNTING_CALLS):
             self._break(f"P6: {invocation.name} of an empty queue makes {invocation.calls}")
         if self.plan.faultless and not self.plan.listing_lag and not self.plan.counts_lag:
             seen = sum(task.was_live_after(invocation.began) for task in self.cluster.ours)

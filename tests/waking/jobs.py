@@ -32,7 +32,7 @@ class Queue:
     records: Records
     draw: random.Random
     arrived: Callable[[], None]
-    looked: Callable[[int, int], None]
+    counts_read: Callable[[int, int], None]
     messages: list[Message] = field(default_factory=list)
     # The counts over time: since when, visible messages, messages in flight.
     history: list[tuple[float, int, int]] = field(default_factory=lambda: [(START, 0, 0)])
@@ -89,7 +89,7 @@ class Queue:
         return self.calls.make("GetQueueAttributes", lambda _: self._counts())
 
     def _counts(self) -> dict[str, dict[str, str]]:
-        self.looked(*self.history[-1][1:])
+        self.counts_read(*self.history[-1][1:])
         return {
             "Attributes": {
                 "ApproximateNumberOfMessages": str(self._lagging()[1]),

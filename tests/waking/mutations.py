@@ -35,44 +35,42 @@ def caught(mutation: Mutation) -> str:
     return ""
 
 
-@MUTATIONS.add("the sweep looks at nothing", seed=0, breaks="P4: stranded")
+@MUTATIONS.add("the sweep starts no tasks", seed=0, breaks="P4: stranded")
 def _(patch: Patch) -> None:
     scale_out = Dispatcher._scale_out
 
-    def look_unless_it_is_a_sweep(self: Dispatcher, *, sent: int = 0, sweep: bool = False) -> None:
+    def unless_in_a_sweep(self: Dispatcher, *, sent: int = 0, sweep: bool = False) -> None:
         if not sweep:
             scale_out(self, sent=sent)
 
-    patch.replace(scale_out, look_unless_it_is_a_sweep)
+    patch.replace(scale_out, unless_in_a_sweep)
 
 
-@MUTATIONS.add(
-    "the fleet is looked at before the messages are sent", seed=8961, breaks="s of peace"
-)
+@MUTATIONS.add("tasks are started before the messages are sent", seed=8961, breaks="s of peace")
 def _(patch: Patch) -> None:
     send, scale_out = Dispatcher._send, Dispatcher._scale_out
 
-    def look_and_send(self: Dispatcher, bodies: Sequence[str]) -> None:
+    def scale_out_and_send(self: Dispatcher, bodies: Sequence[str]) -> None:
         scale_out(self, sent=len(bodies))
         send(self, bodies)
 
-    def look_unless_sent(self: Dispatcher, *, sent: int = 0, sweep: bool = False) -> None:
+    def unless_sent(self: Dispatcher, *, sent: int = 0, sweep: bool = False) -> None:
         if not sent:
             scale_out(self, sweep=sweep)
 
-    patch.replace(send, look_and_send)
-    patch.replace(scale_out, look_unless_sent)
+    patch.replace(send, scale_out_and_send)
+    patch.replace(scale_out, unless_sent)
 
 
-@MUTATIONS.add("a task that stopped sets off no look", seed=22, breaks="s of peace")
+@MUTATIONS.add("the event of a stopped task starts no tasks", seed=22, breaks="s of peace")
 def _(patch: Patch) -> None:
     scale_out = Dispatcher._scale_out
 
-    def look_after_other_events(self: Dispatcher, *, sent: int = 0, sweep: bool = False) -> None:
+    def unless_a_task_stopped(self: Dispatcher, *, sent: int = 0, sweep: bool = False) -> None:
         if sent or sweep:
             scale_out(self, sent=sent, sweep=sweep)
 
-    patch.replace(scale_out, look_after_other_events)
+    patch.replace(scale_out, unless_a_task_stopped)
 
 
 @MUTATIONS.add("every start has a token of its own", seed=2, breaks="P6: upload")
@@ -97,13 +95,13 @@ def _(patch: Patch) -> None:
     patch.replace(Fleet._list, of_every_family)
 
 
-@MUTATIONS.add("the event of any family's task sets off a look", seed=0, breaks="makes calls")
+@MUTATIONS.add("the event of another family's task starts tasks", seed=0, breaks="makes calls")
 def _(patch: Patch) -> None:
-    def look(self: Dispatcher, task: Mapping[str, Any]) -> None:
+    def scale_out_for_any_family(self: Dispatcher, task: Mapping[str, Any]) -> None:
         if _short(task["clusterArn"]) == _short(self.settings.cluster):
             self._scale_out()
 
-    patch.replace(Dispatcher._task_stopped, look)
+    patch.replace(Dispatcher._task_stopped, scale_out_for_any_family)
 
 
 @MUTATIONS.add("uploads start workers after a bad end", seed=5, breaks="crash loop")
@@ -134,7 +132,7 @@ def _(patch: Patch) -> None:
     scale_out = Dispatcher._scale_out
     found = ContextVar("found", default=False)
 
-    def look_anew(self: Dispatcher, *, sent: int = 0, sweep: bool = False) -> None:
+    def forget_and_scale_out(self: Dispatcher, *, sent: int = 0, sweep: bool = False) -> None:
         found.set(False)
         scale_out(self, sent=sent, sweep=sweep)
 
@@ -145,7 +143,7 @@ def _(patch: Patch) -> None:
     def start_unless_found(self: Fleet, running: set[str], wanted: int) -> None:
         start(self, running, len(running) if found.get() else wanted)
 
-    patch.replace(scale_out, look_anew)
+    patch.replace(scale_out, forget_and_scale_out)
     patch.replace(last_stopped_failed, note)
     patch.replace(start, start_unless_found)
 

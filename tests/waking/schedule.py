@@ -58,7 +58,7 @@ class Schedule:
         self.queue = Queue(
             self.scheduler, planned, self.calls, self.records, self.draw,
             arrived=lambda: self.fleet.wake(),  # noqa: PLW0108 - see above
-            looked=self.checks.on_look,
+            counts_read=self.checks.on_counts_read,
         )  # fmt: skip
         self.cluster = Cluster(
             self.scheduler, planned, self.calls, self.records, self.draw,
