@@ -126,7 +126,12 @@ class Settings(BaseSettings):
     @field_validator("keep_columns", mode="before")
     @classmethod
     def _split_at_commas(cls, value: Any) -> Any:  # noqa: ANN401 - any value from the environment
-        return tuple(next(csv.reader([value]))) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        try:
+            return tuple(next(csv.reader([value])))
+        except csv.Error as error:
+            raise ValueError(f"cannot be split at its commas: {error}") from None
 
     @field_validator("queue")
     @classmethod
@@ -155,7 +160,12 @@ class Settings(BaseSettings):
         named = {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
         if unknown := named - PLACEHOLDERS:
             allowed = ", ".join(f"{{{name}}}" for name in sorted(PLACEHOLDERS))
-            raise ValueError(f"unknown placeholder {{{min(unknown)}}}; known are {allowed}")
+            name = repr(min(unknown))[1:-1]  # on one line, whatever it holds
+            raise ValueError(f"unknown placeholder {{{name}}}; known are {allowed}")
+        try:
+            template.format(**dict.fromkeys(PLACEHOLDERS, "text"))
+        except (ValueError, LookupError) as error:
+            raise ValueError(f"cannot be filled: {error}") from None
         return template
 
     @model_validator(mode="after")

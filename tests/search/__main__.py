@@ -1,6 +1,7 @@
-"""python -m tests.search: play schedules until one breaks a promise; replay and shrink that one."""
+"""python -m tests.search: play schedules and report each that breaks a promise; replay one."""
 
 import argparse
+import contextlib
 import gc
 import multiprocessing
 import os
@@ -8,35 +9,41 @@ import secrets
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 
+from tests.search.mutations import MUTATIONS
 from tests.search.schedule import Verdict, judge, play
-from tests.search.shrinking import shrunk
+from tests.search.shrinking import shrink
+from tests.support.mutation import mutated
 
 CHUNK = 20
 SPAWN = multiprocessing.get_context("spawn")
 
 
 def main() -> int:
-    """Search, or replay one seed; the exit status is 1 when a promise was broken."""
-    asked = _parser().parse_args()
-    if asked.seed is not None:
-        return _replay(asked.seed, shrink=asked.shrink)
-    first = secrets.randbelow(10**9) if asked.first is None else asked.first
-    print(f"{asked.schedules} schedules, seeds from {first}")
-    broken = _search(range(first, first + asked.schedules), asked.processes)
+    """Search, or replay one seed; the exit status is 1 if a promise was broken."""
+    arguments = _parser().parse_args()
+    if arguments.fault is not None and arguments.seed is None:
+        sys.exit("--fault needs --seed")
+    if arguments.seed is not None:
+        with _with_fault(arguments.fault):
+            return _replay(arguments.seed, shrunk=arguments.shrink)
+    first = secrets.randbelow(10**9) if arguments.first is None else arguments.first
+    print(f"{arguments.schedules} schedules, seeds from {first}")
+    broken = _search(range(first, first + arguments.schedules), arguments.processes)
     return 1 if broken else 0
 
 
 def _search(seeds: range, processes: int) -> int:
     started, broken, faults = time.monotonic(), 0, Counter[str]()
-    # Frozen: what is imported stays, and no garbage collection need look through it.
+    # Frozen, so that no garbage collection looks through the modules.
     with ProcessPoolExecutor(processes, SPAWN, initializer=gc.freeze) as pool:
         for number, verdict in enumerate(pool.map(judge, seeds, chunksize=CHUNK), start=1):
             faults.update(verdict.injected.values())
             if verdict.broken:
                 broken += 1
-                _tell(verdict)
+                _print_broken(verdict)
             if number % 500 == 0 or number == len(seeds):
                 seconds = time.monotonic() - started
                 print(f"{number} played in {seconds:.0f} s, {broken} broken", flush=True)
@@ -45,16 +52,25 @@ def _search(seeds: range, processes: int) -> int:
     return broken
 
 
-def _tell(verdict: Verdict) -> None:
+def _print_broken(verdict: Verdict) -> None:
     print(f"seed {verdict.seed} broke:")
     print("\n".join(f"  {problem}" for problem in verdict.broken[:5]))
     print(f"  replay: python -m tests.search --seed {verdict.seed} --shrink", flush=True)
 
 
-def _replay(seed: int, *, shrink: bool) -> int:
+@contextlib.contextmanager
+def _with_fault(fault: str | None) -> Iterator[None]:
+    if fault is None:
+        yield
+        return
+    with mutated(MUTATIONS.named(fault)):
+        yield
+
+
+def _replay(seed: int, *, shrunk: bool) -> int:
     verdict = play(seed)
-    if verdict.broken and shrink:
-        verdict = shrunk(verdict)
+    if verdict.broken and shrunk:
+        verdict = shrink(verdict)
     print(verdict.story())
     print(f"\nseed {seed}, {len(verdict.injected)} faults:")
     print("\n".join(f"  {kind:15} {where}" for where, kind in verdict.injected.items()))
@@ -69,9 +85,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--processes", type=int, default=os.cpu_count() or 1, help="at once (as many as cores)"
     )
-    parser.add_argument("--seed", type=int, help="replay this one, and tell its story")
+    parser.add_argument("--seed", type=int, help="replay this one, and print what happens")
     parser.add_argument(
-        "--shrink", action="store_true", help="with --seed: leave out what it breaks without"
+        "--shrink",
+        action="store_true",
+        help="with --seed: leave out the faults that are not needed to break it",
+    )
+    parser.add_argument(
+        "--fault",
+        choices=[mutation.fault for mutation in MUTATIONS.all],
+        metavar="SENTENCE",
+        help="with --seed: put this fault of tests/search/mutations.py into the engine",
     )
     return parser
 

@@ -1,4 +1,4 @@
-"""The promises, checked against the books: as things happen, at each exit, and at the end."""
+"""Checks the promises against the ledger: at each effect, at each exit, and at the end."""
 
 from dataclasses import dataclass, field
 
@@ -15,12 +15,12 @@ from tests.support.simulation.sqs import Deleted, Received, SimulatedSqs, SqsEff
 from worker.clock import now
 
 WRITES = ("put_object", "complete_multipart_upload")
-EXCUSED_SECONDS = 40.0  # how long a faulty call may take effect late, or keep others waiting
+EXCUSED_SECONDS = 40.0  # a faulty call may take effect so late, or make others wait so long
 
 
 @dataclass
 class Checks:
-    """Says which promise was broken, how and when."""
+    """Records which promise was broken, how and when."""
 
     plan: Plan
     ledger: Ledger
@@ -30,49 +30,49 @@ class Checks:
 
     @property
     def outcomes(self) -> Outcomes:
-        """What came of everything so far."""
+        """The outcomes so far."""
         return Outcomes(self.plan, self.ledger, self.sqs, self.s3)
 
     def on_call(self, call: Call) -> None:
-        """P2: an output is sent only while its message is the worker's own."""
+        """P2: an output is written only while the worker holds its message."""
         self.ledger.on_call(call)
         if call.operation not in WRITES or call.caller != "processor":
             return
         message_id, name = get_contextvars()["message_id"], call.process.name
-        stored, hand = self.sqs.queues[QUEUE].messages.get(message_id), self.ledger.hands[name]
-        if stored is None or message_id in hand.slow:
-            return  # nobody who was not told knows how long a call or answer was on its way
-        own, (handle, holder) = hand.received.get(message_id), self.ledger.holder[message_id]
-        by, through, _ = self.ledger.touched.get(message_id, (name, handle, None))
-        # A call taken for failed is made again, by an older handle that may be good all the same.
-        overruled = (message_id, name) in self.ledger.overruled
-        taken = holder != name and not self.plan.habits.duplicate and not overruled
-        # By nobody's hand but time's: where two handles are good, another may let it go.
+        stored, record = self.sqs.queues[QUEUE].messages.get(message_id), self.ledger.records[name]
+        if stored is None or message_id in record.slow:
+            return  # a worker cannot know how long a slow call or answer was on its way
+        own, (handle, holder) = record.received.get(message_id), self.ledger.holder[message_id]
+        by, through, _ = self.ledger.last_change.get(message_id, (name, handle, None))
+        # The worker repeats a call that seemed to fail; its older handle may still be valid.
+        overridden = (message_id, name) in self.ledger.overridden
+        taken = holder != name and not self.plan.behaviour.duplicate and not overridden
+        # If two handles are valid, the other one may have released the message: no expiry then.
         is_of_flight = holder == name or own in stored.usable
         expired = is_of_flight and stored.visible_at < now() - ANSWER_SECONDS
         if taken or (expired and (by, through) == (name, handle)):
             self._break(now(), f"P2: {name} uploads for {message_id}, which it lost")
 
     def on_sqs(self, effect: SqsEffect) -> None:
-        """P2: a message is deleted only when its outcome is durable."""
+        """P2: a message is deleted only if its outcome is durable."""
         self.ledger.on_sqs(effect)
         if isinstance(effect, Received) and self._is_too_late():
             self._break(effect.at, f"P2: {effect.message_id} received by a worker that has left")
         if isinstance(effect, Deleted) and effect.queue == QUEUE:
-            asked = self.ledger.asked[effect.message_id]
-            if not self.outcomes.are_durable(effect.message_id, asked):
-                self._break(effect.at, f"P2: {effect.message_id} deleted, no outcome: {asked}")
+            request = self.ledger.requests[effect.message_id]
+            if not self.outcomes.are_durable(effect.message_id, request):
+                self._break(effect.at, f"P2: {effect.message_id} deleted, no outcome: {request}")
 
     def _is_shared(self) -> bool:
-        """Tell whether a second handle is good as well: then others may have settled a message."""
-        return self.plan.habits.duplicate > 0 or self.plan.habits.stale_handles == "honoured"
+        """Return whether two handles of a message can be valid, so that others may settle it."""
+        return self.plan.behaviour.duplicate > 0 or self.plan.behaviour.stale_handles == "honoured"
 
     def _is_too_late(self) -> bool:
         call = CALL.get(None)
         return call is not None and call.fate.kind is None and call.process.has_left
 
     def on_s3(self, effect: S3Effect) -> None:
-        """P1, P3: an output is whole, and of a newer version than what it replaces."""
+        """P1, P3: an output is whole, and newer than the output that it replaces."""
         if not isinstance(effect, Written) or effect.bucket != OUTPUT:
             return
         key = effect.key.removeprefix(f"{PREFIX}/")
@@ -89,7 +89,7 @@ class Checks:
         outputs.append(output)
 
     def _may_follow(self, outputs: list[Output], output: Output) -> bool:
-        """The same bytes go up again only to record a sequencer, where versions have no ids."""
+        """The same version is written again only to record a sequencer, without version ids."""
         before = outputs[-1]
         if self.plan.versioned or output.version != before.version:
             return output.version > before.version
@@ -97,30 +97,31 @@ class Checks:
         return len(same) > 1
 
     def on_lost(self, process: Process, message_id: str) -> None:
-        """5.1: a lease is lost through trouble, never in peace."""
-        hand, at = self.ledger.hands[process.name], now()
-        if message_id in hand.slow and self.plan.habits.stale_handles == "ignored":
-            return  # which it perhaps never had: the heartbeats of a stale handle go well for long
+        """5.1: a lease is lost only after a fault."""
+        record, at = self.ledger.records[process.name], now()
+        if message_id in record.slow and self.plan.behaviour.stale_handles == "ignored":
+            return  # perhaps it never held the message: heartbeats of a stale handle succeed
         recent = at - EXCUSED_SECONDS - self.plan.visibility_seconds
-        if max(hand.trouble, process.thawed_at) < recent and not self._is_shared():
+        if max(record.last_fault_at, process.resumed_at) < recent and not self._is_shared():
             self._break(at, f"5.1: {process.name} lost {message_id} for no reason")
 
     def at_exit(self, process: Process, at: float) -> None:
-        """P2's exit invariant, for a worker that was not killed."""
-        hand = self.ledger.hands[process.name]
-        for message_id, handle in hand.received.items():
+        """P2 at the exit of a worker that was not killed: no message stays invisible."""
+        record = self.ledger.records[process.name]
+        for message_id, handle in record.received.items():
             settled = self._is_settled(process, message_id, handle, at)
-            if settled or message_id in hand.overtaken:
+            if settled or message_id in record.heartbeat_after_settlement:
                 continue
-            if message_id not in hand.named | hand.unheard:
+            if message_id not in record.logged | record.received_while_suspended:
                 self._break(at, f"P7: {process.name} left {message_id} behind and does not say so")
-            if self.plan.habits.failed_entries:
-                continue  # again and again, perhaps
-            recent = max(hand.troubled.get(message_id, -1e9), process.thawed_at)
-            excused = max(EXCUSED_SECONDS, self.plan.visibility_seconds)  # may be left so long
-            if hand.trouble < at - EXCUSED_SECONDS and recent < at - excused:
+            if self.plan.behaviour.failed_entries:
+                continue  # the release may have failed again and again
+            recent = max(record.last_fault_of.get(message_id, -1e9), process.resumed_at)
+            # A message may stay invisible for so long.
+            excused = max(EXCUSED_SECONDS, self.plan.visibility_seconds)
+            if record.last_fault_at < at - EXCUSED_SECONDS and recent < at - excused:
                 self._break(at, f"P2: {process.name} left {message_id} invisible")
-        for upload in sorted(self.s3.uploads.keys() & hand.uploads - hand.stuck):
+        for upload in sorted(self.s3.uploads.keys() & record.uploads - record.abort_failed):
             self._break(at, f"P3: {process.name} left {upload}, neither complete nor aborted")
         if left := [task.get_name() for task in process.tasks]:
             self._break(at, f"leak: {process.name} left {left}")
@@ -130,15 +131,15 @@ class Checks:
         if stored is None or stored.visible_at <= at:
             return True
         if self.ledger.holder[message_id][0] != handle:
-            return True  # it was received again since
-        if self.outcomes.are_durable(message_id, self.ledger.asked[message_id]):
+            return True  # it was received again
+        if self.outcomes.are_durable(message_id, self.ledger.requests[message_id]):
             return True
-        # Both handles of a message delivered twice are good: another worker may hold it by one.
-        by, _, until = self.ledger.touched.get(message_id, (process.name, "", None))
+        # After a duplicate delivery both handles are valid: another worker may hold the message.
+        by, _, until = self.ledger.last_change.get(message_id, (process.name, "", None))
         return by != process.name or until == stored.visible_at
 
     def at_end(self) -> None:
-        """Everything that was uploaded has come to its end, once."""
+        """Each message has exactly one outcome."""
         self.broken += self.outcomes.wrong()
 
     def _break(self, at: float, what: str) -> None:

@@ -1,7 +1,7 @@
-"""Which fault befalls which call: drawn from the seed, for each call by itself.
+"""Draws the fault of each call from the seed.
 
-A call is known by its process, its operation and its number, so that a schedule with some of its
-faults taken away still has the others where they were.
+The draw depends only on the call's process, operation and number: if some faults of a schedule are
+left out, the others stay where they were.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ EVERYWHERE: tuple[Kind, ...] = (
     "error before", "error after", "throttled", "hangs", "hangs after", "deaf", "slow request",
     "slow answer",
 )  # fmt: skip
-# Every operation that outages are drawn from, and what can befall it beside that.
+# The operations that an outage can hit, and the faults that only this operation has.
 OPERATIONS: Mapping[str, tuple[Kind, ...]] = {
     "receive_message": (),
     "delete_message_batch": ("repeated",),
@@ -37,17 +37,17 @@ OPERATIONS: Mapping[str, tuple[Kind, ...]] = {
     "abort_multipart_upload": ("repeated",),
 }
 OUTAGES: tuple[Kind, ...] = ("error before", "throttled", "hangs")
-FATAL_SHARE = 0.15  # of the faults, where the schedule has fatal ones at all
+FATAL_SHARE = 0.15  # of the faults, in a schedule that has fatal ones
 
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What becomes of one call; times in seconds."""
+    """The fault of one call, if any, and its times in seconds."""
 
     kind: Kind | None
     out: float
     back: float
-    pick: float  # among the errors that fit, from 0 to 1
+    pick: float  # from 0 to 1, chooses among the errors of that kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Outage:
 
 @dataclass
 class Faults:
-    """The faults of one schedule; none from `calm_at` on, and only those in `only` if given."""
+    """The faults of one schedule: none from `calm_at` on; if `only` is given, only those in it."""
 
     seed: int
     rate: float
@@ -74,7 +74,7 @@ class Faults:
     calls: Counter[str] = field(default_factory=Counter)
 
     def fate(self, process: str, operation: str, now: float) -> Fate:
-        """Draw the fate of the next call."""
+        """Draw the next call's fault and times."""
         self.calls[f"{process} {operation}"] += 1
         name = f"{process} {operation} {self.calls[f'{process} {operation}']}"
         out, back, pick, luck = _fractions(f"{self.seed} {name}")
@@ -94,11 +94,11 @@ class Faults:
             back = draw.uniform(1, 30)
         return Fate(kind, out, back, pick)
 
-    def strikes(self, blow: str, kind: str) -> bool:
-        """Tell whether a planned blow is among the faults to play, and count it as one."""
-        if self.only is not None and blow not in self.only:
+    def injects(self, fault: str, kind: str) -> bool:
+        """Return whether to inject a planned process fault, and count it."""
+        if self.only is not None and fault not in self.only:
             return False
-        self.injected[blow] = kind
+        self.injected[fault] = kind
         return True
 
     def _kind(self, draw: random.Random, operation: str) -> Kind:
@@ -108,6 +108,6 @@ class Faults:
 
 
 def _fractions(name: str) -> Iterator[float]:
-    """Draw four numbers from 0 to 1: of most calls nothing more is needed, and this is cheap."""
+    """Draw four numbers from 0 to 1 cheaply: most calls need no more."""
     digest = hashlib.blake2b(name.encode(), digest_size=32).digest()
     return (number / 2**64 for number in struct.unpack("=4Q", digest))

@@ -1,10 +1,10 @@
-"""The workers of a schedule: started while there is work, as ECS would, and struck as planned."""
+"""The workers of a schedule: started while the queue has messages, and hit by process faults."""
 
 import asyncio
 
 from tests.search.checks import Checks
-from tests.search.network import Network, Wire
-from tests.search.plan import QUEUE, Blow, Plan
+from tests.search.network import Network, SimulatedClient
+from tests.search.plan import QUEUE, Plan, ProcessFault
 from tests.search.pool import SimulatedPool
 from tests.search.processes import Process
 from tests.support.fakes.worker import settings
@@ -18,15 +18,15 @@ from worker.service.wiring import build
 from worker.settings import Settings
 from worker.storage.s3 import S3Storage
 
-POLL_SECONDS, CALL_SECONDS, STORAGE_SECONDS = 10.0, 30.0, 60.0  # until the clients give up
+POLL_SECONDS, CALL_SECONDS, STORAGE_SECONDS = 10.0, 30.0, 60.0  # until the clients time out
 RELEASE_SECONDS = 6.0  # from the drain's deadline to the end
-ALMOST_SECONDS = 0.05
+BEFORE_END_SECONDS = 0.05
 LOOK_SECONDS = 2.0
 LONGEST_STOP_SECONDS = 300.0
 
 
 class TimedStop(Stop):
-    """Remembers when it was first asked."""
+    """A stop that records when it was first requested."""
 
     at: float | None = None
 
@@ -48,11 +48,11 @@ class Worker:
         self.killed = asyncio.Event()
 
     async def run(self, network: Network, checks: Checks) -> None:
-        """Work as `worker.service.run` does, but on wires."""
-        polls = Wire(network, checks.sqs, POLL_SECONDS)
-        calls = Wire(network, checks.sqs, CALL_SECONDS)
+        """Run as `worker.service.run` does, with simulated clients."""
+        polls = SimulatedClient(network, checks.sqs, POLL_SECONDS)
+        calls = SimulatedClient(network, checks.sqs, CALL_SECONDS)
         queue = SqsQueue(QUEUE, polls, calls)  # type: ignore[arg-type] # a stand-in for any client
-        storage = S3Storage(Wire(network, checks.s3, STORAGE_SECONDS))  # type: ignore[arg-type] # likewise
+        storage = S3Storage(SimulatedClient(network, checks.s3, STORAGE_SECONDS))  # type: ignore[arg-type] # likewise
         try:
             async with cancel_on_stop(self.stop):
                 facts = await queue.read_attributes()
@@ -77,7 +77,7 @@ class Worker:
 
 
 class Fleet:
-    """Starts workers, strikes them, and checks how each of them ends."""
+    """Starts workers, injects process faults, and checks how each worker ends."""
 
     def __init__(self, plan: Plan, network: Network, checks: Checks) -> None:
         self._plan = plan
@@ -87,8 +87,8 @@ class Fleet:
         self.workers: list[Worker] = []
         self.live: dict[Worker, asyncio.Task[None]] = {}
 
-    async def kept(self) -> None:
-        """Keep as many workers as wanted while the queue holds anything."""
+    async def keep_running(self) -> None:
+        """Keep the planned number of workers running while the queue has messages."""
         while True:
             if self._checks.sqs.queues[QUEUE].messages and len(self.live) < self._plan.workers:
                 worker = Worker(len(self.workers) + 1, self._plan, self._settings)
@@ -96,8 +96,8 @@ class Fleet:
                 self.live[worker] = asyncio.create_task(self._attend(worker))
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def left(self) -> None:
-        """Stop those that are left, and wait for them, but not for ever."""
+    async def stop_all(self) -> None:
+        """Stop the remaining workers, and wait for them for a limited time."""
         for worker in self.live:
             worker.process.call(worker.stop.signal, "SIGTERM")
         if self.live:
@@ -108,15 +108,15 @@ class Fleet:
         for worker in list(self.live):
             worker.kill()
 
-    async def struck(self) -> None:
-        """Carry out the plan's blows."""
+    async def inject_faults(self) -> None:
+        """Inject the planned process faults."""
         async with asyncio.TaskGroup() as group:
-            for blow in sorted(self._plan.blows, key=lambda blow: blow.at):
-                await asyncio.sleep(blow.at - now())
-                if self.live and self._network.faults.strikes(str(blow), blow.kind):
-                    worker = list(self.live)[blow.worker % len(self.live)]
-                    self._checks.ledger.note(now(), worker.process.name, f"BLOW {blow.kind}")
-                    group.create_task(_strike(worker, blow))
+            for fault in sorted(self._plan.process_faults, key=lambda fault: fault.at):
+                await asyncio.sleep(fault.at - now())
+                if self.live and self._network.faults.injects(str(fault), fault.kind):
+                    worker = list(self.live)[fault.worker % len(self.live)]
+                    self._checks.ledger.note(now(), worker.process.name, f"BLOW {fault.kind}")
+                    group.create_task(_inject(worker, fault))
 
     async def _attend(self, worker: Worker) -> None:
         main = worker.process.start(worker.run(self._network, self._checks))
@@ -141,37 +141,39 @@ class Fleet:
         longest = max(
             worker.settings.drain_seconds, worker.settings.finish_seconds + RELEASE_SECONDS
         )
-        took = 0.0 if stop.at is None else now() - stop.at - worker.process.frozen_seconds
+        took = 0.0 if stop.at is None else now() - stop.at - worker.process.suspended_seconds
         if took > longest:
             self._checks.broken.append(f"{now():.3f} s: {name} took {took:.1f} s to stop")
 
     def _is_expected(self, process: Process, error: BaseException) -> bool:
-        hand = self._checks.ledger.hands[process.name]
-        if isinstance(error, TransientError):  # it did not even start
-            return not hand.received and max(hand.trouble, process.thawed_at) > float("-inf")
+        record = self._checks.ledger.records[process.name]
+        if isinstance(error, TransientError):  # its start failed
+            return not record.received and max(record.last_fault_at, process.resumed_at) > float(
+                "-inf"
+            )
         silent = "no receive has succeeded" in str(error)
-        return isinstance(error, FatalError) and (hand.fatal or silent)
+        return isinstance(error, FatalError) and (record.fatal or silent)
 
 
-async def _strike(worker: Worker, blow: Blow) -> None:
+async def _inject(worker: Worker, fault: ProcessFault) -> None:
     process = worker.process
-    match blow.kind:
+    match fault.kind:
         case "SIGTERM":
             process.call(worker.stop.signal, "SIGTERM")
         case "SIGTERM twice":
             process.call(worker.stop.signal, "SIGTERM")
-            await asyncio.sleep(blow.seconds)
-            worker.kill()  # the second ends it as hard as SIGKILL does
+            await asyncio.sleep(fault.seconds)
+            worker.kill()  # a second SIGTERM ends the worker at once
         case "SIGKILL":
             worker.kill()
         case "SIGSTOP":
-            if blow.just_before_an_end:
-                await asyncio.sleep(worker.pool.next_end() - now() - ALMOST_SECONDS)
-            if not process.frozen:
-                process.freeze()
-                await asyncio.sleep(blow.seconds)
+            if fault.just_before_end:
+                await asyncio.sleep(worker.pool.next_end() - now() - BEFORE_END_SECONDS)
+            if not process.suspended:
+                process.suspend()
+                await asyncio.sleep(fault.seconds)
                 if process.alive:
-                    process.thaw(timers_first=blow.worker == 0)  # either may be
+                    process.resume(timers_first=fault.worker == 0)  # both orders occur
         case "child killed":
             worker.pool.kill_one()
 

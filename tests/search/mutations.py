@@ -1,74 +1,376 @@
-"""The engine with a fault put into it on purpose, which the search must find."""
+"""Mutations of the engine: faults put into it on purpose, each of which the search must find."""
 
-import shutil
+import asyncio
 import subprocess
 import sys
-import tomllib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from types import TracebackType
 from typing import Any
+
+from tests.support.mutation import Mutation, Mutations, Patch
+from worker.clock import now
+from worker.errors import LeaseLost
+from worker.interfaces import ScoreResult
+from worker.job import Done, Job, Message, Outcome, Reject, Release, S3Uri
+from worker.jobs.limits import JobTimeouts
+from worker.jobs.output_writer import OutputWriter
+from worker.jobs.processor import Processor
+from worker.jobs.runner import CheckLease, Runner
+from worker.jobs.settlement import Settlement
+from worker.queue.consumer import Consumer, ReceivedBatch, _dated, _wait_for_answer
+from worker.queue.leases import Lease, Leases
+from worker.queue.sqs import EntryResult, SqsQueue, _entry_results
+from worker.service.shutdown import Shutdown
+from worker.service.wiring import Worker
+from worker.storage import conditional_write
+from worker.storage.conditional_write import WriteResult
+from worker.storage.protocol import Head, Storage
+from worker.storage.provenance import InputVersion
+from worker.storage.s3 import _checked, _condition
+from worker.storage.streaming import Upload
 
 ROOT = Path(__file__).parents[2]
 MOST_SCHEDULES = 300
+MUTATIONS = Mutations()
 PLAY = """
 import gc, sys
+from tests.search.mutations import MUTATIONS
 from tests.search.schedule import play
+from tests.support.mutation import mutated
 gc.freeze()
-for seed in map(int, sys.argv[1:]):
-    if broken := play(seed).broken:
-        sys.exit(f"seed {seed}: {broken[0]}")
+fault, *seeds = sys.argv[1:]
+with mutated(MUTATIONS.named(fault)):
+    for seed in map(int, seeds):
+        if broken := play(seed).broken:
+            sys.exit(f"seed {seed}: {broken[0]}")
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Mutation:
-    """One fault: in a file of the worker, text that stands there exactly once is replaced."""
-
-    fault: str
-    file: str
-    seed: int
-    change: Sequence[Any]  # tables of `old` and `new`
-
-    def __str__(self) -> str:
-        return self.fault
-
-
-def mutations() -> list[Mutation]:
-    """Read them."""
-    text = Path(__file__).with_suffix(".toml").read_text()
-    return [Mutation(**table) for table in tomllib.loads(text)["mutation"]]
-
-
-@contextmanager
-def mutated(mutation: Mutation) -> Iterator[Path]:
-    """Have the tests beside a worker with that fault in it, in a folder of their own."""
-    with TemporaryDirectory(prefix="tidegate-mutation-") as name:
-        folder = Path(name)
-        (folder / "tests").symlink_to(ROOT / "tests")
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / "worker", folder / "worker", ignore=ignored)
-        path = folder / "worker" / mutation.file
-        text = path.read_text()
-        for change in mutation.change:
-            assert text.count(change["old"]) == 1, f"{path.name} has changed: {change['old']!r}"
-            text = text.replace(change["old"], change["new"])
-        path.write_text(text)
-        yield folder
-
-
 def caught(mutation: Mutation) -> str:
-    """Return what the search says of a mutation; empty when no schedule noticed it."""
+    """Return the first promise that the search finds broken by a mutation; empty if none is."""
     seeds = [mutation.seed, *range(MOST_SCHEDULES)]
-    with mutated(mutation) as folder:
-        said = run(folder, "-c", PLAY, *map(str, seeds)).stderr.strip()
+    said = run("-c", PLAY, mutation.fault, *map(str, seeds)).stderr.strip()
     assert not said or said.startswith("seed "), said
     return said
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run Python on the project in a folder."""
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Python on the project."""
     command = [sys.executable, *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603 - our own
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - our own
+
+
+@MUTATIONS.add("a message is deleted before its output is written", seed=1)
+def _(patch: Patch) -> None:
+    publish = OutputWriter.publish
+    under_way = set()
+
+    async def in_the_background(self: OutputWriter, score: ScoreResult) -> WriteResult:
+        under_way.add(asyncio.ensure_future(publish(self, score)))
+        return WriteResult.NEW
+
+    patch.replace(publish, in_the_background)
+
+
+@MUTATIONS.add("heartbeats stop when the drain starts", seed=189)
+def _(patch: Patch) -> None:
+    release_unstarted = Worker.release_unstarted  # which is called when the last poll has ended
+    heartbeats: dict[Leases, asyncio.Task[None]] = {}
+
+    @asynccontextmanager
+    async def kept_alive(self: Leases) -> AsyncIterator[None]:
+        heartbeats[self] = asyncio.create_task(self._beat_until_cancelled(), name="heartbeat")
+        yield
+
+    async def cancel_heartbeats(self: Worker, *, hurry: bool = False) -> None:
+        heartbeats[self.leases].cancel()
+        await asyncio.wait([heartbeats[self.leases]])
+        await release_unstarted(self, hurry=hurry)
+
+    patch.replace(Leases.kept_alive, kept_alive)
+    patch.replace(release_unstarted, cancel_heartbeats)
+
+
+@MUTATIONS.add("a batch is claimed message by message", seed=185)
+def _(patch: Patch) -> None:
+    receive, claim = Consumer._receive, Consumer._claim
+    counts: dict[int, int] = {}
+
+    async def receive_and_claim(self: Consumer, slots: int) -> ReceivedBatch:
+        batch, count = await receive(self, slots), 0
+        for message in batch.messages:
+            count += claim(self, ReceivedBatch([message], batch.answered))
+            await asyncio.sleep(1)
+        counts[id(batch)] = count
+        return batch
+
+    def count_claimed(self: Consumer, batch: ReceivedBatch) -> int:
+        return counts.pop(id(batch)) if id(batch) in counts else claim(self, batch)
+
+    patch.replace(receive, receive_and_claim)
+    patch.replace(claim, count_claimed)
+
+
+@MUTATIONS.add("a deadline moves before the heartbeat has succeeded", seed=64)
+def _(patch: Patch) -> None:
+    beat = Leases._beat
+
+    async def move_and_beat(self: Leases, batch: Sequence[Lease]) -> None:
+        sent = now()
+        for lease in batch:
+            lease.deadline = sent + lease.extension(sent, self._times)
+        await beat(self, batch)
+
+    patch.replace(beat, move_and_beat)
+
+
+@MUTATIONS.add("the lease is not checked before an upload", seed=139)
+def _(patch: Patch) -> None:
+    write = conditional_write.write
+
+    async def write_unchecked(
+        storage: Storage,
+        target: S3Uri,
+        put: Callable[[str | None], Awaitable[None]],
+        *,
+        version: InputVersion,
+        force: bool,
+        check_lease: Callable[[], None],
+    ) -> WriteResult:
+        return await write(
+            storage, target, put, version=version, force=force, check_lease=lambda: None
+        )
+
+    patch.replace(write, write_unchecked)
+
+
+@MUTATIONS.add("a message is settled while a heartbeat is under way", seed=876)
+def _(patch: Patch) -> None:
+    end = Leases.end
+
+    async def end_at_once(self: Leases, message: Message) -> Lease:
+        self._lease_of(message).beat = None
+        return await end(self, message)
+
+    patch.replace(end, end_at_once)
+
+
+@MUTATIONS.add("messages that were not started are not released", seed=30)
+def _(patch: Patch) -> None:
+    async def not_at_all(
+        self: Settlement, messages: Sequence[Message], *, hurry: bool = False
+    ) -> None:
+        pass
+
+    patch.replace(Settlement.release, not_at_all)
+
+
+@MUTATIONS.add("a poll under way is cancelled", seed=44)
+def _(patch: Patch) -> None:
+    async def wait_unshielded(poll: "asyncio.Future[list[Message]]") -> float:
+        looked = now()
+        await poll
+        return looked
+
+    patch.replace(_wait_for_answer, wait_unshielded)
+
+
+@MUTATIONS.add("an output is written without a condition", seed=0)
+def _(patch: Patch) -> None:
+    condition = _condition
+
+    def none_for_new_ones(replacing: str | None) -> dict[str, Any]:
+        return {} if replacing is None else condition(replacing)
+
+    patch.replace(condition, none_for_new_ones)
+
+
+@MUTATIONS.add("a rejected message is deleted without its dead letter", seed=0)
+def _(patch: Patch) -> None:
+    async def as_if_sent(self: SqsQueue, body: str, attributes: Mapping[str, str]) -> bool:
+        return True
+
+    patch.replace(SqsQueue.send_to_dead_letters, as_if_sent)
+
+
+@MUTATIONS.add("a wait for S3 has no end", seed=19)
+def _(patch: Patch) -> None:
+    create = JobTimeouts.__init__
+
+    def create_without_end(self: JobTimeouts, seconds: float) -> None:
+        create(self, 10**9)
+
+    patch.replace(create, create_without_end)
+
+
+@MUTATIONS.add("a suspect job does not run exclusively", seed=12)
+def _(patch: Patch) -> None:
+    run_job = Runner.run
+
+    async def run_beside_others(
+        self: Runner,
+        job: Job,
+        *,
+        check_lease: CheckLease,
+        exclusive: bool = False,
+    ) -> Done:
+        return await run_job(self, job, check_lease=check_lease, exclusive=False)
+
+    patch.replace(run_job, run_beside_others)
+
+
+@MUTATIONS.add("a slot is lost with each lost lease", seed=9)
+def _(patch: Patch) -> None:
+    process, confirm, cancel_if_lost = Processor.process, Leases.confirm, Leases.cancel_if_lost
+    lost = ContextVar("lost", default=False)
+
+    async def note_in_confirm(self: Leases, message: Message) -> None:
+        with _noted(lost):
+            await confirm(self, message)
+
+    @contextmanager
+    def note_in_block(self: Leases, message: Message) -> Iterator[None]:
+        with _noted(lost), cancel_if_lost(self, message):
+            yield
+
+    async def process_and_lose_the_slot(self: Processor, message: Message) -> None:
+        lost.set(False)
+        await process(self, message)
+        if lost.get():
+            self.slots.give_back(-1)
+
+    patch.replace(confirm, note_in_confirm)
+    patch.replace(cancel_if_lost, note_in_block)
+    patch.replace(process, process_and_lose_the_slot)
+
+
+@contextmanager
+def _noted(lost: ContextVar[bool]) -> Iterator[None]:
+    try:
+        yield
+    except LeaseLost:
+        lost.set(True)
+        raise
+
+
+@MUTATIONS.add("the buffer is released while a poll is under way", seed=60)
+def _(patch: Patch) -> None:
+    on_stop, release_unstarted = Shutdown.on_stop, Worker.release_unstarted
+
+    async def release_on_stop(self: Shutdown, finish_seconds: float) -> None:
+        await on_stop(self, finish_seconds)
+        await release_unstarted(self._worker)
+
+    async def not_later(self: Worker, *, hurry: bool = False) -> None:
+        pass
+
+    patch.replace(on_stop, release_on_stop)
+    patch.replace(release_unstarted, not_later)
+
+
+@MUTATIONS.add("a message whose job the deadline cancels is not released", seed=30)
+def _(patch: Patch) -> None:
+    settle = Settlement.settle
+
+    async def settle_unless_cancelled(self: Settlement, message: Message, outcome: Outcome) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        if not (isinstance(outcome, Release) and task.cancelling()):
+            await settle(self, message, outcome)
+
+    patch.replace(settle, settle_unless_cancelled)
+
+
+@MUTATIONS.add("a late answer is dated by when it is read", seed=602)
+def _(patch: Patch) -> None:
+    def dated_now(
+        messages: Sequence[Message],
+        last_look: float,
+        sent: float,
+        seconds: int,
+    ) -> ReceivedBatch:
+        return ReceivedBatch(messages, now())
+
+    patch.replace(_dated, dated_now)
+
+
+@MUTATIONS.add("an entry of a batch that failed counts as done", seed=42)
+def _(patch: Patch) -> None:
+    entry_results = _entry_results
+
+    def failed_is_ok(count: int, response: Any) -> list[EntryResult]:  # noqa: ANN401 - boto's types
+        results = entry_results(count, response)
+        return [EntryResult.OK if one is EntryResult.FAILED else one for one in results]
+
+    patch.replace(entry_results, failed_is_ok)
+
+
+@MUTATIONS.add("a rejected message keeps its lease", seed=2)
+def _(patch: Patch) -> None:
+    reject, delete = Settlement._reject, Settlement._delete
+    rejects = ContextVar("rejects", default=False)
+
+    async def note_and_reject(self: Settlement, message: Message, outcome: Reject) -> None:
+        rejects.set(True)
+        await reject(self, message, outcome)
+
+    async def delete_by_handle(self: Settlement, message: Message, seconds: float | None) -> None:
+        if rejects.get():
+            self._deletes.add(message.id, message.receipt_handle)
+        else:
+            await delete(self, message, seconds)
+
+    patch.replace(reject, note_and_reject)
+    patch.replace(delete, delete_by_handle)
+
+
+@MUTATIONS.add("an older version replaces a newer one", seed=12)
+def _(patch: Patch) -> None:
+    decide = conditional_write._decide
+
+    async def for_the_later_writer(
+        storage: Storage, target: S3Uri, existing: Head, version: InputVersion, *, force: bool
+    ) -> WriteResult:
+        result = await decide(storage, target, existing, version, force=force)
+        by_sequencer = version.sequencer and existing.metadata.get("source-sequencer")
+        return WriteResult.REPLACED if result is WriteResult.SUPERSEDED and by_sequencer else result
+
+    patch.replace(decide, for_the_later_writer)
+
+
+@MUTATIONS.add("a truncated body is predicted", seed=46)
+def _(patch: Patch) -> None:
+    checked = _checked
+
+    def checked_if_empty(uri: S3Uri, body: bytes, size: int) -> bytes:
+        return body or checked(uri, body, size)
+
+    patch.replace(checked, checked_if_empty)
+
+
+@MUTATIONS.add("an abandoned upload is not aborted", seed=5)
+def _(patch: Patch) -> None:
+    async def not_at_all(self: Upload) -> None:
+        pass
+
+    patch.replace(Upload.abandon, not_at_all)
+
+
+@MUTATIONS.add("an upload is not aborted when the job is cancelled", seed=11)
+def _(patch: Patch) -> None:
+    leave = OutputWriter.__aexit__
+
+    async def leave_unless_cancelled(
+        self: OutputWriter,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None:
+        if kind is None or issubclass(kind, Exception):
+            await leave(self, kind, error, trace)
+
+    patch.replace(leave, leave_unless_cancelled)

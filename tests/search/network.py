@@ -1,4 +1,4 @@
-"""The network between simulated processes and the simulated services, and all that goes wrong."""
+"""The network between simulated processes and simulated services, and its faults."""
 
 import asyncio
 import math
@@ -26,12 +26,12 @@ CODES = {
     "denied": ("AccessDenied",),
     "expired": ("ExpiredToken",),
 }
-OVERLOADED = ("ServiceUnavailable", "InternalError", "RequestTimeout", "")  # "": no answer at all
+OVERLOADED = ("ServiceUnavailable", "InternalError", "RequestTimeout", "")  # "": no answer
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request on its way; `seconds` until its client gives up waiting."""
+    """One request; its client times out after `seconds`."""
 
     process: Process
     caller: str
@@ -47,12 +47,12 @@ class Call:
         return ClientError({"Error": {"Code": code, "Message": "injected"}}, self.operation)
 
 
-CALL: ContextVar[Call] = ContextVar("CALL")  # the one that a service is serving
+CALL: ContextVar[Call] = ContextVar("CALL")  # the call that a service carries out
 
 
 @dataclass
 class Network:
-    """Carries calls; `on_call` hears of each, `on_answer` of each that is answered in time."""
+    """Carries calls: `on_call` is called with each, `on_answer` with each answered in time."""
 
     faults: Faults
     on_call: Callable[[Call], None]
@@ -61,27 +61,27 @@ class Network:
     _under_way: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def carry(self, call: Call, service: object) -> Answer:
-        """Bring a request to its service, and the answer back if it comes in time."""
+        """Carry a request to its service; returns the answer unless the client times out before."""
         if not call.process.alive:
             raise call.error(("",), 0)
         loop = asyncio.get_running_loop()
         self.on_call(call)
         reply: asyncio.Future[Answer] = loop.create_future()
-        # What is sent cannot be called back: it goes on whatever becomes of the process.
+        # A request that was sent takes effect even if its process ends.
         task = loop.create_task(self._deliver(call, service, reply), context=self._serving(call))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
-        patience = math.inf if call.fate.kind == "deaf" else call.seconds
-        giving_up = loop.call_later(patience, _give_up, reply)
+        seconds = math.inf if call.fate.kind == "deaf" else call.seconds
+        timer = loop.call_later(seconds, _time_out, reply)
         try:
             answer = await reply
         finally:
-            giving_up.cancel()
+            timer.cancel()
         self.on_answer(call, answer)
         return answer
 
     def close(self) -> None:
-        """Lose what is still on its way."""
+        """Cancel the requests under way."""
         for task in self._under_way:
             task.cancel()
 
@@ -93,7 +93,7 @@ class Network:
     async def _deliver(self, call: Call, service: object, reply: asyncio.Future[Answer]) -> None:
         try:
             answer = await _answered(call, service)
-        except Exception as error:  # noqa: BLE001 - the client's to deal with
+        except Exception as error:  # noqa: BLE001 - raised in the client
             if not reply.done():
                 reply.set_exception(error)
             return
@@ -102,7 +102,7 @@ class Network:
 
 
 async def _answered(call: Call, service: object) -> Answer:
-    """Carry a call to the service and its answer back, but for what befalls it on the way."""
+    """Carry a call to the service and its answer back, with its fault."""
     fate = call.fate
     await asyncio.sleep(fate.out)
     match fate.kind:
@@ -113,7 +113,7 @@ async def _answered(call: Call, service: object) -> Answer:
         case "hangs":
             await asyncio.Event().wait()
     serve = partial(getattr(service, call.operation), **call.arguments)
-    if fate.kind == "repeated":  # the client never saw the first answer, and asked again
+    if fate.kind == "repeated":  # the client lost the first answer, and repeated the call
         with suppress(ClientError):
             await serve()
     answer: Answer = await serve()
@@ -126,13 +126,13 @@ async def _answered(call: Call, service: object) -> Answer:
     return answer
 
 
-def _give_up(reply: asyncio.Future[Answer]) -> None:
+def _time_out(reply: asyncio.Future[Answer]) -> None:
     if not reply.done():
         reply.set_exception(ReadTimeoutError(endpoint_url=URL))
 
 
 class _CutBody:
-    """The connection breaks in the middle of it; or it comes short, and nobody says so."""
+    """A body whose connection breaks, or that ends early without an error."""
 
     def __init__(self, body: SimulatedBody, pick: float) -> None:
         self._body = body
@@ -151,8 +151,8 @@ class _CutBody:
         return chunk[: len(chunk) // 2]
 
 
-class Wire:
-    """What a process has for a client: each operation goes over the network."""
+class SimulatedClient:
+    """A process's client of a service: each operation goes over the network."""
 
     def __init__(self, network: Network, service: object, seconds: float) -> None:
         self._network = network

@@ -1,4 +1,4 @@
-"""What a schedule is made of: the files, the fleet and all that befalls it, drawn from its seed."""
+"""Draws a schedule from its seed: files, workers and faults."""
 
 import random
 from collections.abc import Iterator
@@ -6,44 +6,50 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from tests.search.faults import EVERYWHERE, OPERATIONS, Kind, Outage
-from tests.support.simulation.sqs import SqsHabits
+from tests.support.simulation.sqs import SqsBehaviour
 from worker.jobs.limits import PART_BYTES
 
 T = TypeVar("T")
 
 FileKind = Literal["good", "poison", "killer", "missing", "unreadable"]
-BlowKind = Literal["SIGTERM", "SIGTERM twice", "SIGKILL", "SIGSTOP", "child killed"]
+ProcessFaultKind = Literal["SIGTERM", "SIGTERM twice", "SIGKILL", "SIGSTOP", "child killed"]
 KINDS: tuple[FileKind, ...] = ("good", "poison", "killer", "missing", "unreadable")
 WEIGHTS = (16, 2, 1, 1, 1)
-BLOWS: tuple[BlowKind, ...] = ("SIGTERM", "SIGTERM twice", "SIGKILL", "SIGSTOP", "child killed")
+PROCESS_FAULTS: tuple[ProcessFaultKind, ...] = (
+    "SIGTERM",
+    "SIGTERM twice",
+    "SIGKILL",
+    "SIGSTOP",
+    "child killed",
+)
 
 SMALL_PART = 12  # bytes, of contents and outputs of twenty to fifty
-MANY = 50  # receives: more than all the trouble there is can cost
+MANY = 50  # receives: more than all faults of a schedule use up
 INPUT, OUTPUT, PREFIX = "in", "out", "p"
 QUEUE, DEAD = "q", "q-dead"
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file that lands, or only its message if it is missing or the body unreadable."""
+    """A file and its messages; only the messages if the file is missing or the body unreadable."""
 
     at: float
     key: str
     kind: FileKind
     content: bytes
     messages: int
-    told: bool  # the message knows version, ETag, size and sequencer
+    detailed: bool  # the message has version, ETag, size and sequencer
 
 
 @dataclass(frozen=True, slots=True)
-class Blow:
-    """What is done to a worker."""
+class ProcessFault:
+    """A fault of a worker's process."""
 
     at: float
-    worker: int  # among those that live then
-    kind: BlowKind
+    worker: int  # index among the running workers
+    kind: ProcessFaultKind
     seconds: float
-    just_before_an_end: bool  # of a prediction, the worst of moments to be stopped at
+    just_before_end: bool  # of a prediction, when a stop is most likely to break a promise
 
     def __str__(self) -> str:
         return f"blow at {self.at:.3f}"
@@ -51,33 +57,33 @@ class Blow:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One schedule, before it runs."""
+    """One schedule."""
 
     seed: int
     settings: dict[str, object]
     visibility_seconds: int
     max_receive_count: int | None
     versioned: bool
-    habits: SqsHabits
+    behaviour: SqsBehaviour
     slots: int
     workers: int
     uploads: tuple[Upload, ...]
-    blows: tuple[Blow, ...]
+    process_faults: tuple[ProcessFault, ...]
     outages: tuple[Outage, ...]
     fault_rate: float
     fault_kinds: tuple[Kind, ...]
     fatal: bool
     calm_at: float
-    part_bytes: int  # of a download or an upload: a file in one piece, or in several
+    part_bytes: int  # of a download or an upload
 
     def runs_exclusively(self, receive_count: int) -> bool:
-        """Tell whether a message runs alone: on its last two receives, or from the fourth on."""
+        """Return whether a job runs alone: at the last two receives, or from the fourth on."""
         most = self.max_receive_count
         return receive_count >= (4 if most is None else max(2, most - 1))
 
 
 def plan(seed: int) -> Plan:
-    """Draw a schedule. Each leaves some kinds of trouble out, so that no kind hides another."""
+    """Draw a schedule. Each leaves out some kinds of faults, so that no kind hides another."""
     draw = random.Random(f"plan {seed}")  # noqa: S311 - no secret
     calm_at = draw.choice((60.0, 200.0, 600.0))
     visibility = draw.choice((6, 15, 30, 60))
@@ -88,11 +94,11 @@ def plan(seed: int) -> Plan:
         visibility_seconds=visibility,
         max_receive_count=most,
         versioned=draw.random() < 0.6,
-        habits=_habits(draw),
+        behaviour=_behaviour(draw),
         slots=draw.choice((1, 2, 4)),
         workers=draw.choice((1, 1, 2, 3)),
         uploads=tuple(_uploads(draw, calm_at, most)),
-        blows=tuple(_blows(draw, calm_at, visibility)),
+        process_faults=tuple(_process_faults(draw, calm_at, visibility)),
         outages=tuple(_outages(draw, calm_at, visibility)),
         fault_rate=draw.choice((0.0, 0.02, 0.1, 0.3)),
         fault_kinds=_some(draw, EVERYWHERE),
@@ -112,12 +118,12 @@ def _settings(draw: random.Random) -> dict[str, object]:
         "drain_seconds": drain,
         "job_seconds": draw.choice((40, 300)),
         "retry_seconds": draw.choice((1, 30)),
-        "log_format": "console",  # and no metrics on standard output
+        "log_format": "console",  # without metrics on standard output
     }
 
 
-def _habits(draw: random.Random) -> SqsHabits:
-    return SqsHabits(
+def _behaviour(draw: random.Random) -> SqsBehaviour:
+    return SqsBehaviour(
         stale_handles=draw.choice(("refused", "ignored", "honoured")),
         duplicate=draw.choice((0, 0, 0.1)),
         empty=draw.choice((0, 0, 0.2)),
@@ -134,7 +140,7 @@ def _uploads(draw: random.Random, calm_at: float, most: int | None) -> list[Uplo
         key = f"{number}.csv"
         kind = draw.choices(KINDS, WEIGHTS)[0]
         if (kind == "killer" and most in (None, MANY)) or (kind == "unreadable" and not most):
-            kind = "poison"  # the others would be tried for hours, as they should be
+            kind = "poison"  # these would be retried for hours
         versions = 1 if kind != "good" or draw.random() < 0.7 else draw.choice((2, 3))
         at = draw.choice((0.0, draw.uniform(0, calm_at)))
         for version in range(versions):
@@ -146,22 +152,22 @@ def _uploads(draw: random.Random, calm_at: float, most: int | None) -> list[Uplo
                     kind,
                     content,
                     messages=draw.choice((1, 1, 1, 2)),
-                    told=draw.random() < 0.7,
+                    detailed=draw.random() < 0.7,
                 )
             )
             at += draw.uniform(0.01, calm_at / 4)
     return sorted(uploads, key=lambda upload: upload.at)
 
 
-def _blows(draw: random.Random, calm_at: float, visibility: int) -> list[Blow]:
-    kinds = _some(draw, BLOWS)
+def _process_faults(draw: random.Random, calm_at: float, visibility: int) -> list[ProcessFault]:
+    kinds = _some(draw, PROCESS_FAULTS)
     return [
-        Blow(
+        ProcessFault(
             at=draw.uniform(0, calm_at),
             worker=draw.randrange(3),
             kind=draw.choice(kinds),
             seconds=draw.choice((0.5, 1.2, 2.0, 2.0)) * visibility,
-            just_before_an_end=draw.random() < 0.7,
+            just_before_end=draw.random() < 0.7,
         )
         for _ in range(draw.choice((0, 2, 5, 10)))
     ]

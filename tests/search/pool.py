@@ -1,4 +1,4 @@
-"""A simulated process pool: a file says itself how long it takes, and what it does."""
+"""A simulated process pool: a file's content gives its duration and its outcome."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from worker.pool.pool import Pool
 
 
 def predicted(content: bytes) -> bytes:
-    """Say what comes of a file."""
+    """Return the output of a file."""
     return b"predicted: " + content
 
 
@@ -30,18 +30,18 @@ class SimulatedPool(Pool):
 
     slots: asyncio.Semaphore
     runs_exclusively: Callable[[int], bool]  # by the receive count
-    broken: list[str] = field(default_factory=list)  # what it saw and should not have
+    broken: list[str] = field(default_factory=list)  # promises that it saw broken
     _running: dict[asyncio.Future[bool], bool] = field(default_factory=dict)
     _ends: dict[asyncio.Future[bool], float] = field(default_factory=dict)
 
     def next_end(self) -> float:
-        """Tell when the next prediction is done; now if none is under way."""
+        """Return when the next prediction ends; now if none is under way."""
         return min(self._ends.values(), default=now())
 
     async def score(
         self,
         reader: AsyncInputReader,
-        options: ScoreOptions,  # noqa: ARG002 - the seam's
+        options: ScoreOptions,  # noqa: ARG002 - as in the base class
         output: AsyncOutputSink,
         *,
         on_start: Callable[[], None] = lambda: None,
@@ -56,7 +56,7 @@ class SimulatedPool(Pool):
             return ScoreResult(1, 0)
 
     def kill_one(self) -> None:
-        """Kill a process that is at work, if one is."""
+        """Kill a process that predicts, if there is one."""
         for process in self._running:
             if not process.done():
                 process.set_result(False)

@@ -1,4 +1,4 @@
-"""Processes of a simulated fleet, on one loop: each can be frozen, thawed, and killed."""
+"""Simulated processes on one event loop: each can be suspended, resumed and killed."""
 
 # ruff: noqa: ANN401 - the signatures are those of event loops
 import asyncio
@@ -14,47 +14,47 @@ PROCESS: ContextVar["Process | None"] = ContextVar("PROCESS", default=None)
 
 
 class Process:
-    """All that runs in one context, and what was put off while it was frozen."""
+    """The callbacks and tasks of one context; deferred while the process is suspended."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.frozen = False
+        self.suspended = False
         self.alive = True
-        self.has_left = False  # of itself
+        self.has_left = False  # ended by itself
         self.context = copy_context()
         self.context.run(PROCESS.set, self)
-        self.frozen_at = self.thawed_at = float("-inf")
-        self.frozen_seconds = 0.0
-        self.put_off: list[asyncio.Handle] = []
+        self.suspended_at = self.resumed_at = float("-inf")
+        self.suspended_seconds = 0.0
+        self.deferred: list[asyncio.Handle] = []
         self._left: list[asyncio.Task[Any]] = []
 
     @property
     def tasks(self) -> list[asyncio.Task[Any]]:
-        """Its tasks that are not done."""
+        """The process's tasks that are not done."""
         return [task for task in asyncio.all_tasks() if _process_of(task) is self]
 
-    def freeze(self) -> None:
-        """Stop it, as SIGSTOP does: answers and timers wait for it."""
-        self.frozen = True
-        self.frozen_at = now()
+    def suspend(self) -> None:
+        """Suspend it, as SIGSTOP does: its answers and timers wait."""
+        self.suspended = True
+        self.suspended_at = now()
 
-    def thaw(self, *, timers_first: bool) -> None:
-        """Let it go on, with everything that became due meanwhile due at once."""
-        self.frozen = False
-        waiting, self.put_off = self.put_off, []
+    def resume(self, *, timers_first: bool) -> None:
+        """Resume it: everything that became due meanwhile is due at once."""
+        self.suspended = False
+        waiting, self.deferred = self.deferred, []
         if timers_first:
             waiting.sort(key=lambda handle: not isinstance(handle, asyncio.TimerHandle))
-        self.thawed_at = now()
-        self.frozen_seconds += self.thawed_at - self.frozen_at
+        self.resumed_at = now()
+        self.suspended_seconds += self.resumed_at - self.suspended_at
         loop = asyncio.get_running_loop()
         assert isinstance(loop, FleetLoop)
         loop.run_again(waiting)
 
     def kill(self) -> None:
-        """End it, as SIGKILL does: nothing of it runs any more."""
+        """End it, as SIGKILL does: none of its callbacks runs any more."""
         self.alive = False
-        self.frozen = True
-        self._left = self.tasks  # of which nothing else may be left to remind
+        self.suspended = True
+        self._left = self.tasks  # the only reference to them, perhaps
 
     def start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run its main task."""
@@ -62,20 +62,20 @@ class Process:
         return loop.create_task(coroutine, name="main", context=self.context)
 
     def call(self, callback: Callable[..., object], *arguments: object) -> None:
-        """Have it run a callback, as a signal does: when it runs."""
+        """Run a callback in the process, as a signal does; later if it is suspended."""
         asyncio.get_running_loop().call_soon(callback, *arguments, context=self.context)
 
-    def bury(self) -> list[asyncio.Task[Any]]:
-        """Let a killed process's tasks end, so that the loop can close; its calls fail."""
+    def end_tasks(self) -> list[asyncio.Task[Any]]:
+        """End a killed process's tasks, so that the loop can close; their calls fail."""
         left, self._left = self._left, []
-        self.thaw(timers_first=False)
+        self.resume(timers_first=False)
         for task in left:
             task.cancel()
         return left
 
 
 class FleetLoop(VirtualLoop):
-    """A virtual loop that knows which process each callback and task belongs to."""
+    """A virtual-clock loop that knows the process of each callback and task."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,8 +84,8 @@ class FleetLoop(VirtualLoop):
 
     def run(self, handle: asyncio.Handle) -> None:
         process = handle._context.get(PROCESS)  # type: ignore[attr-defined] # public in 3.12
-        if process is not None and process.frozen:
-            process.put_off.append(handle)
+        if process is not None and process.suspended:
+            process.deferred.append(handle)
         else:
             handle._run()
 
@@ -96,9 +96,9 @@ class FleetLoop(VirtualLoop):
 
 
 class _Task(asyncio.Task[Any]):
-    """A task of a process, whose place in a set depends on its number, not on its address.
+    """A task whose hash is its number and not its address.
 
-    Sets of tasks are gone through when a task group is cancelled: a replay must do it likewise.
+    A task group cancels its tasks in the order of a set, which must be the same in a replay.
     """
 
     def __init__(self, number: int, process: Process | None, coroutine: Any, **more: Any) -> None:

@@ -14,7 +14,7 @@ import structlog
 from tests.search.checks import Checks
 from tests.search.faults import Faults
 from tests.search.fleet import Fleet
-from tests.search.ledger import Asked, Ledger
+from tests.search.ledger import Ledger, Request
 from tests.search.network import Network
 from tests.search.plan import DEAD, INPUT, OUTPUT, PREFIX, QUEUE, Upload, plan
 from tests.search.processes import PROCESS, FleetLoop
@@ -22,13 +22,13 @@ from tests.support.simulation.s3 import SimulatedS3
 from tests.support.simulation.sqs import SimulatedSqs
 from worker.clock import now
 
-UNTOLD = frozenset(["event", "model_sha256", "exc_info"])
-LONGEST_SECONDS = 3600.0  # from the calm to the end: the longest backoff four times over
+OMITTED_FIELDS = frozenset(["event", "model_sha256", "exc_info"])
+LONGEST_SECONDS = 3600.0  # from the last fault to the end: four times the longest backoff
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a schedule went."""
+    """The result of a schedule."""
 
     seed: int
     broken: list[str]
@@ -36,12 +36,12 @@ class Verdict:
     timeline: list[tuple[float, str, object]]
 
     def story(self) -> str:
-        """Tell what happened, line by line."""
+        """Return what happened, line by line."""
         return "\n".join(f"{at:9.3f}  {who:10} {what}" for at, who, what in self.timeline)
 
 
 def play(seed: int, only: Collection[str] | None = None) -> Verdict:
-    """Play a schedule; with `only`, of its faults and blows these alone."""
+    """Play a schedule; with `only`, just these of its faults."""
     random.seed(seed)  # the workers' own jitter
     chosen = plan(seed)
     faults = Faults(
@@ -53,18 +53,18 @@ def play(seed: int, only: Collection[str] | None = None) -> Verdict:
         outages=chosen.outages,
         only=None if only is None else frozenset(only),
     )
-    sqs = SimulatedSqs(random.Random(f"sqs {seed}"), chosen.habits)  # noqa: S311 - no secret
+    sqs = SimulatedSqs(random.Random(f"sqs {seed}"), chosen.behaviour)  # noqa: S311 - no secret
     checks = Checks(chosen, Ledger(), sqs, SimulatedS3(smallest_part=1))
-    with _heard(checks), asyncio.Runner(loop_factory=FleetLoop) as runner:
+    with _record_logs(checks), asyncio.Runner(loop_factory=FleetLoop) as runner:
         try:
             runner.run(_play(checks, faults))
-        except RuntimeError as error:  # the clock's: nothing can happen any more
+        except RuntimeError as error:  # the virtual clock's, if nothing is due
             checks.broken.append(f"unbounded wait: {error}")
     return Verdict(seed, checks.broken, dict(faults.injected), checks.ledger.timeline)
 
 
 def judge(seed: int) -> Verdict:
-    """Play a schedule whose story nobody will read."""
+    """Play a schedule, and leave the timeline out of the verdict."""
     return replace(play(seed), timeline=[])
 
 
@@ -75,13 +75,13 @@ async def _play(checks: Checks, faults: Faults) -> None:
     await _build(checks)
     fleet = Fleet(checks.plan, network, checks)
     async with asyncio.TaskGroup() as group:
-        keeper = group.create_task(fleet.kept())
-        feeder = group.create_task(_feed(checks))
-        striker = group.create_task(fleet.struck())
-        await asyncio.wait([feeder, striker])
-        await _settled(checks)
-        keeper.cancel()
-        await fleet.left()
+        replacement = group.create_task(fleet.keep_running())
+        uploads = group.create_task(_upload_files(checks))
+        faults_task = group.create_task(fleet.inject_faults())
+        await asyncio.wait([uploads, faults_task])
+        await _drained(checks)
+        replacement.cancel()
+        await fleet.stop_all()
     checks.at_end()
     await _wind_up(fleet, network)
 
@@ -104,14 +104,14 @@ async def _build(checks: Checks) -> None:
     sqs.on_effect, s3.on_effect = checks.on_sqs, checks.on_s3
 
 
-async def _feed(checks: Checks) -> None:
+async def _upload_files(checks: Checks) -> None:
     sequencers = itertools.count(1)
     for upload in checks.plan.uploads:
         await asyncio.sleep(upload.at - now())
-        await _land(checks, upload, f"{next(sequencers):016X}")
+        await _upload_file(checks, upload, f"{next(sequencers):016X}")
 
 
-async def _land(checks: Checks, upload: Upload, sequencer: str) -> None:
+async def _upload_file(checks: Checks, upload: Upload, sequencer: str) -> None:
     ledger = checks.ledger
     body: dict[str, Any] = {
         "bucket": INPUT, "key": upload.key, "output_bucket": OUTPUT, "output_key": PREFIX,
@@ -119,7 +119,7 @@ async def _land(checks: Checks, upload: Upload, sequencer: str) -> None:
     if upload.kind not in ("missing", "unreadable"):
         ledger.versions[upload.key].append(upload.content)
         put = await checks.s3.put_object(Bucket=INPUT, Key=upload.key, Body=upload.content)
-        if upload.told:
+        if upload.detailed:
             etag, version_id = put["ETag"].strip('"'), put.get("VersionId")
             body |= {"etag": etag, "size": len(upload.content), "sequencer": sequencer}
             body |= {"version_id": version_id} if version_id else {}
@@ -128,12 +128,12 @@ async def _land(checks: Checks, upload: Upload, sequencer: str) -> None:
     for _ in range(upload.messages):
         queue = checks.sqs.queues[QUEUE].url
         answer = await checks.sqs.send_message(QueueUrl=queue, MessageBody=text)
-        asked = Asked(upload.key, upload.kind, version, told=upload.told)
-        ledger.asked[answer["MessageId"]] = asked
+        request = Request(upload.key, upload.kind, version, detailed=upload.detailed)
+        ledger.requests[answer["MessageId"]] = request
 
 
-async def _settled(checks: Checks) -> None:
-    """Wait until all is done, but not for ever."""
+async def _drained(checks: Checks) -> None:
+    """Wait until the queue is empty, for a limited time."""
     await asyncio.sleep(checks.plan.calm_at - now())
     end = now() + LONGEST_SECONDS
     while checks.sqs.queues[QUEUE].messages and now() < end:  # noqa: ASYNC110 - virtual
@@ -143,32 +143,32 @@ async def _settled(checks: Checks) -> None:
 async def _wind_up(fleet: Fleet, network: Network) -> None:
     for worker in fleet.workers:
         if not worker.process.alive:
-            await asyncio.gather(*worker.process.bury(), return_exceptions=True)
+            await asyncio.gather(*worker.process.end_tasks(), return_exceptions=True)
     network.close()
     await asyncio.sleep(0)
 
 
 @contextlib.contextmanager
-def _heard(checks: Checks) -> Iterator[None]:
-    """Put the workers' logs into the books."""
+def _record_logs(checks: Checks) -> Iterator[None]:
+    """Record the workers' logs in the ledger."""
 
-    def hear(_: object, level: str, event: MutableMapping[str, Any]) -> NoReturn:
+    def record_event(_: object, level: str, event: MutableMapping[str, Any]) -> NoReturn:
         process = PROCESS.get()
         if process is not None and process.alive:
             # Sorted, as the order of context variables is not the same in every process.
-            facts = sorted(f"{name}={event[name]}" for name in event if name not in UNTOLD)
+            facts = sorted(f"{name}={event[name]}" for name in event if name not in OMITTED_FIELDS)
             line = " ".join([f"{level}: {event['event']}", *facts])
             checks.ledger.note(now(), process.name, line)
             if event["event"] == "lease lost":
                 checks.on_lost(process, event["message_id"])
             if level in ("warning", "error"):
-                named = checks.ledger.hands[process.name].named
+                named = checks.ledger.records[process.name].logged
                 named.update(event.get("message_ids", ()))
                 named.update([event["message_id"]] if "message_id" in event else [])
         raise structlog.DropEvent
 
     structlog.configure(
-        processors=[structlog.contextvars.merge_contextvars, hear],
+        processors=[structlog.contextvars.merge_contextvars, record_event],
         wrapper_class=structlog.make_filtering_bound_logger(0),
         cache_logger_on_first_use=False,
     )

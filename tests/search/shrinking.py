@@ -1,14 +1,14 @@
-"""Fewer faults, same trouble: leaves out of a failing schedule what it fails without."""
+"""Shrinks a failing schedule: leaves out the faults that are not needed."""
 
 from tests.search.schedule import Verdict, play
 
 MOST_REPLAYS = 300
 
 
-def shrunk(verdict: Verdict) -> Verdict:
-    """Return the same schedule with as few of its faults and blows as still break a promise.
+def shrink(verdict: Verdict) -> Verdict:
+    """Return the schedule with as few faults as still break a promise.
 
-    Takes away ever smaller parts, as delta debugging does; each attempt is a replay.
+    Leaves out ever smaller parts, as delta debugging does; each attempt is a replay.
     """
     smallest, replays = verdict, 0
     size = max(1, len(verdict.injected) // 2)

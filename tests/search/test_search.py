@@ -1,4 +1,4 @@
-"""The search over schedules: it finds nothing in the engine, and everything that is put into it."""
+"""The search over schedules finds no fault in the engine, and each fault put into it."""
 
 import os
 import subprocess
@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from tests.search.mutations import ROOT, Mutation, caught, mutated, mutations, run
+from tests.search.mutations import MUTATIONS, ROOT, caught, run
+from tests.support.mutation import Mutation
 
 STORY = """
 import sys
@@ -16,13 +17,13 @@ print(last.story())
 """
 
 
-# A hundred schedules take seconds: only what hangs takes this long, however slow the machine is.
+# A hundred schedules take seconds: only a hang takes this long, on a slow machine too.
 pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.mark.parametrize("first", [0, 100, 200])
 def test_every_promise_is_kept_in_a_hundred_schedules(first: int) -> None:
-    searched = run(ROOT, "-m", "tests.search", "--schedules", "100", "--first", str(first))
+    searched = run("-m", "tests.search", "--schedules", "100", "--first", str(first))
     assert searched.returncode == 0, searched.stdout + searched.stderr
     assert "100 played" in searched.stdout
 
@@ -46,19 +47,18 @@ def test_a_schedule_replays_exactly_in_another_process_and_after_another_schedul
     assert stories[0] == stories[1]
 
 
-@pytest.mark.parametrize("mutation", mutations(), ids=str)
-def test_the_search_notices_that(mutation: Mutation) -> None:
+@pytest.mark.parametrize("mutation", MUTATIONS.all, ids=str)
+def test_the_search_finds_the_mutation(mutation: Mutation) -> None:
     assert caught(mutation)
 
 
-def test_a_failing_schedule_is_told_with_no_more_faults_than_it_takes() -> None:
-    (unreleased,) = (one for one in mutations() if "was not started" in one.fault)
-    seed = str(unreleased.seed)
-    with mutated(unreleased) as folder:
-        whole = run(folder, "-m", "tests.search", "--seed", seed)
-        shrunk = run(folder, "-m", "tests.search", "--seed", seed, "--shrink")
+def test_a_failing_schedule_is_shrunk_to_the_faults_that_it_needs() -> None:
+    mutation = MUTATIONS.named("messages that were not started are not released")
+    seed = str(mutation.seed)
+    replay = ("-m", "tests.search", "--fault", mutation.fault, "--seed", seed)
+    whole, shrunk = run(*replay), run(*replay, "--shrink")
     assert whole.returncode == shrunk.returncode == 1
-    told = shrunk.stdout.splitlines()
-    assert any("left message" in line for line in told)
-    (count,) = (line for line in told if line.startswith(f"seed {seed}, "))
+    lines = shrunk.stdout.splitlines()
+    assert any("left message" in line for line in lines)
+    (count,) = (line for line in lines if line.startswith(f"seed {seed}, "))
     assert int(count.split()[2]) <= 3

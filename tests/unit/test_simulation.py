@@ -10,8 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.support.fakes.clock import VirtualLoop
+from tests.support.simulation.behaviour import ORDERLY, StaleHandles
 from tests.support.simulation.effects import now
-from tests.support.simulation.habits import ORDERLY, StaleHandles
 from tests.support.simulation.s3 import Removed, S3Effect, SimulatedS3, Written
 from tests.support.simulation.sqs import (
     DeadLettered,
@@ -19,8 +19,8 @@ from tests.support.simulation.sqs import (
     Received,
     Sent,
     SimulatedSqs,
+    SqsBehaviour,
     SqsEffect,
-    SqsHabits,
     VisibilityChanged,
 )
 from worker.aws import error_code
@@ -29,8 +29,8 @@ QUEUE, DEAD = "jobs", "jobs-dead"
 TWELVE_HOURS = 43_200
 
 
-async def sqs_with(habits: SqsHabits = ORDERLY, seed: int = 0, **queue: str) -> SimulatedSqs:
-    sqs = SimulatedSqs(random.Random(seed), habits)
+async def sqs_with(behaviour: SqsBehaviour = ORDERLY, seed: int = 0, **queue: str) -> SimulatedSqs:
+    sqs = SimulatedSqs(random.Random(seed), behaviour)
     await sqs.create_queue(QueueName=QUEUE, Attributes=queue)
     return sqs
 
@@ -124,19 +124,19 @@ async def test_a_message_stays_invisible_for_twelve_hours_at_most() -> None:
 
 
 @pytest.mark.parametrize(
-    ("habit", "deletion", "left"),
+    ("stale", "deletion", "left"),
     [("refused", "ReceiptHandleIsInvalid", 1), ("ignored", "OK", 1), ("honoured", "OK", 0)],
 )
-async def test_a_delete_by_a_stale_handle_follows_the_habit(
-    habit: StaleHandles, deletion: str, left: int
+async def test_a_delete_by_a_stale_handle_is_answered_as_configured(
+    stale: StaleHandles, deletion: str, left: int
 ) -> None:
-    sqs = await sqs_with(SqsHabits(stale_handles=habit))
+    sqs = await sqs_with(SqsBehaviour(stale_handles=stale))
     expired = await handle_of_one(sqs, visibility=10)
     await asyncio.sleep(10)
     assert await delete(sqs, expired) == deletion
     assert len(sqs.queues[QUEUE].messages) == left
 
-    sqs = await sqs_with(SqsHabits(stale_handles=habit))
+    sqs = await sqs_with(SqsBehaviour(stale_handles=stale))
     old = await handle_of_one(sqs, visibility=0)
     await receive(sqs)
     assert await delete(sqs, old) == deletion
@@ -144,34 +144,34 @@ async def test_a_delete_by_a_stale_handle_follows_the_habit(
 
 
 @pytest.mark.parametrize(
-    ("habit", "of_expired", "of_old", "honoured"),
+    ("stale", "of_expired", "of_old", "honoured"),
     [
         ("refused", "MessageNotInflight", "ReceiptHandleIsInvalid", False),
         ("ignored", "OK", "OK", False),
         ("honoured", "OK", "OK", True),
     ],
 )
-async def test_a_visibility_change_by_a_stale_handle_follows_the_habit(
-    habit: StaleHandles, of_expired: str, of_old: str, honoured: bool
+async def test_a_visibility_change_by_a_stale_handle_is_answered_as_configured(
+    stale: StaleHandles, of_expired: str, of_old: str, honoured: bool
 ) -> None:
-    sqs = await sqs_with(SqsHabits(stale_handles=habit))
+    sqs = await sqs_with(SqsBehaviour(stale_handles=stale))
     expired = await handle_of_one(sqs, visibility=10)
     await asyncio.sleep(10)
     assert await change(sqs, expired, 60) == of_expired
     assert visible(sqs) == (0 if honoured else 1)
 
-    sqs = await sqs_with(SqsHabits(stale_handles=habit))
+    sqs = await sqs_with(SqsBehaviour(stale_handles=stale))
     old = await handle_of_one(sqs, visibility=0)
     await receive(sqs)
     assert await change(sqs, old, 0) == of_old
     assert visible(sqs) == (1 if honoured else 0)
 
 
-@pytest.mark.parametrize("habit", ["refused", "ignored", "honoured"])
+@pytest.mark.parametrize("stale", ["refused", "ignored", "honoured"])
 async def test_the_handle_of_a_deleted_message_has_no_effect(
-    habit: StaleHandles,
+    stale: StaleHandles,
 ) -> None:
-    sqs = await sqs_with(SqsHabits(stale_handles=habit))
+    sqs = await sqs_with(SqsBehaviour(stale_handles=stale))
     handle = await handle_of_one(sqs)
     assert [await delete(sqs, handle), await delete(sqs, handle)] == ["OK", "OK"]
     assert await change(sqs, handle, 30) == "InvalidParameterValue"
@@ -179,7 +179,7 @@ async def test_the_handle_of_a_deleted_message_has_no_effect(
 
 
 async def test_both_handles_of_a_duplicate_are_valid_until_the_message_is_visible() -> None:
-    sqs = await sqs_with(SqsHabits(duplicate=1.0))
+    sqs = await sqs_with(SqsBehaviour(duplicate=1.0))
     first = await handle_of_one(sqs)
     (again,) = await receive(sqs)
     second = again["ReceiptHandle"]
@@ -193,7 +193,7 @@ async def test_both_handles_of_a_duplicate_are_valid_until_the_message_is_visibl
 
 
 async def test_a_duplicate_does_not_shorten_the_visibility_timeout() -> None:
-    sqs = await sqs_with(SqsHabits(duplicate=1.0))
+    sqs = await sqs_with(SqsBehaviour(duplicate=1.0))
     await handle_of_one(sqs, visibility=600)
     await receive(sqs, visibility=30)
     (stored,) = sqs.queues[QUEUE].messages.values()
@@ -201,7 +201,7 @@ async def test_a_duplicate_does_not_shorten_the_visibility_timeout() -> None:
 
 
 async def test_a_waiting_message_is_received_before_a_duplicate() -> None:
-    sqs = await sqs_with(SqsHabits(duplicate=1.0))
+    sqs = await sqs_with(SqsBehaviour(duplicate=1.0))
     await handle_of_one(sqs)
     await send(sqs, "two")
     answer = await sqs.receive_message(QueueUrl=QUEUE, MaxNumberOfMessages=1)
@@ -209,24 +209,24 @@ async def test_a_waiting_message_is_received_before_a_duplicate() -> None:
 
 
 async def test_a_message_on_its_last_receive_is_not_duplicated() -> None:
-    sqs = SimulatedSqs(random.Random(0), SqsHabits(duplicate=1.0))
+    sqs = SimulatedSqs(random.Random(0), SqsBehaviour(duplicate=1.0))
     await with_dead_letter_queue(sqs, receives=1)
     await handle_of_one(sqs)
     assert await receive(sqs) == []
 
 
 async def test_a_receive_may_return_nothing_though_messages_wait() -> None:
-    sqs = await sqs_with(SqsHabits(empty=1.0))
+    sqs = await sqs_with(SqsBehaviour(empty=1.0))
     await send(sqs, "one")
     assert await receive(sqs, wait=20) == []
     assert now() == 0
 
 
-async def test_messages_are_received_in_any_order_with_the_shuffled_habit() -> None:
+async def test_messages_are_received_in_any_order_when_shuffled() -> None:
     bodies = [str(number) for number in range(10)]
     orders = []
-    for habits in (SqsHabits(), SqsHabits(shuffled=True)):
-        sqs = await sqs_with(habits)
+    for behaviour in (SqsBehaviour(), SqsBehaviour(shuffled=True)):
+        sqs = await sqs_with(behaviour)
         await send(sqs, *bodies)
         orders.append([message["Body"] for message in await receive(sqs)])
     assert orders[0] == bodies
@@ -235,11 +235,11 @@ async def test_messages_are_received_in_any_order_with_the_shuffled_habit() -> N
 
 
 @pytest.mark.parametrize(
-    ("habits", "left"),
-    [(SqsHabits(failed_entries=1.0), 1), (SqsHabits(failed_though_applied=1.0), 0)],
+    ("behaviour", "left"),
+    [(SqsBehaviour(failed_entries=1.0), 1), (SqsBehaviour(failed_though_applied=1.0), 0)],
 )
-async def test_a_failed_entry_may_have_been_applied(habits: SqsHabits, left: int) -> None:
-    sqs = await sqs_with(habits)
+async def test_a_failed_entry_may_have_been_applied(behaviour: SqsBehaviour, left: int) -> None:
+    sqs = await sqs_with(behaviour)
     handle = await handle_of_one(sqs)
     answer = await sqs.delete_message_batch(
         QueueUrl=QUEUE, Entries=[{"Id": "0", "ReceiptHandle": handle}]
@@ -251,7 +251,7 @@ async def test_a_failed_entry_may_have_been_applied(habits: SqsHabits, left: int
 
 
 async def test_the_entries_of_a_batch_fail_independently() -> None:
-    sqs = await sqs_with(SqsHabits(failed_entries=0.5))
+    sqs = await sqs_with(SqsBehaviour(failed_entries=0.5))
     await send(sqs, *"abcdefghij")
     entries = [
         {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"], "VisibilityTimeout": 0}
@@ -299,9 +299,13 @@ async def test_every_effect_on_a_message_is_reported_in_order() -> None:
 
 
 async def play(seed: int) -> list[SqsEffect]:
-    """Play a schedule with several habits of SQS at once; returns its effects."""
-    habits = SqsHabits("honoured", duplicate=0.3, empty=0.3, shuffled=True, failed_entries=0.3)
-    sqs = await sqs_with(habits, seed)
+    """Play a schedule with several faults of SQS at once; returns its effects."""
+    behaviour = SqsBehaviour(
+        "honoured", duplicate=0.3, empty=0.3, shuffled=True, failed_entries=0.3
+    )
+        "honoured", duplicate=0.3, empty=0.3, shuffled=True, failed_entries=0.3
+    )
+    sqs = await sqs_with(behaviour, seed)
     effects: list[SqsEffect] = []
     sqs.on_effect = effects.append
     for number in range(50):

@@ -1,7 +1,7 @@
-"""python -m tests.waking: play the dispatcher's schedules until one breaks a promise; replay it.
+"""python -m tests.waking: play the dispatcher's schedules and report each broken promise.
 
-Each is drawn from its seed: files that land, dispatchers that run at once, a fleet that starts late
-and dies, and AWS's lags and faults. The dispatcher is the real one; S3, SQS, ECS and Lambda are
+Each schedule is drawn from its seed: uploads, concurrent dispatchers, workers that start late and
+end, and AWS's lags and faults. The dispatcher is the real one; S3, SQS, ECS and Lambda are
 simulated as they are documented, and nothing here has been compared with AWS itself.
 """
 
@@ -15,14 +15,14 @@ from concurrent.futures import ProcessPoolExecutor
 
 from tests.waking.layers import layers
 from tests.waking.schedule import judge, play
-from tests.waking.tally import Tally
+from tests.waking.summary import Summary
 
 CHUNK = 20
 SPAWN = multiprocessing.get_context("spawn")
 
 
 def main() -> int:
-    """Search, replay one seed, or take the layers away; the status is 1 for a broken promise."""
+    """Search, replay one seed, or leave out layers; the exit status is 1 for a broken promise."""
     asked = _parser().parse_args()
     if asked.seed is not None:
         return _replay(asked.seed)
@@ -36,10 +36,10 @@ def main() -> int:
 
 
 def _search(seeds: range, processes: int) -> int:
-    started, broken, tally = time.monotonic(), 0, Tally()
+    started, broken, summary = time.monotonic(), 0, Summary()
     with ProcessPoolExecutor(processes, SPAWN) as pool:
         for number, verdict in enumerate(pool.map(judge, seeds, chunksize=CHUNK), start=1):
-            tally.add(verdict)
+            summary.add(verdict)
             if verdict.broken:
                 broken += 1
                 print(f"seed {verdict.seed} broke:", *verdict.broken[:5], sep="\n  ")
@@ -47,7 +47,7 @@ def _search(seeds: range, processes: int) -> int:
             if number % 500 == 0 or number == len(seeds):
                 seconds = time.monotonic() - started
                 print(f"{number} played in {seconds:.0f} s, {broken} broken", flush=True)
-    print("\n".join(tally.lines()))
+    print("\n".join(summary.lines()))
     return broken
 
 
@@ -70,9 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--processes", type=int, default=os.cpu_count() or 1, help="at once (as many as cores)"
     )
-    parser.add_argument("--seed", type=int, help="replay this one, and tell its story")
+    parser.add_argument("--seed", type=int, help="replay this one, and print what happens")
     parser.add_argument(
-        "--layers", action="store_true", help="show what waits and fleets are without each layer"
+        "--layers", action="store_true", help="print waits and numbers of tasks without each layer"
     )
     return parser
 

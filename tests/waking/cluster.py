@@ -1,4 +1,4 @@
-"""ECS as it is documented: reads that lag, client tokens, and tasks from start to STOPPED."""
+"""A simulated ECS, as documented: reads that lag, client tokens, tasks until STOPPED."""
 
 # ruff: noqa: N803 - the arguments are boto3's
 import random
@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.waking.books import Books
 from tests.waking.faults import Calls, Kind, client_error
 from tests.waking.plan import NOTICE_SECONDS, TEARDOWN_SECONDS, Moment, Plan
-from tests.waking.stage import START, Stage
+from tests.waking.records import Records
+from tests.waking.scheduler import START, Scheduler
 
 ARN = "arn:aws:ecs:eu-west-1:123456789012"
 CLUSTER = f"{ARN}:cluster/tide"
@@ -26,16 +26,16 @@ TASK_LIMIT = "You've reached the limit on the number of tasks you can run concur
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a task ended and when, and since when ECS has said so."""
+    """How and when a task ended, and since when ECS reports that."""
 
     at: float
-    told_at: float
+    reported_at: float
     is_good: bool
 
 
 @dataclass
 class Task:
-    """A task, and what ECS would have said of it at each time."""
+    """A task, and its description in ECS at each time."""
 
     name: str
     capacity: str
@@ -43,51 +43,54 @@ class Task:
 
     @property
     def now(self) -> dict[str, Any]:
-        """What is true of it."""
+        """The current description."""
         return self.history[-1][1]
 
     @property
     def is_live(self) -> bool:
-        """Tell whether it is meant to run."""
+        """Whether its desired status is RUNNING."""
         return bool(self.now["desiredStatus"] == "RUNNING")
 
     @property
     def is_ours(self) -> bool:
-        """Tell whether it is of the worker's family."""
+        """Whether it is of the worker's family."""
         return bool(self.now["taskDefinitionArn"] == TASK_DEFINITION)
 
     @property
     def end(self) -> End | None:
-        """How it ended; None while ECS does not say."""
-        for told_at, said in self.history:
-            moment = said.get("executionStoppedAt") or said.get("stoppedAt")
+        """How it ended; None while ECS does not report an end."""
+        for reported_at, description in self.history:
+            moment = description.get("executionStoppedAt") or description.get("stoppedAt")
             if moment:
                 is_good = (
-                    said["stopCode"] in RECLAIMED or said["containers"][0].get("exitCode") == 0
+                    description["stopCode"] in RECLAIMED
+                    or description["containers"][0].get("exitCode") == 0
                 )
-                return End(moment.timestamp(), told_at, is_good)
+                return End(moment.timestamp(), reported_at, is_good)
         return None
 
     def was_live_after(self, when: float) -> bool:
-        """Tell whether it was meant to run at some time since."""
+        """Return whether its desired status was RUNNING at some time since."""
         return all(
-            since > when for since, said in self.history if said["desiredStatus"] != "RUNNING"
+            since > when
+            for since, description in self.history
+            if description["desiredStatus"] != "RUNNING"
         )
 
-    def as_of(self, when: float) -> dict[str, Any] | None:
-        """Describe it as it was at a time; None before it was there."""
-        known = [said for since, said in self.history if since <= when]
+    def description_at(self, when: float) -> dict[str, Any] | None:
+        """Return its description at a time; None before its creation."""
+        known = [description for since, description in self.history if since <= when]
         return known[-1] if known else None
 
 
 @dataclass
 class Cluster:
-    """The cluster, and the client that the dispatcher has of it."""
+    """The cluster, which is also the dispatcher's client of ECS."""
 
-    stage: Stage
+    scheduler: Scheduler
     plan: Plan
     calls: Calls
-    books: Books
+    records: Records
     draw: random.Random
     started: Callable[[Task], None]
     happened: Callable[[Moment], None]
@@ -101,9 +104,9 @@ class Cluster:
         return [task for task in self.tasks.values() if task.is_ours]
 
     def add(self, capacity: str, definition: str = TASK_DEFINITION) -> Task:
-        """Make a task, of any family."""
+        """Create a task, of any family."""
         name = f"{ARN}:task/tide/{len(self.tasks)}"
-        said = {
+        description = {
             "taskArn": name,
             "clusterArn": CLUSTER,
             "taskDefinitionArn": definition,
@@ -112,43 +115,47 @@ class Cluster:
             "desiredStatus": "RUNNING",
             "containers": [{"name": "worker", "lastStatus": "PENDING"}],
         }
-        self.tasks[name] = Task(name, capacity, [(self.stage.now, said)])
+        self.tasks[name] = Task(name, capacity, [(self.scheduler.now, description)])
         return self.tasks[name]
 
     def change(self, task: Task, **changes: object) -> None:
-        """Change what is true of a task, and by and by what ECS says."""
-        task.history.append((self.stage.now, task.now | changes))
-        self.books.observe()
+        """Change a task's description; reads show it after their lag."""
+        task.history.append((self.scheduler.now, task.now | changes))
+        self.records.observe()
 
     def exited(self, task: Task, code: int | None, stop_code: str) -> None:
-        """Take notice of a container's end, and tear its task down."""
+        """Record the end of a container, and stop its task."""
         over: dict[str, object] = {
             "stopCode": stop_code,
             "containers": [{"name": "worker"} | ({} if code is None else {"exitCode": code})],
         }
         if code is not None:
             over["executionStoppedAt"] = self._moment()
-        self.stage.after(self.draw.uniform(*NOTICE_SECONDS), lambda: self._tear_down(task, over))
+        self.scheduler.after(
+            self.draw.uniform(*NOTICE_SECONDS), lambda: self._tear_down(task, over)
+        )
 
     def _tear_down(self, task: Task, over: dict[str, object]) -> None:
         self.change(task, desiredStatus="STOPPED", lastStatus="DEPROVISIONING", **over)
         self.happened("stopping")
-        self.stage.after(self.draw.uniform(*TEARDOWN_SECONDS), lambda: self._stop(task))
+        self.scheduler.after(self.draw.uniform(*TEARDOWN_SECONDS), lambda: self._stop(task))
 
     def _stop(self, task: Task) -> None:
         self.change(task, lastStatus="STOPPED", stoppedAt=self._moment())
-        self.stage.tell(task.name[-8:], f"STOPPED {task.now['stopCode']} {task.now['containers']}")
+        self.scheduler.note(
+            task.name[-8:], f"STOPPED {task.now['stopCode']} {task.now['containers']}"
+        )
         self.happened("stopped")
         self.stopped(task)
 
-    # What the dispatcher calls.
+    # The operations that the dispatcher calls.
 
     def run_task(self, *, clientToken: str, **request: Any) -> dict[str, Any]:  # noqa: ANN401 - as boto3 takes it
-        """Start a task, or answer as before when the token is known."""
-        invocation = self.stage.current
+        """Start a task; a known token returns its first answer."""
+        invocation = self.scheduler.current
         assert invocation is not None
         if "RunTask" not in invocation.calls:
-            invocation.filled_at = self.stage.now
+            invocation.filled_at = self.scheduler.now
         return self.calls.make("RunTask", lambda kind: self._run(clientToken, request, kind))
 
     def _run(self, token: str, request: dict[str, Any], kind: Kind | None) -> dict[str, Any]:
@@ -161,7 +168,7 @@ class Cluster:
         if "capacityProviderStrategy" in request:
             capacity = request["capacityProviderStrategy"][0]["capacityProvider"]
         if why := self._declined(capacity, kind):
-            self.books.hindered(f"RunTask: {why}")
+            self.records.failed(f"RunTask: {why}")
             if self.draw.random() < 0.5:
                 raise client_error("RunTask", "ClientException", why)
             answer = {"tasks": [], "failures": [{"reason": why}]}
@@ -175,23 +182,23 @@ class Cluster:
         return answer
 
     def _declined(self, capacity: str, kind: Kind | None) -> str | None:
-        at = self.stage.now - START
+        at = self.scheduler.now - START
         for shortage in self.plan.shortages:
-            if shortage.holds(at) and shortage.what in (capacity, "both"):
+            if shortage.contains(at) and shortage.what in (capacity, "both"):
                 return NO_CAPACITY
-        live = self.books.live
+        live = self.records.live
         limit = self.plan.task_limit
         if limit is not None and at < self.plan.calm_at and live >= limit:
             return TASK_LIMIT
         return NO_CAPACITY if kind == "declined" else None
 
     def get_paginator(self, operation: str) -> "Cluster":
-        """Give what lists tasks page by page."""
+        """Return the paginator of the list of tasks."""
         assert operation == "list_tasks"
         return self
 
     def paginate(self, *, desiredStatus: str, **only: str) -> Iterator[dict[str, Any]]:
-        """List tasks, each as it was some time ago."""
+        """List tasks, each as it was within the lag."""
         family, first = only.get("family"), 0
         while True:
             found = self.calls.make("ListTasks", lambda _: self._listed(desiredStatus, family))
@@ -201,30 +208,37 @@ class Cluster:
                 return
 
     def _listed(self, desired: str, family: str | None) -> list[str]:
-        assert self.stage.current is not None
+        assert self.scheduler.current is not None
         if desired == "RUNNING":
-            self.stage.current.listed_at = self.stage.now
-        gone = self.stage.now - KEPT_SECONDS
+            self.scheduler.current.listed_at = self.scheduler.now
+        gone = self.scheduler.now - KEPT_SECONDS
         found = []
         for task in self.tasks.values():
-            said = self._read(task)
-            if said is None or said["desiredStatus"] != desired:
+            description = self._read(task)
+            if description is None or description["desiredStatus"] != desired:
                 continue
-            if family is not None and f"/{family}:" not in said["taskDefinitionArn"]:
+            if family is not None and f"/{family}:" not in description["taskDefinitionArn"]:
                 continue
-            if said["lastStatus"] != "STOPPED" or said["stoppedAt"].timestamp() > gone:
+            if (
+                description["lastStatus"] != "STOPPED"
+                or description["stoppedAt"].timestamp() > gone
+            ):
                 found.append(task.name)
         return found
 
     def describe_tasks(self, *, tasks: list[str], **_: str) -> dict[str, Any]:
-        """Describe tasks, each as it was some time ago."""
+        """Describe tasks, each as it was within the lag."""
         return self.calls.make(
             "DescribeTasks",
-            lambda _: {"tasks": [said for name in tasks if (said := self._read(self.tasks[name]))]},
+            lambda _: {
+                "tasks": [
+                    description for name in tasks if (description := self._read(self.tasks[name]))
+                ]
+            },
         )
 
     def _read(self, task: Task) -> dict[str, Any] | None:
-        return task.as_of(self.stage.now - self.draw.uniform(0, self.plan.listing_lag))
+        return task.description_at(self.scheduler.now - self.draw.uniform(0, self.plan.listing_lag))
 
     def _moment(self) -> datetime:
-        return datetime.fromtimestamp(self.stage.now, UTC)
+        return datetime.fromtimestamp(self.scheduler.now, UTC)

@@ -1,4 +1,4 @@
-"""Which fault befalls which call, and in which of its forms AWS puts it."""
+"""Draws the fault of each call, and the error that AWS returns for it."""
 
 import random
 from collections import Counter
@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
-from tests.waking.stage import Stage
+from tests.waking.scheduler import Scheduler
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ SLOW_SECONDS = (1.0, 8.0)
 SLOW_WAYS: dict[Kind | None, tuple[float, float]] = {
     None: (0.01, 0.2),
     "slow request": SLOW_SECONDS,
-    "slow send": (8.0, 30.0),  # within its attempts, two of which timed out
+    "slow send": (8.0, 30.0),  # with retries, two of which timed out
 }
 
 THROTTLES = (
@@ -45,7 +45,7 @@ ERRORS = (("ServerException", "Service Unavailable. Please try again later."), (
 
 
 def client_error(operation: str, code: str, message: str = "", status: int = 400) -> ClientError:
-    """Make an error as boto3 raises it."""
+    """Return an error as boto3 raises it."""
     return ClientError(
         {
             "Error": {"Code": code, "Message": message},
@@ -60,37 +60,37 @@ def client_error(operation: str, code: str, message: str = "", status: int = 400
 
 @dataclass
 class Calls:
-    """Carries each call of the function to AWS and back, as its fate has it."""
+    """Carries each call of the function to AWS and back, with its fault."""
 
-    stage: Stage
+    scheduler: Scheduler
     draw: random.Random
     rate: float
     kinds: tuple[Kind, ...]
     calm_at: float
-    hindered: Callable[[str], None]
+    failed: Callable[[str], None]
     counted: Counter[str] = field(default_factory=Counter)
     injected: Counter[str] = field(default_factory=Counter)
 
     def make(self, operation: str, effect: Callable[[Kind | None], T]) -> T:
-        """Send a request, let it take effect, and return its answer or raise what it met with."""
-        invocation = self.stage.current
+        """Send a request, apply its effect, and return the answer or raise the fault's error."""
+        invocation = self.scheduler.current
         assert invocation is not None
         invocation.calls.append(operation)
         self.counted[operation] += 1
         kind = self._fate(operation)
-        self.stage.tell(invocation.name, f"{operation}{f' ({kind})' if kind else ''}")
-        self.stage.sleep(self.draw.uniform(*SLOW_WAYS.get(kind, SLOW_WAYS[None])))
+        self.scheduler.note(invocation.name, f"{operation}{f' ({kind})' if kind else ''}")
+        self.scheduler.sleep(self.draw.uniform(*SLOW_WAYS.get(kind, SLOW_WAYS[None])))
         if kind in ("throttled", "error before", "timeout before", "unreachable"):
             raise self._error(operation, kind)
         answer = effect(kind)
-        if kind == "slow answer":  # the way back of others is part of the next request's way
-            self.stage.sleep(self.draw.uniform(*SLOW_SECONDS))
+        if kind == "slow answer":  # the next request's time includes that of other answers
+            self.scheduler.sleep(self.draw.uniform(*SLOW_SECONDS))
         if kind in ("error after", "timeout after"):
             raise self._error(operation, kind)
         return answer
 
     def _fate(self, operation: str) -> Kind | None:
-        if self.draw.random() >= self.rate or self.stage.now >= self.calm_at:
+        if self.draw.random() >= self.rate or self.scheduler.now >= self.calm_at:
             return None
         kind = self.draw.choice(self.kinds)
         if ONLY_OF.get(kind, operation) != operation:
@@ -99,9 +99,9 @@ class Calls:
         return kind
 
     def _error(self, operation: str, kind: Kind) -> Exception:
-        self.hindered(f"{operation} {kind}")
+        self.failed(f"{operation} {kind}")
         if kind.startswith("timeout"):
-            self.stage.sleep(TIMEOUT_SECONDS)
+            self.scheduler.sleep(TIMEOUT_SECONDS)
             return ReadTimeoutError(endpoint_url=ENDPOINT)
         if kind == "unreachable":
             return EndpointConnectionError(endpoint_url=ENDPOINT)

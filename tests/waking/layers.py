@@ -1,29 +1,34 @@
-"""What waits and fleets are like with each layer of the protocol taken away."""
+"""Waits and numbers of tasks without each layer of the protocol."""
 
 from collections.abc import Iterator, Sequence
 
-import dispatcher.handler
-from tests.waking.mutations import mutated, mutations
+from tests.support.mutation import mutated
+from tests.waking.mutations import MUTATIONS
 from tests.waking.schedule import Verdict, play
-from tests.waking.tally import seconds
+from tests.waking.summary import seconds
 
 LAYERS = 4  # of the mutations, the first ones
 
 
 def layers(seeds: Sequence[int]) -> Iterator[str]:
-    """For the whole protocol, and without each layer: broken schedules, waits in peace, fleets."""
-    handlers = {"with all layers": dispatcher.handler}
-    handlers |= {one.fault: mutated(one) for one in mutations()[:LAYERS]}
-    for name, handler in handlers.items():
-        yield f"{name}:"
-        verdicts = [play(seed, handler, goes_on=True) for seed in seeds]
-        yield from (f"  {line}" for line in _lines(verdicts))
+    """Yield broken schedules, waits and excess tasks: with all layers, and without each of them."""
+    yield "with all layers:"
+    yield from _played(seeds)
+    for mutation in MUTATIONS.all[:LAYERS]:
+        yield f"{mutation}:"
+        with mutated(mutation):
+            yield from _played(seeds)
+
+
+def _played(seeds: Sequence[int]) -> Iterator[str]:
+    verdicts = [play(seed, to_the_end=True) for seed in seeds]
+    yield from (f"  {line}" for line in _lines(verdicts))
 
 
 def _lines(verdicts: Sequence[Verdict]) -> Iterator[str]:
     broken = [verdict for verdict in verdicts if verdict.broken]
     yield f"{len(broken)} of {len(verdicts)} schedules break a promise"
-    peace = [wait for verdict in verdicts if verdict.plan.peaceful for wait in verdict.waits]
+    peace = [wait for verdict in verdicts if verdict.plan.faultless for wait in verdict.waits]
     yield f"in peace a file waits for a worker: {seconds(peace)}"
     above = [verdict.excess for verdict in verdicts if verdict.excess > 0]
     largest = max(above, default=0)

@@ -1,4 +1,4 @@
-"""What a schedule is made of: files, fleet, and all that goes wrong, drawn from its seed."""
+"""Draws a schedule from its seed: files, workers and faults."""
 
 import random
 from dataclasses import dataclass
@@ -21,15 +21,15 @@ DRAIN_SECONDS = 90.0
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """Files that land at once, each with an event of its own."""
+    """Files that are uploaded at once, each with an event of its own."""
 
     at: float
     files: int
 
 
 @dataclass(frozen=True, slots=True)
-class Chaser:
-    """Files that land just when a worker ends: the worst of moments."""
+class TimedUpload:
+    """Files that are uploaded when a worker ends, where a promise breaks most easily."""
 
     moment: Moment
     number: int  # of such moments
@@ -39,23 +39,23 @@ class Chaser:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A time in which something does not work; seconds from the start."""
+    """A time in which something fails; seconds from the start."""
 
     start: float
     end: float
     what: str
 
-    def holds(self, at: float) -> bool:
-        """Tell whether it does not work at that time."""
+    def contains(self, at: float) -> bool:
+        """Return whether the window includes that time."""
         return self.start <= at < self.end
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One schedule, before it runs; times in seconds, rates as shares."""
+    """One schedule; times in seconds, rates from 0 to 1."""
 
     seed: int
-    peaceful: bool  # nothing fails, and AWS's lags are short
+    faultless: bool  # no faults, and short lags
     capacity: Capacity
     max_tasks: int
     messages_per_task: int
@@ -75,18 +75,18 @@ class Plan:
     lost: float  # of events, where it may be
     late: float
     twice: float
-    failures_stick: bool  # a token whose request was declined stands for that
+    failures_stick: bool  # a token whose request was declined keeps that answer
     task_limit: int | None
     sweep_at: float
     calm_at: float
     uploads: tuple[Upload, ...]
-    chasers: tuple[Chaser, ...]
+    timed_uploads: tuple[TimedUpload, ...]
     crashes: tuple[Window, ...]
     shortages: tuple[Window, ...]
 
     @property
     def bound(self) -> float:
-        """P4: how long a message may be without a worker, from the last thing that failed."""
+        """P4: how long a message may be without a worker after the last failure."""
         noticed = EXIT_SECONDS[1] + NOTICE_SECONDS[1] + self.listing_lag
         invisible = max(self.visibility_seconds, self.backoff_seconds)
         seen = max(invisible + self.counts_lag, noticed)
@@ -94,7 +94,7 @@ class Plan:
 
     @property
     def prompt_bound(self) -> float:
-        """How long it may be in peace: until a worker that leaves has stopped, and one started."""
+        """The same without faults: until a worker that ends has stopped, and one has started."""
         ended = EXIT_SECONDS[1] + NOTICE_SECONDS[1] + TEARDOWN_SECONDS[1] + EVENT_SECONDS[1]
         if self.reclaimed:
             ended += DRAIN_SECONDS
@@ -102,13 +102,13 @@ class Plan:
 
 
 def plan(seed: int) -> Plan:
-    """Draw a schedule. Each leaves some kinds of trouble out, so that no kind hides another."""
+    """Draw a schedule. Each leaves out some kinds of faults, so that no kind hides another."""
     draw = random.Random(f"waking {seed}")  # noqa: S311 - no secret
-    peaceful = draw.random() < 0.3
+    faultless = draw.random() < 0.3
     calm_at = draw.choice((600.0, 1800.0, 3600.0))
     return Plan(
         seed=seed,
-        peaceful=peaceful,
+        faultless=faultless,
         capacity=draw.choice(("FARGATE", "FARGATE_SPOT")),
         max_tasks=draw.choice((1, 2, 4, 10)),
         messages_per_task=draw.choice((1, 5, 20)),
@@ -116,14 +116,14 @@ def plan(seed: int) -> Plan:
         job_seconds=draw.choice((1.0, 10.0, 60.0)),
         idle_seconds=draw.choice((0.0, 20.0, 60.0)),
         uploads=tuple(_uploads(draw, calm_at)),
-        chasers=tuple(_chasers(draw)),
+        timed_uploads=tuple(_timed_uploads(draw)),
         sweep_at=draw.uniform(0, SWEEP_SECONDS),
         calm_at=calm_at,
-        **(_peace(draw) if peaceful else _trouble(draw, calm_at)),
+        **(_without_faults(draw) if faultless else _with_faults(draw, calm_at)),
     )
 
 
-def _peace(draw: random.Random) -> dict[str, Any]:
+def _without_faults(draw: random.Random) -> dict[str, Any]:
     return {
         "visibility_seconds": 120.0,
         "backoff_seconds": 0.0,
@@ -145,7 +145,7 @@ def _peace(draw: random.Random) -> dict[str, Any]:
     }
 
 
-def _trouble(draw: random.Random, calm_at: float) -> dict[str, Any]:
+def _with_faults(draw: random.Random, calm_at: float) -> dict[str, Any]:
     return {
         "visibility_seconds": draw.choice((60.0, 120.0, 600.0)),
         "backoff_seconds": draw.choice((30.0, 900.0)),
@@ -172,14 +172,17 @@ def _uploads(draw: random.Random, calm_at: float) -> list[Upload]:
     for _ in range(draw.choice((1, 3, 8))):
         at = draw.uniform(0, calm_at)
         if draw.random() < 0.4:
-            at = max(0.0, at - at % 60 + draw.uniform(-2, 2))  # where one minute's tokens end
+            # Close to a minute's end, where its tokens end.
+            at = max(0.0, at - at % 60 + draw.uniform(-2, 2))
         uploads.append(Upload(at, draw.choice((1, 1, 2, 8, 60))))
     return uploads
 
 
-def _chasers(draw: random.Random) -> list[Chaser]:
+def _timed_uploads(draw: random.Random) -> list[TimedUpload]:
     return [
-        Chaser(draw.choice(MOMENTS), draw.randrange(8), draw.uniform(0, 3), draw.choice((1, 1, 5)))
+        TimedUpload(
+            draw.choice(MOMENTS), draw.randrange(8), draw.uniform(0, 3), draw.choice((1, 1, 5))
+        )
         for _ in range(draw.choice((0, 4, 12)))
     ]
 

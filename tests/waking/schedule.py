@@ -1,4 +1,4 @@
-"""One schedule from its seed to its verdict: the real dispatcher on a simulated AWS."""
+"""Plays one schedule: the real dispatcher on a simulated AWS."""
 
 import contextlib
 import random
@@ -6,19 +6,18 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from functools import partial
 from io import StringIO
-from types import ModuleType
 from typing import Any
 
-import dispatcher.handler
-from tests.waking.books import Books
+from dispatcher.handler import Dispatcher, Fleet, Settings
 from tests.waking.checks import Checks
 from tests.waking.cluster import ARN, CLUSTER, TASK_DEFINITION, Cluster, Task
 from tests.waking.events import Events
 from tests.waking.faults import Calls
 from tests.waking.jobs import Queue
 from tests.waking.plan import SWEEP_SECONDS, Plan, plan
-from tests.waking.stage import START, Stage
-from tests.waking.workers import Crew
+from tests.waking.records import Records
+from tests.waking.scheduler import START, Scheduler
+from tests.waking.workers import WorkerFleet
 
 QUIET_SECONDS = 2 * SWEEP_SECONDS
 LONGEST_SECONDS = 12 * 3600.0
@@ -26,66 +25,66 @@ LONGEST_SECONDS = 12 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a schedule came to."""
+    """The result of a schedule."""
 
     seed: int
     plan: Plan
     broken: tuple[str, ...]
     faults: Counter[str]
     calls: Counter[str]
-    waits: tuple[float, ...]  # from a file's landing until a worker was there for it
+    waits: tuple[float, ...]  # from a file's upload until a worker polled
     invocations: int
-    hindrances: Counter[str]
-    longest_alone: float  # that messages had no worker, from the last thing that failed
+    failures: Counter[str]
+    longest_gap: float  # seconds without a worker after the last failure
     largest_fleet: int
-    excess: int  # of tasks, above the most
+    excess: int  # tasks above the maximum
     story: tuple[str, ...]
 
 
 class Schedule:
-    """The parts of one schedule, put together."""
+    """The parts of one schedule."""
 
-    def __init__(self, planned: Plan, handler: ModuleType, *, goes_on: bool) -> None:
-        self.plan, self.stage = planned, Stage()
-        self.goes_on, self.quiet_since = goes_on, START
+    def __init__(self, planned: Plan, *, to_the_end: bool) -> None:
+        self.plan, self.scheduler = planned, Scheduler()
+        self.to_the_end, self.quiet_since = to_the_end, START
         self.draw = random.Random(f"{planned.seed} plays")  # noqa: S311 - no secret
-        self.books = Books(self.stage, planned)
-        self.checks = Checks(self.stage, planned, self.books)
+        self.records = Records(self.scheduler, planned)
+        self.checks = Checks(self.scheduler, planned, self.records)
         self.calls = Calls(
-            self.stage, self.draw, planned.fault_rate, planned.fault_kinds,
-            START + planned.calm_at, self.books.hindered,
+            self.scheduler, self.draw, planned.fault_rate, planned.fault_kinds,
+            START + planned.calm_at, self.records.failed,
         )  # fmt: skip
-        # Each knows the others, some of which are made after it: those are looked up when called.
+        # Some parts are created later than the part that calls them: the lambdas look them up.
         self.queue = Queue(
-            self.stage, planned, self.calls, self.books, self.draw,
-            arrived=lambda: self.crew.wake(),  # noqa: PLW0108 - see above
-            looked=self.checks.on_look,
+            self.scheduler, planned, self.calls, self.records, self.draw,
+            arrived=lambda: self.fleet.wake(),  # noqa: PLW0108 - see above
+            counts_read=self.checks.on_counts_read,
         )  # fmt: skip
         self.cluster = Cluster(
-            self.stage, planned, self.calls, self.books, self.draw,
+            self.scheduler, planned, self.calls, self.records, self.draw,
             started=self._started,
             happened=lambda moment: self.events.happened(moment),  # noqa: PLW0108 - see above
             stopped=lambda task: self.events.stopped(task),  # noqa: PLW0108 - see above
         )  # fmt: skip
         self.events = Events(
-            self.stage, planned, self.books, self.draw, handler,
-            handle=self._dispatcher(handler).handle, ended=self.checks.on_end,
+            self.scheduler, planned, self.records, self.draw,
+            handle=self._dispatcher().handle, ended=self.checks.on_end,
         )  # fmt: skip
-        self.crew = Crew(
-            self.stage, planned, self.cluster, self.queue, self.books, self.draw,
+        self.fleet = WorkerFleet(
+            self.scheduler, planned, self.cluster, self.queue, self.records, self.draw,
             self.events.happened,
         )  # fmt: skip
-        self.books.queue = self.checks.queue = self.queue
-        self.books.cluster = self.checks.cluster = self.cluster
+        self.records.queue = self.checks.queue = self.queue
+        self.records.cluster = self.checks.cluster = self.cluster
 
     def play(self) -> Verdict:
-        """Let it all happen, until everything is done and has been quiet for long."""
+        """Play until everything is done and has been quiet for a while."""
         self.events.begin()
         self._neighbour()
-        with contextlib.redirect_stdout(_Log(self.stage)):
-            self.stage.run(START + LONGEST_SECONDS, self._is_over)
-        self.books.close()
-        if self.goes_on or not self.checks.broken:
+        with contextlib.redirect_stdout(_Log(self.scheduler)):
+            self.scheduler.run(START + LONGEST_SECONDS, self._is_over)
+        self.records.close()
+        if self.to_the_end or not self.checks.broken:
             self.checks.at_end()
         return Verdict(
             seed=self.plan.seed,
@@ -93,38 +92,38 @@ class Schedule:
             broken=tuple(self.checks.broken),
             faults=self.calls.injected,
             calls=self.calls.counted,
-            waits=tuple(self.books.waits.values()),
+            waits=tuple(self.records.waits.values()),
             invocations=self.events.invocations,
-            hindrances=self.books.hindrances,
-            longest_alone=max((one.unhindered_seconds for one in self.books.stretches), default=0),
-            largest_fleet=self.books.largest_fleet,
+            failures=self.records.failures,
+            longest_gap=max((one.seconds_since_failure for one in self.records.gaps), default=0),
+            largest_fleet=self.records.largest_fleet,
             excess=self.checks.excess,
-            story=tuple(self.stage.story),
+            story=tuple(self.scheduler.story),
         )
 
     def _started(self, task: Task) -> None:
         self.checks.on_start(task)
-        self.books.largest_fleet = max(self.books.largest_fleet, self.books.live)
-        self.crew.launch(task)
+        self.records.largest_fleet = max(self.records.largest_fleet, self.records.live)
+        self.fleet.start_task(task)
 
     def _neighbour(self) -> None:
-        """Have a task of another family run beside ours for a while, and end badly."""
+        """Run a task of another family for a while, which ends in an error."""
         other = self.cluster.add("FARGATE", f"{ARN}:task-definition/tide:1")
         seconds = self.draw.uniform(0, self.plan.calm_at)
-        self.stage.after(
+        self.scheduler.after(
             seconds, partial(self.cluster.exited, other, 1, "EssentialContainerExited")
         )
 
     def _is_over(self) -> bool:
-        if self.checks.broken and not self.goes_on:
+        if self.checks.broken and not self.to_the_end:
             return True
-        if self.queue.messages or self.books.live or self.stage.running:
-            self.quiet_since = self.stage.now
+        if self.queue.messages or self.records.live or self.scheduler.running:
+            self.quiet_since = self.scheduler.now
         quiet_from = max(self.quiet_since, START + self.plan.calm_at)
-        return self.stage.now > quiet_from + QUIET_SECONDS
+        return self.scheduler.now > quiet_from + QUIET_SECONDS
 
-    def _dispatcher(self, handler: ModuleType) -> Any:  # noqa: ANN401 - of a module made anew, perhaps
-        settings = handler.Settings(
+    def _dispatcher(self) -> Dispatcher:
+        settings = Settings(
             queue_url="https://sqs.test/jobs",
             output_bucket="out",
             output_key="predictions",
@@ -138,30 +137,32 @@ class Schedule:
             max_tasks=self.plan.max_tasks,
             messages_per_task=self.plan.messages_per_task,
         )
-        fleet = handler.Fleet(settings, self.cluster, lambda: self.stage.now)
-        return handler.Dispatcher(settings, self.queue, fleet)
+        # Each has the methods of its client that the dispatcher calls.
+        ecs: Any = self.cluster
+        sqs: Any = self.queue
+        return Dispatcher(settings, sqs, Fleet(settings, ecs, lambda: self.scheduler.now))
 
 
 class _Log(StringIO):
-    """Takes what the dispatcher logs into the story."""
+    """Copies the dispatcher's logs into the story."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, scheduler: Scheduler) -> None:
         super().__init__()
-        self._stage = stage
+        self._scheduler = scheduler
 
     def write(self, text: str) -> int:
-        """Tell a line."""
-        who = self._stage.current
+        """Add a line."""
+        who = self._scheduler.current
         if text.strip():
-            self._stage.tell(who.name if who else "", text)
+            self._scheduler.note(who.name if who else "", text)
         return len(text)
 
 
-def play(seed: int, handler: ModuleType = dispatcher.handler, *, goes_on: bool = False) -> Verdict:
-    """Play a seed's schedule, until a promise is broken or, if it goes on, to its end."""
-    return Schedule(plan(seed), handler, goes_on=goes_on).play()
+def play(seed: int, *, to_the_end: bool = False) -> Verdict:
+    """Play a seed's schedule until a promise is broken, or `to_the_end`."""
+    return Schedule(plan(seed), to_the_end=to_the_end).play()
 
 
 def judge(seed: int) -> Verdict:
-    """Play a seed's schedule, and leave its story out of the verdict."""
+    """Play a seed's schedule, and leave the story out of the verdict."""
     return replace(play(seed), story=())

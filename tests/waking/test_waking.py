@@ -1,14 +1,15 @@
-"""The search over the dispatcher's schedules: it finds nothing, and all that is put into it."""
+"""The search over schedules finds no fault in the dispatcher, and each fault put into it."""
 
 import subprocess
 import sys
 
 import pytest
 
-from tests.waking.mutations import Mutation, caught, mutations
+from tests.support.mutation import Mutation
+from tests.waking.mutations import MUTATIONS, caught
 from tests.waking.schedule import play
 
-# Seconds in the normal case: only what hangs takes this long.
+# Seconds in the normal case: only a hang takes this long.
 pytestmark = pytest.mark.timeout(600)
 
 
@@ -24,13 +25,13 @@ def test_a_schedule_replays_exactly() -> None:
     assert first.story == again.story
 
 
-@pytest.mark.parametrize("mutation", mutations(), ids=str)
-def test_the_search_notices_that(mutation: Mutation) -> None:
+@pytest.mark.parametrize("mutation", MUTATIONS.all, ids=str)
+def test_the_search_finds_the_mutation(mutation: Mutation) -> None:
     assert caught(mutation)
 
 
-def test_the_search_says_what_it_played() -> None:
+def test_the_search_prints_what_it_played() -> None:
     command = [sys.executable, "-m", "tests.waking", "--schedules", "20", "--first", "0"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603 - our own
-    assert "20 played" in said
-    assert "a file waits for a worker, in peace:  median" in said
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603 - our own
+    assert "20 played" in printed
+    assert "a file waits for a worker, in peace:  median" in printed

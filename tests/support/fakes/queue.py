@@ -7,7 +7,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from tests.support.simulation.habits import ORDERLY, SqsHabits
+from tests.support.simulation.behaviour import ORDERLY, SqsBehaviour
 from tests.support.simulation.message import StoredMessage
 from tests.support.simulation.queue import DEFAULTS, SimulatedQueue
 from tests.support.simulation.sqs import SimulatedSqs
@@ -32,9 +32,9 @@ class FakeQueue(SqsQueue):
         self,
         visibility_seconds: int = 30,
         max_receive_count: int | None = MAX_RECEIVE_COUNT,
-        habits: SqsHabits = ORDERLY,
+        behaviour: SqsBehaviour = ORDERLY,
     ) -> None:
-        sqs: Any = SimulatedSqs(random.Random(0), habits)  # noqa: S311 - a seed
+        sqs: Any = SimulatedSqs(random.Random(0), behaviour)  # noqa: S311 - a seed
         super().__init__(QUEUE, sqs, sqs)
         self._dead_letter_queue = SimulatedQueue(DEAD_LETTER_QUEUE, dict(DEFAULTS))
         self._simulated = SimulatedQueue(

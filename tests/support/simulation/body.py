@@ -1,4 +1,4 @@
-"""The bytes of a simulated GetObject's answer."""
+"""The body of a simulated GetObject response."""
 
 import re
 from typing import Self
@@ -19,18 +19,18 @@ class SimulatedBody:
         self.close()
 
     async def read(self, n: int | None = -1) -> bytes:
-        """Read at most `n` bytes, or all that are left."""
+        """Read at most `n` bytes, or the rest."""
         size = len(self._rest) if n is None or n < 0 else n
         chunk, self._rest = self._rest[:size], self._rest[size:]
         return bytes(chunk)
 
     def close(self) -> None:
-        """Leave the rest unread."""
+        """Discard the rest."""
         self._rest = self._rest[:0]
 
 
 def span(asked: str | None, size: int) -> tuple[int, int] | None:
-    """Return the first byte and the one after the last of a Range; None means all of it."""
+    """Return start and stop of a Range header; None if it asks for the whole object."""
     match = re.fullmatch(r"bytes=(\d*)-(\d*)", asked or "")
     if match is None or match.group() == "bytes=-":
         return None

@@ -1,4 +1,4 @@
-"""The state of one simulated bucket: keys, their versions, and what a request may do to them."""
+"""The state of one simulated bucket: keys and versions, and the conditions of requests."""
 
 import datetime as dt
 import hashlib
@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from tests.support.simulation.errors import refused
 
 NULL = "null"  # the id of every version written while versioning is not enabled
-Versioning = Literal["Enabled", "Suspended"]  # what was set once cannot be unset
+Versioning = Literal["Enabled", "Suspended"]  # S3 does not allow to unset it
 VERSION_ID = re.compile(rf"v\d{{8}}|{NULL}")
 
 
@@ -48,11 +48,11 @@ class SimulatedBucket:
         return f"v{next(self._numbers):08}" if self.versioning == "Enabled" else NULL
 
     def shown_id(self, version: Version) -> str | None:
-        """Return the id as answers have it: none while the bucket was never versioned."""
+        """Return the id as responses show it: None if the bucket was never versioned."""
         return None if self.versioning is None else version.id
 
     def described(self, version: Version) -> dict[str, Any]:
-        """Return what GetObject and HeadObject say about a version."""
+        """Return the fields of a version in GetObject and HeadObject."""
         shown = self.shown_id(version)
         return {
             "ETag": f'"{version.etag}"',
@@ -64,11 +64,11 @@ class SimulatedBucket:
         }
 
     def add(self, key: str, version: Version) -> None:
-        """Make it the current version, in place of what has the same id."""
+        """Make it the current version; it replaces a version with the same id."""
         self.keys[key] = [*self._others(key, version.id), version]
 
     def drop(self, key: str, version_id: str) -> Version | None:
-        """Take a version away for good; it is returned if there was one."""
+        """Delete a version for good; returns the version if it existed."""
         found = self._named(key, version_id)
         self.keys[key] = self._others(key, version_id)
         if not self.keys[key]:
@@ -85,7 +85,7 @@ class SimulatedBucket:
     def find(
         self, operation: str, key: str, version_id: str | None, if_match: str | None
     ) -> Version:
-        """Return what a read asks for, or refuse as S3 does."""
+        """Return the version that a read asks for; raises the error that S3 returns."""
         version = self.current(key) if version_id is None else self._named(key, version_id)
         if version is None:
             raise _nothing(operation, version_id)
@@ -98,7 +98,7 @@ class SimulatedBucket:
     def check_write(
         self, operation: str, key: str, if_match: str | None, if_none_match: str | None
     ) -> None:
-        """Refuse a write whose condition does not hold."""
+        """Raise PreconditionFailed if the write's condition does not hold."""
         version = self.current(key)
         if if_none_match is not None and version is not None:
             raise _precondition(operation, "If-None-Match")
@@ -110,12 +110,12 @@ class SimulatedBucket:
 
 
 def md5(body: bytes) -> str:
-    """Digest a body as an ETag does."""
+    """Return a body's MD5 digest, as in an ETag."""
     return hashlib.md5(body, usedforsecurity=False).hexdigest()
 
 
 def moment(at: float) -> dt.datetime:
-    """Make a date of the loop's time."""
+    """Convert the loop's time to a date."""
     return dt.datetime.fromtimestamp(at, dt.UTC)
 
 

@@ -1,7 +1,7 @@
-"""What has really happened in the simulated services, for whoever checks a run.
+"""Effects in the simulated services, for the checks of a schedule.
 
-An effect is told as it takes place, `at` the loop's time, whatever becomes of the answer. Its repr
-is a line of a story, whose teller knows the time.
+An effect is reported when it takes place, `at` the loop's time, even if the response is lost. Its
+repr is the text of a timeline entry, which has the time of its own.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ class Sent:
     queue: str
     message_id: str
     body: str
-    attributes: Mapping[str, Any]  # as MessageAttributes came
+    attributes: Mapping[str, Any]  # MessageAttributes of the request
     at: float = field(repr=False)
 
 
@@ -53,7 +53,7 @@ class VisibilityChanged:
 
 @dataclass(frozen=True, slots=True)
 class DeadLettered:
-    """Moved by the redrive policy, out of `queue`."""
+    """The redrive policy moved a message out of `queue`."""
 
     queue: str
     message_id: str
@@ -75,7 +75,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """What was the current version no longer is, and nothing was written in its place."""
+    """The current version was removed, and none was written in its place."""
 
     bucket: str
     key: str
@@ -87,4 +87,4 @@ S3Effect = Written | Removed
 
 
 def ignore(_effect: SqsEffect | S3Effect) -> None:
-    """Tell nobody."""
+    """Do nothing."""

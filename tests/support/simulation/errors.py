@@ -1,10 +1,10 @@
-"""Errors as botocore raises them for a service's refusal."""
+"""Errors as botocore raises them for an error response."""
 
 from botocore.exceptions import ClientError
 
 
 def refused(operation: str, code: str, message: str, status: int = 400) -> ClientError:
-    """Make the error of a request that the service answered with this code and HTTP status."""
+    """Return the error of a response with this code and HTTP status."""
     return ClientError(
         {
             "Error": {"Code": code, "Message": message},

@@ -20,19 +20,23 @@ class StoredMessage:
     receives: int = 0
     first_received_at: float | None = None
     source: str | None = None  # the ARN of the queue that it was moved out of
-    handles: dict[str, float] = field(default_factory=dict)  # all of this queue, by time of receive
-    usable: list[str] = field(default_factory=list)  # of its latest flight; two after a duplicate
+    handles: dict[str, float] = field(
+        default_factory=dict
+    )  # all handles in this queue, and their times of receive
+    usable: list[str] = field(
+        default_factory=list
+    )  # valid handles of the current receive; two after a duplicate
 
     @property
     def in_flight(self) -> bool:
         return self.visible_at > now()
 
     def is_held_by(self, handle: str) -> bool:
-        """Whether the handle is good: of this flight, which has not ended."""
+        """Return whether the handle is valid: of the current receive, in flight."""
         return self.in_flight and handle in self.usable
 
     def receive(self, handle: str, visibility_seconds: int) -> None:
-        """Give it out; while it is in flight it stays as long as was promised first."""
+        """Receive it; a duplicate receive does not shorten the time in flight."""
         self.usable = [*self.usable, handle] if self.in_flight else [handle]
         self.handles[handle] = now()
         self.visible_at = max(self.visible_at, now() + visibility_seconds)
@@ -41,11 +45,11 @@ class StoredMessage:
             self.first_received_at = now()
 
     def moved(self, source: str) -> "StoredMessage":
-        """Make of it what arrives in a dead-letter queue: handles do not come along."""
+        """Return the message as it is in the dead-letter queue: without handles."""
         return replace(self, source=source, visible_at=now(), handles={}, usable=[])
 
     def answer(self, system: Sequence[str], custom: Sequence[str]) -> dict[str, Any]:
-        """Describe it as ReceiveMessage does, with the attributes of these names."""
+        """Return its entry in a ReceiveMessage response, with these attributes."""
         answer: dict[str, Any] = {
             "MessageId": self.id,
             "ReceiptHandle": self.usable[-1],
@@ -69,7 +73,7 @@ class StoredMessage:
 
 
 def md5(body: str) -> str:
-    """Digest a body as SQS does."""
+    """Return a body's MD5 digest, as SQS does."""
     return hashlib.md5(body.encode(), usedforsecurity=False).hexdigest()
 
 

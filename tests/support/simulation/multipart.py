@@ -15,7 +15,7 @@ COMPLETE = "CompleteMultipartUpload"
 
 @dataclass(frozen=True)
 class Upload:
-    """An upload under way: its parts by number, and what the object will have."""
+    """An upload under way: its parts by number, and the object's metadata."""
 
     id: str
     bucket: str
@@ -26,7 +26,7 @@ class Upload:
     parts: dict[int, bytes] = field(default_factory=dict)
 
     def put(self, number: int, body: bytes) -> str:
-        """Keep a part, in place of an earlier one of that number; its quoted ETag is returned."""
+        """Store a part; it replaces an earlier part of that number. Returns the quoted ETag."""
         if not 1 <= number <= MAX_PARTS:
             raise refused("UploadPart", "InvalidArgument", f"Part number must be 1 to {MAX_PARTS}")
         self.parts[number] = bytes(body)
@@ -35,7 +35,7 @@ class Upload:
     def assembled(
         self, asked: Sequence[Mapping[str, Any]], smallest_part: int
     ) -> tuple[bytes, str]:
-        """Join the parts asked for; the whole and its ETag are returned."""
+        """Join the requested parts; returns the body and its ETag."""
         numbers = [part["PartNumber"] for part in asked]
         if not numbers:
             raise refused(COMPLETE, "MalformedXML", "There are no parts.")

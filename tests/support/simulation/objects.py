@@ -20,13 +20,13 @@ Answer = dict[str, Any]  # shaped by botocore's models: what a key holds depends
 
 
 class VersioningConfiguration(TypedDict):
-    """What PutBucketVersioning is told."""
+    """The argument of PutBucketVersioning."""
 
     Status: Versioning
 
 
 class ObjectOperations:
-    """An account's buckets; `on_effect` hears of everything that happens to an object."""
+    """An account's buckets; `on_effect` is called with each effect on an object."""
 
     def __init__(self) -> None:
         self.buckets: dict[str, SimulatedBucket] = {}
@@ -92,7 +92,7 @@ class ObjectOperations:
         try:
             bucket = self._bucket(operation, Bucket)
             return bucket.described(bucket.find(operation, Key, VersionId, IfMatch))
-        except ClientError as error:  # a HEAD has no body to say more in
+        except ClientError as error:  # a HEAD response has no body
             status = http.HTTPStatus(error.response["ResponseMetadata"]["HTTPStatusCode"])
             raise refused(operation, str(status.value), status.phrase, status) from None
 
@@ -164,7 +164,7 @@ class ObjectOperations:
 
 
 def checked(operation: str, key: str, metadata: Mapping[str, str] | None) -> dict[str, str]:
-    """Return the metadata as S3 keeps it; raises where it, or the key, is too long."""
+    """Return the metadata as S3 stores it; raises if metadata or key is too long."""
     if len(key.encode()) > LONGEST_KEY:
         raise refused(operation, "KeyTooLongError", "Your key is too long")
     kept = {name.lower(): value for name, value in (metadata or {}).items()}

@@ -14,12 +14,12 @@ ACCOUNT = "000000000000"
 ARN = f"arn:aws:sqs:eu-central-1:{ACCOUNT}:"
 URL = f"https://sqs.eu-central-1.amazonaws.com/{ACCOUNT}/"
 DEFAULTS = {"VisibilityTimeout": "30", "ReceiveMessageWaitTimeSeconds": "0"}
-# A timer may fire a shade early, and would find nothing due; later is always allowed.
+# A timer may fire slightly early, when nothing is due yet; later is always allowed.
 LATE_SECONDS = 0.001
 
 
 class Redrive(NamedTuple):
-    """Where messages go that were received so often."""
+    """The redrive policy: the dead-letter queue, and the receives until then."""
 
     dead_letter_queue: str
     receives: int
@@ -27,7 +27,7 @@ class Redrive(NamedTuple):
 
 @dataclass
 class SimulatedQueue:
-    """Messages in the order they came; a handle that was ever given out is known for good."""
+    """Messages in the order of their arrival; issued handles are never forgotten."""
 
     name: str
     attributes: dict[str, str]
@@ -53,11 +53,11 @@ class SimulatedQueue:
         )
 
     def is_spent(self, message: StoredMessage) -> bool:
-        """Whether the next receive moves it to the dead-letter queue."""
+        """Return whether the next receive moves it to the dead-letter queue."""
         return self.redrive is not None and message.receives >= self.redrive.receives
 
     def seconds(self, attribute: str, asked: int | None) -> int:
-        """Return what was asked for, or else the queue's own."""
+        """Return the requested seconds, or else the queue's own."""
         return int(self.attributes[attribute]) if asked is None else asked
 
     def visible(self) -> list[StoredMessage]:
@@ -66,7 +66,7 @@ class SimulatedQueue:
     def in_flight(self) -> list[StoredMessage]:
         return [message for message in self.messages.values() if message.in_flight]
 
-    def give(self, message: StoredMessage, handle: str, visibility_seconds: int) -> None:
+    def deliver(self, message: StoredMessage, handle: str, visibility_seconds: int) -> None:
         message.receive(handle, visibility_seconds)
         self.issued[handle] = message.id
 
@@ -75,11 +75,11 @@ class SimulatedQueue:
         self.changed()
 
     def changed(self) -> None:
-        """Let every poll look again."""
+        """Wake every poll."""
         self._changed.set()
 
     async def change(self, until: float) -> None:
-        """Wait for a message that is new or visible again, at most until then."""
+        """Wait until then at most for a message that is new or visible again."""
         self._changed.clear()
         due = min([until, *(message.visible_at for message in self.in_flight())])
         with suppress(TimeoutError):

@@ -1,4 +1,4 @@
-"""What SQS refuses before it looks at any message."""
+"""Validates requests to SQS, before any message is looked at."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,12 +11,12 @@ PREFIX = "AWS.SimpleQueueService."
 ENTRIES = 10
 ATTRIBUTES = 10
 WAIT_SECONDS = 20
-# XML 1.0's own, which SQS has kept through its change of protocol.
+# The characters of XML 1.0: SQS has kept this limit with its JSON protocol.
 ALLOWED = re.compile("[\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
 
 
 def check_message(body: str, attributes: Mapping[str, Any]) -> None:
-    """Refuse what no message may hold."""
+    """Raise an error if a message is not allowed."""
     operation = "SendMessage"
     if not body:
         raise refused(operation, "MissingParameter", "The request must contain the MessageBody.")
@@ -30,7 +30,7 @@ def check_message(body: str, attributes: Mapping[str, Any]) -> None:
 
 
 def check_receive(limit: int, wait_seconds: int, visibility_seconds: int) -> None:
-    """Refuse a poll out of bounds."""
+    """Raise an error if a receive's arguments are out of bounds."""
     for name, value, least, most in (
         ("MaxNumberOfMessages", limit, 1, ENTRIES),
         ("WaitTimeSeconds", wait_seconds, 0, WAIT_SECONDS),
@@ -41,7 +41,7 @@ def check_receive(limit: int, wait_seconds: int, visibility_seconds: int) -> Non
 
 
 def check_batch(operation: str, entries: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse a batch as a whole."""
+    """Raise an error if a batch is invalid as a whole."""
     ids = [entry["Id"] for entry in entries]
     if not ids:
         raise refused(operation, PREFIX + "EmptyBatchRequest", "There are no entries.")
@@ -54,7 +54,7 @@ def check_batch(operation: str, entries: Sequence[Mapping[str, Any]]) -> None:
 
 
 def check_visibility(seconds: int, received_at: float, at: float) -> None:
-    """Refuse a timeout that is none, or that would end more than twelve hours after the receive."""
+    """Raise an error for an invalid timeout, or one ending over twelve hours after the receive."""
     operation = "ChangeMessageVisibility"
     if not 0 <= seconds <= LONGEST_SECONDS:
         raise _invalid(operation, f"VisibilityTimeout must be between 0 and {LONGEST_SECONDS}.")

@@ -31,16 +31,16 @@ Completion = tuple[str, str, list[Mapping[str, Any]]]  # bucket, key and parts
 
 
 class Parts(TypedDict):
-    """What CompleteMultipartUpload is told: part numbers and ETags, in ascending order."""
+    """The argument of CompleteMultipartUpload: part numbers and ETags, in ascending order."""
 
     Parts: Sequence[Mapping[str, Any]]
 
 
 class SimulatedS3(ObjectOperations):
-    """An account's buckets; `on_effect` hears of everything that happens to an object.
+    """An account's buckets; `on_effect` is called with each effect on an object.
 
-    The same completion a second time is NoSuchUpload, as documented, or with `completes_again` the
-    first one's answer and nothing else, as S3 has been seen to do.
+    A repeated completion fails with NoSuchUpload, as documented. With `completes_again` it returns
+    the first response without an effect, as S3 has been observed to do.
     """
 
     def __init__(

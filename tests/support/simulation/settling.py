@@ -1,4 +1,4 @@
-"""What becomes of a message by its receipt handle: deleted, or visible at another time."""
+"""Deletes messages, and changes their visibility, by receipt handle."""
 
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -7,9 +7,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from tests.support.simulation.behaviour import SqsBehaviour, happens
 from tests.support.simulation.effects import Deleted, SqsEffect, VisibilityChanged, now
 from tests.support.simulation.errors import refused
-from tests.support.simulation.habits import SqsHabits, happens
 from tests.support.simulation.message import StoredMessage
 from tests.support.simulation.queue import SimulatedQueue
 from tests.support.simulation.requests import PREFIX, check_batch, check_visibility
@@ -19,21 +19,21 @@ Entry = Mapping[str, Any]  # shaped by botocore's models: what a key holds depen
 
 @dataclass
 class Settling:
-    """Settles messages as SQS's habits have it, and tells of it."""
+    """Settles messages as the simulated behaviour says, and reports each effect."""
 
     randomness: random.Random
-    habits: SqsHabits
-    tell: Callable[[SqsEffect], None]
+    behaviour: SqsBehaviour
+    report: Callable[[SqsEffect], None]
 
     def delete(self, queue: SimulatedQueue, handle: str) -> None:
-        """Delete a message; what is gone already stays gone."""
+        """Delete a message; succeeds if it was deleted before."""
         message = _message_of("DeleteMessage", queue, handle)
         if message is not None and self._counts("DeleteMessage", message, handle):
             del queue.messages[message.id]
-            self.tell(Deleted(queue.name, message.id, handle, now()))
+            self.report(Deleted(queue.name, message.id, handle, now()))
 
     def change(self, queue: SimulatedQueue, handle: str, seconds: int) -> None:
-        """Make a message visible in so many seconds."""
+        """Make a message visible in that many seconds."""
         operation = "ChangeMessageVisibility"
         message = _message_of(operation, queue, handle)
         if message is None:
@@ -46,12 +46,14 @@ class Settling:
         if self._counts(operation, message, handle):
             message.visible_at = now() + seconds
             queue.changed()
-            self.tell(VisibilityChanged(queue.name, message.id, handle, message.visible_at, now()))
+            self.report(
+                VisibilityChanged(queue.name, message.id, handle, message.visible_at, now())
+            )
 
     def each(
         self, operation: str, entries: Sequence[Entry], apply: Callable[[Entry], None]
     ) -> dict[str, Any]:
-        """Apply every entry of a batch, and answer for each."""
+        """Apply every entry of a batch; returns the result of each."""
         check_batch(operation, entries)
         successful: list[Entry] = []
         failed: list[Entry] = []
@@ -66,19 +68,19 @@ class Settling:
 
     def _failure(self, entry: Entry, apply: Callable[[Entry], None]) -> Entry | None:
         internal = {"Code": "InternalError", "SenderFault": False, "Message": "Try again."}
-        if happens(self.randomness, self.habits.failed_entries):
+        if happens(self.randomness, self.behaviour.failed_entries):
             return internal
         try:
             apply(entry)
         except ClientError as error:
             return {**error.response["Error"], "SenderFault": True}
-        return internal if happens(self.randomness, self.habits.failed_though_applied) else None
+        return internal if happens(self.randomness, self.behaviour.failed_though_applied) else None
 
     def _counts(self, operation: str, message: StoredMessage, handle: str) -> bool:
-        """Whether the handle does its work; raises where it is stale and refused."""
-        if message.is_held_by(handle) or self.habits.stale_handles == "honoured":
+        """Return whether the handle has an effect; raises if it is stale and refused."""
+        if message.is_held_by(handle) or self.behaviour.stale_handles == "honoured":
             return True
-        if self.habits.stale_handles == "ignored":
+        if self.behaviour.stale_handles == "ignored":
             return False
         if operation == "ChangeMessageVisibility" and not message.in_flight:
             raise refused(operation, PREFIX + "MessageNotInflight", "It is not in flight.")
@@ -86,7 +88,7 @@ class Settling:
 
 
 def _message_of(operation: str, queue: SimulatedQueue, handle: str) -> StoredMessage | None:
-    """Find the message; None when it has left the queue since."""
+    """Return the message; None if it has left the queue."""
     if handle not in queue.issued:
         raise refused(operation, "ReceiptHandleIsInvalid", "It is not valid for this queue.")
     return queue.messages.get(queue.issued[handle])

@@ -1,7 +1,7 @@
 """A simulated SQS: standard queues behind the operations of aiobotocore's client.
 
-Documented behaviour throughout; where the documentation leaves SQS a choice, `SqsHabits` makes it.
-Every operation takes effect at once: latency and lost answers are the network's.
+It behaves as documented; where the documentation allows several behaviours, `SqsBehaviour` chooses.
+Every operation takes effect at once: the network adds latency and loses responses.
 """
 
 # ruff: noqa: N803 - the parameters have the client's names
@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tests.support.simulation.behaviour import ORDERLY, SqsBehaviour
 from tests.support.simulation.delivery import Delivery
 from tests.support.simulation.effects import (
     DeadLettered,
@@ -22,7 +23,6 @@ from tests.support.simulation.effects import (
     now,
 )
 from tests.support.simulation.errors import refused
-from tests.support.simulation.habits import ORDERLY, SqsHabits
 from tests.support.simulation.message import StoredMessage, md5
 from tests.support.simulation.queue import ACCOUNT, DEFAULTS, SimulatedQueue
 from tests.support.simulation.requests import PREFIX, check_message, check_receive
@@ -35,8 +35,8 @@ __all__ = [
     "Sent",
     "SimulatedQueue",
     "SimulatedSqs",
+    "SqsBehaviour",
     "SqsEffect",
-    "SqsHabits",
     "StoredMessage",
     "VisibilityChanged",
 ]
@@ -45,13 +45,13 @@ Answer = dict[str, Any]  # shaped by botocore's models: what a key holds depends
 
 
 class SimulatedSqs:
-    """An account's queues; `on_effect` hears of everything that happens to a message."""
+    """An account's queues; `on_effect` is called with each effect on a message."""
 
-    def __init__(self, randomness: random.Random, habits: SqsHabits = ORDERLY) -> None:
+    def __init__(self, randomness: random.Random, behaviour: SqsBehaviour = ORDERLY) -> None:
         self.queues: dict[str, SimulatedQueue] = {}
         self.on_effect: Callable[[SqsEffect], None] = ignore
-        self._delivery = Delivery(self.queues, randomness, habits, self._tell)
-        self._settling = Settling(randomness, habits, self._tell)
+        self._delivery = Delivery(self.queues, randomness, behaviour, self._report)
+        self._settling = Settling(randomness, behaviour, self._report)
         self._numbers = itertools.count(1)
 
     async def create_queue(
@@ -90,7 +90,7 @@ class SimulatedSqs:
         check_message(MessageBody, attributes)
         name = f"message-{next(self._numbers)}"
         queue.add(StoredMessage(name, MessageBody, attributes, sent_at=now(), visible_at=now()))
-        self._tell(Sent(queue.name, name, MessageBody, attributes, now()))
+        self._report(Sent(queue.name, name, MessageBody, attributes, now()))
         return {"MessageId": name, "MD5OfMessageBody": md5(MessageBody)}
 
     async def receive_message(
@@ -108,9 +108,9 @@ class SimulatedSqs:
         wait = queue.seconds("ReceiveMessageWaitTimeSeconds", WaitTimeSeconds)
         visibility = queue.seconds("VisibilityTimeout", VisibilityTimeout)
         check_receive(MaxNumberOfMessages, wait, visibility)
-        given = await self._delivery.poll(queue, MaxNumberOfMessages, wait, visibility)
+        delivered = await self._delivery.poll(queue, MaxNumberOfMessages, wait, visibility)
         system = [*AttributeNames, *MessageSystemAttributeNames]
-        answers = [message.answer(system, MessageAttributeNames) for message in given]
+        answers = [message.answer(system, MessageAttributeNames) for message in delivered]
         return {"Messages": answers} if answers else {}
 
     async def delete_message(self, *, QueueUrl: str, ReceiptHandle: str) -> Answer:
@@ -146,7 +146,7 @@ class SimulatedSqs:
             ),
         )
 
-    def _tell(self, effect: SqsEffect) -> None:
+    def _report(self, effect: SqsEffect) -> None:
         self.on_effect(effect)
 
     def _queue(self, operation: str, address: str) -> SimulatedQueue:

@@ -1,12 +1,14 @@
 import csv
 import io
-import random
 import re
 from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tests.support.strategies import examples
 from worker.errors import PredictionFailed, SchemaMismatch, Unparsable
 from worker.formats.base import RejectedRow
 from worker.formats.csv.reader import BLOCK_BYTES, CsvReader
@@ -297,12 +299,18 @@ def test_a_delimiter_that_is_special_in_patterns_is_taken_as_it_is() -> None:
     )
 
 
-def test_what_is_written_is_what_python_reads() -> None:
-    chance = random.Random(3)  # noqa: S311 - examples, not secrets
-    cells = ["".join(chance.choices('ab,"\n\r ;é', k=chance.randint(0, 6))) for _ in range(400)]
-    written = write(pa.table({"a": cells, "b": cells[::-1]})).decode()
-    rows = list(csv.reader(io.StringIO(written, newline="")))
-    assert rows == [["a", "b"], *([a, b] for a, b in zip(cells, cells[::-1], strict=True))]
+CELLS = st.text(st.sampled_from('ab,"\n\r ;é') | st.characters(codec="utf-8"))
+
+
+@examples(1)
+@given(st.lists(st.tuples(CELLS, CELLS)))
+def test_what_is_written_is_what_python_reads(cells: list[tuple[str, str]]) -> None:
+    columns = {
+        name: pa.array([row[place] for row in cells], pa.string())
+        for place, name in enumerate("ab")
+    }
+    rows = csv.reader(io.StringIO(write(pa.table(columns)).decode(), newline=""))
+    assert [tuple(row) for row in rows] == [("a", "b"), *cells]
 
 
 def digits(cell: str) -> str:
@@ -310,9 +318,9 @@ def digits(cell: str) -> str:
     return re.sub(r"e.*|[-.]", "", cell).strip("0")
 
 
-def test_floats_have_as_few_digits_as_read_back_the_same() -> None:
-    chance = random.Random(5)  # noqa: S311 - examples, not secrets
-    values = [chance.uniform(-1, 1) * 10 ** chance.randint(-300, 300) for _ in range(2000)]
+@examples(2)
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1))
+def test_floats_have_as_few_digits_as_read_back_the_same(values: list[float]) -> None:
     cells = write(pa.table({"p": values})).decode().split()[1:]
     assert [float(cell) for cell in cells] == values
     assert [digits(cell) for cell in cells] == [digits(repr(value)) for value in values]

@@ -1,10 +1,14 @@
 """The reader agrees with a simple reader of one character at a time, on any text in any pieces."""
 
-import random
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle, islice
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tests.support.strategies import cut, evenly_long, examples, sizes
 from worker.errors import Unparsable
 from worker.formats.base import RejectedRow
 from worker.formats.csv.reader import CsvReader
@@ -85,13 +89,30 @@ def never_asked(size: int) -> None:
     assert size <= 2**20
 
 
-def cut(body: bytes, chance: random.Random) -> list[bytes]:
-    pieces = []
-    while body:
-        size = chance.randint(1, 20)
-        pieces.append(body[:size])
-        body = body[size:]
-    return pieces
+@dataclass(frozen=True)
+class Reading:
+    """How a text is read: in which pieces, blocks and batches, and which rows are called bad."""
+
+    pieces: Sequence[int]
+    block_bytes: int
+    batch_rows: int
+    bad: Sequence[bool]  # in turn, for one well-formed row after the other
+
+
+TEXTS = st.builds(
+    lambda header, pieces: header + "".join(pieces),
+    st.sampled_from(HEADERS),
+    st.sampled_from(ALPHABETS).flatmap(
+        lambda alphabet: evenly_long(st.sampled_from(alphabet), 1, 60)
+    ),
+)
+READINGS = st.builds(
+    Reading,
+    pieces=sizes(1, 20),
+    block_bytes=st.sampled_from([1, 2, 3, 5, 8, 13, 1000]),
+    batch_rows=st.sampled_from([1, 2, 3, 10]),
+    bad=st.lists(st.booleans(), min_size=1),
+)
 
 
 @dataclass
@@ -103,27 +124,27 @@ class Read:
     rejects: list[RejectedRow]
 
 
-def read_in_pieces(text: str, chance: random.Random) -> Read:
+def read_in_pieces(text: str, reading: Reading) -> Read:
     reader = CsvReader(
-        to_utf8(iter(cut(text.encode(), chance)), "utf-8"),
+        to_utf8(iter(cut(text.encode(), reading.pieces)), "utf-8"),
         delimiter=",",
         encoding="utf-8",
         hold=never_asked,
         may_reject=True,
-        block_bytes=chance.choice([1, 2, 3, 5, 8, 13, 1000]),
+        block_bytes=reading.block_bytes,
     )
-    rows = chance.choice([1, 2, 3, 10])
-    read, sizes = Read([], set(), []), []
+    rows, is_bad = reading.batch_rows, cycle(reading.bad)
+    read, batches = Read([], set(), []), []
     for table in reader.batches(("h", "i"), rows):
         before = len(read.cells)
-        bad = {row for row in range(table.num_rows) if chance.random() < 0.5}
+        bad = {row for row, is_one in enumerate(islice(is_bad, table.num_rows)) if is_one}
         read.rejects += reader.rejected_rows({row: f"bad {before + row}" for row in bad})
         read.bad |= {before + row for row in bad}
         read.cells += [list(row.values()) for row in table.to_pylist()]
         assert reader.malformed_count() == len(read.rejects) - len(read.bad)
-        sizes.append(table.num_rows)
-    assert set(sizes[:-1]) <= {rows}
-    assert 0 < sizes[-1] <= rows or sizes == [0]
+        batches.append(table.num_rows)
+    assert set(batches[:-1]) <= {rows}
+    assert 0 < batches[-1] <= rows or batches == [0]
     return read
 
 
@@ -140,20 +161,17 @@ def expected_rejects(rows: list[Row], bad: set[int]) -> list[RejectedRow]:
     return rejects
 
 
-@pytest.mark.parametrize("hundred", range(25))
-def test_any_text_cut_anyhow_gives_its_rows_and_its_rejects(hundred: int) -> None:
-    for seed in range(hundred * 100, hundred * 100 + 100):
-        chance = random.Random(seed)  # noqa: S311 - examples, not secrets
-        pieces = chance.choices(chance.choice(ALPHABETS), k=chance.randint(1, 60))
-        text = chance.choice(HEADERS) + "".join(pieces)
-        try:
-            rows = SlowReader(text).rows()
-        except Unclosed as unclosed:
-            with pytest.raises(Unparsable, match=f"line {unclosed}: a quote opens that is never"):
-                read_in_pieces(text, chance)
-            continue
-        header = next(place for place, row in enumerate(rows) if row.cells == ["h", "i"])
-        del rows[: header + 1]
-        read = read_in_pieces(text, chance)
-        assert read.cells == [row.cells for row in rows if len(row.cells) == 2]
-        assert read.rejects == expected_rejects(rows, read.bad)
+@examples(10)
+@given(TEXTS, READINGS)
+def test_any_text_cut_anyhow_gives_its_rows_and_its_rejects(text: str, reading: Reading) -> None:
+    try:
+        rows = SlowReader(text).rows()
+    except Unclosed as unclosed:
+        with pytest.raises(Unparsable, match=f"line {unclosed}: a quote opens that is never"):
+            read_in_pieces(text, reading)
+        return
+    header = next(place for place, row in enumerate(rows) if row.cells == ["h", "i"])
+    del rows[: header + 1]
+    read = read_in_pieces(text, reading)
+    assert read.cells == [row.cells for row in rows if len(row.cells) == 2]
+    assert read.rejects == expected_rejects(rows, read.bad)

@@ -1,14 +1,15 @@
 import json
 import math
-import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from datetime import date, time
 from decimal import Decimal
-from itertools import pairwise
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tests.support.strategies import cut, evenly_long, examples, sizes
 from worker.errors import SchemaMismatch, Unparsable
 from worker.formats.base import RejectedRow
 from worker.formats.features import FeatureConverter
@@ -234,41 +235,56 @@ LEAVES = ["1.10", "-0", "1e5", str(10**20), "true", "null", '""', '"007"', '"\u2
 MALFORMED = ["", " ", "?", "[]", '{"a": 1, "a": 2}', '{"a": "\\ud800"}']
 
 
-def as_object(keys: Sequence[str], values: Iterable[str]) -> str:
-    members = [f'"{key}": {value}' for key, value in zip(keys, values, strict=True)]
-    return f"{{{', '.join(members)}}}"
+Texts = st.SearchStrategy[str]
 
 
-def as_value(chance: random.Random, depth: int = 2) -> str:
-    if depth == 0 or chance.random() < 0.8:
-        return chance.choice(LEAVES)
-    inner = [as_value(chance, depth - 1) for _ in range(chance.randint(0, 3))]
-    if chance.random() < 0.5:
-        return f"[{', '.join(inner)}]"
-    return as_object("klm"[: len(inner)], inner)
+def objects(keys: tuple[str, ...], values: Texts) -> Texts:
+    """Objects that have some of these keys, in this order."""
+
+    def written(members: tuple[str | None, ...]) -> str:
+        pairs = zip(keys, members, strict=True)
+        return ", ".join(f'"{key}": {value}' for key, value in pairs if value is not None)
+
+    some = st.tuples(*(st.none() | values for _ in keys))
+    return some.map(written).map(lambda text: f"{{{text}}}")
 
 
-def lines(chance: random.Random, rows: int) -> list[str]:
-    """Return random lines, some of them malformed."""
-    found = ['{"a": 1, "b": 2, "long key é": 3}']
-    for _ in range(rows):
-        keys = [key for key in ("a", "b", "long key é") if chance.random() < 0.8]
-        row = as_object(keys, [as_value(chance) for _ in keys])
-        found.append(row if chance.random() < 0.9 else chance.choice(MALFORMED))
-    return found
+def nested(values: Texts) -> Texts:
+    """Values, and arrays and objects of up to three of them."""
+    arrays = st.lists(values, max_size=3).map(lambda inner: f"[{', '.join(inner)}]")
+    return values | arrays | objects(("k", "l", "m"), values)
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_any_chunks_give_the_same_tables_and_rejects(seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311 - examples, not secrets
-    end = chance.choice(["\n", "\r\n"])
-    body = end.join(lines(chance, 100)).encode()
+KEYS = ("a", "b", "long key é")
+VALUES = nested(nested(st.sampled_from(LEAVES)))
+
+
+def file_lines(objects: list[str], malformed: dict[int, str]) -> list[str]:
+    """A file's lines: its objects, with a malformed line in place of some."""
+    rows = [malformed.get(place, row) for place, row in enumerate(objects)]
+    return ['{"a": 1, "b": 2, "long key é": 3}', *rows]
+
+
+FILES = st.builds(
+    file_lines,
+    evenly_long(objects(KEYS, VALUES), 0, 100),
+    st.dictionaries(st.integers(0, 99), st.sampled_from(MALFORMED)),
+)
+
+
+@examples(0.2)
+@given(
+    lines=FILES,
+    end=st.sampled_from(["\n", "\r\n"]),
+    cuts=st.tuples(sizes(0, 1), sizes(0, 7), sizes(0, 300), sizes(0, 10_000)),
+)
+def test_any_chunks_give_the_same_tables_and_rejects(
+    lines: list[str], end: str, cuts: tuple[list[int], ...]
+) -> None:
+    body = end.join(lines).encode()
     outcomes = []
-    for longest in (1, 7, 300, len(body)):
-        cuts = [0]
-        while cuts[-1] < len(body):
-            cuts.append(cuts[-1] + chance.randint(0, longest))
-        reader = reader_of(*(body[cut:until] for cut, until in pairwise(cuts)))
+    for pieces in cuts:
+        reader = reader_of(*cut(body, pieces))
         outcome = []
         for table in reader.batches(reader.names, 7):
             bad = {row: "bad" for row in range(table.num_rows) if row % 3 == 0}
@@ -279,10 +295,10 @@ def test_any_chunks_give_the_same_tables_and_rejects(seed: int) -> None:
     assert all(outcome == outcomes[0] for outcome in outcomes)
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_kept_columns_leave_literally_as_they_came(seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311 - examples, not secrets
-    body = "\n".join(lines(chance, 100)) + "\n"
+@examples(0.2)
+@given(FILES)
+def test_kept_columns_leave_literally_as_they_came(lines: list[str]) -> None:
+    body = "\n".join(lines) + "\n"
     reader = reader_of(body.encode())
     writer = reader.writer()
     output, rejects = [], []

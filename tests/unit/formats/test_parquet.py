@@ -1,15 +1,17 @@
 import io
 import json
-import random
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pyarrow import parquet
 
 from tests.support.fakes.input_reader import MemoryInput
+from tests.support.strategies import evenly_long, examples, sizes
 from worker.errors import SchemaMismatch, Unparsable
 from worker.formats.base import RejectedRow
 from worker.formats.features import FeatureConverter
@@ -105,22 +107,34 @@ def test_tables_are_cut_at_the_same_rows_whatever_the_row_groups(size: int) -> N
     assert [part.num_rows for part in file.batches(("n",), 10)] == [10, 10, 5]
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_a_file_read_by_ranges_is_the_file_read_whole(seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311 - examples, not secrets
-    rows = chance.randint(1, 3000)
-    table = MANY_TYPES.take([chance.randrange(3) for _ in range(rows)])
-    body = as_parquet(
-        table,
-        row_group_size=chance.randint(rows // 8 + 1, rows),
-        data_page_size=chance.choice([100, 2**20]),
-        data_page_version=chance.choice(["1.0", "2.0"]),
-        compression=chance.choice(["snappy", "zstd", "none"]),
-        use_dictionary=chance.choice([True, False]),
-    )
-    columns = chance.sample(table.column_names, chance.randint(1, table.num_columns))
-    pieces = [chance.randint(1, 10_000) for _ in range(3)]
-    file = MemoryInput(body, first=chance.randint(0, len(body)), pieces=pieces)
+@examples(0.2)
+@given(
+    places=evenly_long(st.integers(0, 2), 1, 3000),
+    row_groups=st.integers(1, 8),
+    layout=st.fixed_dictionaries(
+        {
+            "data_page_size": st.sampled_from([100, 2**20]),
+            "data_page_version": st.sampled_from(["1.0", "2.0"]),
+            "compression": st.sampled_from(["snappy", "zstd", "none"]),
+            "use_dictionary": st.booleans(),
+        }
+    ),
+    columns=st.lists(st.sampled_from(MANY_TYPES.column_names), min_size=1, unique=True),
+    first=st.integers(0, 2**17),
+    pieces=sizes(1, 10_000),
+)
+def test_a_file_read_by_ranges_is_the_file_read_whole(
+    *,
+    places: list[int],
+    row_groups: int,
+    layout: dict[str, object],
+    columns: list[str],
+    first: int,
+    pieces: list[int],
+) -> None:
+    table = MANY_TYPES.take(places)
+    body = as_parquet(table, row_group_size=table.num_rows // row_groups + 1, **layout)
+    file = MemoryInput(body, first=min(first, len(body)), pieces=pieces)
     assert read(opened(file, memory_bytes=MIB), *columns).equals(table.select(columns))
 
 

@@ -1,18 +1,14 @@
-import random
-
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tests.support.strategies import cut, examples, sizes
 from worker.errors import Unparsable
 from worker.formats.text import peek, resize_pieces, to_utf8
 
-
-def cut(body: bytes, chance: random.Random) -> list[bytes]:
-    pieces = []
-    while body:
-        size = chance.randint(0, 4)
-        pieces.append(body[:size])
-        body = body[size:]
-    return pieces
+PIECES = sizes(0, 4)
+# A byte order mark at the beginning is no part of the text: other tests are about that.
+TEXTS = st.text('a,\r\n"ü€𝄞\ufeff', min_size=1).filter(lambda text: text[0] != "\ufeff")
 
 
 def decoded(body: bytes, encoding: str = "utf-8") -> bytes:
@@ -22,13 +18,14 @@ def decoded(body: bytes, encoding: str = "utf-8") -> bytes:
 @pytest.mark.parametrize(
     "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32", "gb18030"]
 )
-def test_text_resize_pieces_any_size_is_the_same_text(encoding: str) -> None:
-    text = "a,b\r\nü,€,𝄞,\ufeff\n" * 5
-    for seed in range(50):
-        pieces = cut(text.encode(encoding), random.Random(seed))  # noqa: S311 - examples
-        found = list(to_utf8(iter(pieces), encoding))
-        assert b"".join(found) == text.encode()
-        assert all(piece.decode() is not None for piece in found)
+@examples(0.5)
+@given(st.just("a,b\r\nü,€,𝄞,\ufeff\n" * 5) | TEXTS, PIECES)
+def test_text_in_pieces_of_any_size_is_the_same_text(
+    encoding: str, text: str, pieces: list[int]
+) -> None:
+    found = list(to_utf8(iter(cut(text.encode(encoding), pieces)), encoding))
+    assert b"".join(found) == text.encode()
+    assert all(piece.decode() is not None for piece in found)
 
 
 def test_a_byte_order_mark_at_the_beginning_is_no_part_of_the_text() -> None:
@@ -60,23 +57,22 @@ def test_one_byte_encodings_are_read_as_set() -> None:
         (b"a\\ud800b", "unicode-escape", "not unicode-escape .*surrogates not allowed"),
     ],
 )
+@examples(0.3)
+@given(pieces=PIECES)
 def test_an_invalid_byte_is_named_by_its_position_in_pieces_of_any_size(
-    body: bytes, encoding: str, message: str
+    body: bytes, encoding: str, message: str, pieces: list[int]
 ) -> None:
-    for seed in range(30):
-        pieces = cut(body, random.Random(seed))  # noqa: S311 - examples
-        with pytest.raises(Unparsable, match=message):
-            list(to_utf8(iter(pieces), encoding))
+    with pytest.raises(Unparsable, match=message):
+        list(to_utf8(iter(cut(body, pieces)), encoding))
 
 
-def test_pieces_of_any_size_are_cut_to_one_size() -> None:
+@given(PIECES, st.sampled_from([1, 3, 10, 250, 251]) | st.integers(1, 300))
+def test_pieces_of_any_size_are_cut_to_one_size(pieces: list[int], size: int) -> None:
     body = bytes(range(250))
-    for seed in range(20):
-        for size in (1, 3, 10, 250, 251):
-            found = list(resize_pieces(iter(cut(body, random.Random(seed))), size))  # noqa: S311 - examples
-            assert b"".join(found) == body
-            assert {len(piece) for piece in found[:-1]} <= {size}
-            assert 0 < len(found[-1]) <= size
+    found = list(resize_pieces(iter(cut(body, pieces)), size))
+    assert b"".join(found) == body
+    assert {len(piece) for piece in found[:-1]} <= {size}
+    assert 0 < len(found[-1]) <= size
 
 
 def test_no_bytes_give_no_pieces() -> None:

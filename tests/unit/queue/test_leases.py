@@ -6,7 +6,7 @@ from structlog.testing import LogCapture
 
 from tests.support.fakes.faults import raising
 from tests.support.fakes.queue import FakeQueue
-from tests.support.simulation.habits import SqsHabits, StaleHandles
+from tests.support.simulation.behaviour import SqsBehaviour, StaleHandles
 from worker.clock import now
 from worker.errors import FatalError, LeaseLost, TransientError
 from worker.job import Message
@@ -236,7 +236,7 @@ async def test_a_message_that_starts_at_once_needs_no_confirmation(
 async def test_a_suspension_beyond_the_visibility_timeout_loses_the_lease(
     stale: StaleHandles,
 ) -> None:
-    queue = FakeQueue(habits=SqsHabits(stale_handles=stale))
+    queue = FakeQueue(behaviour=SqsBehaviour(stale_handles=stale))
     leases = Leases(queue, visibility_seconds=30, heartbeat_seconds=10)
     (message,) = await receive(queue, leases)
     await asyncio.sleep(31)  # no heartbeat was sent, as in a suspended process

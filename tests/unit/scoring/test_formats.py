@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pyarrow import parquet
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingRegressor
@@ -16,6 +18,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
+from tests.support.strategies import examples, sizes
 from tests.support.whole_file import ScoredFile, score
 from worker.errors import TooManyRejected
 from worker.interfaces import Format, ScoreOptions
@@ -89,21 +92,27 @@ def test_every_format_can_come_and_leave(comes: Format, leaves: Format) -> None:
     ]
 
 
+# How many bytes of a file come first (None: all of them), and how many in each piece of the rest.
+CUTS = st.tuples(st.sampled_from([4, 100, None]) | st.integers(4, 50_000), sizes(1, 5000))
+
+
 @pytest.mark.parametrize("file_format", ["jsonl", "parquet"])
-@pytest.mark.parametrize("seed", range(5))
-def test_the_output_is_the_same_however_the_file_comes(seed: int, file_format: Format) -> None:
-    chance = random.Random(seed)  # noqa: S311 - examples, not secrets
+@examples(0.05)
+@given(
+    seed=st.integers(0, 2**32),
+    output_format=st.sampled_from([None, "csv", "parquet"]),
+    cuts=st.tuples(CUTS, CUTS, CUTS, CUTS),
+)
+def test_the_output_is_the_same_however_the_file_comes(
+    file_format: Format,
+    seed: int,
+    output_format: Format | None,
+    cuts: tuple[tuple[int | None, list[int]], ...],
+) -> None:
     body = as_file(rows(seed, 400), file_format)
-    options = ScoreOptions(output_format=chance.choice([None, "csv", "parquet"]))
+    options = ScoreOptions(output_format=output_format)
     outputs = {
-        score(
-            body,
-            MODEL,
-            options,
-            first=chance.choice([4, 100, len(body)]),
-            pieces=[chance.randint(1, 5000) for _ in range(3)],
-        ).output
-        for _ in range(4)
+        score(body, MODEL, options, first=first, pieces=pieces).output for first, pieces in cuts
     }
     assert len(outputs) == 1
 

@@ -3,15 +3,21 @@
 import csv
 import gzip
 import io
-import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import cycle, islice
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestRegressor
 from sklearn.linear_model import LogisticRegression
 
+from tests.support.strategies import evenly_long, examples, sizes, slow_examples
+from tests.support.tables import parquet
 from tests.support.whole_file import score
 from worker.interfaces import ScoreOptions
 from worker.models import SklearnPredictor
@@ -28,60 +34,114 @@ MODELS = {
 }
 
 
-def number(chance: random.Random, *, missing: bool) -> str:
-    value = chance.uniform(-3, 3)
-    choices = [repr(value), f"{value:.3f}", f"{value:e}", str(int(value)), f"+{abs(value):.2f}"]
-    return chance.choice([*choices, "", "NA", "nan"] if missing else choices)
+NUMBERS = st.floats(-3, 3)
 
 
-def written(chance: random.Random, rows: int, *, missing: bool) -> tuple[bytes, str]:
-    """Return a random CSV, and its delimiter."""
-    delimiter = chance.choice([",", ";", "\t", "|"])
-    end = chance.choice(["\n", "\r\n"])
-    header = ["key", *FEATURES, "note"]
-    order = header[:1] + chance.sample(header[1:], len(header) - 1)
+def numbers(*, missing: bool) -> st.SearchStrategy[str]:
+    """A number as somebody might write it, or perhaps nothing."""
+    forms = st.sampled_from([repr, "{:.3f}".format, "{:e}".format, _whole, _signed])
+    written = st.builds(lambda form, value: form(value), forms, NUMBERS)
+    return written | st.sampled_from(["", "NA", "nan"]) if missing else written
+
+
+def _whole(value: float) -> str:
+    return str(int(value))
+
+
+def _signed(value: float) -> str:
+    return f"+{abs(value):.2f}"
+
+
+@dataclass(frozen=True)
+class File:
+    """A CSV as somebody might write it, its delimiter and the model that shall predict it."""
+
+    body: bytes
+    delimiter: str
+    model: str
+
+
+@st.composite
+def files(draw: st.DrawFn) -> File:
+    model = draw(st.sampled_from(list(MODELS)))
+    delimiter = draw(st.sampled_from([",", ";", "\t", "|"]))
+    end = draw(st.sampled_from(["\n", "\r\n"]))
+    order = ["key", *draw(st.permutations([*FEATURES, "note"]))]
+    quoting: Literal[0, 1] = csv.QUOTE_ALL if draw(st.booleans()) else csv.QUOTE_MINIMAL
+    keys = st.sampled_from(["{:05d}", 'k"{}"', f"{{}}\n{delimiter}", "é " * 3])
+    notes = st.sampled_from(["", "NA", f"x{delimiter}y", "1e5", "two\r\nlines"])
+    cells = dict.fromkeys(FEATURES, numbers(missing=model != "logistic"))
+    rows = st.tuples(st.fixed_dictionaries(cells | {"key": keys, "note": notes}), BLANK_AFTER)
     text = io.StringIO(newline="")
-    writer = csv.writer(
-        text,
-        delimiter=delimiter,
-        lineterminator=end,
-        quoting=chance.choice([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
-    )
+    writer = csv.writer(text, delimiter=delimiter, lineterminator=end, quoting=quoting)
     writer.writerow(order)
-    for row in range(rows):
-        cells = {name: number(chance, missing=missing) for name in FEATURES}
-        cells["key"] = chance.choice([f"{row:05d}", f'k"{row}', f"{row}\n{delimiter}", "é " * 3])
-        cells["note"] = chance.choice(["", "NA", f"x{delimiter}y", "1e5", "two\r\nlines"])
-        writer.writerow([cells[name] for name in order])
-        if chance.random() < 0.1:
-            text.write(end)
-    return text.getvalue().encode(), delimiter
+    for number, (row, is_blank_line_after) in enumerate(draw(evenly_long(rows, 1, 80))):
+        row["key"] = row["key"].format(number)
+        writer.writerow([row[name] for name in order])
+        text.write(end if is_blank_line_after else "")
+    return File(text.getvalue().encode(), delimiter, model)
 
 
-def cut(chance: random.Random) -> tuple[int, list[int]]:
-    """Return how many bytes of a file come first, and the sizes of the later pieces."""
-    return chance.randint(4, 200), [chance.randint(1, 300) for _ in range(7)]
+BLANK_AFTER = st.integers(0, 9).map(lambda number: number == 9)
+# How many bytes of a file come first, and how many in each piece of the rest.
+CUTS = st.tuples(st.integers(4, 200), sizes(1, 300))
+# The last of the pieces is large, as megabytes in pieces of one byte take too long.
+LARGE_CUTS = st.tuples(
+    st.integers(4, 2**20),
+    st.builds(lambda some, last: [*some, last], sizes(1, 2**18), st.integers(2**12, 2**18)),
+)
 
 
-def messy(chance: random.Random, rows: int) -> tuple[bytes, list[list[str]]]:
-    """Return a CSV of several blocks and batches with bad rows in it, and its good rows."""
-    text, good = io.StringIO(newline=""), []
-    writer = csv.writer(text, lineterminator=chance.choice(["\n", "\r\n", "\r"]))
-    writer.writerow(["key", *FEATURES, "note"])
-    for row in range(rows):
-        key = chance.choice([f"{row:09d}", f"k,{row}", f'"{row}"', f"{row}\n\n", "", "é\ufeff"])
-        cells = [key, *(repr(chance.uniform(-3, 3)) for _ in FEATURES), "NA " * (row % 40)]
-        fate = chance.random()
-        if fate < 0.01:
-            cells.pop()
-        elif fate < 0.02 and row >= BATCH_ROWS:
-            cells[3] = "x1"
-        else:
-            good.append(cells)
-        writer.writerow(cells)
-        if fate > 0.99:
-            text.write("\r\n")
-    return text.getvalue().encode(), good
+KEYS = ["{:09d}", "k,{}", '"{}"', "{}\n\n", "", "é\ufeff"]
+MANY_ROWS = 3 * BATCH_ROWS
+
+
+def rows_among(first: int, end: int) -> st.SearchStrategy[set[int]]:
+    """Up to 400 of these rows: two such sets are less than a tenth of all rows."""
+    return evenly_long(st.integers(first, end - 1), 0, 400).map(set)
+
+
+@dataclass(frozen=True)
+class Mess:
+    """A CSV of several blocks and batches with bad rows in it; keys and numbers take turns."""
+
+    keys: list[str]
+    numbers: list[float]
+    end: str
+    short: set[int]
+    wrong: set[int]
+    blank_after: set[int]
+
+    def written(self) -> tuple[bytes, list[list[str]]]:
+        """Return the file, and its good rows."""
+        text, good = io.StringIO(newline=""), []
+        writer = csv.writer(text, lineterminator=self.end)
+        writer.writerow(["key", *FEATURES, "note"])
+        keys, values = cycle(self.keys), cycle(map(repr, self.numbers))
+        for row in range(MANY_ROWS):
+            # Python before 3.13 quotes no line end but that of the file.
+            key = next(keys).format(row).replace("\n", self.end[-1])
+            cells = [key, *islice(values, len(FEATURES)), "NA " * (row % 40)]
+            if row in self.short:
+                cells.pop()
+            elif row in self.wrong:
+                cells[3] = "x1"
+            else:
+                good.append(cells)
+            writer.writerow(cells)
+            text.write("\r\n" if row in self.blank_after else "")
+        return text.getvalue().encode(), good
+
+
+MESSES = st.builds(
+    Mess,
+    keys=st.lists(st.sampled_from(KEYS), min_size=1),
+    numbers=st.lists(NUMBERS, min_size=1),
+    end=st.sampled_from(["\n", "\r\n", "\r"]),
+    short=rows_among(0, MANY_ROWS),
+    wrong=rows_among(BATCH_ROWS, MANY_ROWS),
+    blank_after=rows_among(0, MANY_ROWS),
+)
 
 
 def expected(model: str, table: pd.DataFrame) -> pd.DataFrame:
@@ -97,24 +157,25 @@ def assert_same(found: pd.DataFrame, wanted: pd.DataFrame) -> None:
     pd.testing.assert_frame_equal(found, wanted, check_dtype=False, rtol=1e-12, atol=0)
 
 
-@pytest.mark.parametrize("seed", range(30))
-def test_any_csv_is_predicted_as_pandas_reads_it(seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311 - examples, not secrets
-    model = chance.choice(list(MODELS))
-    body, delimiter = written(chance, chance.randint(1, 80), missing=model != "logistic")
+@examples(0.3)
+@given(files(), st.tuples(CUTS, CUTS, CUTS))
+def test_any_csv_is_predicted_as_pandas_reads_it(
+    file: File, cuts: tuple[tuple[int, list[int]], ...]
+) -> None:
+    body, delimiter = file.body, file.delimiter
     table = pd.read_csv(io.BytesIO(body), sep=delimiter)
     keys = pd.read_csv(io.BytesIO(body), sep=delimiter, dtype=str, keep_default_na=False)["key"]
-    outputs = []
-    for packed, unpack in (
+    packings: list[tuple[bytes, Callable[[bytes], bytes]]] = [
         (body, bytes),
         (gzip.compress(body), gzip.decompress),
         (
             pa.compress(body, codec="zstd", asbytes=True),
             lambda zstd: pa.CompressedInputStream(pa.BufferReader(zstd), "zstd").read(),
         ),
-    ):
-        first, pieces = cut(chance)
-        predictor = SklearnPredictor(MODELS[model])
+    ]
+    outputs = []
+    for (packed, unpack), (first, pieces) in zip(packings, cuts, strict=True):
+        predictor = SklearnPredictor(MODELS[file.model])
         scored = score(packed, predictor, ScoreOptions(), first=first, pieces=pieces)
         assert (scored.rows, scored.rejected) == (len(table), 0)
         outputs.append(unpack(scored.output))
@@ -122,40 +183,50 @@ def test_any_csv_is_predicted_as_pandas_reads_it(seed: int) -> None:
     rows = list(csv.reader(io.StringIO(outputs[0].decode(), newline=""), delimiter=delimiter))
     assert [row[0] for row in rows[1:]] == keys.tolist()
     found = pd.read_csv(io.BytesIO(outputs[0]), sep=delimiter)
-    assert_same(found.iloc[:, 1:], expected(model, table))
+    assert_same(found.iloc[:, 1:], expected(file.model, table))
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_a_file_in_any_pieces_and_packing_gives_the_same_bytes(seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311 - examples, not secrets
-    body, good = messy(chance, 3 * BATCH_ROWS)
+@slow_examples(0.04)
+@given(MESSES, st.tuples(LARGE_CUTS, LARGE_CUTS))
+def test_a_file_in_any_pieces_and_packing_gives_the_same_bytes(
+    mess: Mess, cuts: tuple[tuple[int, list[int]], ...]
+) -> None:
+    body, good = mess.written()
     options = ScoreOptions(keep_columns=("*",), max_rejected=0.1)
     predictor = SklearnPredictor(MODELS["logistic"])
     whole = score(body, predictor, options)
-    assert (whole.rows, whole.rejected) == (len(good), 3 * BATCH_ROWS - len(good))
+    assert (whole.rows, whole.rejected) == (len(good), MANY_ROWS - len(good))
     kept = csv.reader(io.StringIO(whole.output.decode(), newline=""))
     assert [row[: len(FEATURES) + 2] for row in kept][1:] == good
-    for packed, unpack in ((body, bytes), (gzip.compress(body), gzip.decompress)):
+    packings: list[tuple[bytes, Callable[[bytes], bytes]]] = [
+        (body, bytes),
+        (gzip.compress(body), gzip.decompress),
+    ]
+    for (packed, unpack), (first, pieces) in zip(packings, cuts, strict=True):
         once = score(packed, predictor, options)
-        first, pieces = chance.randint(4, 2**20), [chance.randint(1, 2**18) for _ in range(9)]
         assert score(packed, predictor, options, first=first, pieces=pieces) == once
         assert (unpack(once.output), once.rejects) == (whole.output, whole.rejects)
 
 
-@pytest.mark.parametrize("seed", range(15))
-def test_any_parquet_is_predicted_as_pandas_reads_it(seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311 - examples, not secrets
-    model = chance.choice(list(MODELS))
-    rows = chance.randint(1, 80)
-    draw = np.random.default_rng(seed)
-    table = pd.DataFrame(draw.normal(size=(rows, 4)), columns=FEATURES)
-    table["a"] = (table["a"] * 3).to_numpy().astype(chance.choice(["int8", "int64", "float64"]))
-    if model != "logistic":
-        table.loc[draw.random(rows) < 0.2, "b"] = np.nan
-    table.insert(0, "key", [chance.choice([None, "007", "é"]) for _ in range(rows)])
-    buffer = io.BytesIO()
-    table.to_parquet(buffer, row_group_size=chance.randint(1, 50), index=False)
-    scored = score(buffer.getvalue(), SklearnPredictor(MODELS[model]), ScoreOptions())
+@st.composite
+def tables(draw: st.DrawFn, *, missing: bool) -> pd.DataFrame:
+    """Tables whose column `a` has one of several types."""
+    kind = draw(st.sampled_from(["int8", "int64", "float64"]))
+    first = st.integers(-128, 127) if kind != "float64" else st.floats(-1e6, 1e6)
+    others = st.floats(-1e6, 1e6)
+    second = others | st.just(float("nan")) if missing else others
+    keys = st.sampled_from([None, "007", "é"])
+    rows = draw(evenly_long(st.tuples(keys, first, second, others, others), 1, 80))
+    return pd.DataFrame(rows, columns=["key", *FEATURES]).astype({"a": kind})
+
+
+@examples(0.15)
+@given(st.data(), st.sampled_from(list(MODELS)), st.integers(1, 50))
+def test_any_parquet_is_predicted_as_pandas_reads_it(
+    data: st.DataObject, model: str, row_group_rows: int
+) -> None:
+    table = data.draw(tables(missing=model != "logistic"))
+    scored = score(parquet(table, row_group_rows), SklearnPredictor(MODELS[model]), ScoreOptions())
     found = pd.read_parquet(io.BytesIO(scored.output))
     assert found["key"].equals(table["key"])
     assert_same(found.iloc[:, 1:], expected(model, table))
