@@ -16,10 +16,6 @@ print(last.story())
 """
 
 
-# A hundred schedules take seconds: only what hangs takes this long, however slow the machine is.
-pytestmark = pytest.mark.timeout(900)
-
-
 @pytest.mark.parametrize("first", [0, 100, 200])
 def test_every_promise_is_kept_in_a_hundred_schedules(first: int) -> None:
     searched = run(ROOT, "-m", "tests.search", "--schedules", "100", "--first", str(first))

@@ -8,9 +8,6 @@ import pytest
 from tests.waking.mutations import Mutation, caught, mutations
 from tests.waking.schedule import play
 
-# Seconds in the normal case: only what hangs takes this long.
-pytestmark = pytest.mark.timeout(600)
-
 
 @pytest.mark.parametrize("first", [0, 100, 200])
 def test_every_promise_is_kept_in_a_hundred_schedules(first: int) -> None:
