@@ -38,12 +38,12 @@ async def main():
     ticks.cancel()
 
 with Watchdog(
-    stop, %g, tick_seconds=0.02, longest_blocked_seconds=%g, grace_seconds=0.5
+    stop, %g, tick_seconds=0.02, max_blocked_seconds=%g, grace_seconds=0.5
 ) as watchdog:
     asyncio.run(main())
 """
 # A loop that is not stuck misses a hundred ticks on no machine.
-LONGEST_BLOCKED_SECONDS = 2
+MAX_BLOCKED_SECONDS = 2
 LATE = "event loop late"
 
 
@@ -79,7 +79,7 @@ class Script:
 
 @contextmanager
 def started(body: str, drain_seconds: float = 600) -> Iterator[Script]:
-    limits = drain_seconds, LONGEST_BLOCKED_SECONDS
+    limits = drain_seconds, MAX_BLOCKED_SECONDS
     with subprocess.Popen(  # noqa: S603 - our own script
         [sys.executable, "-c", BEFORE + body + AFTER % limits],
         cwd=ROOT,
@@ -138,7 +138,7 @@ async def body():
         script.process.send_signal(signal.SIGSTOP)
         # Time has to pass here: more than the watchdog allows a stuck loop.
         with pytest.raises(subprocess.TimeoutExpired):
-            script.process.wait(timeout=2 * LONGEST_BLOCKED_SECONDS)
+            script.process.wait(timeout=2 * MAX_BLOCKED_SECONDS)
         script.process.send_signal(signal.SIGCONT)
         script.until("alive", times=20)
         script.process.send_signal(signal.SIGTERM)
@@ -186,7 +186,7 @@ async def body():
 
 
 def test_a_slow_start_is_not_taken_for_a_stuck_loop() -> None:
-    seconds = 1.5 * LONGEST_BLOCKED_SECONDS
+    seconds = 1.5 * MAX_BLOCKED_SECONDS
     with started(f"""
 async def body():
     time.sleep({seconds})  # as imports do, before the first tick
