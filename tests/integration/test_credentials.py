@@ -203,7 +203,7 @@ async def test_a_worker_outlives_an_endpoint_that_fails_for_a_while(
     with as_a_task.started(WORKER_MODEL=model, **waits) as worker:
         await asyncio.to_thread(worker.until, "ready")
         role.fault = lambda: next(faults)
-        await asyncio.to_thread(worker.until, "receive failed")
+        await asyncio.to_thread(worker.until, "receive failed, retrying")
         role.fault = None
         (failed,) = [line for line in worker.lines if "receive failed" in line]
         as_a_task.submit("a.csv", iris().to_csv(index=False).encode())
