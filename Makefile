@@ -8,7 +8,7 @@ INSTALL := pip install --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
 .PHONY: wheel wheel-test coverage test-pythons
-.PHONY: help demo test levels chaos image-test rehearsal bench check format unit integration acceptance search template lock clean
+.PHONY: help demo test test-under-load levels chaos image-test rehearsal bench check format unit integration acceptance search template lock clean
 
 # `make chaos` plays this many simulated schedules, and breaks real processes once for each seed.
 SCHEDULES ?= 20000
@@ -22,6 +22,11 @@ demo: .venv/demo.stamp .venv-cloud/stamp ## run the whole system on a local clou
 
 test: check levels ## everything that continuous integration runs: `check`, then every level of tests
 	@echo "all tests passed"
+
+# No test may depend on how long something takes: a machine may be slow, or have much else to do.
+BUSY_LOOPS ?= 16
+test-under-load: .venv/dev.stamp ## `make test` beside sixteen busy loops; an hour or more
+	$(BIN)/python -m tests.support.busy_loops $(BUSY_LOOPS) $(MAKE) test
 
 # Two at a time, as most tests wait for processes; the longest first. Each prints its output when it has ended.
 levels: .venv/dev.stamp .venv-cloud/stamp

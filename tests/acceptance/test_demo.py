@@ -2,25 +2,25 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
+from tests.support.processes import processes_below
+from tests.support.waiting import eventually
 from tidegate.cli.demo.inputs import BROKEN_KEY, KEYS
 from tidegate.localcloud.cloud import CHECKOUT
-
-Eventually = Callable[[Callable[[], object]], object]
-RunningBelow = Callable[[Path], list[str]]
 
 
 @pytest.fixture
 def temporary() -> Iterator[Path]:
-    """Make a folder that all a demo starts can be known by.
+    """Make a folder for the temporary files of a demo, by which its processes are found.
 
-    Its name is short, unlike that of pytest's own: the worker's processes meet at a socket in it.
+    The folder's name is short, unlike pytest's own: the worker puts a socket into the folder, and
+    the path of a socket may not be long.
     """
     with TemporaryDirectory(prefix="demo-") as name:
         yield Path(name)
@@ -28,7 +28,7 @@ def temporary() -> Iterator[Path]:
 
 @pytest.fixture
 def environment(temporary: Path) -> Mapping[str, str]:
-    """Name that folder, and an AWS profile and an endpoint to stay away from."""
+    """Name that folder, and an AWS profile and an endpoint that the demo must not use."""
     return {
         **os.environ,
         "AWS_PROFILE": "somebody's own, which does not exist",
@@ -59,7 +59,6 @@ def test_the_demo_predicts_every_file_says_what_is_wrong_with_the_broken_one_and
     tmp_path: Path,
     temporary: Path,
     environment: Mapping[str, str],
-    running_below: RunningBelow,
 ) -> None:
     of_an_earlier_run = tmp_path / "demo-output" / "predictions" / "old.csv"
     of_an_earlier_run.parent.mkdir(parents=True)
@@ -75,7 +74,7 @@ def test_the_demo_predicts_every_file_says_what_is_wrong_with_the_broken_one_and
     output = tmp_path / "demo-output" / "predictions"
     kept = {str(path.relative_to(output)) for path in output.rglob("*") if path.is_file()}
     assert kept == {*KEYS, f"_failed/{BROKEN_KEY}.json"}
-    assert running_below(temporary) == []
+    assert processes_below(temporary) == []
     assert list(temporary.iterdir()) == []
 
 
@@ -83,16 +82,14 @@ def test_ctrl_c_midway_ends_the_demo_with_130_and_leaves_nothing(
     tmp_path: Path,
     temporary: Path,
     environment: Mapping[str, str],
-    eventually: Eventually,
-    running_below: RunningBelow,
 ) -> None:
     with demo(tmp_path, environment) as process:
-        eventually(lambda: [one for one in running_below(temporary) if "-m worker" in one])
+        eventually(lambda: [one for one in processes_below(temporary) if "-m worker" in one])
         process.send_signal(signal.SIGINT)
         printed, _ = process.communicate()
 
     assert process.returncode == 130, printed
-    assert running_below(temporary) == []
+    assert processes_below(temporary) == []
     assert list(temporary.iterdir()) == []
 
 

@@ -1,4 +1,4 @@
-"""Up, changed under load and down again, by the commands that the README names."""
+"""A stack goes up, is changed under load and goes down, by the commands in the README."""
 
 import asyncio
 import shutil
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.terminal import Terminal
+from tests.support.terminal import Terminal
 from tidegate.localcloud.fargate import fargate
 from tidegate.localcloud.stack import Stack, adapt_to_emulator
 from tidegate.localcloud.stack_client import StackClient, output_key
@@ -22,12 +22,12 @@ PREFACE = (
     "The cloud is a local one, and so is docker, which tells ECR what it would have pushed.",
 )
 TIMES_IRIS = 3000  # so that a job takes longer than its dispatch
-FEW = 8  # messages, when the next file comes
+FEW = 8  # the next file is uploaded when fewer messages wait
 
 
 @pytest.fixture
 def terminal(tmp_path: Path, system: System, request: pytest.FixtureRequest) -> Iterator[Terminal]:
-    """A terminal in a checkout with a model, its transcript kept where the command line says."""
+    """A terminal in a checkout with a model; `--transcript` names a file for what it printed."""
     typed = Terminal.at(tmp_path, system.cloud)
     shutil.copy(system.example / "model.pkl", typed.folder)
     yield typed
@@ -35,7 +35,6 @@ def terminal(tmp_path: Path, system: System, request: pytest.FixtureRequest) -> 
         Path(path).write_text("".join(typed.transcript).lstrip())
 
 
-@pytest.mark.timeout(300)
 async def test_a_stack_goes_up_is_changed_under_load_without_a_loss_and_goes_down(
     system: System, terminal: Terminal
 ) -> None:
@@ -66,7 +65,7 @@ async def test_a_stack_goes_up_is_changed_under_load_without_a_loss_and_goes_dow
         f"{STACK}-{what}-000000000000-us-east-1" for what in ("input", "output", "deploy")
     }
     assert [bucket for bucket in what_is_left(system) if f"kept: s3://{bucket}," not in said] == []
-    # The stack beside it, in the same account, is untouched.
+    # The other stack in the account is not changed.
     assert deployed_code(system, system.stack)
 
 
@@ -98,7 +97,7 @@ async def change_under_load(
 
 @asynccontextmanager
 async def uploading(traffic: StackClient, content: bytes) -> AsyncIterator[list[str]]:
-    """Put files into the input bucket, as fast as they are worked off, until the block ends."""
+    """Upload files as fast as the workers predict them, until the block ends."""
     keys: list[str] = []
     over = asyncio.Event()
 
@@ -145,7 +144,7 @@ def newest_revision(system: System) -> str:
 
 
 def what_is_left(system: System) -> set[str]:
-    """Name all that bears the stack's name."""
+    """List every resource that has the stack's name in its own."""
     client = system.cloud.client
     names = [bucket["Name"] for bucket in client("s3").list_buckets()["Buckets"]]
     names += [one["FunctionName"] for one in client("lambda").list_functions()["Functions"]]

@@ -1,11 +1,12 @@
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.waiting import eventually
 from tidegate.localcloud.fargate import WorkerTask
 from tidegate.localcloud.stack_client import OUTPUT_PREFIX, report_key
 from tidegate.localcloud.system import System
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import KeyValuePairTypeDef
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
-
-Eventually = Callable[[Callable[[], object]], object]
 
 
 @pytest.fixture
@@ -49,7 +48,7 @@ def over(system: System, arn: str) -> WorkerTask | None:
 
 
 def test_a_worker_has_the_rights_of_the_task_role_and_no_others(
-    system: System, sqs: "SQSClient", ecs: "ECSClient", eventually: Eventually
+    system: System, sqs: "SQSClient", ecs: "ECSClient"
 ) -> None:
     strangers = sqs.create_queue(QueueName="strangers")["QueueUrl"]
 
@@ -64,7 +63,7 @@ def test_a_worker_has_the_rights_of_the_task_role_and_no_others(
 
 
 def test_when_a_worker_has_left_its_task_is_stopped_and_the_dispatcher_looks_again(
-    system: System, sqs: "SQSClient", ecs: "ECSClient", eventually: Eventually
+    system: System, sqs: "SQSClient", ecs: "ECSClient"
 ) -> None:
     elsewhere = open_queue(sqs, "elsewhere")
     job = {
@@ -73,7 +72,7 @@ def test_when_a_worker_has_left_its_task_is_stopped_and_the_dispatcher_looks_aga
         "output_bucket": system.stack.output_bucket,
         "output_key": OUTPUT_PREFIX,
     }
-    # Sent past the bucket, so that nothing but a worker's end can wake a worker for it.
+    # Sent without an upload: only the end of another worker can start a worker for this message.
     sqs.send_message(QueueUrl=system.stack.queue_url, MessageBody=json.dumps(job))
 
     arn = start_task(system, ecs, {"WORKER_QUEUE": elsewhere, "WORKER_IDLE_SECONDS": "0"})
@@ -86,9 +85,7 @@ def test_when_a_worker_has_left_its_task_is_stopped_and_the_dispatcher_looks_aga
     eventually(lambda: not system.agent.live)
 
 
-def test_stopping_a_task_ends_its_process(
-    system: System, ecs: "ECSClient", eventually: Eventually
-) -> None:
+def test_stopping_a_task_ends_its_process(system: System, ecs: "ECSClient") -> None:
     arn = start_task(system, ecs, {"WORKER_IDLE_SECONDS": "-1"})
     eventually(lambda: arn in system.agent.tasks and system.agent.tasks[arn].pid)
     pid = system.agent.tasks[arn].pid
@@ -97,7 +94,7 @@ def test_stopping_a_task_ends_its_process(
 
     eventually(lambda: over(system, arn))
     assert not Path(f"/proc/{pid}").exists()
-    # Drained, or ended by SIGTERM where it came before the worker had learnt to drain.
+    # 143 when SIGTERM comes before the worker has installed its signal handlers.
     assert system.agent.tasks[arn].exit_code in {0, 143}
 
 

@@ -1,4 +1,4 @@
-"""The template with all that has no default in it, and what it refuses."""
+"""The template with every parameter set, and the combinations that it refuses."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.terminal import Terminal
+from tests.support.terminal import Terminal
 from tidegate.localcloud.system import System
 
 STACK = "laden"
-MODEL = "MODEL=s3://tidegate-artifacts/model.pkl"  # which the session's stack has brought
+MODEL = (
+    "MODEL=s3://tidegate-artifacts/model.pkl"  # uploaded when the stack of the session was deployed
+)
 SECRET = "arn:aws:ssm:us-east-1:000000000000:parameter/laden/key"
 
 
@@ -21,7 +23,7 @@ def terminal(tmp_path: Path, system: System) -> Terminal:
 
 @pytest.fixture
 def network(system: System) -> Iterator[dict[str, str]]:
-    """Subnets and a security group of somebody's own."""
+    """Subnets and a security group that belong to no stack."""
     ec2 = system.cloud.client("ec2")
     subnets = [subnet["SubnetId"] for subnet in ec2.describe_subnets()["Subnets"]][:2]
     vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
@@ -70,7 +72,7 @@ async def test_every_option_is_taken_at_once(
     assert told["DISPATCHER_SECURITY_GROUPS"] == network["SecurityGroups"]
     (container,) = task_definition(client("ecs"))["containerDefinitions"]
     assert container["image"] == "ghcr.io/team/worker:1"
-    assert len(container["secrets"]) == 1  # of which the emulator loses name and value
+    assert len(container["secrets"]) == 1  # the emulator loses its name and value
     resources = client("cloudformation").list_stack_resources(StackName=STACK)
     made = [one["ResourceType"] for one in resources["StackResourceSummaries"]]
     assert made.count("AWS::CloudWatch::Alarm") == 5
@@ -79,7 +81,7 @@ async def test_every_option_is_taken_at_once(
     assert "AWS::ECR::Repository" not in made
     assert "AWS::CloudWatch::Dashboard" not in made
 
-    # An update that says nothing keeps all of it.
+    # An update without parameters keeps every option.
     said = await terminal.succeed(f"make deploy STACK={STACK}")
     assert "No changes to deploy" in said
     await terminal.succeed(f"make destroy STACK={STACK}")

@@ -1,4 +1,4 @@
-"""The template's roles: all that their work takes, nothing more, and no statement for show.
+"""The template's roles have every right that their work needs, and no statement without a use.
 
 What is judged here are the policies that the local cloud made of the template, by IAM's rules.
 """

@@ -1,4 +1,4 @@
-"""Take one statement from a role, and what runs under it fails: seen on the cloud that enforces.
+"""Without any one statement of its role, a worker or the dispatcher fails on the local cloud.
 
 The worker is a real process, the dispatcher its real code. Each runs under a copy of its role, on
 buckets and queues of the test's own. What the emulator does not check, or nobody calls there, is
@@ -51,7 +51,7 @@ Statements = list[dict[str, Any]]
 
 
 def without(system: System, role: str) -> dict[str, Statements]:
-    """The statements of a role, by the one that is left out."""
+    """Return the statements of a role without one of them, by the Sid that is left out."""
     granted = statements(system.cloud, role)
     less = {
         str(one["Sid"]): [other for other in granted if other is not one]
@@ -64,7 +64,7 @@ def without(system: System, role: str) -> dict[str, Statements]:
 async def worked(
     system: System, names: Arns, number: int, granted: Statements
 ) -> tuple[int, set[str], int, int]:
-    """Exit status, objects written, messages and dead letters left of a worker with three jobs."""
+    """Run a worker on three jobs; return its status, objects, messages and dead letters left."""
     endpoint = Endpoint(system.cloud.url, f"at-work-{number}")
     endpoint.submit("good.csv", GOOD)
     endpoint.submit("broken.csv", b"1,2,3\n4,5,6\n")
@@ -160,7 +160,7 @@ def test_the_dispatcher_fails_at_something_without_any_one_statement_of_its_role
 
 
 def tries(names: Arns) -> dict[str, list[tuple[str, str, dict[str, Any]]]]:
-    """By role, calls that somebody who took it over would make."""
+    """Return, by role, calls that an attacker with the role would make."""
     input_, output = names.names["InputBucket"], names.names["OutputBucket"]
     queue, dead = names.names["Queue"], names.names["DeadLetterQueue"]
     start = {"cluster": names.names["Cluster"], "taskDefinition": names.task_definition}

@@ -1,7 +1,7 @@
-"""Reads and writes under a condition, on both sides."""
+"""Conditional reads and writes, on both sides."""
 
-from tests.acceptance.simulation_calls import get, put
-from tests.acceptance.simulation_sides import Side, on_both, refused
+from tests.support.conformance.calls import get, put
+from tests.support.conformance.sides import Side, on_both, refused
 
 
 @on_both()

@@ -1,9 +1,9 @@
-"""Uploads in parts, on both sides."""
+"""Multipart uploads, on both sides."""
 
 import pytest
 
-from tests.acceptance.simulation_calls import complete, etag, get, md5, part, put, started
-from tests.acceptance.simulation_sides import Side, on_both, refused
+from tests.support.conformance.calls import complete, etag, get, md5, part, put, started
+from tests.support.conformance.sides import Side, on_both, refused
 from tests.support.simulation.multipart import SMALLEST_PART
 from worker.job import S3Uri
 from worker.storage.protocol import UploadLost, WriteConflict

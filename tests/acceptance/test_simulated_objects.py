@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.simulation_calls import etag, get, part, put, started
-from tests.acceptance.simulation_sides import Side, on_both, refused
+from tests.support.conformance.calls import etag, get, part, put, started
+from tests.support.conformance.sides import Side, on_both, refused
 from worker.job import S3Uri
 from worker.storage.protocol import WriteConflict
 from worker.storage.s3 import S3Storage

@@ -1,6 +1,6 @@
-"""How a queue gives a message up, on both sides."""
+"""When a queue moves a message to its dead-letter queue, on both sides."""
 
-from tests.acceptance.simulation_calls import (
+from tests.support.conformance.calls import (
     change,
     counts,
     handle_of_one,
@@ -8,7 +8,7 @@ from tests.acceptance.simulation_calls import (
     send,
     with_dead_letter_queue,
 )
-from tests.acceptance.simulation_sides import Side, on_both
+from tests.support.conformance.sides import Side, on_both
 
 
 @on_both()

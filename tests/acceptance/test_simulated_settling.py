@@ -1,7 +1,7 @@
-"""What a receipt handle is good for, on both sides."""
+"""What can be done with a receipt handle, on both sides."""
 
-from tests.acceptance.simulation_calls import change, counts, handle_of_one, ids, receive, send
-from tests.acceptance.simulation_sides import Side, on_both, refused
+from tests.support.conformance.calls import change, counts, handle_of_one, ids, receive, send
+from tests.support.conformance.sides import Side, on_both, refused
 
 TWELVE_HOURS = 43_200
 
@@ -9,9 +9,9 @@ TWELVE_HOURS = 43_200
 @on_both()
 async def test_an_extension_counts_from_when_it_is_asked_for(side: Side) -> None:
     queue = await side.queue()
-    handle = await handle_of_one(side, queue, VisibilityTimeout=1)
-    await change(side, queue, handle, 30)
-    assert await receive(side, queue, WaitTimeSeconds=2) == []
+    handle = await handle_of_one(side, queue, VisibilityTimeout=5)
+    await change(side, queue, handle, 600)
+    assert await receive(side, queue, WaitTimeSeconds=6) == []
     await change(side, queue, handle, 0)
     assert len(await receive(side, queue)) == 1
 

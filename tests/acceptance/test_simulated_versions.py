@@ -1,7 +1,7 @@
-"""What a bucket keeps of the past, on both sides."""
+"""Versions of objects, on both sides."""
 
-from tests.acceptance.simulation_calls import etag, get, put
-from tests.acceptance.simulation_sides import Side, on_both, refused
+from tests.support.conformance.calls import etag, get, put
+from tests.support.conformance.sides import Side, on_both, refused
 
 
 @on_both()

@@ -1,18 +1,15 @@
-"""An event that the dispatcher fails on is kept, with the error, in the template's own queue."""
+"""An event that the dispatcher fails on is kept with its error in a queue of the template."""
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
+from tests.support.waiting import eventually
 from tidegate.localcloud.system import System
 
-Eventually = Callable[[Callable[[], Any]], Any]
 UNREADABLE = {"source": "aws.ecs", "detail": {"lastStatus": "STOPPED", "clusterArn": 5}}
 
 
-def test_an_event_that_the_dispatcher_fails_on_is_kept_with_its_error(
-    system: System, eventually: Eventually
-) -> None:
+def test_an_event_that_the_dispatcher_fails_on_is_kept_with_its_error(system: System) -> None:
     sqs, functions = system.cloud.client("sqs"), system.cloud.client("lambda")
     queue = sqs.get_queue_url(QueueName="tidegate-undispatched")["QueueUrl"]
 

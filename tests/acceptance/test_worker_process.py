@@ -1,14 +1,35 @@
-"""Workers started by hand against the local cloud."""
+"""Workers that the test starts on the local cloud."""
 
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.support.scenario import Endpoint, drain_ten, iris, model_file
+from tests.support.waiting import eventually
 
-Eventually = Callable[[Callable[[], object]], object]
+PREDICTOR = '''
+import os
+import time
+
+import joblib
+
+from worker.models import SklearnPredictor
+
+
+class Held(SklearnPredictor):
+    """The pickled model. It notes the worker that uses it, and waits until the test lets it go."""
+
+    def __init__(self, path):
+        super().__init__(joblib.load(path))
+        self.folder = path.parent
+
+    def predict(self, frame):
+        (self.folder / f"worker {os.getppid()}").touch()
+        while not (self.folder / "go").exists():
+            time.sleep(0.02)
+        return super().predict(frame)
+'''
 
 
 async def test_ten_messages_in_the_origins_format_are_drained_and_the_worker_leaves(
@@ -82,9 +103,14 @@ async def test_an_unreadable_message_is_dead_lettered_with_its_reason(
 
 
 def test_two_workers_share_a_queue_and_write_the_bytes_that_one_alone_writes(
-    endpoint: Endpoint, tmp_path: Path, eventually: Eventually
+    endpoint: Endpoint, tmp_path: Path
 ) -> None:
-    model = str(model_file(tmp_path))
+    (tmp_path / "held.py").write_text(PREDICTOR)
+    endpoint.environment |= {
+        "PYTHONPATH": str(tmp_path),
+        "WORKER_MODEL": str(model_file(tmp_path)),
+        "WORKER_PREDICTOR": "held:Held",
+    }
     flowers = iris()
     files = {
         f"{number:02}.csv": flowers.iloc[number : number + 100].to_csv(index=False).encode()
@@ -92,17 +118,22 @@ def test_two_workers_share_a_queue_and_write_the_bytes_that_one_alone_writes(
     }
     for key, body in files.items():
         endpoint.submit(key, body, output_key="alone")
-    with endpoint.started(WORKER_MODEL=model, WORKER_CONCURRENCY="1") as worker:
+    (tmp_path / "go").touch()
+    with endpoint.started(WORKER_CONCURRENCY="1") as worker:
         worker.ended()
+    for marker in [tmp_path / "go", *tmp_path.glob("worker *")]:
+        marker.unlink()
 
-    # Few at a time, so that there is something left for the other.
-    shared = {"WORKER_MODEL": model, "WORKER_CONCURRENCY": "2", "WORKER_IDLE_SECONDS": "-1"}
+    # A held worker takes four messages at most, so some are left for the other worker.
+    shared = {"WORKER_CONCURRENCY": "2", "WORKER_IDLE_SECONDS": "-1"}
     polls = {"WORKER_CONSUMERS": "2", "WORKER_WAIT_SECONDS": "1"}
     with endpoint.started(**shared, **polls) as one, endpoint.started(**shared, **polls) as other:
         for worker in (one, other):
             worker.until("ready")
         for key, body in files.items():
             endpoint.submit(key, body, output_key="shared")
+        eventually(lambda: len(list(tmp_path.glob("worker *"))) == 2)
+        (tmp_path / "go").touch()
         eventually(lambda: endpoint.left(endpoint.queue) == 0)
         for worker in (one, other):
             worker.send(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""What befalls the worker processes, and when, drawn from the seed."""
+"""Signals to the worker processes, at times drawn from the seed."""
 
 import os
 from collections import Counter
@@ -9,13 +9,13 @@ from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
 from typing import NamedTuple
 
 from tests.chaos.fleet import Fleet, Worker
-from tests.chaos.processes import pool_processes
+from tests.support.processes import pool_processes
 
 Action = Callable[[Worker], None]
 
 
 class Blow(NamedTuple):
-    """One thing done to the worker in one slot."""
+    """One signal, or more, to the worker in one slot."""
 
     at_seconds: float
     slot: int
@@ -31,14 +31,14 @@ def to_group(number: int) -> Action:
 
 
 def kill_a_child(worker: Worker) -> None:
-    """Kill a pool process, as the kernel does when the memory is not enough."""
+    """Kill a pool process, as the kernel does when memory runs out."""
     pool = pool_processes(worker.process.pid)
     if not pool:
         raise ProcessLookupError
     os.kill(pool[0], SIGKILL)
 
 
-KINDS: dict[str, Action] = {  # a short run has the first few
+KINDS: dict[str, Action] = {  # a short run uses the first few
     "SIGKILL": to_worker(SIGKILL),
     "SIGSTOP": to_worker(SIGSTOP),
     "SIGTERM": to_worker(SIGTERM),
@@ -52,7 +52,7 @@ SECOND_SIGNAL_SECONDS = 0.3
 
 
 class Conductor:
-    """Deals the blows when they are due, and counts them."""
+    """Sends the signals when they are due, and counts them."""
 
     def __init__(
         self, seed: int, fleet: Fleet, blows: int, seconds: float, pause_seconds: float
@@ -72,11 +72,11 @@ class Conductor:
 
     @property
     def is_done(self) -> bool:
-        """Tell whether nothing is left to be dealt, nor anybody paused."""
+        """Return whether every signal was sent and no worker is paused."""
         return not self._left and not self._to_follow
 
     def advance(self, now_seconds: float) -> None:
-        """Deal what is due, to the workers that are there once those that ended are replaced."""
+        """Replace the workers that have ended, then send the signals that are due."""
         self._fleet.replace_ended()
         while self._left and self._left[0].at_seconds <= now_seconds:
             self._deal(self._left.pop(0), now_seconds)

@@ -1,13 +1,11 @@
-"""The cloud of the runs, the seeds, and what is told of each run at the end."""
+"""The local cloud of the runs, their seeds, and the summary printed for each run."""
 
-import asyncio
-import threading
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future
 
 import pytest
 
-from tidegate.localcloud.cloud import Cloud, local_cloud
+from tests.support.threads import entered_in_thread
+from tidegate.localcloud.cloud import local_cloud
 
 SEEDS = ("1", "2", "3")
 
@@ -32,26 +30,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 terminalreporter.write_line(str(text))
 
 
-async def _hold(up: "Future[Cloud]", down: "Future[None]") -> None:
-    try:
-        async with local_cloud() as cloud:
-            up.set_result(cloud)
-            await asyncio.wrap_future(down)
-    except BaseException as error:
-        if not up.done():
-            up.set_exception(error)
-        raise
-
-
 @pytest.fixture(scope="session")
 def cloud() -> Iterator[Mapping[str, str]]:
-    """Keep a local cloud up; it is given as the environment of who uses it."""
-    up: Future[Cloud] = Future()
-    down: Future[None] = Future()
-    thread = threading.Thread(target=lambda: asyncio.run(_hold(up, down)))
-    thread.start()
-    try:
-        yield up.result().environment()
-    finally:
-        down.set_result(None)
-        thread.join()
+    """Keep a local cloud up. The value is the environment of a program that uses the cloud."""
+    with entered_in_thread(local_cloud()) as cloud:
+        yield cloud.environment()

@@ -9,7 +9,7 @@ parses and says something else (a receive count, an ETag), is beyond what plain 
 import re
 from random import Random
 
-ROUGHNESS = 0.15  # the part of the exchanges that something is done to
+ROUGHNESS = 0.15  # the share of the exchanges that get a fault
 FAULTS = {
     "delay": 6,
     "answer cut": 4,
@@ -27,7 +27,7 @@ SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>as ordered</Message></Error>"
 
 
 def draw(random: Random) -> str | None:
-    """Draw what is done to an exchange: to most, nothing."""
+    """Draw the fault of an exchange; most have none."""
     if random.random() >= ROUGHNESS:
         return None
     (fault,) = random.choices(list(FAULTS), list(FAULTS.values()))
@@ -35,7 +35,7 @@ def draw(random: Random) -> str | None:
 
 
 def unavailable(request: bytes) -> bytes:
-    """Answer as SQS or S3 does when there is too much to do."""
+    """Answer as SQS or S3 does when it is overloaded."""
     body = THROTTLED if b"x-amz-target" in request.lower() else SLOW_DOWN
     if request.startswith(b"HEAD"):
         body = b""

@@ -1,4 +1,4 @@
-"""Puts files and sends their messages in the order drawn, as S3 and the dispatcher would."""
+"""Puts files and sends their messages in the drawn order, as S3 and the dispatcher would."""
 
 import json
 from itertools import count
@@ -8,7 +8,7 @@ from tests.support.scenario import Endpoint
 
 
 class Feed:
-    """Feeds a run, step by step; what no worker can read comes first."""
+    """Feeds a run step by step. The unreadable messages come first."""
 
     def __init__(self, endpoint: Endpoint, inputs: Inputs) -> None:
         self._endpoint = endpoint
@@ -23,7 +23,7 @@ class Feed:
             endpoint.send(body)
 
     def advance(self, now: float) -> None:
-        """Carry out what is due at a time that runs from 0 to 1."""
+        """Carry out the steps that are due at `now`, which runs from 0 to 1."""
         while self._left and self._left[-1].at <= now:
             step = self._left.pop()
             if step.put:
@@ -32,7 +32,7 @@ class Feed:
                 self._endpoint.send(self._message(step.key, step.version))
 
     def poison(self) -> dict[str, str]:
-        """Return the messages that are to be dead-lettered, and the type of error of each."""
+        """Return the messages that must become dead letters, and the error type of each."""
         unreadable = dict.fromkeys(UNREADABLE, "UnreadableBody")
         return unreadable | {
             self._message(key): error for key, error in self._inputs.poison().items()
@@ -49,6 +49,6 @@ class Feed:
         }
 
     def _message(self, key: str, version: int = 0) -> str:
-        """Say what is known of a version, or only the origin post's four fields."""
+        """Make a message with all fields of a version, or with the origin post's four fields."""
         about = self._events[key, version] if key in self._inputs.detailed else {}
         return json.dumps(self._endpoint.job(key) | about)

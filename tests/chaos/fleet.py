@@ -1,4 +1,4 @@
-"""The worker processes of a run: started, looked into, and replaced when they end, as by ECS."""
+"""The worker processes of a run. A process that ends is replaced, as ECS would."""
 
 import json
 import os
@@ -23,9 +23,9 @@ class Worker:
     suffered: list[str] = field(default_factory=list)  # what was done to it
 
     def events(self) -> Iterator[dict[str, object]]:
-        """Return what it logged; a line that is no JSON is an error of its own."""
+        """Return the events it logged. A line that is not JSON counts as an error."""
         text = self.log.read_text(errors="replace")
-        whole = text[: text.rfind("\n") + 1]  # whoever is killed may be in the middle of a line
+        whole = text[: text.rfind("\n") + 1]  # a killed worker may have written half a line
         for line in whole.splitlines():
             try:
                 yield json.loads(line)
@@ -33,12 +33,12 @@ class Worker:
                 yield {"event": "no JSON", "level": "error", "line": line}
 
     def is_ready(self) -> bool:
-        """Tell whether it has said that it can work."""
+        """Return whether it has logged that it is ready."""
         return any(event["event"] == "ready" for event in self.events())
 
 
 class Fleet:
-    """So many workers at once."""
+    """A fixed number of workers that run at once."""
 
     def __init__(self, size: int, environment: Mapping[str, str], logs: Path) -> None:
         self._environment = environment
@@ -48,7 +48,7 @@ class Fleet:
         self.running = [self._started() for _ in range(size)]
 
     def is_up(self) -> bool:
-        """Tell whether each is ready, or has ended in the attempt."""
+        """Return whether each worker is ready, or has ended before it was."""
         return all(
             worker.process.poll() is not None or worker.is_ready() for worker in self.running
         )
@@ -61,7 +61,7 @@ class Fleet:
                 self.running[slot] = self._started()
 
     def stop(self, seconds: float) -> None:
-        """Tell all to stop, and wait for each; who does not is killed, which its status tells."""
+        """Stop all and wait. A worker that does not end in time is killed, as its status shows."""
         for worker in self.running:
             worker.suffered.append("SIGTERM")
             worker.process.terminate()
@@ -75,7 +75,7 @@ class Fleet:
                 worker.process.wait()
 
     def kill(self) -> None:
-        """End every process that is left, of the workers and below them."""
+        """Kill every process that is left of the workers and their children."""
         for worker in self.running + self.ended:
             with suppress(ProcessLookupError):
                 os.killpg(worker.process.pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""What a run is fed, drawn from its seed: files, some overwritten or sent twice, and poison."""
+"""The inputs of a run, drawn from its seed: good files, some overwritten or sent twice, and bad."""
 
 import gzip
 import io
@@ -11,14 +11,14 @@ import pandas as pd
 from tests.chaos.touchy import KILLER, SLOW
 from tests.support.scenario import iris
 
-ORDER = {  # put or send, the first or the second version
+ORDER = {  # p: put, s: send; 0 and 1: the first and the second version
     "plain": "p0 s0",
     "twice": "p0 s0 s0",
     "overwritten": "p0 s0 p1 s1",
     "out of order": "p0 p1 s1 s0",
 }
 KILLER_KEY = "killer.csv"
-POISON = {  # and what it is called
+POISON = {  # a bad file and its error type
     KILLER_KEY: "GaveUp",
     "garbage.parquet": "Unparsable",
     "nothing.csv": "NoSuchInput",
@@ -31,9 +31,9 @@ FLOWERS = iris()
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A version of a key is put, or the message of it is sent."""
+    """A version of a key is put, or its message is sent."""
 
-    at: float  # from 0 to 1, the whole of the feeding
+    at: float  # from 0, the start of the feeding, to 1, its end
     key: str
     version: int
     put: bool
@@ -45,19 +45,19 @@ class Inputs:
 
     versions: dict[str, list[bytes]]
     steps: list[Step]
-    detailed: frozenset[str]  # the keys whose messages say which version they speak of
+    detailed: frozenset[str]  # the keys whose messages name the version
 
     def poison(self) -> dict[str, str]:
-        """Return the keys that are poison, and the type of error of each."""
+        """Return the keys of the bad files, and the error type of each."""
         return {key: error for key, error in POISON.items() if key in self.versions}
 
     def newest(self) -> dict[str, bytes]:
-        """Return what is to be predicted: the last version of all that is not poison."""
+        """Return the last version of every good file."""
         return {key: bodies[-1] for key, bodies in self.versions.items() if key not in POISON}
 
 
 def draw(seed: int, files: int, *, killer: bool) -> Inputs:
-    """Draw the files of a run, and what happens to each; the killer of processes takes its time."""
+    """Draw the files of a run, and the order of their steps."""
     random = Random(seed)  # noqa: S311 - to be repeated
     versions: dict[str, list[bytes]] = {}
     steps: list[Step] = []

@@ -1,4 +1,4 @@
-"""What came of a run, told to a person."""
+"""The result of a run, as text for a person."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from tests.chaos.fleet import Worker
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was done in a run, and what is wrong with what came of it."""
+    """The faults of a run, and the problems that were found in its result."""
 
     seed: int
     seconds: float  # from the first start to the empty queue

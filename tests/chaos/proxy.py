@@ -1,26 +1,26 @@
 """A network that cuts, delays, goes silent, answers 503 and corrupts: a proxy before the cloud.
 
-It passes on one exchange, a request and its answer, at a time, and draws what to do to it from the
-seed and the exchange's number.
+An exchange is a request and its answer. The fault of each exchange is drawn from the seed and the
+number of the exchange.
 """
 
 import asyncio
-import threading
 from asyncio import StreamReader, StreamWriter
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from random import Random
 from urllib.parse import urlsplit
 
 from tests.chaos.faults import DELAYS_SECONDS, LENGTH, SILENCE_SECONDS, corrupted, draw, unavailable
+from tests.support.tcp_server import served
+from tests.support.threads import entered_in_thread
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Proxy:
-    """What stands between the workers and the cloud, rough until it is told to be calm."""
+    """The proxy between the workers and the cloud. It makes faults until `calm` is called."""
 
     def __init__(self, upstream: str, seed: int) -> None:
         self._upstream = urlsplit(upstream)
@@ -31,39 +31,16 @@ class Proxy:
         self.faults: Counter[str] = Counter()
 
     def calm(self) -> None:
-        """Pass everything on as it is from now on."""
+        """Make no more faults."""
         self._calm = True
 
-    async def serve(self, up: "Future[None]", down: "Future[None]") -> None:
-        """Listen on a free port until `down` is set."""
-        # Held here, as nothing else holds a conversation whose client has hung up.
-        conversations: set[asyncio.Task[None]] = set()
-
-        def begin(reader: StreamReader, writer: StreamWriter) -> None:
-            conversation = asyncio.create_task(self._converse(reader, writer))
-            conversations.add(conversation)
-            conversation.add_done_callback(conversations.discard)
-
-        server = await asyncio.start_server(begin, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        up.set_result(None)
-        await asyncio.wrap_future(down)
-        server.close()
-        for conversation in conversations:
-            conversation.cancel()
-        await asyncio.gather(*conversations, return_exceptions=True)
-
-    async def _converse(self, reader: StreamReader, writer: StreamWriter) -> None:
-        try:
-            while await self._exchange(reader, writer):
-                await writer.drain()
-        except (OSError, EOFError):  # one of the two has hung up
-            pass
-        finally:
-            await _close(writer)
+    async def converse(self, reader: StreamReader, writer: StreamWriter) -> None:
+        """Pass on the exchanges of one connection."""
+        while await self._exchange(reader, writer):
+            await writer.drain()
 
     async def _exchange(self, reader: StreamReader, writer: StreamWriter) -> bool:
-        """Pass on one request and its answer; False when the connection is to be closed."""
+        """Pass on one request and its answer. Return False when the connection must be closed."""
         head = await reader.readuntil(b"\r\n\r\n")
         if b"100-continue" in head.lower():
             writer.write(CONTINUE)
@@ -92,7 +69,7 @@ class Proxy:
         return True
 
     def _draw(self) -> tuple[str | None, Random]:
-        """Draw what happens to the next exchange, and the chance that the details are left to."""
+        """Draw the fault of the next exchange, and the random numbers for its details."""
         self._exchanges += 1
         random = Random(f"{self._seed} {self._exchanges}")  # noqa: S311 - to be repeated
         fault = None if self._calm else draw(random)
@@ -120,18 +97,10 @@ class Proxy:
 
 @contextmanager
 def rough_network(upstream: str, seed: int) -> Iterator[Proxy]:
-    """Run a proxy before a cloud, in a thread of its own, for the length of the block."""
+    """Run a proxy in front of a cloud, in a thread, for the length of the block."""
     proxy = Proxy(upstream, seed)
-    up: Future[None] = Future()
-    down: Future[None] = Future()
-    thread = threading.Thread(target=lambda: asyncio.run(proxy.serve(up, down)), name="proxy")
-    thread.start()
-    try:
-        up.result(timeout=10)
+    with entered_in_thread(served(proxy.converse)) as proxy.url:
         yield proxy
-    finally:
-        down.set_result(None)
-        thread.join()
 
 
 async def _body(head: bytes, reader: StreamReader) -> bytes:

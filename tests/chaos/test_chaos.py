@@ -3,8 +3,6 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import pytest
-
 from tests.chaos.run import Plan, chaos
 
 PLAN = Plan(
@@ -20,7 +18,6 @@ PLAN = Plan(
 )
 
 
-@pytest.mark.timeout(400)
 def test_every_output_is_as_of_a_quiet_run_and_every_poison_a_dead_letter_whatever_befalls(
     seed: int,
     cloud: Mapping[str, str],

@@ -1,4 +1,4 @@
-"""The predictor of the runs: the model, but slow, and killed by some flowers."""
+"""The predictor of the runs: a slow model. Some flowers kill its process."""
 
 import os
 import signal
@@ -10,13 +10,13 @@ import pandas as pd
 
 from worker.models import SklearnPredictor
 
-KILLER = -666.0  # a sepal's length that no process survives, as when the memory is not enough
-SLOW = -7.0  # and one that takes SLOW_SECONDS; the others take a part of that
+KILLER = -666.0  # the process is killed by this sepal length, as by the kernel when memory runs out
+SLOW = -7.0  # this sepal length takes SLOW_SECONDS; any other takes PART of that
 PART = 0.02
 
 
 class Touchy(SklearnPredictor):
-    """A fitted scikit-learn model that is touchy about sepals."""
+    """A fitted scikit-learn model with special sepal lengths."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(joblib.load(path))

@@ -1,4 +1,4 @@
-"""What must hold when a run has come to its end, whatever was done to it."""
+"""What must be true at the end of a run, whatever the faults were."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -10,7 +10,7 @@ from tests.support.scenario import Endpoint
 def problems_of_bucket(
     endpoint: Endpoint, expected: Mapping[str, bytes], poison: Iterable[str]
 ) -> Iterator[str]:
-    """Every output is there, with the bytes of a quiet run, and beside them only reports."""
+    """Check that the bucket has every output of the quiet run, the failure reports and no more."""
     found = endpoint.keys()
     for key, body in expected.items():
         if key not in found:
@@ -26,9 +26,10 @@ def problems_of_bucket(
 
 
 def problems_of_queues(endpoint: Endpoint, poison: Mapping[str, str]) -> Iterator[str]:
-    """The queue is empty; every poison is a dead letter with its reason, and nothing else is.
+    """Check that the queue is empty and that exactly the bad files are dead letters with a reason.
 
-    The killer may be without: when a blow takes its last receive, SQS itself moves it, silently.
+    The file that kills processes may have no reason: SQS itself moves the message, without a
+    reason, when a worker is killed on the message's last receive.
     """
     if any(endpoint.counts(endpoint.queue)):
         yield f"the queue is not empty: {endpoint.counts(endpoint.queue)} visible and in flight"
@@ -46,7 +47,7 @@ def problems_of_queues(endpoint: Endpoint, poison: Mapping[str, str]) -> Iterato
 
 
 def problems_of(worker: Worker) -> Iterator[str]:
-    """A worker ends with a documented status, and logs errors of the expected kinds alone."""
+    """Check that a worker ended with a documented status and logged only expected errors."""
     status = worker.process.returncode
     events = list(worker.events())
     if status not in _allowed_statuses(worker.suffered):
@@ -63,7 +64,7 @@ def _allowed_statuses(suffered: Sequence[str]) -> set[int]:
     allowed = {0, 1}
     if any(blow in {"SIGKILL", "SIGKILL to all its processes"} for blow in suffered):
         allowed.add(-9)
-    if stops:  # while Python starts or ends, and nothing hears of it
+    if stops:  # while Python starts or ends, without our signal handlers
         allowed.add(-15)
     if len(stops) > 1 or "SIGTERM twice" in stops:
         allowed.add(143)
@@ -71,7 +72,7 @@ def _allowed_statuses(suffered: Sequence[str]) -> set[int]:
 
 
 def _is_expected(event: Mapping[str, object]) -> bool:
-    if event["event"] == "no JSON":  # Python's own, after a SIGKILL
+    if event["event"] == "no JSON":  # a message of Python itself, after a SIGKILL
         return "resource_tracker" in str(event["line"])
     if event["event"] == "worker failed":
         return event["error_type"] in {"TransientError", "ProcessLost"} and bool(event["error"])

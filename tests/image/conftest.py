@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.image.container import ContainerEndpoint, Image
+from tests.support.container import ContainerEndpoint, Image
 from tidegate.localcloud.cloud import Cloud, local_cloud
 
 numbers = itertools.count(1)

@@ -1,16 +1,16 @@
-"""What the image holds: `make image-test`, on an image that has been built."""
+"""The contents of a built image: `make image-test` runs these."""
 
 import json
 import re
 from pathlib import Path
 
-from tests.image.container import ContainerEndpoint, Image
+from tests.support.container import ContainerEndpoint, Image
 from tests.support.scenario import drain_ten
 from worker import __version__, settings_help
 
 REQUIREMENTS = Path(__file__).parents[2] / "requirements" / "image.txt"
 
-NOT_HERE = {"async-timeout", "tzdata"}  # of Pythons and systems other than the image's
+NOT_HERE = {"async-timeout", "tzdata"}  # needed only by Pythons and systems other than the image's
 LISTED = """
 import importlib.metadata, json
 print(json.dumps({found.name: found.version for found in importlib.metadata.distributions()}))

@@ -1,4 +1,4 @@
-"""moto's server, in this process, with real HTTP between it and whoever calls."""
+"""moto's server in this process, called over real HTTP."""
 
 import os
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ def moto_url() -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave nothing of this machine's own settings for AWS."""
+    """Remove the AWS settings of this machine."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
@@ -34,7 +34,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def endpoint(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Endpoint:
-    """An empty account with buckets and queues, where every client of the test goes."""
+    """An empty account with buckets and queues, which every client of the test uses."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", moto_url)
     with urlopen(Request(f"{moto_url}/moto-api/reset", method="POST")):  # noqa: S310 - our own
         return Endpoint(moto_url, "jobs")

@@ -1,11 +1,11 @@
-"""Credentials that rotate, as ECS hands out those of a task's role, and an endpoint that fails."""
+"""Credentials of a task's role, which ECS renews, and an endpoint for credentials that fails."""
 
 import asyncio
 import json
 import re
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import cycle
@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.utils import ContainerMetadataFetcher
 
 from tests.support.scenario import Endpoint, iris, model_file
+from tests.support.tcp_server import served
+from tests.support.waiting import HANG_SECONDS
 from worker.aws import client_config, map_errors, open_client
 from worker.errors import TransientError
 
@@ -25,34 +28,31 @@ Answer = tuple[int, object] | None  # status and body, or none at all
 
 
 @asynccontextmanager
-async def served(answer: Callable[[str], Answer]) -> AsyncIterator[str]:
-    """Serve HTTP; the address is returned, and each request's head is asked about."""
+async def answered_by(answer: Callable[[str], Answer]) -> AsyncIterator[str]:
+    """Serve HTTP at the URL that is the value; `answer` gets the head of each request."""
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(asyncio.IncompleteReadError):
-            head = (await reader.readuntil(b"\r\n\r\n")).decode()
-            length = re.search(r"content-length: (\d+)", head, re.IGNORECASE)
-            await reader.readexactly(int(length[1]) if length else 0)
-            if (answered := answer(head)) is not None:
-                status, body = answered
-                content = json.dumps(body).encode()
-                about = f"HTTP/1.1 {status} -\r\nContent-Length: {len(content)}\r\n"
-                writer.write(f"{about}Connection: close\r\n\r\n".encode() + content)
-        writer.close()
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        length = re.search(r"content-length: (\d+)", head, re.IGNORECASE)
+        await reader.readexactly(int(length[1]) if length else 0)
+        if (answered := answer(head)) is not None:
+            status, body = answered
+            content = json.dumps(body).encode()
+            about = f"HTTP/1.1 {status} -\r\nContent-Length: {len(content)}\r\n"
+            writer.write(f"{about}Connection: close\r\n\r\n".encode() + content)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with served(handle) as url:
+        yield url
 
 
 @dataclass
 class Role:
-    """What hands out a role's keys, numbered: on ECS, the agent at 169.254.170.2."""
+    """The endpoint that hands out a role's numbered keys: on ECS, the agent at 169.254.170.2."""
 
     lasting_seconds: int = LASTING
     given: int = 0
     url: str = ""
-    # What goes wrong from now on.
+    # While set, it gives the answer in place of keys.
     fault: Callable[[], Answer] | None = None
 
     def answer(self, _: str) -> Answer:
@@ -70,7 +70,7 @@ class Role:
 
 @dataclass
 class Queue:
-    """An empty queue that notes whose keys signed what it was asked."""
+    """An empty queue that notes the keys by which each request was signed."""
 
     keys: list[str] = field(default_factory=list)
 
@@ -84,7 +84,8 @@ class Queue:
 @pytest.fixture
 async def role(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Role]:
     role = Role()
-    async with served(role.answer) as url:
+    monkeypatch.setattr(ContainerMetadataFetcher, "TIMEOUT_SECONDS", HANG_SECONDS)
+    async with answered_by(role.answer) as url:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             monkeypatch.delenv(name)
         role.url = f"{url}/role"
@@ -95,7 +96,7 @@ async def role(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Role]:
 @pytest.fixture
 async def queue(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Queue]:
     queue = Queue()
-    async with served(queue.answer) as url:
+    async with answered_by(queue.answer) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL", url)
         yield queue
 
@@ -103,7 +104,7 @@ async def queue(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Queue]:
 @asynccontextmanager
 async def client() -> AsyncIterator[Any]:
     async with open_client(
-        "sqs", client_config(connections=2, read_seconds=5, attempts=1)
+        "sqs", client_config(connections=2, read_seconds=HANG_SECONDS, attempts=1)
     ) as client:
         yield client
 
@@ -132,8 +133,10 @@ async def test_a_long_run_goes_on_with_newer_keys(role: Role, queue: Queue, seco
 
 
 async def test_while_keys_are_renewed_the_loop_runs_and_other_calls_go_out_with_the_old_ones(
-    role: Role, queue: Queue
+    role: Role, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # The renewal is under way until the role answers, however long the other calls take.
+    monkeypatch.setattr(ContainerMetadataFetcher, "RETRY_ATTEMPTS", HANG_SECONDS)
     asked, renewing = asyncio.Event(), asyncio.Event()
 
     def hang() -> Answer:
@@ -183,7 +186,7 @@ async def test_keys_that_come_expired_are_transient(role: Role, queue: Queue) ->
 
 @pytest.fixture
 def as_a_task(endpoint: Endpoint, role: Role) -> Endpoint:
-    """What starts workers that have a role and no keys of their own."""
+    """An endpoint whose workers have a role and no keys of their own."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         del endpoint.environment[name]
     endpoint.environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = role.url

@@ -13,6 +13,7 @@ from botocore.endpoint_provider import RuleSet
 from moto.core.authorization import enable_iam_authentication
 
 from tests.support.scenario import Endpoint
+from tests.support.tcp_server import served
 from worker.errors import (
     FatalError,
     InputOverwritten,
@@ -451,11 +452,10 @@ class Refusing:
 async def behind(
     server: Breaking | Corrupting | Refusing, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[S3Storage]:
-    listener = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-    port = listener.sockets[0].getsockname()[1]
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-    async with listener, open_storage(connections=1) as storage:
-        yield storage
+    async with served(server.serve) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        async with open_storage(connections=1) as storage:
+            yield storage
 
 
 @pytest.mark.parametrize("reset", [False, True])

@@ -1,11 +1,11 @@
-"""The queue, through the real client: moto's server, and canned answers where moto has none."""
+"""The queue, through the real client: on moto's server, or on a server with canned answers."""
 
 import asyncio
 import hashlib
 import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 import boto3
@@ -16,6 +16,8 @@ from structlog.testing import capture_logs
 from tests.support.fakes.clock import VirtualLoop
 from tests.support.fakes.worker import settings
 from tests.support.scenario import REGION, Endpoint
+from tests.support.tcp_server import served
+from tests.support.waiting import HANG_SECONDS
 from worker.errors import FatalError, SettingsError, TransientError
 from worker.lifecycle.stop import Stop
 from worker.queue.sqs import EntryResult, QueueAttributes, SqsQueue, open_queue
@@ -26,38 +28,54 @@ OK, REFUSED, FAILED = EntryResult.OK, EntryResult.REFUSED, EntryResult.FAILED
 
 
 @asynccontextmanager
-async def looked(address: str, visibility_seconds: int | None = None) -> AsyncIterator[SqsQueue]:
+async def looked(
+    address: str,
+    visibility_seconds: int | None = None,
+    *,
+    consumers: int = 1,
+    wait_seconds: int = 20,
+) -> AsyncIterator[SqsQueue]:
     async with open_queue(
-        address, consumers=1, wait_seconds=1, visibility_seconds=visibility_seconds
+        address,
+        consumers=consumers,
+        wait_seconds=wait_seconds,
+        visibility_seconds=visibility_seconds,
     ) as queue:
         await queue.read_attributes()
         yield queue
 
 
 class Canned:
-    """A queue with one answer to everything but the first look."""
+    """A server that gives one answer to every request except the first look.
+
+    While `held` is set to an event, a receive is answered when that event happens.
+    """
 
     def __init__(self) -> None:
         self.status = 200
         self.answer: dict[str, Any] = {}
         self.asked: list[dict[str, Any]] = []
+        self.held: asyncio.Event | None = None
+        self.receives = asyncio.Semaphore(0)  # one more for each receive that was asked
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(asyncio.IncompleteReadError):  # the client has left
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-                length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
-                asked = json.loads(await reader.readexactly(length))
-                status, answer = 200, {"Attributes": {"VisibilityTimeout": "30"}}
-                if "getqueueattributes" not in head:
-                    self.asked.append(asked)
-                    status, answer = self.status, self.answer
-                    if "Failed" in answer:
-                        answer = self.completed(asked["Entries"])
-                body = json.dumps(answer).encode()
-                about = f"HTTP/1.1 {status} Canned\r\nContent-Length: {len(body)}\r\n\r\n"
-                writer.write(about.encode() + body)
-        writer.close()
+        while True:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+            length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
+            asked = json.loads(await reader.readexactly(length))
+            status, answer = 200, {"Attributes": {"VisibilityTimeout": "30"}}
+            if "getqueueattributes" not in head:
+                self.asked.append(asked)
+                if "receivemessage" in head:
+                    self.receives.release()
+                    if self.held is not None:
+                        await self.held.wait()
+                status, answer = self.status, self.answer
+                if "Failed" in answer:
+                    answer = self.completed(asked["Entries"])
+            body = json.dumps(answer).encode()
+            about = f"HTTP/1.1 {status} Canned\r\nContent-Length: {len(body)}\r\n\r\n"
+            writer.write(about.encode() + body)
 
     def completed(self, entries: list[dict[str, Any]]) -> dict[str, Any]:
         """Name as successful what has not failed, as SQS does."""
@@ -67,12 +85,14 @@ class Canned:
 
 
 @asynccontextmanager
-async def answering(canned: Canned, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SqsQueue]:
-    server = await asyncio.start_server(canned.serve, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
-    async with server, looked(f"{url}/{ACCOUNT}/jobs") as queue:
-        yield queue
+async def answering(
+    canned: Canned, monkeypatch: pytest.MonkeyPatch, *, consumers: int = 1
+) -> AsyncIterator[SqsQueue]:
+    async with served(canned.serve) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        address = f"{url}/{ACCOUNT}/jobs"
+        async with looked(address, consumers=consumers, wait_seconds=HANG_SECONDS) as queue:
+            yield queue
 
 
 @pytest.fixture
@@ -154,11 +174,25 @@ async def test_an_empty_queue_gives_no_messages(queue: SqsQueue) -> None:
     assert await queue.receive(10, 1) == []
 
 
-async def test_a_long_poll_ends_when_a_message_comes(endpoint: Endpoint, queue: SqsQueue) -> None:
+async def test_a_message_that_comes_during_a_long_poll_is_received(
+    endpoint: Endpoint, queue: SqsQueue
+) -> None:
     poll = asyncio.create_task(queue.receive(1, 20))
     await asyncio.to_thread(send, endpoint, 1)
-    async with asyncio.timeout(10):
+    assert [message.body for message in await poll] == ["body 0"]
+
+
+async def test_a_long_poll_ends_when_a_message_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    canned = Canned()
+    canned.answer = {"Messages": [{"MessageId": "m", "ReceiptHandle": "h", "Body": "body 0"}]}
+    canned.held = asyncio.Event()
+    async with answering(canned, monkeypatch) as queue:
+        poll = asyncio.create_task(queue.receive(1, 20))
+        await canned.receives.acquire()
+        assert not poll.done()
+        canned.held.set()
         assert [message.body for message in await poll] == ["body 0"]
+    assert [asked["WaitTimeSeconds"] for asked in canned.asked] == [20]
 
 
 async def test_no_more_than_asked_for_and_never_more_than_ten_are_received(
@@ -452,38 +486,38 @@ async def test_a_stop_during_the_start_does_not_wait_for_an_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     stop = Stop()
-
+    requests = 0
     left = asyncio.Event()
 
-    async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def stall(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        nonlocal requests
         await reader.readuntil(b"\r\n\r\n")
+        requests += 1
         stop.request("SIGTERM")
-        await reader.read()  # to its end: the client has left
-        writer.close()
-        await writer.wait_closed()
+        await reader.read()  # to its end: the client has hung up
         left.set()
 
-    server = await asyncio.start_server(stall, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
-    with capture_logs() as logs:
-        async with server, asyncio.timeout(8):  # the client's own patience is longer
+    async with served(stall) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        with capture_logs() as logs:
             await run(settings(), stop)
             await left.wait()
+    assert requests == 1  # a client that waits for an answer in vain asks again
     assert logs == [{"event": "stopped", "reason": "SIGTERM", "log_level": "info"}]
 
 
-async def test_polls_that_wait_keep_no_connection_from_heartbeats(endpoint: Endpoint) -> None:
-    async with open_queue(endpoint.name, consumers=3, wait_seconds=20) as queue:
-        await queue.read_attributes()
-        send(endpoint, 1)
-        (message,) = await queue.receive(1, 5)
+async def test_polls_that_wait_keep_no_connection_from_heartbeats(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    canned = Canned()
+    canned.answer = {"Failed": []}
+    canned.held = asyncio.Event()  # which never happens
+    async with answering(canned, monkeypatch, consumers=3) as queue:
         polls = [asyncio.ensure_future(queue.receive(1, 20)) for _ in range(3)]
-        async with asyncio.timeout(10):  # half of what the polls wait
-            for _ in range(5):
-                assert await queue.change_visibility([(message.receipt_handle, 30)]) == [
-                    EntryResult.OK
-                ]
+        for _ in polls:
+            await canned.receives.acquire()
+        for _ in range(5):
+            assert await queue.change_visibility([("handle", 30)]) == [EntryResult.OK]
         assert not any(poll.done() for poll in polls)
         for poll in polls:
             poll.cancel()

@@ -1,4 +1,4 @@
-"""How a process ends that cannot end by itself: real ones, each with a watchdog in a hurry."""
+"""How the watchdog ends a process that cannot end by itself: real processes, shorter limits."""
 
 import json
 import os
@@ -38,31 +38,39 @@ async def main():
     ticks.cancel()
 
 with Watchdog(
-    stop, %g, tick_seconds=0.02, max_blocked_seconds=0.5, grace_seconds=0.1
+    stop, %g, tick_seconds=0.02, max_blocked_seconds=%g, grace_seconds=0.5
 ) as watchdog:
     asyncio.run(main())
 """
+# A loop that is not stuck misses a hundred ticks on no machine.
+MAX_BLOCKED_SECONDS = 2
+LATE = "event loop late"
 
 
 @dataclass
 class Script:
-    """A process whose body was given, and what it said so far."""
+    """A process that runs the given body, and the lines that were read of its log."""
 
     process: subprocess.Popen[str]
-    lines: list[dict[str, object]] = field(default_factory=list)
+    all_lines: list[dict[str, object]] = field(default_factory=list)
+
+    @property
+    def lines(self) -> list[dict[str, object]]:
+        """The lines without the warnings of a late loop: on a slow machine any loop may be late."""
+        return [line for line in self.all_lines if line["event"] != LATE]
 
     def said(self) -> Iterator[dict[str, object]]:
         assert self.process.stderr is not None
         for line in self.process.stderr:
-            self.lines.append(json.loads(line))
-            yield self.lines[-1]
+            self.all_lines.append(json.loads(line))
+            yield self.all_lines[-1]
 
     def until(self, event: str, times: int = 1) -> None:
         for line in self.said():
             times -= line["event"] == event
             if not times:
                 return
-        raise AssertionError(f"ended without {event!r}: {self.lines}")
+        raise AssertionError(f"ended without {event!r}: {self.all_lines}")
 
     def status(self) -> int:
         assert all(self.said())
@@ -70,9 +78,10 @@ class Script:
 
 
 @contextmanager
-def started(body: str, drain_seconds: float = 60) -> Iterator[Script]:
+def started(body: str, drain_seconds: float = 600) -> Iterator[Script]:
+    limits = drain_seconds, MAX_BLOCKED_SECONDS
     with subprocess.Popen(  # noqa: S603 - our own script
-        [sys.executable, "-c", BEFORE + body + AFTER % drain_seconds],
+        [sys.executable, "-c", BEFORE + body + AFTER % limits],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"]},
         stderr=subprocess.PIPE,
@@ -127,14 +136,14 @@ async def body():
 """) as script:
         script.until("alive", times=3)
         script.process.send_signal(signal.SIGSTOP)
-        # Time has to pass here, and more than the watchdog allows a loop that is stuck.
+        # Time has to pass here: more than the watchdog allows a stuck loop.
         with pytest.raises(subprocess.TimeoutExpired):
-            script.process.wait(timeout=1)
+            script.process.wait(timeout=2 * MAX_BLOCKED_SECONDS)
         script.process.send_signal(signal.SIGCONT)
         script.until("alive", times=20)
         script.process.send_signal(signal.SIGTERM)
         assert script.status() == 0
-    assert {line["event"] for line in script.lines} <= {"alive", "event loop late"}
+    assert {line["event"] for line in script.lines} == {"alive"}
 
 
 @pytest.mark.parametrize("reason", ["idle", "failed: no queue"])
@@ -144,7 +153,7 @@ def test_a_stop_that_does_not_end_ends_the_process_whoever_asked(reason: str) ->
 async def deaf():
     while True:
         try:
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
         except asyncio.CancelledError:
             pass
 
@@ -155,7 +164,7 @@ async def body():
         await asyncio.sleep(0.1)
         task.cancel()
 """,
-        drain_seconds=0.2,
+        drain_seconds=0.5,
     ) as script:
         assert script.status() == 1
     (line,) = script.lines
@@ -177,13 +186,15 @@ async def body():
 
 
 def test_a_slow_start_is_not_taken_for_a_stuck_loop() -> None:
-    with started("""
+    seconds = 1.5 * MAX_BLOCKED_SECONDS
+    with started(f"""
 async def body():
-    time.sleep(1)  # as imports do, before the first tick
+    time.sleep({seconds})  # as imports do, before the first tick
     await asyncio.sleep(0.1)
 """) as script:
         assert script.status() == 0
     assert script.lines == []
+    assert all(float(str(late["seconds"])) < seconds - 1 for late in script.all_lines)
 
 
 @pytest.mark.parametrize(("first", "second"), [("SIGINT", "SIGINT"), ("SIGINT", "SIGTERM")])
@@ -195,7 +206,7 @@ async def body():
     log.info("here")
     await stop.wait()
     log.info("stopping")
-    await asyncio.sleep(60)
+    await asyncio.Event().wait()
 """) as script:
         script.until("here")
         script.process.send_signal(signal.Signals[first])

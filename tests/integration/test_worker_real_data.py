@@ -13,7 +13,6 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pandas as pd
-import pytest
 from pyarrow import json
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -71,7 +70,6 @@ READ: dict[str, Callable[[bytes], pd.DataFrame]] = {
 }
 
 
-@pytest.mark.timeout(240)  # it predicts a million rows, perhaps beside other tests
 async def test_a_real_and_messy_table_is_predicted_in_every_format_as_in_memory(
     endpoint: Endpoint, tmp_path: Path
 ) -> None:

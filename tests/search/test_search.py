@@ -17,10 +17,6 @@ print(last.story())
 """
 
 
-# A hundred schedules take seconds: only a hang takes this long, on a slow machine too.
-pytestmark = pytest.mark.timeout(900)
-
-
 @pytest.mark.parametrize("first", [0, 100, 200])
 def test_every_promise_is_kept_in_a_hundred_schedules(first: int) -> None:
     searched = run("-m", "tests.search", "--schedules", "100", "--first", str(first))

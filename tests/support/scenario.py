@@ -1,4 +1,4 @@
-"""A worker as people start it by hand, against any endpoint that speaks SQS and S3."""
+"""A worker as people start it by hand, on any endpoint that has SQS and S3."""
 
 import asyncio
 import hashlib
@@ -31,7 +31,7 @@ HEADER = "id,sepal_length,sepal_width,petal_length,petal_width"
 
 @cache
 def _session() -> boto3.Session:
-    """Make the one session, which reads the services' models once."""
+    """Make one session for all clients, as a session reads the models of the services anew."""
     return boto3.Session("test", "test", region_name=REGION)
 
 
@@ -63,7 +63,7 @@ class Ended:
         return [json.loads(line) for line in self.stderr.splitlines() if line.startswith("{")]
 
     def said(self, event: str) -> list[dict[str, object]]:
-        """What it logged under one event's name."""
+        """Return the lines it logged with that event."""
         return [line for line in self.events if line["event"] == event]
 
 
@@ -75,7 +75,7 @@ class Running:
     lines: list[str] = field(default_factory=list)
 
     def until(self, event: str) -> None:
-        """Read its log up to an event."""
+        """Read its log up to an event; raises AssertionError if the process ends without it."""
         assert self.process.stderr is not None
         for line in self.process.stderr:
             self.lines.append(line)
@@ -92,7 +92,7 @@ class Running:
         os.killpg(self.process.pid, number)
 
     def ended(self) -> Ended:
-        """Wait for its end, and for that of every process it started: they share its stderr."""
+        """Wait for the end of the worker and of every process it started: they share its stderr."""
         assert self.process.stderr is not None
         self.lines += self.process.stderr
         return Ended(self.process.wait(), "".join(self.lines))
@@ -100,7 +100,7 @@ class Running:
 
 @dataclass
 class Endpoint:
-    """Buckets, a queue with a dead-letter queue, and the environment of who uses them."""
+    """Buckets, a queue with a dead-letter queue, and the environment of a worker that uses them."""
 
     url: str
     name: str
@@ -148,7 +148,7 @@ class Endpoint:
         self.send(json.dumps(self.job(key) | more))
 
     def job(self, key: str) -> dict[str, object]:
-        """Say what is to be predicted, in the origin post's four fields."""
+        """Return a job in the origin post's four fields."""
         return {
             "bucket": self.input,
             "key": key,
@@ -157,7 +157,7 @@ class Endpoint:
         }
 
     def send(self, body: str) -> None:
-        """Send a message, whatever is in it."""
+        """Send a message with any body."""
         self.sqs.send_message(QueueUrl=self.queue, MessageBody=body)
 
     def get(self, key: str) -> bytes:
@@ -168,7 +168,7 @@ class Endpoint:
         return {found["Key"] for found in listed}
 
     def counts(self, queue: str) -> tuple[int, int]:
-        """Count the messages of a queue that are visible, and those in flight."""
+        """Count the visible messages of a queue and its messages in flight."""
         counts = self.sqs.get_queue_attributes(
             QueueUrl=queue,
             AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
@@ -183,16 +183,16 @@ class Endpoint:
         return sum(self.counts(queue))
 
     def offer(self, model: Path) -> str:
-        """Say where a worker finds a model that is on this machine."""
+        """Return the value of WORKER_MODEL for a model on this machine."""
         return str(model)
 
     def command(self, _environment: Mapping[str, str]) -> list[str]:
-        """Say how a worker is started."""
+        """Return the command that starts a worker."""
         return [sys.executable, "-m", "worker"]
 
     @contextmanager
     def started(self, **changes: str) -> Iterator[Running]:
-        """Start a worker, none of whose processes outlives the block."""
+        """Start a worker, and kill its process group at the end of the block."""
         environment = self.environment | changes
         with subprocess.Popen(  # noqa: S603 - our own words
             self.command(environment),
@@ -217,7 +217,7 @@ class Endpoint:
 
 
 async def drain_ten(endpoint: Endpoint, folder: Path) -> None:
-    """Ten messages in the origin post's own format are predicted, and the worker leaves."""
+    """Check that ten messages in the origin post's format are predicted and the worker leaves."""
     model = model_file(folder)
     frame = iris()
     for number in range(10):

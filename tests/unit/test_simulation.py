@@ -303,8 +303,6 @@ async def play(seed: int) -> list[SqsEffect]:
     behaviour = SqsBehaviour(
         "honoured", duplicate=0.3, empty=0.3, shuffled=True, failed_entries=0.3
     )
-        "honoured", duplicate=0.3, empty=0.3, shuffled=True, failed_entries=0.3
-    )
     sqs = await sqs_with(behaviour, seed)
     effects: list[SqsEffect] = []
     sqs.on_effect = effects.append

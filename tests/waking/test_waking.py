@@ -9,9 +9,6 @@ from tests.support.mutation import Mutation
 from tests.waking.mutations import MUTATIONS, caught
 from tests.waking.schedule import play
 
-# Seconds in the normal case: only a hang takes this long.
-pytestmark = pytest.mark.timeout(600)
-
 
 @pytest.mark.parametrize("first", [0, 100, 200])
 def test_every_promise_is_kept_in_a_hundred_schedules(first: int) -> None:

@@ -25,9 +25,6 @@ COMMANDS = {
     "python -m worker --help": "worker_queue",
 }
 
-# Installing takes seconds, or minutes beside many other programs: only a hang reaches this.
-pytestmark = pytest.mark.timeout(900)
-
 
 @dataclass(frozen=True)
 class Installed:

@@ -27,7 +27,7 @@ ONLY_IN_CHECKOUT = ("infra/cloudformation.yaml", "examples/iris/train.py")
 ENVIRONMENT_VARIABLE = "TIDEGATE_CLOUD_ENV"
 PROGRAM = Path(__file__).with_name("patched_ministack.py")
 REGION = "us-east-1"
-START_SECONDS = 30
+START_SECONDS = 600  # only a hang lasts as long: an early end is noticed at once
 
 
 class LocalCloudError(TidegateError):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from worker.errors import TidegateError
 
-RUN_SECONDS = 120
+RUN_SECONDS = 600  # only a hang lasts as long
 
 
 class CommandFailed(TidegateError):

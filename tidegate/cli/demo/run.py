@@ -17,7 +17,7 @@ from tidegate.localcloud.processes import tail
 from tidegate.localcloud.stack_client import OUTPUT_PREFIX
 from tidegate.localcloud.system import local_system
 
-DEADLINE_SECONDS = 120
+DEADLINE_SECONDS = 600  # only a hang lasts as long: a demo usually takes a quarter of a minute
 PARAMETERS = {
     "IdleSeconds": "5",  # short, so that the demo shows the worker's idle exit
     "MaxTasks": "2",

@@ -1,4 +1,4 @@
-"""What a person types, and what comes back: the real commands, on the local cloud."""
+"""A terminal for tests: the real commands in a copy of the checkout, on the local cloud."""
 
 import asyncio
 import shutil
@@ -9,7 +9,7 @@ from pathlib import Path
 from tidegate.localcloud.cloud import CHECKOUT, Cloud
 
 CHECKED_OUT = ("Makefile", "Dockerfile", "dispatcher", "infra", "requirements", "worker")
-# No engine is here: what docker is asked for is kept, and a push makes the image known to ECR.
+# A stand-in for docker: it writes down its arguments, and a push registers the image at ECR.
 DOCKER = """\
 #!/bin/sh -e
 echo "docker $*" >> "$(dirname "$0")/calls"
@@ -33,7 +33,7 @@ class Ran:
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """A checkout of the project, and a shell in it that talks to one cloud."""
+    """A copy of the checkout, and a shell in it whose AWS commands go to one cloud."""
 
     folder: Path
     environment: dict[str, str]
@@ -41,7 +41,7 @@ class Terminal:
 
     @classmethod
     def at(cls, folder: Path, cloud: Cloud) -> "Terminal":
-        """Copy what the targets use, so that a test may change it."""
+        """Copy the files that the make targets use, so that a test may change them."""
         checkout, programs = folder / "tidegate", folder / "bin"
         for made in (checkout, programs):
             made.mkdir(parents=True)
@@ -57,16 +57,16 @@ class Terminal:
 
     @property
     def docker_calls(self) -> list[str]:
-        """List what docker was asked for."""
+        """List the calls of docker."""
         calls = self.folder.parent / "bin" / "calls"
         return calls.read_text().splitlines() if calls.exists() else []
 
     def note(self, what: str) -> None:
-        """Say in the transcript what happens meanwhile."""
+        """Add a comment to the transcript."""
         self.transcript.append(f"\n# {what}\n")
 
     async def run(self, command: str) -> Ran:
-        """Type a command, and wait for its end."""
+        """Run a command and wait for its end."""
         process = await asyncio.create_subprocess_shell(
             command,
             cwd=self.folder,
@@ -82,7 +82,7 @@ class Terminal:
         return Ran(process.returncode, text)
 
     async def succeed(self, command: str) -> str:
-        """Type a command that has to succeed, and return what it printed."""
+        """Run a command that must succeed, and return what it printed."""
         ran = await self.run(command)
         assert ran.status == 0, ran.printed
         return ran.printed

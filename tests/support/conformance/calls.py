@@ -1,12 +1,14 @@
-"""What the tests of both sides ask of queues and buckets."""
+"""Calls to SQS and S3, as the tests of both sides make them."""
 
+import asyncio
 import functools
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
-from tests.acceptance.simulation_sides import Side
+from tests.support.conformance.sides import Side
 
 md5 = functools.partial(hashlib.md5, usedforsecurity=False)
 
@@ -25,8 +27,22 @@ async def receive(side: Side, queue: str, **more: object) -> list[dict[str, Any]
     return messages
 
 
+@asynccontextmanager
+async def longest_poll(side: Side) -> AsyncIterator[Callable[[], bool]]:
+    """Poll another, empty queue for SQS's 20 seconds. The value tells whether the poll still waits.
+
+    What ends before that poll ended sooner than after 20 seconds, however slow the machine is.
+    """
+    poll = asyncio.create_task(receive(side, await side.queue(), WaitTimeSeconds=20))
+    try:
+        yield lambda: not poll.done()
+    finally:
+        poll.cancel()
+        await asyncio.wait([poll])
+
+
 async def handle_of_one(side: Side, queue: str, **more: object) -> str:
-    """Send a message and receive it."""
+    """Send a message, receive it and return its receipt handle."""
     await send(side, queue, "one")
     (message,) = await receive(side, queue, **more)
     return str(message["ReceiptHandle"])
@@ -39,7 +55,7 @@ async def change(side: Side, queue: str, handle: str, seconds: int) -> None:
 
 
 async def counts(side: Side, queue: str) -> tuple[int, int]:
-    """Count the messages that are visible, and those in flight."""
+    """Count the visible messages and the messages in flight."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     answer = await side.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names)
     visible, in_flight = (int(answer["Attributes"][name]) for name in names)
@@ -47,7 +63,7 @@ async def counts(side: Side, queue: str) -> tuple[int, int]:
 
 
 async def with_dead_letter_queue(side: Side, receives: int) -> tuple[str, str]:
-    """Make a queue that gives up after so many receives, and the queue for what it gives up."""
+    """Make a queue with that maxReceiveCount, and its dead-letter queue."""
     dead = await side.queue()
     answer = await side.sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])
     arn = answer["Attributes"]["QueueArn"]
@@ -73,7 +89,7 @@ async def get(side: Side, bucket: str, key: str, **more: object) -> bytes:
 
 
 async def started(side: Side, bucket: str, key: str, **more: object) -> dict[str, str]:
-    """Start a multipart upload; what names it is returned."""
+    """Start a multipart upload and return the arguments that identify it."""
     answer = await side.s3.create_multipart_upload(Bucket=bucket, Key=key, **more)
     return {"Bucket": bucket, "Key": key, "UploadId": answer["UploadId"]}
 

@@ -1,6 +1,7 @@
-"""One test, two sides: simulated SQS and S3, and the local cloud through aioboto3's clients.
+"""One test on two sides: the simulated SQS and S3, and the local cloud through aioboto3's clients.
 
-The simulation answers as the local cloud does, and as AWS where that one differs.
+The simulation must answer as the local cloud does. Where the local cloud differs from AWS, the
+simulation answers as AWS does.
 """
 
 import asyncio
@@ -28,21 +29,21 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True)
 class Side:
-    """Clients, real or simulated, and the loop that they live on."""
+    """Real or simulated clients, and the event loop that they run on."""
 
-    sqs: Any  # the two sides share no type: that they agree is what is tested
+    sqs: Any  # the two sides share no type; the tests show that they agree
     s3: Any
     runner: asyncio.Runner
 
     async def queue(self, **attributes: str) -> str:
-        """Make a queue of its own; its URL is returned."""
+        """Make a new queue and return its URL."""
         answer = await self.sqs.create_queue(
             QueueName=f"both-{next(_numbers)}", Attributes=attributes
         )
         return str(answer["QueueUrl"])
 
     async def bucket(self, versioning: str | None = None) -> str:
-        """Make a bucket of its own; its name is returned."""
+        """Make a new bucket and return its name."""
         name = f"both-{next(_numbers)}"
         await self.s3.create_bucket(Bucket=name)
         if versioning is not None:
@@ -56,7 +57,7 @@ class Side:
 
 
 class NotRefused(AssertionError):
-    """What should have been refused was done."""
+    """A call succeeded that should have been refused."""
 
 
 Story = Callable[[Side], Awaitable[None]]
@@ -65,8 +66,8 @@ Story = Callable[[Side], Awaitable[None]]
 def on_both(*, local_cloud_differs: str | None = None) -> Callable[[Story], Callable[[Side], None]]:
     """Run a test on both sides.
 
-    Where the local cloud is known to refuse what AWS does, or the other way round, the test must
-    fail there by that: once the emulator is mended, the mark has to go.
+    `local_cloud_differs` says how the local cloud is known to differ from AWS. The test must then
+    fail on the local cloud. When the emulator is mended, the test passes, and the mark must go.
     """
     marks = (
         [pytest.mark.xfail(reason=local_cloud_differs, raises=(NotRefused, ClientError))]
@@ -92,14 +93,14 @@ async def _awaited(story: Awaitable[None]) -> None:
 
 @contextmanager
 def simulated_side() -> Iterator[Side]:
-    """Simulate, at second 0 of a clock of its own."""
+    """Open a simulated side, whose virtual clock starts at 0."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         yield Side(SimulatedSqs(random.Random(0)), SimulatedS3(), runner)  # noqa: S311 - a seed
 
 
 @contextmanager
 def local_cloud_side(cloud: Cloud) -> Iterator[Side]:
-    """Open clients of the account's root."""
+    """Open a side whose clients have the rights of the account's root."""
     session: Any = aioboto3.Session(ROOT.key_id, ROOT.secret, region_name=REGION)
     settings = AioConfig(proxies={}, retries={"total_max_attempts": 1})
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
@@ -117,7 +118,7 @@ def local_cloud_side(cloud: Cloud) -> Iterator[Side]:
 
 @contextmanager
 def refused(*codes: str) -> Iterator[None]:
-    """Expect a refusal by one of these names; raises NotRefused where there is none."""
+    """Expect an error with one of these codes; raises NotRefused if the call succeeds."""
     found = None
     try:
         yield
