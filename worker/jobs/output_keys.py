@@ -11,11 +11,7 @@ MAX_KEY_BYTES = 1024  # S3's limit
 
 
 def output_uri(
-    template: str,
-    job: Job,
-    *,
-    version: InputVersion | None = None,
-    converted_to: Format | None = None,
+    template: str, job: Job, version: InputVersion | None, converted_to: Format | None
 ) -> S3Uri:
     """Return where a job's output goes; a converted output has its format appended.
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from worker.errors import OutputRefused, TidegateError
 from worker.interfaces import Format, OutputForm, ScoreResult
@@ -28,12 +28,6 @@ class AlreadyWritten(TidegateError):
         self.result = result
 
 
-class Target(Protocol):
-    """Returns where the output goes, which depends on the format that it is converted to."""
-
-    def __call__(self, *, converted_to: Format | None = None) -> S3Uri: ...  # noqa: D102 - as above
-
-
 @dataclass(slots=True)
 class OutputWriter:
     """Implements worker.interfaces.AsyncOutputSink for one input version.
@@ -43,7 +37,7 @@ class OutputWriter:
     """
 
     storage: Storage
-    target_for: Target
+    target_for: Callable[[Format | None], S3Uri]  # by the format that the output is converted to
     version: InputVersion
     metadata: Mapping[str, str]
     force: bool
@@ -76,7 +70,7 @@ class OutputWriter:
 
     async def open(self, form: OutputForm) -> None:
         """Start the output; raises AlreadyWritten and OutputRefused."""
-        target = self.target_for(converted_to=form.converted_to)
+        target = self.target_for(form.converted_to)
         if self.previews:
             result = await preview(self.storage, target, version=self.version, force=self.force)
             if result is not None:

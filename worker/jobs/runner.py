@@ -58,7 +58,7 @@ class Runner:
                 if job.sequencer is not None:
                     # The write that replaced this version has an event, and so a message, of its
                     # own.
-                    done = Done("superseded", output_uri(self.output_template, job))
+                    done = Done("superseded", output_uri(self.output_template, job, None, None))
                     break
             except NoSuchInput:
                 if done is None:
@@ -132,11 +132,11 @@ class Runner:
     def _output_writer(
         self, job: Job, version: InputVersion, download: Download, check_lease: CheckLease
     ) -> OutputWriter:
-        target = partial(output_uri, self.output_template, job, version=version)
-        target()  # raises OutputRefused for a forbidden target before anything is predicted
+        target_for = partial(output_uri, self.output_template, job, version)
+        target_for(None)  # raises OutputRefused for a forbidden target before anything is predicted
         return OutputWriter(
             self.storage,
-            target,
+            target_for,
             version,
             metadata={"model-sha256": self.model_sha256},
             force=job.again,
