@@ -35,8 +35,8 @@ def network(system: System) -> Iterator[dict[str, str]]:
 @pytest.mark.parametrize(
     ("parameters", "why"),
     [
-        ("SecurityGroups=sg-0a1b", "given both, or neither"),
-        ("AssignPublicIp=DISABLED", "no way out but public addresses"),
+        ("SecurityGroups=sg-0a1b", "Give both Subnets and SecurityGroups, or neither"),
+        ("AssignPublicIp=DISABLED", "reach the internet through public addresses only"),
         ("TaskCpu=4096", "2 to 8 times the CPU units"),
     ],
 )
