@@ -7,7 +7,7 @@ UV := .venv/bin/uv --quiet --system-certs
 INSTALL := pip install --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: wheel wheel-test coverage test-pythons
+.PHONY: acceptance-deploy acceptance-run search-worker search-dispatcher wheel wheel-test coverage test-pythons
 .PHONY: help demo test test-under-load levels chaos image-test rehearsal bench check format unit integration acceptance search template lock clean
 
 # `make chaos` plays this many simulated schedules, and breaks real processes once for each seed.
@@ -28,11 +28,23 @@ BUSY_LOOPS ?= 16
 test-under-load: .venv/dev.stamp ## `make test` beside sixteen busy loops; an hour or more
 	$(BIN)/python -m tests.support.busy_loops $(BUSY_LOOPS) $(MAKE) test
 
-# Two at a time, as most tests wait for processes; the longest first. Each prints its output when it has ended.
+# Three at a time, as most tests wait for processes; the longest first, with the acceptance tests and the search in
+# two halves each. Each prints its output when it has ended.
 levels: .venv/dev.stamp .venv-cloud/stamp
-	@echo "acceptance, integration, search, unit and wheel tests: some minutes, two at a time"
-	@$(MAKE) --no-print-directory -j 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) \
-	  acceptance integration search unit wheel-test
+	@echo "acceptance, integration, search, unit and wheel tests: some minutes, three at a time"
+	@$(MAKE) --no-print-directory -j 3 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) \
+	  acceptance-deploy integration acceptance-run search-worker search-dispatcher unit wheel-test
+
+search-worker: .venv/dev.stamp
+	$(BIN)/python -m pytest tests/search
+search-dispatcher: .venv/dev.stamp
+	$(BIN)/python -m pytest tests/waking
+
+DEPLOY_TESTS := $(patsubst %,tests/acceptance/test_%.py,chaos demo going_up memory options)
+acceptance-deploy: .venv/dev.stamp .venv-cloud/stamp
+	$(BIN)/python -m pytest $(DEPLOY_TESTS)
+acceptance-run: .venv/dev.stamp .venv-cloud/stamp
+	$(BIN)/python -m pytest $(filter-out $(DEPLOY_TESTS),$(wildcard tests/acceptance/test_*.py))
 
 chaos: .venv/dev.stamp .venv-cloud/stamp ## break everything at once: thousands of simulated schedules, then real processes
 	$(BIN)/python -m tests.search --schedules $(SCHEDULES)
