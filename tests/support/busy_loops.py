@@ -36,7 +36,7 @@ def busy_loop() -> Iterator[None]:
     code = LOOP.format(parent=os.getpid())
     with subprocess.Popen(  # noqa: S603 - our own code
         [sys.executable, "-c", code],
-        start_new_session=True,  # Linux shares its cores out by sessions; Ctrl-C is not for a loop
+        process_group=0,  # Ctrl-C is for the command; the loops share the command's session
     ) as process:
         try:
             yield
