@@ -28,11 +28,11 @@ BUSY_LOOPS ?= 16
 test-under-load: .venv/dev.stamp ## `make test` beside sixteen busy loops; about three quarters of an hour
 	$(BIN)/python -m tests.support.busy_loops $(BUSY_LOOPS) $(MAKE) test
 
-# Three at a time, as most tests wait for processes; the longest first, with the acceptance tests and the search in
+# Four at a time, as most tests wait for processes; the longest first, with the acceptance tests and the search in
 # two halves each. Each prints its output when it has ended.
 levels: .venv/dev.stamp .venv-cloud/stamp
-	@echo "acceptance, integration, search, unit and wheel tests: some minutes, three at a time"
-	@$(MAKE) --no-print-directory -j 3 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) \
+	@echo "acceptance, integration, search, unit and wheel tests: some minutes, four at a time"
+	@$(MAKE) --no-print-directory -j 4 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) \
 	  acceptance-deploy integration acceptance-run search-worker search-dispatcher unit wheel-test
 
 search-worker: .venv/dev.stamp
