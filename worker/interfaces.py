@@ -8,6 +8,8 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from worker.columns import ColumnType
+
 Format = Literal["csv", "jsonl", "parquet"]
 PredictMethod = Literal["auto", "predict", "predict_proba", "decision_function"]
 
@@ -18,6 +20,10 @@ class ScoreOptions:
 
     delimiter: str | None = None  # None: detected
     encoding: str = "utf-8"
+    quote: str | None = '"'  # None: no character quotes
+    escape: str | None = None  # before a quote inside quotes; None: the quote is doubled
+    has_header: bool = True  # False: columns by position, named 0, 1, 2 ...
+    dtypes: tuple[tuple[str, ColumnType], ...] = ()  # types of columns by name, before the model's
     keep_columns: tuple[str, ...] | None = None  # None: the first; ("*",): all
     output_format: Format | None = None  # None: format and compression of the input
     max_rejected: float = 0.0  # a fraction of the rows

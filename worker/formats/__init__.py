@@ -20,10 +20,12 @@ from worker.formats.compression import Compression, compressor
 from worker.formats.csv.writer import RejectedRowsWriter
 from worker.formats.detection import open_reader, open_writer
 from worker.formats.features import FeatureConverter
-from worker.formats.selection import ModelInputs, select_columns
+from worker.formats.model_inputs import Feature, ModelInputs
+from worker.formats.selection import select_columns
 
 __all__ = [
     "Compression",
+    "Feature",
     "FeatureConverter",
     "ModelInputs",
     "RejectedRow",

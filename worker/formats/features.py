@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from worker.errors import SchemaMismatch
 from worker.formats.base import CellForm
 from worker.formats.json_lines.cells import unquote_numbers, unquote_strings
-from worker.formats.selection import ModelInputs
+from worker.formats.model_inputs import Feature, ModelInputs
 from worker.formats.type_inference import (
     ColumnType,
     convert_text,
@@ -33,8 +33,10 @@ class FeatureConverter:
     The first batch with rows sets the types of columns that come as text.
     """
 
-    def __init__(self, names: Sequence[str], inputs: ModelInputs, *, cells: CellForm) -> None:
-        self._names = tuple(names)
+    def __init__(
+        self, features: Sequence[Feature], inputs: ModelInputs, *, cells: CellForm
+    ) -> None:
+        self._features = tuple(features)
         self._inputs = inputs
         self._cells = cells
         self._types: dict[str, ColumnType] = {}
@@ -55,8 +57,9 @@ class FeatureConverter:
         """Return the model's columns, and the reason for each bad row by its number, from 0."""
         values: dict[str, pa.ChunkedArray] = {}
         bad: dict[int, str] = {}
-        for name in self._names:
-            values[name], reasons = self._convert_column(name, table[name])
+        for feature in self._features:
+            column = table[feature.column]
+            values[feature.name], reasons = self._convert_column(feature.name, column)
             bad = reasons | bad
         return pa.table(values), bad
 

@@ -6,10 +6,10 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 from worker.errors import SchemaMismatch, Unparsable
 from worker.formats.base import CellForm
+from worker.formats.model_inputs import Feature, ModelInputs
 from worker.formats.type_inference import MISSING_VALUES
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -17,45 +17,16 @@ _ALL = ("*",)  # all columns, as in WORKER_KEEP_COLUMNS
 
 
 @dataclass(frozen=True, slots=True)
-class ModelInputs:
-    """The columns that a predictor reads, and the values that it takes in them."""
-
-    names: tuple[str, ...] | None
-    """Its columns by name; None: by position, all columns after the first."""
-    count: int | None
-    """How many columns it takes; None: any number."""
-    numbers_only: bool
-    takes_missing: bool
-    text_columns: tuple[str, ...] = ()
-
-    @classmethod
-    def from_predictor(cls, predictor: object) -> Self:
-        """Read the optional attributes that `worker.models.Predictor` describes."""
-        names = getattr(predictor, "feature_names_in_", None)
-        return cls(
-            names=None if names is None else tuple(str(name) for name in names),
-            count=getattr(predictor, "n_features_in_", None),
-            numbers_only=getattr(predictor, "numbers_only", False),
-            takes_missing=getattr(predictor, "takes_missing", True),
-            text_columns=tuple(getattr(predictor, "text_columns", ())),
-        )
-
-    def is_text(self, name: str) -> bool:
-        """Return whether a column is always text, even if its values look like numbers."""
-        return name in self.text_columns or self.text_columns == _ALL
-
-
-@dataclass(frozen=True, slots=True)
 class Selection:
-    """The names of the columns that pass through, and of the model's columns in its order."""
+    """The names of the columns that pass through, and the model's columns in its order."""
 
     kept: tuple[str, ...]
-    features: tuple[str, ...]
+    features: tuple[Feature, ...]
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Every column that must be read, once."""
-        return tuple(dict.fromkeys((*self.kept, *self.features)))
+        return tuple(dict.fromkeys((*self.kept, *(feature.column for feature in self.features))))
 
 
 def select_columns(
@@ -86,7 +57,14 @@ def _kept(names: Sequence[str], keep: Sequence[str] | None) -> tuple[str, ...]:
     return kept
 
 
-def _features(names: Sequence[str], inputs: ModelInputs) -> tuple[str, ...]:
+def _features(names: Sequence[str], inputs: ModelInputs) -> tuple[Feature, ...]:
+    return tuple(
+        Feature(name, name, inputs.spec(position, name))
+        for position, name in enumerate(_feature_names(names, inputs))
+    )
+
+
+def _feature_names(names: Sequence[str], inputs: ModelInputs) -> tuple[str, ...]:
     if inputs.names is not None:
         _require(inputs.names, names, "model's columns")
         return inputs.names

@@ -28,6 +28,9 @@ class Predictor(Protocol):
     - `numbers_only`: if true, a cell that is not a number makes its row a bad row.
     - `takes_missing`: if false, a missing cell makes its row a bad row.
     - `text_columns`: the names of columns (`*` for all) that stay text if they look like numbers.
+    - `column_types`: `float`, `int`, `bool` or `text` by the name of a column.
+    - `column_specs`: a `worker.columns.ColumnSpec` for each column in order, or None.
+    - `spaces_as_underscores`: if true, its names have underscores where a file may have spaces.
     """
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:

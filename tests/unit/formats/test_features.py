@@ -10,7 +10,7 @@ from pandas._libs.parsers import (  # type: ignore[import-not-found] # pandas ke
 )
 
 from worker.errors import SchemaMismatch
-from worker.formats import FeatureConverter, ModelInputs
+from worker.formats import Feature, FeatureConverter, ModelInputs
 from worker.formats.base import CellForm
 from worker.formats.type_inference import (
     MISSING_VALUES,
@@ -28,7 +28,7 @@ def text(*cells: str) -> pa.ChunkedArray:
 
 
 def features(inputs: ModelInputs = ANY, *, cells: CellForm = "text") -> FeatureConverter:
-    return FeatureConverter(("x",), inputs, cells=cells)
+    return FeatureConverter([Feature("x", "x")], inputs, cells=cells)
 
 
 def test_the_missing_tokens_are_those_of_pandas() -> None:
@@ -169,7 +169,7 @@ def test_a_missing_cell_is_a_bad_row_for_a_model_that_takes_none(
 
 def test_the_first_bad_column_of_a_row_gives_the_reason() -> None:
     strict = ModelInputs(names=None, count=None, numbers_only=True, takes_missing=True)
-    _, bad = FeatureConverter(("b", "a"), strict, cells="text").convert(
+    _, bad = FeatureConverter([Feature("b", "b"), Feature("a", "a")], strict, cells="text").convert(
         pa.table({"a": ["x"], "b": ["y"]})
     )
     assert bad == {0: "column 'b' is 'y', not a number"}

@@ -6,8 +6,13 @@ import pytest
 from worker.errors import SchemaMismatch, Unparsable
 from worker.formats import ModelInputs, select_columns
 from worker.formats.base import CellForm, rebatch
+from worker.formats.selection import Selection
 
 ANY = ModelInputs(names=None, count=None, numbers_only=False, takes_missing=True)
+
+
+def names_of(selection: Selection) -> tuple[str, ...]:
+    return tuple(feature.column for feature in selection.features)
 
 
 def by_name(*names: str) -> ModelInputs:
@@ -34,12 +39,12 @@ def test_no_empty_table_follows_a_full_one() -> None:
 
 def test_the_first_column_is_kept_and_the_rest_are_features() -> None:
     chosen = select_columns(["id", "x", "y"], ANY, None, cells="text")
-    assert (chosen.kept, chosen.features) == (("id",), ("x", "y"))
+    assert (chosen.kept, names_of(chosen)) == (("id",), ("x", "y"))
 
 
 def test_features_with_names_are_taken_in_the_models_order() -> None:
     chosen = select_columns(["id", "x", "y"], by_name("y", "id"), None, cells="text")
-    assert (chosen.features, chosen.columns) == (("y", "id"), ("id", "y"))
+    assert (names_of(chosen), chosen.columns) == (("y", "id"), ("id", "y"))
 
 
 def test_a_star_keeps_every_column() -> None:
@@ -121,8 +126,8 @@ def test_numbers_can_be_names(header: str) -> None:
 
 def test_numbers_are_names_when_the_model_knows_them() -> None:
     selection = select_columns(["id", "0.1", "0.9"], by_name("0.9"), None, cells="text")
-    assert selection.features == ("0.9",)
+    assert names_of(selection) == ("0.9",)
 
 
 def test_typed_columns_may_be_named_by_numbers() -> None:
-    assert select_columns(["1.5", "2.5"], ANY, None, cells="typed").features == ("2.5",)
+    assert names_of(select_columns(["1.5", "2.5"], ANY, None, cells="typed")) == ("2.5",)

@@ -16,7 +16,7 @@ from worker.formats.features import FeatureConverter
 from worker.formats.json_lines.cells import holds_json, json_to_text
 from worker.formats.json_lines.reader import JsonLinesReader
 from worker.formats.json_lines.writer import JsonLinesWriter
-from worker.formats.selection import ModelInputs
+from worker.formats.model_inputs import Feature, ModelInputs
 
 ANY = ModelInputs(names=None, count=None, numbers_only=False, takes_missing=True)
 NUMBERS = ModelInputs(names=None, count=None, numbers_only=True, takes_missing=True)
@@ -55,7 +55,9 @@ def column(*cells: str | None) -> pa.Table:
 
 
 def features(inputs: ModelInputs, *cells: str | None) -> tuple[list[object], dict[int, str]]:
-    values, bad = FeatureConverter(("x",), inputs, cells="json").convert(column(*cells))
+    values, bad = FeatureConverter([Feature("x", "x")], inputs, cells="json").convert(
+        column(*cells)
+    )
     return values["x"].to_pylist(), bad
 
 
@@ -358,7 +360,7 @@ def test_a_model_that_takes_nothing_missing_gets_no_null_and_no_absent_key() -> 
 
 
 def test_what_does_not_fit_the_first_rows_is_a_bad_row() -> None:
-    converter = FeatureConverter(("x",), ANY, cells="json")
+    converter = FeatureConverter([Feature("x", "x")], ANY, cells="json")
     converter.convert(column("1", "2"))
     _, bad = converter.convert(column("3", '"4"', "null", "true"))
     assert bad == {
@@ -368,7 +370,7 @@ def test_what_does_not_fit_the_first_rows_is_a_bad_row() -> None:
 
 
 def test_a_table_without_rows_does_not_set_the_types() -> None:
-    converter = FeatureConverter(("x",), ANY, cells="json")
+    converter = FeatureConverter([Feature("x", "x")], ANY, cells="json")
     converter.convert(column())
     values, bad = converter.convert(column('"red"'))
     assert (values["x"].to_pylist(), bad) == (["red"], {})

@@ -17,10 +17,10 @@ from worker.formats.base import RejectedRow
 from worker.formats.features import FeatureConverter
 from worker.formats.json_lines.cells import json_field
 from worker.formats.memory import InputMemory
+from worker.formats.model_inputs import Feature, ModelInputs
 from worker.formats.parquet.range_file import merge_ranges
 from worker.formats.parquet.reader import ParquetReader
 from worker.formats.parquet.writer import ParquetWriter
-from worker.formats.selection import ModelInputs
 from worker.interfaces import ScoreOptions
 
 MIB = 2**20
@@ -336,12 +336,14 @@ def test_bad_rows_come_in_the_order_of_the_file() -> None:
 @pytest.mark.parametrize("column", [[[1.5]], [{"a": 1}]])
 def test_a_nested_feature_is_refused_with_its_type(column: list[object]) -> None:
     with pytest.raises(SchemaMismatch, match=r"the column 'x' is of type (list|struct)<"):
-        FeatureConverter(("x",), ANY, cells="typed").convert(pa.table({"x": column}))
+        FeatureConverter([Feature("x", "x")], ANY, cells="typed").convert(pa.table({"x": column}))
 
 
 def test_times_and_text_reach_the_model_as_pandas_has_them() -> None:
     table = MANY_TYPES.select(["text", "dictionary", "truth", "day", "naive", "zoned"])
-    values, bad = FeatureConverter(table.column_names, ANY, cells="typed").convert(table)
+    values, bad = FeatureConverter(
+        [Feature(name, name) for name in table.column_names], ANY, cells="typed"
+    ).convert(table)
     assert bad == {}
     frame, wanted = values.to_pandas(), table.to_pandas()
     wanted["dictionary"] = wanted["dictionary"].astype(frame["dictionary"].dtype)
