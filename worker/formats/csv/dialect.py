@@ -68,12 +68,15 @@ def _patterns(dialect: Dialect) -> RowPatterns:
     text = rb"[^" + quote + rb"\r\n]*+"
     at_start, in_cell = rb"(?<!" + inside + rb")", rb"(?<=" + inside + rb")"
     quoted = at_start + _quoted_cell(quote, dialect.escape)
+    # Each alternative begins behind the quote, as most cells have none and need no other test.
+    begins = rb"(?<!" + inside + quote + rb")"
+    closed = begins + _quoted_cell(quote, dialect.escape)[len(quote) :] + rb"(?!" + inside + rb")"
     # A space between delimiter and quote: the cell was meant to be quoted.
-    stray = in_cell + rb"(?<!" + delimiters + rb" )" + quote
-    pair = stray + rb"[^" + quote + cell_end[1:] + rb"*+" + quote
-    last = stray + rb"(?=" + text + rb"(?:[\r\n]|\Z))"
-    closed = quoted + rb"(?=" + cell_end + rb"|\Z)"
-    cells = text + rb"(?:(?:" + closed + rb"|" + pair + rb"|" + last + rb")" + text + rb")*+"
+    stray = rb"(?<=" + inside + quote + rb")(?<!" + delimiters + rb" " + quote + rb")"
+    pair = rb"[^" + quote + cell_end[1:] + rb"*+" + quote
+    last = text + rb"(?![^\r\n])"
+    cell = quote + rb"(?:" + closed + rb"|" + stray + rb"(?:" + pair + rb"|" + last + rb"))"
+    cells = text + rb"(?:" + cell + text + rb")*+"
     wrong = rb"(?=" + quoted + inside + rb"|" + in_cell + quote + rb")"
     return RowPatterns(
         row=re.compile(

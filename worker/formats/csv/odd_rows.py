@@ -15,24 +15,21 @@ class OddRows:
         self._dialect = dialect
         self._header = header
         delimiter, quote = dialect.delimiter.encode(), (dialect.quote or "").encode()
+        self._quote = quote
         # Empty cells, all of them with quotes or all without: "" beside nothing is an empty text.
-        empty = [b"", quote * 2] if quote else [b""]
-        blank_rows = [delimiter.join([cell] * width) for cell in empty] if width > 1 else []
-        blank = b"|".join(map(re.escape, blank_rows)) or rb"(?!)"
-        begins, ends = rb"(?<![^\r\n])", rb"(?:\r\n|\r|\n|\Z)"
-        self._blank = re.compile(blank)
-        again = rb"(?:%b)?%b" % (codecs.BOM_UTF8, re.escape(header)) if header else rb"(?!)"
-        self._again = re.compile(again)
-        self._odd = re.compile(begins + rb"(?:" + again + rb"|" + blank + rb")" + ends)
-        # Most blocks hold none of these, and then the pattern is not tried on each of their lines.
-        self._signs = [*blank_rows, *([codecs.BOM_UTF8 + header, header] if header else [])]
+        self._blank = [delimiter * (width - 1)] if width > 1 else []
+        self._quoted_blank = [delimiter.join([quote * 2] * width)] if quote and width > 1 else []
         # So many cells that the row cannot be well-formed.
         one_cell = next(mark for mark in (b"a", b"b", b"c", b"d") if mark not in delimiter + quote)
         self._placeholder = (one_cell if width > 1 else delimiter) + b"\n"
 
-    def set_aside(self, block: Block) -> bytes:
-        """Return the block's text with a row that Arrow refuses in place of each odd row."""
-        spans = sorted([*block.malformed, *self._find(block)])
+    def set_aside(self, block: Block, *, may_be_blank: bool = False) -> bytes:
+        """Return the block's text with a row that Arrow refuses in place of each odd row.
+
+        Rows of delimiters alone are looked for only if they `may_be_blank`.
+        """
+        found = self._find(block, self._wanted(block.text, may_be_blank=may_be_blank))
+        spans = sorted([*block.malformed, *found])
         if not spans:
             return block.text
         parts, end = [], 0
@@ -45,34 +42,38 @@ class OddRows:
         """Return why a row is no data; None if it is not odd."""
         if row.wrong_quote is not None:
             return self._quote_reason(row, names)
-        if self._again.fullmatch(row.text):
+        if row.text.removeprefix(codecs.BOM_UTF8) == self._header:
             return "the header once more"
-        if self._blank.fullmatch(row.text):
+        if row.text in self._blank + self._quoted_blank:
             return "all cells are empty"
         return None
 
-    def _find(self, block: Block) -> list[Span]:
-        """Find the rows that are blank or the header."""
+    def _wanted(self, text: bytes, *, may_be_blank: bool) -> list[bytes]:
+        """Return the rows to look for."""
+        wanted = [self._header] if self._header else []
+        if wanted and not text.isascii():
+            wanted.append(codecs.BOM_UTF8 + wanted[0])
+        if self._quote and self._quote in text:
+            wanted += self._quoted_blank
+        return wanted + self._blank * may_be_blank
+
+    def _find(self, block: Block, wanted: Sequence[bytes]) -> list[Span]:
+        """Find the rows that are one of those wanted."""
         text = block.text
-        if not any(self._stands_at_line_start(sign, text) for sign in self._signs):
+        ends = [b"\n", b"\r"] if b"\r" in text else [b"\n"]
+        wanted = [
+            row for row in wanted if text.startswith(row) or any(end + row in text for end in ends)
+        ]
+        if not wanted:
             return []
-        spans = {row.start(): row.end() for row in self._odd.finditer(text)}
-        if not spans or not self._has_quote(text):
+        any_row = b"|".join(map(re.escape, wanted))
+        pattern = re.compile(rb"(?<![^\r\n])(?:" + any_row + rb")(?:\r\n|\r|\n|\Z)")
+        spans = {row.start(): row.end() for row in pattern.finditer(text)}
+        if not spans or not self._quote or self._quote not in text:
             return list(spans.items())
         # A line inside a quoted cell is no row.
         offsets = [row.offset for row in block.rows() if row.wrong_quote is None]
         return [(offset, spans[offset]) for offset in offsets if offset in spans]
-
-    def _has_quote(self, text: bytes) -> bool:
-        return self._dialect.quote is not None and self._dialect.quote.encode() in text
-
-    @staticmethod
-    def _stands_at_line_start(sign: bytes, text: bytes) -> bool:
-        return (
-            text.startswith(sign)
-            or b"\n" + sign in text
-            or (b"\r" in text and b"\r" + sign in text)
-        )
 
     def _quote_reason(self, row: RawRow, names: Sequence[str]) -> str:
         assert row.wrong_quote is not None

@@ -103,18 +103,35 @@ class CsvReader:
         )
         for block in self._blocks:
             malformed: dict[int, str] = {}
-            table = self._parse(block, convert, malformed)
+            table = self._parse_block(block, convert, malformed)
             if self._nameless:
                 table = self._without_nameless_cells(table, malformed)
             self._rejected.add_block(block, table.num_rows, malformed)
             self._hold(self._rejected.text_bytes)
             yield from table.rename_columns(list(columns)).to_batches()
 
-    def _parse(
+    def _parse_block(
         self, block: Block, convert: arrow_csv.ConvertOptions, malformed: dict[int, str]
     ) -> pa.Table:
         """Parse a block; add the reason for each malformed row to `malformed`, by row number."""
-        text = with_doubled_quotes(self._odd_rows.set_aside(block), self._dialect)
+        text = self._odd_rows.set_aside(block)
+        table = self._parse(text, block.line, convert, malformed)
+        # Parsing tells at no cost whether a row of delimiters alone is possible.
+        if all(column.null_count for column in table.columns):
+            with_blank = self._odd_rows.set_aside(block, may_be_blank=True)
+            if with_blank != text:
+                malformed.clear()
+                table = self._parse(with_blank, block.line, convert, malformed)
+        return table
+
+    def _parse(
+        self,
+        text: bytes,
+        line: int,
+        convert: arrow_csv.ConvertOptions,
+        malformed: dict[int, str],
+    ) -> pa.Table:
+        text = with_doubled_quotes(text, self._dialect)
         # Arrow drops a byte order mark at the beginning, but here it belongs to a cell. So put a
         # blank line before it, which Arrow drops instead.
         text = b"\n" + text if text.startswith(codecs.BOM_UTF8) else text
@@ -135,9 +152,7 @@ class CsvReader:
                 convert,
             )
         except pa.ArrowInvalid as error:
-            raise Unparsable(
-                f"the CSV cannot be read from line {block.line} on: {error}"
-            ) from error
+            raise Unparsable(f"the CSV cannot be read from line {line} on: {error}") from error
 
     def _without_nameless_cells(self, table: pa.Table, malformed: dict[int, str]) -> pa.Table:
         """Drop the columns without a name; a row with a cell in them is malformed."""
