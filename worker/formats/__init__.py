@@ -21,7 +21,7 @@ from worker.formats.csv.writer import RejectedRowsWriter
 from worker.formats.detection import open_reader, open_writer
 from worker.formats.features import FeatureConverter
 from worker.formats.model_inputs import Feature, ModelInputs
-from worker.formats.selection import select_columns
+from worker.formats.selection import select_columns, select_from
 
 __all__ = [
     "Compression",
@@ -36,4 +36,5 @@ __all__ = [
     "open_reader",
     "open_writer",
     "select_columns",
+    "select_from",
 ]
