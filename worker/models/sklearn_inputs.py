@@ -7,7 +7,7 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from worker.columns import ColumnSpec
-from worker.models.column_specs import column_specs, takes_documents
+from worker.models.column_specs import find_columns
 from worker.models.column_specs.boosters import booster_names, booster_width, library_of
 
 
@@ -20,6 +20,8 @@ class SklearnInputs:
     specs: tuple[ColumnSpec | None, ...] = ()
     takes_documents: bool = False
     """Whether it takes one sequence of texts instead of a table."""
+    as_objects: tuple[int, ...] = ()
+    """The positions of columns that it takes as Python objects."""
     spaces_as_underscores: bool = False
     """Whether its names have underscores for spaces, as LightGBM writes them."""
 
@@ -34,15 +36,18 @@ def find_inputs(model: Any) -> SklearnInputs:  # noqa: ANN401 - scikit-learn is 
         names = booster_names(reader)
     if library is not None and not width:
         width = booster_width(reader)
-    if names is None and width is None and takes_documents(model):
-        return SklearnInputs(None, 1, column_specs(model, 1), takes_documents=True)
     if names is not None:
         names = tuple(str(name) for name in names)
         width = len(names)
+    columns = find_columns(model, 1 if width is None else width)
+    if width is None and not columns.takes_documents:
+        return SklearnInputs(names, width)
     return SklearnInputs(
         names,
-        width,
-        () if width is None else column_specs(model, width),
+        width or 1,
+        columns.specs,
+        takes_documents=width is None,
+        as_objects=columns.as_objects,
         spaces_as_underscores=names is not None and library == "lightgbm",
     )
 

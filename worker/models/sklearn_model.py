@@ -30,6 +30,7 @@ class SklearnPredictor:
         self.n_features_in_ = inputs.width
         self.spaces_as_underscores = inputs.spaces_as_underscores
         self._takes_series = inputs.takes_documents
+        self._as_objects = inputs.as_objects
         # scikit-learn warns of column names if the model was trained on an array.
         self._takes_array = inputs.names is None and inputs.width is not None
         self.numbers_only = takes_numbers_only(model)
@@ -54,11 +55,15 @@ class SklearnPredictor:
         if self._takes_series:  # a vectorizer would take the names of a frame's columns for texts
             return frame.iloc[:, 0]
         if self._takes_array:
-            return frame.to_numpy()
+            return frame.to_numpy(object if self._as_objects else None)
         names = self.feature_names_in_
         if names is not None and len(frame.columns) < len(names):
             # Columns that the model drops may be absent; the parts around it still count them.
-            return frame.reindex(columns=list(names))
+            frame = frame.reindex(columns=list(names))
+        if self._as_objects:
+            frame = frame.copy(deep=False)
+            for position in self._as_objects:
+                frame.isetitem(position, frame.iloc[:, position].to_numpy(object))
         return frame
 
     def _columns(self, call: Callable[[str], Array]) -> Columns:

@@ -24,6 +24,8 @@ class Claim:
     as_categorical: bool = False
     is_evidence: bool = True
     """Whether it shows what training saw. A part that converts every number shows nothing."""
+    as_objects: bool = False
+    """Whether training saw numbers or booleans in a column of Python objects."""
 
 
 def takes_numbers(*, takes_missing: bool) -> Claim:
@@ -31,13 +33,24 @@ def takes_numbers(*, takes_missing: bool) -> Claim:
     return Claim("float", None if takes_missing else "refused", is_evidence=False)
 
 
-def claim_of_categories(
-    values: Iterable[object], *, refuses_unknown: bool = False, as_categorical: bool = False
-) -> Claim | None:
-    """Return what the values that training saw say of their column.
+def claim_of_array(values: Any, *, refuses_unknown: bool = False) -> Claim | None:  # noqa: ANN401 - numpy's
+    """Return what an encoder's categories of a column say of it.
 
     If the part `refuses_unknown` values, it refuses a missing one that training did not see.
     """
+    if values.dtype.kind not in "biufUO":
+        return SILENT  # times and bytes
+    claim = claim_of_categories(values.tolist(), refuses_unknown=refuses_unknown)
+    if claim is None or claim.type == "text" or values.dtype.kind != "O":
+        return claim
+    # The encoder looks for objects, and does not find the numbers of another array.
+    return replace(claim, as_objects=True)
+
+
+def claim_of_categories(
+    values: Iterable[object], *, refuses_unknown: bool = False, as_categorical: bool = False
+) -> Claim | None:
+    """Return what the values that training saw say of their column, as `claim_of_array` does."""
     known = [_plain(value) for value in values]
     present = tuple(value for value in known if not _is_missing(value))
     column_type, is_known = _common_type(present)

@@ -107,8 +107,12 @@ def _inner(find: Callable[[Estimator], Iterable[Estimator]]) -> Handler:
 
     def visit(walk: Walk, part: Estimator, columns: Columns) -> Columns | None:
         made: Columns | None = None
-        for model in find(part):
+        # scikit-learn's stand-in for a model that saw one class only reads nothing.
+        models = [model for model in find(part) if type(model).__name__ != "_ConstantPredictor"]
+        for model in models:
             made = walk.visit(model, columns)
+        if not models:
+            walk.claim_all(columns, SILENT)
         return made
 
     return visit

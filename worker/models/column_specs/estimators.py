@@ -1,12 +1,10 @@
 """Parts of scikit-learn that read columns, and know what they take."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
 from worker.columns import Missing
-from worker.models.column_specs.claims import SILENT, Claim, claim_of_categories, takes_numbers
+from worker.models.column_specs.claims import SILENT, Claim, claim_of_array, takes_numbers
 from worker.models.column_specs.walk import Column, Columns, Estimator, Handler, Walk
 from worker.models.sklearn_introspection import maps_floats, takes_numbers_only
 
@@ -73,14 +71,8 @@ def _is_nan(value: object) -> bool:
 def _encoder(walk: Walk, part: Estimator, columns: Columns) -> Columns | None:
     refuses = getattr(part, "handle_unknown", None) == "error"
     for column, values in zip(columns, part.categories_, strict=True):
-        walk.claim(column, _claim_of_array(values, refuses_unknown=refuses))
+        walk.claim(column, claim_of_array(values, refuses_unknown=refuses))
     return _computed(part)
-
-
-def _claim_of_array(values: Any, *, refuses_unknown: bool = False) -> Claim | None:  # noqa: ANN401 - numpy's
-    if values.dtype.kind not in "biufUO":
-        return SILENT  # times and bytes
-    return claim_of_categories(values.tolist(), refuses_unknown=refuses_unknown)
 
 
 def _histogram_booster(walk: Walk, part: Estimator, columns: Columns) -> None:
@@ -91,7 +83,7 @@ def _histogram_booster(walk: Walk, part: Estimator, columns: Columns) -> None:
     encoder = part._preprocessor.named_transformers_["encoder"]  # noqa: SLF001 - the only place of the categories
     known = iter(encoder.categories_)
     for column, is_categorical in zip(columns, part.is_categorical_, strict=True):
-        walk.claim(column, _claim_of_array(next(known)) if is_categorical else numbers)
+        walk.claim(column, claim_of_array(next(known)) if is_categorical else numbers)
 
 
 def _categorical_bayes(walk: Walk, part: Estimator, columns: Columns) -> None:  # noqa: ARG001 - a handler

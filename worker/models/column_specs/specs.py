@@ -1,5 +1,7 @@
 """What a fitted model says of each column: walks the model, and puts the claims together."""
 
+from dataclasses import dataclass
+
 from worker.columns import ColumnSpec
 from worker.models.column_specs.boosters import booster_claims, library_of
 from worker.models.column_specs.claims import merged
@@ -10,18 +12,31 @@ from worker.models.column_specs.walk import Column, Columns, Estimator, Handler,
 _HANDLERS = {**COMPOSITIONS, **ESTIMATORS}
 
 
-def column_specs(model: Estimator, width: int) -> tuple[ColumnSpec | None, ...]:
-    """Return what a fitted model says of each of its columns; None: nothing."""
+@dataclass(frozen=True, slots=True)
+class ModelColumns:
+    """What a fitted model says of its columns."""
+
+    specs: tuple[ColumnSpec | None, ...]
+    """Of each column; None: nothing."""
+    as_objects: tuple[int, ...]
+    """The positions of columns that held numbers or booleans as Python objects."""
+    takes_documents: bool
+    """Whether a vectorizer is among its parts."""
+
+
+def find_columns(model: Estimator, width: int) -> ModelColumns:
+    """Find what a fitted model of so many columns says of each of them."""
     walk = Walk(width, _handler_of)
     walk.visit(model, [Column(position) for position in range(width)])
-    return tuple(merged(claims) for claims in walk.claims)
-
-
-def takes_documents(model: Estimator) -> bool:
-    """Return whether a model takes one sequence of texts instead of a table."""
-    walk = Walk(1, _handler_of)
-    walk.visit(model, [Column(0)])
-    return walk.has_documents
+    return ModelColumns(
+        tuple(merged(claims) for claims in walk.claims),
+        tuple(
+            position
+            for position, claims in enumerate(walk.claims)
+            if any(claim is not None and claim.as_objects for claim in claims)
+        ),
+        walk.has_documents,
+    )
 
 
 def _handler_of(part: Estimator) -> Handler:
