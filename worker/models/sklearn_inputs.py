@@ -63,6 +63,8 @@ def _reader(model: Any) -> Any:  # noqa: ANN401 - see above
             model = model.calibrated_classifiers_[0].estimator
         elif hasattr(model, "regressor_"):
             model = model.regressor_
+        elif type(model).__name__ == "FrozenEstimator":
+            model = model.estimator
         elif type(model).__name__.startswith(("Voting", "Stacking")):
             model = model.estimators_[0]
         else:

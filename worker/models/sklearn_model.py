@@ -21,6 +21,11 @@ class SklearnPredictor:
     """
 
     def __init__(self, model: Any, method: PredictMethod = "auto") -> None:  # noqa: ANN401 - scikit-learn is untyped
+        if type(model).__module__ == "xgboost.core":
+            raise ModelError(
+                "an xgboost.Booster predicts only from xgboost's own DMatrix: save the "
+                "XGBClassifier or XGBRegressor that has it"
+            )
         self._model = model
         self._classes = _single_output_classes(model, method)
         has_probabilities = self._classes is not None and hasattr(model, "predict_proba")
