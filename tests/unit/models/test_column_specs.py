@@ -502,6 +502,61 @@ def test_a_model_of_numbers_is_told_by_one_word() -> None:
     assert (predictor.numbers_only, predictor.column_specs) == (True, ())
 
 
+ENCODERS = [
+    OneHotEncoder(),
+    ignoring(),
+    OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1),
+    TargetEncoder(cv=2),
+    HistGradientBoostingClassifier(max_iter=5, min_samples_leaf=1, categorical_features=[0]),
+]
+CODES = [
+    [9007199254740992, 9007199254740993, 5] * 16,
+    [20, 60, 190] * 16,
+    [0.5, 1.5, np.nan] * 16,
+    [True, False, True] * 16,
+    ["1", "2", "NA"] * 16,
+    ["a", np.nan, "b"] * 16,
+    pd.Series(["a", None, "b"] * 16, dtype=object),
+    pd.Series([1, 2, 3] * 16, dtype=object),
+    pd.Series([True, None, False] * 16, dtype=object),
+    pd.Categorical([10, 20, 30] * 16),
+    pd.Categorical(["a", None, "b"] * 16),
+]
+DTYPES: dict[str, Any] = {"int": "int64", "float": "float64", "bool": "bool", "text": "str"}
+
+
+def as_described(values: pd.Series, spec: ColumnSpec) -> pd.Series:
+    """Return the column that a spec describes; with gaps and no numbers, one of objects."""
+    if spec.missing == "none" or (spec.type == "bool" and values.isna().any()):
+        none = None if spec.missing == "none" else np.nan
+        return pd.Series([none if pd.isna(v) else v for v in values], dtype=object)
+    return pd.Series(values.astype(object).astype(DTYPES[spec.type]))
+
+
+@pytest.mark.parametrize("encoder", ENCODERS, ids=lambda encoder: type(encoder).__name__)
+@pytest.mark.parametrize("codes", CODES, ids=lambda codes: str(list(codes[:3])))
+def test_the_column_that_the_spec_describes_gives_the_predictions_of_training(
+    encoder: Any,  # noqa: ANN401 - scikit-learn's
+    codes: Any,  # noqa: ANN401 - a list or an array
+) -> None:
+    table = pd.DataFrame({"c": codes})
+    y = (np.arange(len(table)) % 3 == 0).astype(int)
+    is_booster = isinstance(encoder, HistGradientBoostingClassifier)
+    if is_booster and table["c"].dtype == object:  # which histogram boosters refuse
+        table = table.astype("category")
+    model = encoder if is_booster else make_pipeline(encoder, DecisionTreeClassifier())
+    predictor = SklearnPredictor(model.fit(table, y))
+    (spec,) = predictor.column_specs
+    assert spec is not None
+    described = pd.DataFrame({"c": as_described(table["c"], spec)})
+    expected = model.predict_proba(table)[:, 1]
+    assert np.array_equal(predictor.predict(described)["activation"], expected)
+    assert len(set(expected)) > 1
+    for row in range(3):
+        alone = described.iloc[[row]].reset_index(drop=True)
+        assert predictor.predict(alone)["activation"][0] == expected[row]
+
+
 def test_columns_that_a_model_drops_may_be_absent() -> None:
     columns = ColumnTransformer([("s", ignoring(), ["s"]), ("x", "passthrough", ["x"])])
     for model in (
