@@ -7,7 +7,7 @@ UV := .venv/bin/uv --quiet --system-certs
 INSTALL := pip install --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: acceptance-deploy acceptance-run search-worker search-dispatcher wheel wheel-test coverage test-pythons
+.PHONY: acceptance-deploy acceptance-run search-worker search-dispatcher wheel wheel-test coverage test-pythons test-boosters
 .PHONY: help demo test test-under-load levels chaos image-test rehearsal bench check format unit integration acceptance search template lock clean
 
 # `make chaos` plays this many simulated schedules, and breaks real processes once for each seed.
@@ -108,6 +108,10 @@ interpreter = $(shell for python in python$1 $(wildcard $(or $(PYENV_ROOT),$(HOM
   $$python -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != "$1")' 2>/dev/null && command -v $$python && break; done)
 FOUND = $(foreach version,$(PYTHONS),$(if $(call interpreter,$(version)),$(version)))
 
+# lightgbm is in `make unit`; these two are large.
+test-boosters: .venv-boosters/stamp ## models of XGBoost and CatBoost, in an environment of their own
+	.venv-boosters/bin/python -m pytest tests/boosters
+
 coverage: .venv/dev.stamp ## measure which lines and branches the unit and integration tests run
 	@$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest tests/unit
@@ -123,7 +127,7 @@ format: .venv/dev.stamp ## format the code, and fix what the linter can fix
 	$(BIN)/ruff format $(PACKAGES)
 
 lock: .venv/uv.stamp ## write the locks, requirements/*.txt, again from requirements/*.in, with hashes
-	@cd requirements && for name in bootstrap image onnx demo dev cloud checks; do \
+	@cd requirements && for name in bootstrap image onnx demo dev boosters cloud checks; do \
 	  ../$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --no-annotate --no-header --output-file $$name.txt $$name.in || exit 1; done
 	@cd requirements && ../$(UV) pip compile --universal --python-version 3.11 --generate-hashes \
@@ -174,6 +178,11 @@ endif
 .venv-bench/stamp: requirements/bench.txt .venv/uv.stamp
 	@test -x .venv-bench/bin/python || $(UV) venv --python $(BIN)/python .venv-bench
 	@$(UV) $(INSTALL) --python .venv-bench/bin/python -r requirements/bench.txt
+	@touch $@
+
+.venv-boosters/stamp: requirements/boosters.txt .venv/uv.stamp
+	@test -x .venv-boosters/bin/python || $(UV) venv --python $(BIN)/python .venv-boosters
+	@$(UV) $(INSTALL) --python .venv-boosters/bin/python -r requirements/boosters.txt
 	@touch $@
 
 .venv-checks/stamp: requirements/checks.txt .venv/uv.stamp

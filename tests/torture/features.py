@@ -69,7 +69,10 @@ CASES = [
         for wish, (error, *words) in {
             "a row too few": ["PredictionFailed", "2 rows for 3"],
             "a row too many": ["PredictionFailed", "4 rows for 3"],
-            "a hole": ["PredictionFailed", "missing values (NaN) in 'seen'"],
+            "a hole": [
+                "TooManyRejected",
+                "line 4: the model answered a missing value (NaN) in 'seen'",
+            ],
             "another order": ["PredictionFailed", "index"],
             "an error": ["ModelRaised", "the model raised LookupError: no such shelf"],
             "an exit": ["ModelRaised", "the model raised SystemExit: 3"],

@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime
 import pandas as pd
 
+from worker.columns import ColumnSpec
 from worker.errors import ModelError, PredictionFailed, SchemaMismatch
 from worker.interfaces import PredictMethod
 from worker.models.output_columns import Array, Columns, activation_columns, is_binary, name_columns
@@ -46,6 +47,9 @@ class OnnxInputs:
         self.count = width if self.names is None and isinstance(width, int) else None
         texts = tuple(name for name, dtype in self._types.items() if dtype is np.object_)
         self.numbers_only = not texts
+        # A float would not hold each whole number of 64 bits.
+        specs = (_spec_of(dtype) for dtype in self._types.values())
+        self.specs = tuple(specs if self.names else (*specs,) * (self.count or 0))
         self.text_columns = ("*",) if texts and self.names is None else texts
 
     def to_tensors(self, frame: pd.DataFrame) -> dict[str, Array]:
@@ -66,6 +70,10 @@ class OnnxInputs:
             name: np.full(shape, "" if dtype is np.object_ else 0, dtype)
             for name, dtype in self._types.items()
         }
+
+
+def _spec_of(dtype: type[np.generic]) -> ColumnSpec | None:
+    return ColumnSpec("int") if issubclass(dtype, np.integer) else None
 
 
 def _to_dtype(column: pd.Series, dtype: type[np.generic]) -> Array:
@@ -194,6 +202,7 @@ class OnnxPredictor:
             raise ModelError(f"{path} takes {self.n_features_in_} columns and names {len(names)}")
         self.numbers_only = self._inputs.numbers_only
         self.text_columns = self._inputs.text_columns
+        self.column_specs = self._inputs.specs
         self.takes_missing = bool(metadata.get("takes_missing", False))
         self._try_dummy_row(path)
 

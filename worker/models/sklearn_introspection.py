@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 
 def final_step(model: Any) -> Any:  # noqa: ANN401 - scikit-learn is untyped
@@ -26,6 +28,21 @@ def takes_numbers_only(model: object) -> bool:
     """
     estimators = list(_nested_estimators(model))
     return all(map(_is_of_sklearn, estimators)) and not any(map(_takes_other_types, estimators))
+
+
+def maps_floats(transformer: FunctionTransformer) -> bool:
+    """Return whether a function gives for whole numbers what it gives for floats.
+
+    One of numpy's own does if it converts whole numbers to floats itself. Of other functions
+    nothing is known: 1 may be another text than 1.0.
+    """
+    function = transformer.func
+    if function is None:
+        return True
+    if not isinstance(function, np.ufunc) or function.nin != 1:
+        return False
+    taken = {signature[0] for signature in function.types}
+    return "d" in taken and not taken & set("lq")
 
 
 def _nested_estimators(model: Any) -> Iterator[Any]:  # noqa: ANN401 - see above
@@ -52,6 +69,7 @@ def _takes_other_types(estimator: Any) -> bool:  # noqa: ANN401 - see above
     )
     return (
         isinstance(estimator, ColumnTransformer)  # it may drop columns of any type
+        or (isinstance(estimator, FunctionTransformer) and not maps_floats(estimator))
         or tags.no_validation
         or tags.input_tags.string
         or tags.input_tags.categorical

@@ -10,6 +10,7 @@ import pandas as pd
 from worker.errors import ModelError
 from worker.interfaces import PredictMethod
 from worker.models.output_columns import Array, Columns, activation_columns, is_binary, name_columns
+from worker.models.sklearn_inputs import find_inputs, typical_cell
 from worker.models.sklearn_introspection import final_step, takes_numbers_only
 
 
@@ -20,16 +21,26 @@ class SklearnPredictor:
     """
 
     def __init__(self, model: Any, method: PredictMethod = "auto") -> None:  # noqa: ANN401 - scikit-learn is untyped
+        if type(model).__module__ == "xgboost.core":
+            raise ModelError(
+                "an xgboost.Booster predicts only from xgboost's own DMatrix: save the "
+                "XGBClassifier or XGBRegressor that has it"
+            )
         self._model = model
         self._classes = _single_output_classes(model, method)
         has_probabilities = self._classes is not None and hasattr(model, "predict_proba")
         self._method = "predict" if method == "auto" and not has_probabilities else method
-        names = getattr(model, "feature_names_in_", None)
-        self.feature_names_in_ = None if names is None else tuple(str(name) for name in names)
-        self.n_features_in_: int | None = getattr(model, "n_features_in_", None)
+        inputs = find_inputs(model)
+        self.feature_names_in_ = inputs.names
+        self.n_features_in_ = inputs.width
+        self.spaces_as_underscores = inputs.spaces_as_underscores
+        self._takes_series = inputs.takes_documents
+        self._as_objects = inputs.as_objects
         # scikit-learn warns of column names if the model was trained on an array.
-        self._takes_array = names is None and self.n_features_in_ is not None
+        self._takes_array = inputs.names is None and inputs.width is not None
         self.numbers_only = takes_numbers_only(model)
+        # One row of missing values shows more of a model of numbers than its parts say.
+        self.column_specs = () if self.numbers_only else inputs.specs
         self.takes_missing = not self.numbers_only or self._accepts(np.nan)
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
@@ -39,10 +50,26 @@ class SklearnPredictor:
         """
         if not len(frame):
             return self._predict_no_rows()
-        rows = frame.to_numpy() if self._takes_array else frame
+        rows = self._rows(frame)
         # A forest's threads add up its trees in any order, which changes the last bit of the sum.
         with joblib.parallel_config(backend="sequential"):
             return pd.DataFrame(self._columns(lambda method: getattr(self._model, method)(rows)))
+
+    def _rows(self, frame: pd.DataFrame) -> Any:  # noqa: ANN401 - what the model takes
+        """Return the frame as the model was trained on one."""
+        if self._takes_series:  # a vectorizer would take the names of a frame's columns for texts
+            return frame.iloc[:, 0]
+        if self._takes_array:
+            return frame.to_numpy(object if self._as_objects else None)
+        names = self.feature_names_in_
+        if names is not None and len(frame.columns) < len(names):
+            # Columns that the model drops may be absent; the parts around it still count them.
+            frame = frame.reindex(columns=list(names))
+        if self._as_objects:
+            frame = frame.copy(deep=False)
+            for position in self._as_objects:
+                frame.isetitem(position, frame.iloc[:, position].to_numpy(object))
+        return frame
 
     def _columns(self, call: Callable[[str], Array]) -> Columns:
         """Return the prediction columns; `call` calls a method of the model, by its name."""
@@ -67,7 +94,7 @@ class SklearnPredictor:
             }
             return pd.DataFrame(self._columns(one_row.__getitem__)).iloc[:0]
         try:  # only a prediction shows how many outputs there are
-            return self.predict(self._uniform_row(0.0)).iloc[:0]
+            return self.predict(self._typical_row()).iloc[:0]
         except Exception:  # noqa: BLE001 - the model may refuse such a row with any error
             return pd.DataFrame({"prediction": np.empty(0)})
 
@@ -85,6 +112,15 @@ class SklearnPredictor:
         row = np.full((1, self.n_features_in_ or 0), value)
         return pd.DataFrame(row, columns=self.feature_names_in_)
 
+    def _typical_row(self) -> pd.DataFrame:
+        """Return a row with a value for each column that the model takes, as far as is known."""
+        if not self.column_specs:
+            return self._uniform_row(0.0)
+        names = self.feature_names_in_ or range(len(self.column_specs))
+        return pd.DataFrame(
+            {name: typical_cell(spec) for name, spec in zip(names, self.column_specs, strict=True)}
+        )
+
 
 def _single_output_classes(model: Any, method: PredictMethod) -> Any:  # noqa: ANN401 - see above
     """Return the classes of a classifier with one output; None for other models.
@@ -92,6 +128,8 @@ def _single_output_classes(model: Any, method: PredictMethod) -> Any:  # noqa: A
     Raises ModelError if the method has no single output.
     """
     classes = getattr(model, "classes_", None)
+    if classes is not None and not len(classes):  # CatBoost's regressors have an empty list
+        classes = None
     has_several_outputs = isinstance(classes, list) or _is_multilabel(model)
     if has_several_outputs and method in {"predict_proba", "decision_function"}:
         raise ModelError(f"a {type(model).__name__} of several outputs has no one {method}")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -68,36 +69,65 @@ class CheckedPredictor:
     def predict_good_rows(
         self, table: pa.Table, frame: pd.DataFrame, bad: Collection[int]
     ) -> tuple[pa.Table | None, dict[int, str]]:
-        """Predict all rows but the bad ones; also return a message for each row that raises.
+        """Predict all rows but the bad ones; also return the reason for each row without an answer.
 
-        The table is None if no row is left. Raises ModelRaised if single rows are not the cause.
+        Such a row is one that the model raises on, or answers NaN for. The table is None if no row
+        is left. Raises ModelRaised or PredictionFailed if single rows are not the cause.
         """
         rows = [row for row in range(table.num_rows) if row not in bad]
+        failing = dict[int, str]()
         try:
-            return self._predict_rows(table, frame, rows), {}
+            answer = self._answer(frame, rows)
         except ModelRaised:
             found = rows_that_raise(
                 self._call, frame.iloc[rows], has_predicted=self._schema is not None
             )
             if not found:
                 raise
-        raising = {rows[position]: message for position, message in found.items()}
-        rows = [row for row in rows if row not in raising]
-        return self._predict_rows(table, frame, rows), raising
-
-    def _predict_rows(
-        self, table: pa.Table, frame: pd.DataFrame, rows: list[int]
-    ) -> pa.Table | None:
-        if not rows:
-            return None
-        if len(rows) == table.num_rows:
-            return self.predict(table, frame)
-        return self.predict(table.take(rows), frame.iloc[rows].reset_index(drop=True))
+            failing = {rows[position]: message for position, message in found.items()}
+            rows = [row for row in rows if row not in failing]
+            answer = self._answer(frame, rows)
+        if answer is None:
+            return None, failing
+        if missing := self._rows_without_answer(answer):
+            failing |= {rows[position]: reason for position, reason in missing.items()}
+            left = [position for position in range(len(rows)) if position not in missing]
+            if not left:
+                return None, failing
+            rows, answer = [rows[position] for position in left], answer.take(left)
+        kept = table.select(self._kept)
+        return self._joined(kept if len(rows) == len(kept) else kept.take(rows), answer), failing
 
     def predict(self, table: pa.Table, frame: pd.DataFrame) -> pa.Table:
         """Return the kept columns of the table, and beside them the predictions for the frame."""
-        kept = table.select(self._kept)
-        predictions = self._call(frame)
+        return self._joined(table.select(self._kept), self._call(frame))
+
+    def _answer(self, frame: pd.DataFrame, rows: list[int]) -> pa.Table | None:
+        """Return the model's answer for some rows of the frame; None for no rows."""
+        if not rows:
+            return None
+        if len(rows) == len(frame):
+            return self._call(frame)
+        return self._call(frame.iloc[rows].reset_index(drop=True))
+
+    def _rows_without_answer(self, answer: pa.Table) -> dict[int, str]:
+        """Return the reason for each row that has NaN in it, by row number.
+
+        Raises PredictionFailed if the model has answered nothing else so far.
+        """
+        missing: dict[int, str] = {}
+        for name, column in zip(answer.column_names, answer.columns, strict=True):
+            if column.null_count:
+                for row in np.flatnonzero(column.is_null()).tolist():
+                    missing.setdefault(row, f"the model answered a missing value (NaN) in {name!r}")
+        if len(missing) == answer.num_rows and self._schema is None:
+            names = dict.fromkeys(reason.rpartition(" in ")[2] for reason in missing.values())
+            raise PredictionFailed(
+                f"the model answered missing values (NaN) in {', '.join(names)} for every row"
+            )
+        return missing
+
+    def _joined(self, kept: pa.Table, predictions: pa.Table) -> pa.Table:
         if repeated := set(kept.column_names) & set(predictions.column_names):
             raise SchemaMismatch(
                 f"{', '.join(map(repr, sorted(repeated)))} is both a kept column and a prediction "
@@ -148,15 +178,13 @@ def _to_table(predictions: pd.DataFrame) -> pa.Table:
 
 
 def _to_array(name: str, column: "pd.Series[Any]") -> pa.Array:
+    is_sparse = isinstance(column.dtype, pd.SparseDtype)
     try:
-        values = pa.array(column, from_pandas=True)
+        return pa.array(column.to_numpy() if is_sparse else column, from_pandas=True)
     except pa.ArrowException as error:
         raise PredictionFailed(
             f"the model's answer has no one type a column: {name!r}: {error}"
         ) from error
-    if values.null_count:
-        raise PredictionFailed(f"the model answered missing values (NaN) in {name!r}")
-    return values
 
 
 def _describe(schema: pa.Schema) -> str:

@@ -18,8 +18,10 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeClassifier
 
 from tests.support.whole_file import score
+from worker.columns import ColumnSpec
 from worker.errors import ModelError, PredictionFailed, SchemaMismatch
 from worker.interfaces import ScoreOptions
 from worker.models import Predictor, load_predictor
@@ -94,6 +96,15 @@ def test_more_classes_give_the_prediction_and_an_activation_each(
     assert list(answer.columns) == ["prediction", *classes]
     assert list(answer["prediction"]) == list(model.predict(ROWS))
     assert np.allclose(answer[classes], model.predict_proba(ROWS), atol=1e-5)
+
+
+def test_a_classifier_of_one_class_names_it(tmp_path: Path) -> None:
+    graph = converted(DecisionTreeClassifier(), np.full(60, 7))
+    answer = load_predictor(saved(tmp_path, graph)).predict(X)
+    assert list(answer.columns) == ["prediction", "activation_7"]
+    plain = converted(DecisionTreeClassifier(), np.full(60, 7), **PLAIN)
+    answer = load_predictor(saved(tmp_path, plain, classes_=["only"])).predict(X)
+    assert list(answer.columns) == ["prediction", "activation_only"]
 
 
 def test_probabilities_of_classes_that_the_graph_does_not_name_are_refused(tmp_path: Path) -> None:
@@ -261,6 +272,21 @@ def test_a_number_that_the_graphs_type_does_not_hold_is_refused(
 def test_a_graph_of_64_bits_is_given_64_bits(tmp_path: Path) -> None:
     predictor = load_predictor(saved(tmp_path, copied(TensorProto.DOUBLE, ["n", 1])))
     assert predictor.predict(pd.DataFrame({"x": [0.1]}))["prediction"][0] == 0.1
+
+
+def test_whole_numbers_reach_a_graph_of_64_bit_integers_exactly(tmp_path: Path) -> None:
+    predictor = load_predictor(saved(tmp_path, copied(TensorProto.INT64, ["n", 2])))
+    assert getattr(predictor, "column_specs", None) == (ColumnSpec("int"),) * 2
+    codes = [9007199254740992, 9007199254740993]
+    assert (
+        predictor.predict(pd.DataFrame({"x": codes, "y": codes}))["prediction_0"].tolist() == codes
+    )
+
+
+def test_a_graph_of_floats_says_no_more_than_that_it_takes_numbers(tmp_path: Path) -> None:
+    predictor = load_predictor(saved(tmp_path, copied(TensorProto.FLOAT, ["n", 2])))
+    assert getattr(predictor, "numbers_only", None)
+    assert getattr(predictor, "column_specs", None) == (None, None)
 
 
 def test_a_graph_of_any_width_takes_what_there_is(tmp_path: Path) -> None:

@@ -366,8 +366,11 @@ def test_an_error_that_may_pass_is_not_taken_for_the_models(error: Exception) ->
         (lambda frame: frame["x"], "answered a Series, not a DataFrame"),
         (lambda frame: pd.concat([frame, frame]), "answered 4 rows for 2"),
         (lambda frame: frame.iloc[:1], "answered 1 rows for 2"),
-        (lambda _: pd.DataFrame({"p": [1.0, float("nan")]}), r"missing values \(NaN\) in 'p'"),
-        (lambda _: pd.DataFrame({"p": ["a", None]}), r"missing values \(NaN\) in 'p'"),
+        (lambda _: pd.DataFrame({"p": [float("nan")] * 2}), r"\(NaN\) in 'p' for every row"),
+        (
+            lambda _: pd.DataFrame({"p": [None, None]}),
+            r"missing values \(NaN\) in 'p' for every row",
+        ),
         (lambda _: pd.DataFrame([[1, 2], [3, 4]], columns=["p", "p"]), "names that differ"),
         (lambda _: pd.DataFrame(index=[0, 1]), "names that differ"),
         (lambda _: pd.DataFrame({"p": [1, "a"]}, dtype=object), "no one type a column: 'p'"),

@@ -1,0 +1,84 @@
+"""The columns that a fitted model reads: their names, their number, and what they may hold."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from sklearn.pipeline import Pipeline
+
+from worker.columns import ColumnSpec
+from worker.models.column_specs import find_columns
+from worker.models.column_specs.boosters import booster_names, booster_width, library_of
+
+
+@dataclass(frozen=True, slots=True)
+class SklearnInputs:
+    """The columns of a model with scikit-learn's methods."""
+
+    names: tuple[str, ...] | None
+    width: int | None
+    specs: tuple[ColumnSpec | None, ...] = ()
+    takes_documents: bool = False
+    """Whether it takes one sequence of texts instead of a table."""
+    as_objects: tuple[int, ...] = ()
+    """The positions of columns that it takes as Python objects."""
+    spaces_as_underscores: bool = False
+    """Whether its names have underscores for spaces, as LightGBM writes them."""
+
+
+def find_inputs(model: Any) -> SklearnInputs:  # noqa: ANN401 - scikit-learn is untyped
+    """Find the columns of a fitted model."""
+    reader = _reader(model)
+    library = library_of(reader)
+    names = getattr(model, "feature_names_in_", None)
+    width = getattr(model, "n_features_in_", None)
+    if library is not None and names is None:
+        names = booster_names(reader)
+    if library is not None and not width:
+        width = booster_width(reader)
+    if names is not None:
+        names = tuple(str(name) for name in names)
+        width = len(names)
+    columns = find_columns(model, 1 if width is None else width)
+    if width is None and not columns.takes_documents:
+        return SklearnInputs(names, width)
+    return SklearnInputs(
+        names,
+        width or 1,
+        columns.specs,
+        takes_documents=width is None,
+        as_objects=columns.as_objects,
+        spaces_as_underscores=names is not None and library == "lightgbm",
+    )
+
+
+def _reader(model: Any) -> Any:  # noqa: ANN401 - see above
+    """Return the part that reads a model's whole table first, as far as it can be a booster."""
+    while True:
+        if hasattr(model, "best_estimator_"):
+            model = model.best_estimator_
+        elif isinstance(model, Pipeline):
+            model = model.steps[0][1]
+        elif hasattr(model, "calibrated_classifiers_"):
+            model = model.calibrated_classifiers_[0].estimator
+        elif hasattr(model, "regressor_"):
+            model = model.regressor_
+        elif type(model).__name__ == "FrozenEstimator":
+            model = model.estimator
+        elif type(model).__name__.startswith(("Voting", "Stacking")):
+            model = model.estimators_[0]
+        else:
+            return model
+
+
+_TYPICAL = {"float": 0.0, "int": 0, "bool": False, "text": "", "category": "", "unused": 0.0}
+
+
+def typical_cell(spec: ColumnSpec | None) -> "pd.Series[Any]":
+    """Return a column of one value that a spec has a place for; 0 if nothing is said."""
+    if spec is None:
+        return pd.Series([0.0])
+    value = spec.categories[0] if spec.categories else _TYPICAL[spec.type]
+    if spec.as_categorical:
+        return pd.Series(pd.Categorical([value], categories=list(spec.categories or ())))
+    return pd.Series([value])
