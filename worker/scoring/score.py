@@ -20,6 +20,7 @@ from worker.formats import (
 )
 from worker.formats.base import MAX_SHOWN_ROWS
 from worker.formats.compression import Compressor
+from worker.formats.parquet.reader import ParquetReader
 from worker.interfaces import Format, InputReader, OutputForm, OutputSink, ScoreOptions, ScoreResult
 from worker.models import Predictor
 from worker.scoring.checks import CheckedPredictor
@@ -88,6 +89,8 @@ def _predict(
     """Select the columns now, so that a wrong file opens no output; predict as tables are taken."""
     inputs = ModelInputs.from_predictor(predictor)
     selection = select_columns(reader.names, inputs, options.keep_columns, cells=reader.cells)
+    if isinstance(reader, ParquetReader):
+        reader.model_reads(feature.column for feature in selection.features)
     return _predict_batches(
         reader.batches(selection.columns, BATCH_ROWS),
         FeatureConverter(selection.features, inputs, cells=reader.cells),

@@ -45,11 +45,10 @@ def pandas_index(metadata: Mapping[bytes, bytes] | None) -> tuple[str, ...]:
     """Return the names of the columns that were the index of a pandas.DataFrame."""
     try:
         described: Any = json.loads((metadata or {}).get(b"pandas", b"{}"))
-        columns = described.get("index_columns", [])
-    except (ValueError, AttributeError):
+        # A RangeIndex is no column: it is described by an object.
+        return tuple(name for name in described["index_columns"] if isinstance(name, str))
+    except (ValueError, KeyError, TypeError):
         return ()
-    # A RangeIndex is no column: it is described by an object.
-    return tuple(name for name in columns if isinstance(name, str))
 
 
 def _chunks(footer: thrift.Struct) -> Iterator[thrift.Struct]:

@@ -2,8 +2,8 @@
 
 import json
 import struct
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import cached_property, partial
 from typing import ClassVar
 
@@ -50,25 +50,28 @@ class ParquetReader:
             # Before any column of the footer is looked at.
             refuse_encryption(self._footer, self._parquet.metadata.serialized_size)
             self.index_names = pandas_index(self._parquet.metadata.metadata)
+        self._features: frozenset[str] = frozenset()
         self._codec: str | None = None
         self._int96: Int96Columns | None = None  # set if there are such columns to read
-        self._batch = self._schema.empty_table()
+        self._batch = pa.table({})
         self._rows_before = 0
         self._at_end = False
 
-    def batches(
-        self, columns: Sequence[str], rows: int, features: Collection[str] = ()
-    ) -> Iterator[pa.Table]:
+    def model_reads(self, names: Iterable[str]) -> None:
+        """Set which columns the model reads: their INT96 is nanoseconds, as pandas reads it."""
+        self._features = frozenset(names)
+
+    def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
         """Read the columns in tables of `rows` rows.
 
-        Times of the type INT96 are in nanoseconds if their column is one of the features, as pandas
-        reads them, and else in microseconds. A row with a time that does not fit is malformed.
+        INT96 that the model does not read is microseconds, which hold more years. A row with a time
+        that its unit does not hold is malformed.
         """
         self._refuse_unreadable(columns)
         schema = pa.schema([self._schema.field(name) for name in columns])
         with _refusing_damage():
             if has_int96(self._parquet.metadata):
-                self._int96 = Int96Columns(columns, features, self._reopen) or None
+                self._int96 = Int96Columns(columns, self._features, self._reopen) or None
         if self._int96:
             schema = self._int96.schema(schema)
         for table in rebatch(self._read_fetches(list(columns)), schema, rows):
@@ -218,7 +221,15 @@ def _cell_as_json(cell: pa.Scalar) -> str:
         return _dump(f"a {cell.type} that cannot be shown")
 
 
-_dump = partial(json.dumps, default=str, ensure_ascii=False)
+def _shown(value: object) -> str:
+    """Return what JSON has no value for; bytes are the text that Impala and Hive mean by them."""
+    if isinstance(value, bytes):
+        with suppress(UnicodeDecodeError):
+            return value.decode()
+    return str(value)
+
+
+_dump = partial(json.dumps, default=_shown, ensure_ascii=False)
 _DAMAGE = (pa.ArrowException, OSError, ValueError)
 
 
