@@ -29,6 +29,7 @@ class ScoreOptions:
     max_rejected: float = 0.0  # a fraction of the rows
     memory_bytes: int = 512 << 20  # the most that any part of a file may need at once
     reserved_bytes: int = 32 << 20  # what the job has reserved of it: the runner sets this
+    content_encoding: str | None = None  # of the input object: the runner sets this
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class OutputForm:
 
     content_type: str
     converted_to: Format | None  # None: the format of the input
+    content_encoding: str | None = None  # named by the input too; None: the output has none
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.endpoint_provider import RuleSet
@@ -326,6 +327,27 @@ async def test_metadata_and_content_type_stay_with_the_object(
     assert (await storage.get(OUTPUT, version_id=None, etag=None, max_bytes=MOST)).head == head
     kept = endpoint.s3.head_object(Bucket=OUTPUT.bucket, Key=OUTPUT.key)
     assert kept["ContentType"] == CSV
+
+
+async def test_a_content_encoding_is_read_and_written(
+    endpoint: Endpoint, storage: S3Storage
+) -> None:
+    encoded: dict[str, Any] = {"metadata": {}, "content_type": CSV, "content_encoding": "gzip"}
+    await storage.put(OUTPUT, b"abc", **encoded, replacing=None)
+    head = await storage.head(OUTPUT)
+    assert head is not None
+    assert head.content_encoding == "gzip"
+
+    upload = await storage.begin(OUTPUT, **encoded)
+    part = await storage.put_part(OUTPUT, upload, 1, b"abcd")
+    await storage.complete(OUTPUT, upload, [part], replacing=head.etag)
+    found = await storage.get(OUTPUT, version_id=None, etag=None, max_bytes=MOST)
+    assert (found.body, found.head.content_encoding) == (b"abcd", "gzip")
+
+    add(endpoint, INPUT, b"abc")
+    plain = await storage.head(INPUT)
+    assert plain is not None
+    assert plain.content_encoding is None
 
 
 async def test_a_missing_output_bucket_refuses_the_output(storage: S3Storage) -> None:

@@ -75,7 +75,7 @@ class OutputWriter:
             result = await preview(self.storage, target, version=self.version, force=self.force)
             if result is not None:
                 raise AlreadyWritten(target, result)
-        self._output = self._upload(target, form.content_type)
+        self._output = self._upload(target, form.content_type, form.content_encoding)
 
     async def write(self, data: bytes) -> None:
         """Append to the output."""
@@ -115,12 +115,15 @@ class OutputWriter:
         with suppress(OutputRefused):  # another program wrote that object: leave it
             await self._commit(empty, {})
 
-    def _upload(self, target: S3Uri, content_type: str) -> Upload:
+    def _upload(
+        self, target: S3Uri, content_type: str, content_encoding: str | None = None
+    ) -> Upload:
         upload = Upload(
             self.storage,
             target,
             metadata={**self.version.metadata(), **self.metadata},
             content_type=content_type,
+            content_encoding=content_encoding,
             part_bytes=self.part_bytes,
         )
         self._uploads.append(upload)

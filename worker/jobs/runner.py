@@ -106,7 +106,11 @@ class Runner:
             if not exclusive:
                 held.correct(self.memory.reservation(download.size, input_bytes))
             version = InputVersion.of(job, download.head)
-            options = replace(self.options, reserved_bytes=input_bytes or self.memory.input_bytes)
+            options = replace(
+                self.options,
+                reserved_bytes=input_bytes or self.memory.input_bytes,
+                content_encoding=download.head.content_encoding,
+            )
             async with self._output_writer(job, version, download, check_lease) as output:
                 try:
                     score = await self.pool.score(

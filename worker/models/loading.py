@@ -12,6 +12,7 @@ import pandas as pd
 
 from worker.errors import ModelError
 from worker.interfaces import PredictMethod
+from worker.models.file_kinds import kind_of_no_model
 from worker.models.sklearn_model import SklearnPredictor
 from worker.models.versions import load_checked
 
@@ -47,6 +48,8 @@ def load_predictor(
     """
     if factory is not None:
         return _load_by_factory(factory, path)
+    if kind := kind_of_no_model(path):
+        raise ModelError(f"{path} is no model: it is {kind}")
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise ModelError(f"{path}: the suffix must be one of {' '.join(SUFFIXES)}")

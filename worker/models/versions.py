@@ -10,9 +10,13 @@ import structlog
 from sklearn.exceptions import InconsistentVersionWarning
 
 from worker.errors import ModelError
+from worker.models.file_kinds import kind_of_text
 
 # The version in an uncompressed pickle: the key, an opcode or two with a length, the value.
 _PICKLED_VERSION = re.compile(rb"_sklearn_version.{2,12}?(\d+\.\d+(?:\.\d+)?)", re.DOTALL)
+
+# What unpickling says of a name that the saving script had defined itself.
+_MISSING_IN_MAIN = re.compile(r"'([^']+)' on <module '(?:[\w.]+\.)?__(?:mp_)?main__'")
 
 logger = structlog.get_logger()
 
@@ -67,6 +71,15 @@ def _version_in_pickle(path: Path) -> set[str]:
 
 def _load_error(path: Path, error: BaseException) -> str:
     text = f"{path} cannot be loaded: {type(error).__name__}: {error}"
+    if kind := kind_of_text(path):
+        return f"{text}: it is {kind}, and no model"
     if isinstance(error, ModuleNotFoundError):
         return f"{text}: the model needs {error.name}, and the image must hold it"
+    if found := _MISSING_IN_MAIN.search(str(error)):
+        return (
+            f"{text}: the script or notebook that saved the model defined {found[1]} itself, and "
+            f"the file holds only that name. Put {found[1]} into a module of a package that the "
+            "image holds, import it from there where the model is fitted, and save it again; or "
+            "make the model in code of your own (WORKER_PREDICTOR)"
+        )
     return text

@@ -20,9 +20,11 @@ from worker.formats import (
 )
 from worker.formats.base import MAX_SHOWN_ROWS
 from worker.formats.compression import Compressor
+from worker.formats.parquet.reader import ParquetReader
 from worker.interfaces import Format, InputReader, OutputForm, OutputSink, ScoreOptions, ScoreResult
 from worker.models import Predictor
 from worker.scoring.checks import CheckedPredictor
+from worker.scoring.content_encoding import encoding_of_output, naming_encoding
 
 # No setting changes this: the row count of a batch changes the last bit of its predictions.
 BATCH_ROWS = 10_000
@@ -43,18 +45,24 @@ def score(
     Raises Unparsable, SchemaMismatch, TooManyRejected or PredictionFailed; what was written before
     is then not an output.
     """
-    reader, compression = open_reader(file, options)
-    rejections = _Rejections(reader, options.max_rejected, output)
-    tables = _predict(reader, predictor, options, rejections)
+    with naming_encoding(options.content_encoding):
+        reader, compression = open_reader(file, options)
+        rejections = _Rejections(reader, options.max_rejected, output)
+        tables = _predict(reader, predictor, options, rejections)
     output_format = options.output_format or reader.format
     converted = output_format != reader.format
     if converted:
         compression = None
     writer = open_writer(reader, output_format, options)
+    encoding = encoding_of_output(options.content_encoding, compression)
     output.open(
         OutputForm(
-            content_type=_CONTENT_TYPES[compression or output_format],
+            # What names its compression as an encoding is of the type of its content.
+            content_type=_CONTENT_TYPES[
+                output_format if compression is None or encoding else compression
+            ],
             converted_to=output_format if converted else None,
+            content_encoding=encoding,
         )
     )
     rows = _write(tables, writer, compressor(compression), output)
@@ -81,6 +89,8 @@ def _predict(
     """Select the columns now, so that a wrong file opens no output; predict as tables are taken."""
     inputs = ModelInputs.from_predictor(predictor)
     selection = select_from(reader, inputs, options.keep_columns)
+    if isinstance(reader, ParquetReader):
+        reader.model_reads(feature.column for feature in selection.features)
     return _predict_batches(
         reader.batches(selection.columns, BATCH_ROWS),
         FeatureConverter(selection.features, inputs, cells=reader.cells),

@@ -11,12 +11,13 @@ from worker.job import S3Uri
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """An object's identity, size in bytes and metadata; the ETag without its quotes."""
+    """An object's identity, size in bytes, metadata and encoding; the ETag without its quotes."""
 
     etag: str
     version_id: str | None = None
     size: int = 0
     metadata: Mapping[str, str] = field(default_factory=dict)
+    content_encoding: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Storage(Protocol):
         *,
         metadata: Mapping[str, str],
         content_type: str,
+        content_encoding: str | None = None,
         replacing: str | None,
     ) -> None:
         """Write an object if none is there, or over the object with the ETag `replacing`.
@@ -74,7 +76,14 @@ class Storage(Protocol):
         Raises WriteConflict if another object is there.
         """
 
-    async def begin(self, uri: S3Uri, *, metadata: Mapping[str, str], content_type: str) -> str:
+    async def begin(
+        self,
+        uri: S3Uri,
+        *,
+        metadata: Mapping[str, str],
+        content_type: str,
+        content_encoding: str | None = None,
+    ) -> str:
         """Begin a multipart upload; returns its id."""
 
     async def put_part(self, uri: S3Uri, upload: str, number: int, body: bytes) -> str:

@@ -106,6 +106,7 @@ class S3Storage:
         *,
         metadata: Mapping[str, str],
         content_type: str,
+        content_encoding: str | None = None,
         replacing: str | None,
     ) -> None:
         """Write an object if none is there, or over the object with the ETag `replacing`."""
@@ -116,14 +117,26 @@ class S3Storage:
                 Body=body,
                 ContentType=content_type,
                 Metadata=metadata,
+                **_encoding(content_encoding),
                 **_condition(replacing),
             )
 
-    async def begin(self, uri: S3Uri, *, metadata: Mapping[str, str], content_type: str) -> str:
+    async def begin(
+        self,
+        uri: S3Uri,
+        *,
+        metadata: Mapping[str, str],
+        content_type: str,
+        content_encoding: str | None = None,
+    ) -> str:
         """Begin a multipart upload; returns its id."""
         async with _map_s3_errors(f"writing {uri}", uri, _write_error):
             response = await self._client.create_multipart_upload(
-                Bucket=uri.bucket, Key=uri.key, ContentType=content_type, Metadata=metadata
+                Bucket=uri.bucket,
+                Key=uri.key,
+                ContentType=content_type,
+                Metadata=metadata,
+                **_encoding(content_encoding),
             )
         return response["UploadId"]
 
@@ -192,12 +205,17 @@ def _condition(replacing: str | None) -> dict[str, Any]:
     return {"IfNoneMatch": "*"} if replacing is None else {"IfMatch": f'"{replacing}"'}
 
 
+def _encoding(content_encoding: str | None) -> dict[str, Any]:
+    return {} if content_encoding is None else {"ContentEncoding": content_encoding}
+
+
 def _head(response: Any) -> Head:  # noqa: ANN401 - two types of responses share these fields
     return Head(
         etag=response["ETag"].strip('"'),
         version_id=response.get("VersionId"),
         size=response["ContentLength"],
         metadata=response.get("Metadata", {}),
+        content_encoding=response.get("ContentEncoding"),
     )
 
 

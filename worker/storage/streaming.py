@@ -74,12 +74,14 @@ class Upload:
         *,
         metadata: Mapping[str, str],
         content_type: str,
+        content_encoding: str | None = None,
         part_bytes: int,
     ) -> None:
         self.target = target
         self._storage = storage
         self._metadata = metadata
         self._content_type = content_type
+        self._content_encoding = content_encoding
         self._part_bytes = part_bytes
         self._pending = bytearray()
         self._id: str | None = None
@@ -119,6 +121,7 @@ class Upload:
                 bytes(self._pending),
                 metadata={**self._metadata, **counts},
                 content_type=self._content_type,
+                content_encoding=self._content_encoding,
                 replacing=replacing,
             )
             return
@@ -141,7 +144,10 @@ class Upload:
     async def _send(self, part: bytes) -> None:
         if self._id is None:
             self._id = await self._storage.begin(
-                self.target, metadata=self._metadata, content_type=self._content_type
+                self.target,
+                metadata=self._metadata,
+                content_type=self._content_type,
+                content_encoding=self._content_encoding,
             )
         await self._sent()  # so that no more than HELD_PARTS are held
         number = len(self._etags) + 1

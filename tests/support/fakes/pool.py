@@ -19,8 +19,8 @@ from worker.pool.pool import Pool
 class FakePool(Pool):
     """A body of digits takes that many seconds; each "bad" in a body is a rejected row.
 
-    `before` is called with each body before its prediction, and may raise. `predicted` keeps the
-    bodies that were predicted.
+    An output has the Content-Encoding of its input. `before` is called with each body before its
+    prediction, and may raise. `predicted` keeps the bodies that were predicted.
     """
 
     running: int = 0
@@ -32,7 +32,7 @@ class FakePool(Pool):
     async def score(
         self,
         reader: AsyncInputReader,
-        options: ScoreOptions,  # noqa: ARG002 - the signature is Pool's
+        options: ScoreOptions,
         output: AsyncOutputSink,
         *,
         on_start: Callable[[], None] = lambda: None,
@@ -40,7 +40,7 @@ class FakePool(Pool):
     ) -> ScoreResult:
         async with self.slots:
             on_start()
-            await output.open(OutputForm("text/csv", None))
+            await output.open(OutputForm("text/csv", None, options.content_encoding))
             body = await read_all(reader)
             predictions = await self._predict(body)
             if bad := body.count(b"bad"):

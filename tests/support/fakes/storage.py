@@ -33,10 +33,24 @@ class FakeStorage(S3Storage):
             for key, versions in bucket.keys.items()
         }
 
-    def add(self, uri: S3Uri, body: bytes, metadata: Mapping[str, str] | None = None) -> Head:
+    def add(
+        self,
+        uri: S3Uri,
+        body: bytes,
+        metadata: Mapping[str, str] | None = None,
+        content_encoding: str | None = None,
+    ) -> Head:
         """Write an object, as a program other than the worker would."""
         bucket = self._bucket(uri)
-        version = Version(bucket.new_id(), md5(body), body, dict(metadata or {}), "", now())
+        version = Version(
+            bucket.new_id(),
+            md5(body),
+            body,
+            dict(metadata or {}),
+            "",
+            now(),
+            content_encoding=content_encoding,
+        )
         bucket.add(uri.key, version)
         return Head(version.etag, bucket.shown_id(version), len(body), version.metadata)
 
@@ -78,16 +92,31 @@ class FakeStorage(S3Storage):
         *,
         metadata: Mapping[str, str],
         content_type: str,
+        content_encoding: str | None = None,
         replacing: str | None,
     ) -> None:
         self._called("put", uri)
         await super().put(
-            uri, body, metadata=metadata, content_type=content_type, replacing=replacing
+            uri,
+            body,
+            metadata=metadata,
+            content_type=content_type,
+            content_encoding=content_encoding,
+            replacing=replacing,
         )
 
-    async def begin(self, uri: S3Uri, *, metadata: Mapping[str, str], content_type: str) -> str:
+    async def begin(
+        self,
+        uri: S3Uri,
+        *,
+        metadata: Mapping[str, str],
+        content_type: str,
+        content_encoding: str | None = None,
+    ) -> str:
         self._called("begin", uri)
-        return await super().begin(uri, metadata=metadata, content_type=content_type)
+        return await super().begin(
+            uri, metadata=metadata, content_type=content_type, content_encoding=content_encoding
+        )
 
     async def put_part(self, uri: S3Uri, upload: str, number: int, body: bytes) -> str:
         self._called("put_part", uri)

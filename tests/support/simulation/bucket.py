@@ -28,6 +28,7 @@ class Version:
     content_type: str
     at: float
     is_delete_marker: bool = False
+    content_encoding: str | None = None
 
 
 @dataclass
@@ -61,6 +62,11 @@ class SimulatedBucket:
             "Metadata": dict(version.metadata),
             "LastModified": moment(version.at),
             **({} if shown is None else {"VersionId": shown}),
+            **(
+                {}
+                if version.content_encoding is None
+                else {"ContentEncoding": version.content_encoding}
+            ),
         }
 
     def add(self, key: str, version: Version) -> None:

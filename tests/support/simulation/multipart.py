@@ -23,6 +23,7 @@ class Upload:
     metadata: Mapping[str, str]
     content_type: str
     at: float
+    content_encoding: str | None = None
     parts: dict[int, bytes] = field(default_factory=dict)
 
     def put(self, number: int, body: bytes) -> str:

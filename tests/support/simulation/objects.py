@@ -52,6 +52,7 @@ class ObjectOperations:
         Key: str,
         Body: bytes = b"",
         ContentType: str = BINARY,
+        ContentEncoding: str | None = None,
         Metadata: Mapping[str, str] | None = None,
         IfMatch: str | None = None,
         IfNoneMatch: Literal["*"] | None = None,
@@ -59,7 +60,15 @@ class ObjectOperations:
         bucket = self._bucket("PutObject", Bucket)
         metadata = checked("PutObject", Key, Metadata)
         bucket.check_write("PutObject", Key, IfMatch, IfNoneMatch)
-        version = Version(bucket.new_id(), md5(Body), bytes(Body), metadata, ContentType, now())
+        version = Version(
+            bucket.new_id(),
+            md5(Body),
+            bytes(Body),
+            metadata,
+            ContentType,
+            now(),
+            content_encoding=ContentEncoding,
+        )
         return self._write(bucket, Key, version)
 
     async def get_object(

@@ -59,13 +59,15 @@ class SimulatedS3(ObjectOperations):
         Bucket: str,
         Key: str,
         ContentType: str = BINARY,
+        ContentEncoding: str | None = None,
         Metadata: Mapping[str, str] | None = None,
     ) -> Answer:
         operation = "CreateMultipartUpload"
         self._bucket(operation, Bucket)
         metadata = checked(operation, Key, Metadata)
         name = f"upload-{next(self._numbers)}"
-        self.uploads[name] = Upload(name, Bucket, Key, metadata, ContentType, now())
+        about = (metadata, ContentType, now(), ContentEncoding)
+        self.uploads[name] = Upload(name, Bucket, Key, *about)
         return {"Bucket": Bucket, "Key": Key, "UploadId": name}
 
     async def upload_part(
@@ -95,7 +97,10 @@ class SimulatedS3(ObjectOperations):
         bucket.check_write(COMPLETE, Key, IfMatch, IfNoneMatch)
         del self.uploads[UploadId]
         about = (upload.metadata, upload.content_type, now())
-        written = self._write(bucket, Key, Version(bucket.new_id(), etag, body, *about))
+        version = Version(
+            bucket.new_id(), etag, body, *about, content_encoding=upload.content_encoding
+        )
+        written = self._write(bucket, Key, version)
         answer = written | {"Bucket": Bucket, "Key": Key}
         self._completed[UploadId] = asked, answer
         return dict(answer)

@@ -135,11 +135,17 @@ async def test_a_lease_lost_during_the_report_prevents_the_dead_letter() -> None
             *,
             metadata: Mapping[str, str],
             content_type: str,
+            content_encoding: str | None = None,
             replacing: str | None,
         ) -> None:
             await asyncio.sleep(31)
             await super().put(
-                uri, body, metadata=metadata, content_type=content_type, replacing=replacing
+                uri,
+                body,
+                metadata=metadata,
+                content_type=content_type,
+                content_encoding=content_encoding,
+                replacing=replacing,
             )
 
     setup = Setup(storage=SlowStorage())

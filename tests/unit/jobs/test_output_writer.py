@@ -1,6 +1,9 @@
 """Rejected rows: written before their output, and replaced together with it."""
 
-from tests.support.fakes.worker import Cloud, output
+import pytest
+
+from tests.support.fakes.worker import INPUT, Cloud, body, output
+from worker.job import S3Uri
 
 REJECTED = "p/a.csv.rejected.csv"
 
@@ -42,3 +45,15 @@ async def test_another_programs_object_at_the_key_of_the_rejected_rows_is_not_to
         cloud.submit("a.csv", content, sequencer=sequencer)
         await cloud.run_worker()
     assert cloud.outputs() == {"p/a.csv": b"GOOD", foreign.key: b"foreign"}
+
+
+@pytest.mark.parametrize("content", [b"short", b"long" * 100], ids=["put", "multipart"])
+async def test_an_output_is_written_with_the_content_encoding_of_its_form(content: bytes) -> None:
+    cloud = Cloud(part_bytes=100)
+    cloud.storage.add(S3Uri(INPUT, "a.csv"), content, content_encoding="gzip")
+    cloud.queue.send(body("a.csv"))
+    cloud.submit("b.csv", content)
+    await cloud.run_worker()
+    (encoded,), (plain,) = (cloud.storage.versions[output(key)] for key in ("a.csv", "b.csv"))
+    assert (encoded.body, encoded.content_type) == (plain.body, "text/csv")
+    assert (encoded.content_encoding, plain.content_encoding) == ("gzip", None)

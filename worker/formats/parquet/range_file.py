@@ -1,5 +1,6 @@
 """Fetches byte ranges of a file, and offers them to Arrow as if the whole file were there."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 
 from worker.interfaces import InputReader, Range
@@ -23,6 +24,13 @@ def total_bytes(ranges: Iterable[Range]) -> int:
     return sum(end - start for start, end in ranges)
 
 
+_Part = tuple[Range, memoryview]
+
+
+def _start(part: _Part) -> int:
+    return part[0][0]
+
+
 class RangeFile:
     """A file for readers that seek; it holds the ranges that were fetched last."""
 
@@ -30,7 +38,7 @@ class RangeFile:
 
     def __init__(self, file: InputReader) -> None:
         self._file = file
-        self._parts: list[tuple[Range, memoryview]] = []
+        self._parts: list[_Part] = []
         self._position = 0
 
     def fetch(self, ranges: Sequence[Range]) -> None:
@@ -63,10 +71,12 @@ class RangeFile:
     def read(self, size: int) -> memoryview:
         """Read `size` bytes; raises OSError if they were not fetched."""
         start, end = self._position, self._position + size
-        for (first, last), data in self._parts:
-            if first <= start and end <= last:
-                self._position = end
-                return data[start - first : end - first]
+        # The parts are in order: the last one that begins here or before.
+        place = bisect_right(self._parts, start, key=_start) - 1
+        if place >= 0 and end <= self._parts[place][0][1]:
+            (first, _), data = self._parts[place]
+            self._position = end
+            return data[start - first : end - first]
         raise OSError(f"the footer has no column at the bytes {start} to {end}")
 
     def close(self) -> None:

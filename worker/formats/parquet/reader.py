@@ -2,19 +2,22 @@
 
 import json
 import struct
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import cached_property, partial
 from typing import ClassVar
 
 import pyarrow as pa
 from pyarrow import parquet
 
-from worker.errors import Unparsable
+from worker.errors import SchemaMismatch, Unparsable
 from worker.formats.base import CellForm, RejectedRow, rebatch
 from worker.formats.memory import InputMemory
+from worker.formats.parquet.footer import count_nulls, pandas_index, refuse_encryption
+from worker.formats.parquet.int96 import PLAIN_UNIT, Int96Columns, Unit, has_int96
 from worker.formats.parquet.range_file import RangeFile
-from worker.formats.parquet.row_groups import RowGroupFetch, plan_fetches
+from worker.formats.parquet.row_groups import RowGroupFetch, first_codec, plan_fetches
+from worker.formats.parquet.unreadable import ReadableFooter, in_memory
 from worker.formats.parquet.writer import ParquetWriter
 from worker.interfaces import Format, InputReader
 
@@ -38,46 +41,73 @@ class ParquetReader:
         self._file_size = file.size
         self._memory = memory
         self._fetched = RangeFile(file)
-        self._fetch_footer()
+        self._footer = self._fetch_footer()
+        self._unreadable: Mapping[str, str] = {}
         with _refusing_damage():
-            self._parquet = parquet.ParquetFile(
-                pa.PythonFile(self._fetched, "r"),
-                pre_buffer=False,
-                page_checksum_verification=True,
-                # In nanoseconds, Arrow's default, the year 9999 would silently become 1816.
-                coerce_int96_timestamp_unit="us",
-            )
+            self._parquet = self._open()
             self._schema = self._parquet.schema_arrow.remove_metadata()
             self.names = tuple(self._schema.names)
-        self._batch = self._schema.empty_table()
+            # Before any column of the footer is looked at.
+            refuse_encryption(self._footer, self._parquet.metadata.serialized_size)
+            self.index_names = pandas_index(self._parquet.metadata.metadata)
+        self._features: frozenset[str] = frozenset()
+        self._codec: str | None = None
+        self._int96: Int96Columns | None = None  # set if there are such columns to read
+        self._batch = pa.table({})
         self._rows_before = 0
+        self._at_end = False
+
+    def model_reads(self, names: Iterable[str]) -> None:
+        """Set which columns the model reads: their INT96 is nanoseconds, as pandas reads it."""
+        self._features = frozenset(names)
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
-        """Read the columns in tables of `rows` rows."""
+        """Read the columns in tables of `rows` rows.
+
+        INT96 that the model does not read is microseconds, which hold more years. A row with a time
+        that its unit does not hold is malformed.
+        """
+        self._refuse_unreadable(columns)
         schema = pa.schema([self._schema.field(name) for name in columns])
+        with _refusing_damage():
+            if has_int96(self._parquet.metadata):
+                self._int96 = Int96Columns(columns, self._features, self._reopen) or None
+        if self._int96:
+            schema = self._int96.schema(schema)
         for table in rebatch(self._read_fetches(list(columns)), schema, rows):
             self._rows_before += self._batch.num_rows
             self._batch = table
-            yield table
+            if self._int96:
+                self._batch = self._int96.end_batch(table, is_last=self._at_end)
+            yield self._batch
+
+    def null_count(self, name: str) -> int | None:
+        """Return the count of nulls in a column, as the footer has it; None if it has not."""
+        return self._null_counts.get(name)
+
+    @cached_property
+    def _null_counts(self) -> Mapping[str, int | None]:
+        with _refusing_damage():
+            return count_nulls(self._footer)
 
     def malformed_count(self) -> int:
-        """Return 0: in Parquet every row has every column."""
-        return 0
+        """Count the rows with a time that does not fit, to the end of the latest batch."""
+        return self._int96.malformed_count if self._int96 else 0
 
     def rejected_rows(self, bad: Mapping[int, str]) -> Iterator[RejectedRow]:
-        """Return the bad rows as JSON objects of the columns read, with row numbers from 1."""
-        for row in sorted(bad):
-            text = _as_json(self._batch.slice(row, 1))
+        """Return the rejected rows as JSON objects of the columns read, with row numbers from 1."""
+        texts = (_as_json(self._batch.slice(row, 1)) for row in sorted(bad))
+        if self._int96:
+            yield from self._int96.rejected_rows(bad, texts)
+            return
+        for row, text in zip(sorted(bad), texts, strict=True):
             yield RejectedRow(self._rows_before + row + 1, bad[row], text)
 
     def writer(self) -> ParquetWriter:
-        """Return a writer with the codec of the file's first column."""
-        footer = self._parquet.metadata
-        if not footer.num_row_groups or not footer.num_columns:
-            return ParquetWriter()
-        return ParquetWriter(footer.row_group(0).column(0).compression)
+        """Return a writer with the codec of the first column that is read."""
+        return ParquetWriter(lambda: self._codec)
 
-    def _fetch_footer(self) -> None:
+    def _fetch_footer(self) -> bytes:
         size = self._file_size
         if size < _END.size:
             raise Unparsable("the Parquet file is corrupt or truncated: it ends too soon")
@@ -86,12 +116,47 @@ class ParquetReader:
         self._fetched.seek(size - _END.size)
         length, magic = _END.unpack(self._fetched.read(_END.size))
         if magic == b"PARE":
-            raise Unparsable("the Parquet file is encrypted")
+            raise Unparsable("the Parquet file is encrypted: write it without encryption")
         if magic != b"PAR1" or length + _END.size > size:
             raise Unparsable("the Parquet file is corrupt or truncated: its end is not a footer")
         if (footer := size - _END.size - length) < tail:
             self._reserve(length, "the footer")
             self._fetched.fetch([(footer, size)])
+        self._fetched.seek(footer)
+        return bytes(self._fetched.read(length))
+
+    def _open(self) -> parquet.ParquetFile:
+        """Open the file; columns that Arrow cannot read do not matter until they are read."""
+        try:
+            return self._open_with(None, PLAIN_UNIT)
+        except _DAMAGE as error:
+            try:
+                readable = ReadableFooter(self._footer)
+            except ValueError:
+                raise error from None
+            self._unreadable = readable.reasons
+            self._footer = readable.footer
+            return self._open_with(in_memory(readable.footer).metadata, PLAIN_UNIT)
+
+    def _reopen(self, unit: Unit) -> parquet.ParquetFile:
+        return self._open_with(self._parquet.metadata, unit)
+
+    def _open_with(self, footer: parquet.FileMetaData | None, unit: Unit) -> parquet.ParquetFile:
+        opened = parquet.ParquetFile(
+            pa.PythonFile(self._fetched, "r"),
+            metadata=footer,
+            pre_buffer=False,
+            page_checksum_verification=True,
+            # In nanoseconds, Arrow's default, the year 9999 would silently become 1816.
+            coerce_int96_timestamp_unit=unit,
+        )
+        opened.schema_arrow  # noqa: B018 - raises if Arrow has no type for a column
+        return opened
+
+    def _refuse_unreadable(self, columns: Sequence[str]) -> None:
+        for name in columns:
+            if reason := self._unreadable.get(name):
+                raise SchemaMismatch(f"the column {name!r} cannot be read: {reason}")
 
     def _read_fetches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
         fetches = self._plan(columns)
@@ -102,6 +167,7 @@ class ParquetReader:
         for fetch in fetches:
             self._fetched.fetch(fetch.ranges)
             yield from self._decode(fetch, columns)
+        self._at_end = True
 
     def _plan(self, columns: list[str]) -> list[RowGroupFetch]:
         with _refusing_damage():
@@ -117,6 +183,8 @@ class ParquetReader:
     def _decode(self, fetch: RowGroupFetch, columns: list[str]) -> Iterator[pa.RecordBatch]:
         missing = sum(self._parquet.metadata.row_group(group).num_rows for group in fetch.groups)
         with _refusing_damage():
+            if self._int96:
+                self._int96.begin(fetch.groups, _READ_ROWS)
             for batch in self._parquet.iter_batches(
                 _READ_ROWS, row_groups=fetch.groups, columns=columns, use_threads=False
             ):
@@ -124,7 +192,11 @@ class ParquetReader:
                 found = batch.select(columns).replace_schema_metadata()
                 found.validate(full=True)
                 missing -= found.num_rows
-                yield found
+                # Not before: Arrow aborts the process at a codec that does not exist.
+                self._codec = self._codec or first_codec(
+                    self._parquet.metadata, columns, fetch.groups[0]
+                )
+                yield self._int96.check(found, _as_json) if self._int96 else found
             if missing:
                 raise ValueError(f"it lacks {missing} rows that its footer has")
 
@@ -137,7 +209,7 @@ class ParquetReader:
         self._memory.reserve(size)
 
 
-def _as_json(row: pa.Table) -> str:
+def _as_json(row: pa.Table | pa.RecordBatch) -> str:
     members = (f"{_dump(name)}: {_cell_as_json(row[name][0])}" for name in row.schema.names)
     return f"{{{', '.join(members)}}}"
 
@@ -149,7 +221,16 @@ def _cell_as_json(cell: pa.Scalar) -> str:
         return _dump(f"a {cell.type} that cannot be shown")
 
 
-_dump = partial(json.dumps, default=str, ensure_ascii=False)
+def _shown(value: object) -> str:
+    """Return what JSON has no value for; bytes are the text that Impala and Hive mean by them."""
+    if isinstance(value, bytes):
+        with suppress(UnicodeDecodeError):
+            return value.decode()
+    return str(value)
+
+
+_dump = partial(json.dumps, default=_shown, ensure_ascii=False)
+_DAMAGE = (pa.ArrowException, OSError, ValueError)
 
 
 @contextmanager
@@ -157,5 +238,5 @@ def _refusing_damage() -> Iterator[None]:
     """Raise Unparsable in place of the errors that Arrow raises for a damaged file."""
     try:
         yield
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except _DAMAGE as error:
         raise Unparsable(f"the Parquet file is corrupt or truncated: {error}") from error

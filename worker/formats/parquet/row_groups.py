@@ -1,10 +1,11 @@
 """Plans the fetches of a Parquet file: which row groups together, and which byte ranges."""
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 
 from pyarrow import parquet
 
+from worker.formats.parquet.chunk_check import check_chunks
 from worker.formats.parquet.range_file import merge_ranges, total_bytes
 from worker.interfaces import Range
 
@@ -12,17 +13,36 @@ from worker.interfaces import Range
 _PADDING_BYTES = 100
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RowGroupFetch:
     """Row groups that are fetched together, and the byte ranges of their columns."""
 
-    groups: tuple[int, ...]
-    ranges: list[Range]
+    groups: list[int] = field(default_factory=list)
+    ranges: list[Range] = field(default_factory=list)
+    size: int = 0
+    """The bytes to fetch."""
 
-    @property
-    def size(self) -> int:
-        """The bytes to fetch."""
-        return total_bytes(self.ranges)
+    def size_with(self, chunks: Sequence[Range]) -> int:
+        """Return the size that it would have with these chunks, which are merged."""
+        return self.size + self._merge(chunks)[1]
+
+    def add(self, group: int, chunks: Sequence[Range]) -> None:
+        """Add a row group with its chunks, which are merged."""
+        (kept, merged), growth = self._merge(chunks)
+        self.groups.append(group)
+        self.ranges[kept:] = merged
+        self.size += growth
+
+    def _merge(self, chunks: Sequence[Range]) -> tuple[tuple[int, list[Range]], int]:
+        """Merge chunks with the ranges that they may touch: how many stay, the others, the growth.
+
+        Row groups lie in order in most files, so that only the last range is looked at. To merge
+        with all of them each time would take the square of their number.
+        """
+        in_order = not self.ranges or not chunks or chunks[0][0] >= self.ranges[-1][0]
+        kept = max(0, len(self.ranges) - 1) if in_order else 0
+        merged = merge_ranges([*self.ranges[kept:], *chunks])
+        return (kept, merged), total_bytes(merged) - total_bytes(self.ranges[kept:])
 
 
 def plan_fetches(
@@ -30,22 +50,41 @@ def plan_fetches(
 ) -> Iterator[RowGroupFetch]:
     """Put all row groups, in order, into fetches of at most `fetch_bytes`, at least one in each.
 
-    Raises ValueError if the footer points beyond the end of the file.
+    Raises ValueError if the footer is damaged, or points beyond the end of the file.
     """
     positions = _chunk_positions(footer, frozenset(columns))
-    fetch = RowGroupFetch((), [])
-    for number in range(footer.num_row_groups):
+    groups = list(_groups_with_rows(footer))
+    check_chunks(footer, list(columns), groups)
+    fetch = RowGroupFetch()
+    for number in groups:
         group = footer.row_group(number)
-        if not group.num_rows:
-            continue
-        chunks = [_chunk_range(group.column(position), file_size) for position in positions]
-        grown = RowGroupFetch((*fetch.groups, number), merge_ranges([*fetch.ranges, *chunks]))
-        if fetch.groups and grown.size > fetch_bytes:
+        chunks = merge_ranges(
+            _chunk_range(group.column(position), file_size) for position in positions
+        )
+        if fetch.groups and fetch.size_with(chunks) > fetch_bytes:
             yield fetch
-            grown = RowGroupFetch((number,), merge_ranges(chunks))
-        fetch = grown
+            fetch = RowGroupFetch()
+        fetch.add(number, chunks)
     if fetch.groups:
         yield fetch
+
+
+def _groups_with_rows(footer: parquet.FileMetaData) -> Iterator[int]:
+    for number in range(footer.num_row_groups):
+        group = footer.row_group(number)
+        if group.num_columns != footer.num_columns:
+            raise ValueError(
+                f"row group {number + 1} has {group.num_columns} columns, and the schema has "
+                f"{footer.num_columns}"
+            )
+        if group.num_rows:
+            yield number
+
+
+def first_codec(footer: parquet.FileMetaData, columns: Collection[str], group: int) -> str | None:
+    """Return the codec of the first of the columns, which must have been read; None if none."""
+    position = next(iter(_chunk_positions(footer, frozenset(columns))), None)
+    return None if position is None else footer.row_group(group).column(position).compression
 
 
 def _chunk_positions(footer: parquet.FileMetaData, columns: frozenset[str]) -> list[int]:

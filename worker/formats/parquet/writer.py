@@ -1,6 +1,7 @@
 """Writes Parquet: columns keep their types."""
 
 import io
+from collections.abc import Callable
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,16 +12,24 @@ from worker.formats.json_lines.cells import json_to_text
 _GROUP_ROWS = 100_000
 _GROUP_BYTES = 32 * 2**20
 _DEFAULT_CODEC = "SNAPPY"
+# As Arrow names the codecs of a file, and as its writer does. LZ4 of Hadoop and LZO can only be
+# read, or not even that.
+_CODECS: dict[str | None, str] = {
+    "UNCOMPRESSED": "NONE",
+    **{name: name for name in ("SNAPPY", "GZIP", "BROTLI", "LZ4", "ZSTD")},
+}
 
 
 class ParquetWriter:
     """Writes tables to one Parquet file, in row groups that depend on the rows alone.
 
-    A row group ends with the table that brings it to 100,000 rows or 32 MiB.
+    A row group ends with the table that brings it to 100,000 rows or 32 MiB. Where the codec cannot
+    be written, Snappy is.
     """
 
-    def __init__(self, codec: str = _DEFAULT_CODEC) -> None:
-        self._codec = "NONE" if codec == "UNCOMPRESSED" else codec
+    def __init__(self, codec: Callable[[], str | None] = lambda: None) -> None:
+        """Take a function that returns the codec, as Arrow names it, when the first table comes."""
+        self._codec = codec
         self._buffer = io.BytesIO()
         self._writer: parquet.ParquetWriter | None = None
         self._tables: list[pa.Table] = []  # of the row group under way
@@ -31,7 +40,9 @@ class ParquetWriter:
         table = json_to_text(table)
         if self._writer is None:
             self._writer = parquet.ParquetWriter(
-                pa.PythonFile(self._buffer, "w"), table.schema, compression=self._codec
+                pa.PythonFile(self._buffer, "w"),
+                table.schema,
+                compression=_CODECS.get(self._codec(), _DEFAULT_CODEC),
             )
         self._tables.append(table)
         self._rows += table.num_rows
