@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from worker.errors import SchemaMismatch, Unparsable
 from worker.formats.base import CellForm
 from worker.formats.model_inputs import Feature, ModelInputs
-from worker.formats.type_inference import MISSING_VALUES
+from worker.formats.types.text_cells import MISSING_VALUES
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _ALL = ("*",)  # all columns, as in WORKER_KEEP_COLUMNS

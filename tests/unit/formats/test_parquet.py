@@ -336,7 +336,7 @@ def test_bad_rows_come_in_the_order_of_the_file() -> None:
 @pytest.mark.parametrize("column", [[[1.5]], [{"a": 1}]])
 def test_a_nested_feature_is_refused_with_its_type(column: list[object]) -> None:
     with pytest.raises(SchemaMismatch, match=r"the column 'x' is of type (list|struct)<"):
-        FeatureConverter([Feature("x", "x")], ANY, cells="typed").convert(pa.table({"x": column}))
+        FeatureConverter([Feature("x", "x")], ANY, cells="typed").to_frame(pa.table({"x": column}))
 
 
 def test_times_and_text_reach_the_model_as_pandas_has_them() -> None:
