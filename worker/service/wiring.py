@@ -139,6 +139,7 @@ def _score_options(settings: Settings) -> ScoreOptions:
     return ScoreOptions(
         delimiter=settings.delimiter,
         encoding=settings.encoding,
+        dtypes=settings.dtypes,
         keep_columns=settings.keep_columns,
         output_format=settings.output_format,
         max_rejected=settings.max_rejected,

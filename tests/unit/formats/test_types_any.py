@@ -111,7 +111,7 @@ def test_json_lines_are_typed_as_pandas_reads_the_whole_file(
     assert_same(read(body, rows, pieces), wanted[["x"]])
 
 
-TYPED = {
+TYPED: dict[pa.DataType, list[object]] = {
     pa.int8(): [1, -2],
     pa.int64(): [2**53 + 1, -1],
     pa.uint64(): [2**63, 1],
