@@ -5,6 +5,7 @@ A row's fate depends on its own cell alone.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -59,36 +60,31 @@ class ColumnConversion:
         self._spec = spec
         self._cells = cells
         self._missing = None if spec.missing == "none" else np.nan
+        self._categories = pd.Index(spec.categories or ()) if spec.as_categorical else None
         self._vocabulary = Vocabulary(spec.categories or (), cells)
-        self._to_type: Callable[[pa.ChunkedArray], Converted] = {
-            "float": self._to_floats,
-            "int": self._to_integers,
-            "bool": self._to_booleans,
-            "text": self._to_text,
-            "category": self._to_categories,
-            "unused": self._to_nothing,
-        }[spec.type]
+        to_type: Callable[[pa.ChunkedArray], Converted] = getattr(self, f"_to_{spec.type}")
+        self._to_type = to_type
 
     def convert(self, column: pa.ChunkedArray) -> Converted:
         """Return the column as the model takes it, and its bad rows."""
         converted = self._to_type(column)
-        if self._spec.as_categorical:
-            return self._as_categorical(column, converted)
+        if self._categories is not None:
+            return self._as_categorical(column, converted, self._categories)
         return converted
 
-    def _to_floats(self, column: pa.ChunkedArray) -> Converted:
+    def _to_float(self, column: pa.ChunkedArray) -> Converted:
         values, bad = self._read(column, to_floats, lambda numbers: (numbers, _NO_ROWS))
         if values.type != pa.float64():
             values = numbers_to_floats(values)
         bad = self._refuse_missing(values, bad)
         return Converted(values if self._missing else gapped(values, None), bad)
 
-    def _to_integers(self, column: pa.ChunkedArray) -> Converted:
+    def _to_int(self, column: pa.ChunkedArray) -> Converted:
         values, bad = self._read(column, to_integers, self._typed_integers)
         bad = self._refuse_missing(values, bad)
         return Converted(exact_integers(_filled(values, bad, 0), self._missing), bad)
 
-    def _to_booleans(self, column: pa.ChunkedArray) -> Converted:
+    def _to_bool(self, column: pa.ChunkedArray) -> Converted:
         values, bad = self._read(column, to_booleans, numbers_to_booleans)
         bad = self._refuse_missing(values, bad)
         return Converted(gapped(_filled(values, bad, value=False), self._missing), bad)
@@ -137,7 +133,6 @@ class ColumnConversion:
         if self._cells == "text":
             values = nulls_for_missing(column, self._vocabulary.words)
         else:
-            bad = {}
             cells, undecodable = plain(self._name, column)
             values, misfits = self._vocabulary.to_text(cells)
             bad = self._reasons(column, undecodable, "not UTF-8")
@@ -145,7 +140,7 @@ class ColumnConversion:
         bad = self._refuse_missing(values, bad)
         return Converted(gapped(values, self._missing), bad)
 
-    def _to_categories(self, column: pa.ChunkedArray) -> Converted:
+    def _to_category(self, column: pa.ChunkedArray) -> Converted:
         cells, undecodable = plain(self._name, column)
         bad = self._reasons(column, undecodable, "not UTF-8")
         values, ambiguous = self._vocabulary.to_values(cells)
@@ -154,16 +149,19 @@ class ColumnConversion:
         bad = self._with_missing(missing, bad)
         return Converted(to_objects(values, self._missing), bad)
 
-    def _to_nothing(self, column: pa.ChunkedArray) -> Converted:
+    def _to_unused(self, column: pa.ChunkedArray) -> Converted:
         return Converted(pa.chunked_array([pa.nulls(len(column), pa.float64())]), {})
 
-    def _as_categorical(self, column: pa.ChunkedArray, converted: Converted) -> Converted:
+    def _as_categorical(
+        self, column: pa.ChunkedArray, converted: Converted, categories: "pd.Index[Any]"
+    ) -> Converted:
         """Return a pandas.Categorical of the categories; it would lose other values silently."""
         found = converted.column
         values = found.to_pandas() if isinstance(found, pa.ChunkedArray) else pd.Series(found)
-        categorical = pd.Categorical(values, categories=list(self._spec.categories or ()))
-        lost = np.flatnonzero(categorical.isna() & values.notna().to_numpy())
+        codes = categories.get_indexer_for(values)
+        lost = np.flatnonzero((codes < 0) & values.notna().to_numpy())
         reasons = self._reasons(column, lost, "which is none of the model's categories")
+        categorical = pd.Categorical.from_codes(codes, categories)
         return Converted(categorical, reasons | dict(converted.bad))
 
     def _refuse_missing(self, values: pa.ChunkedArray, bad: dict[int, str]) -> dict[int, str]:
