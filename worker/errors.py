@@ -51,6 +51,10 @@ class NeedsMemory(TransientError):
         return int(self.args[0])
 
 
+class NeedsTypes(TransientError):
+    """The types of a file's first rows do not fit a later one; the message is the right types."""
+
+
 class InputOverwritten(TransientError):
     """The input was overwritten after its message was sent."""
 

@@ -30,6 +30,7 @@ class ScoreOptions:
     memory_bytes: int = 512 << 20  # the most that any part of a file may need at once
     reserved_bytes: int = 32 << 20  # what the job has reserved of it: the runner sets this
     content_encoding: str | None = None  # of the input object: the runner sets this
+    found_types: str | None = None  # of an attempt that ended with NeedsTypes: the runner sets this
 
 
 @dataclass(frozen=True, slots=True)

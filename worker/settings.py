@@ -5,11 +5,12 @@ import os
 import string
 from collections.abc import Iterator
 from itertools import combinations
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AliasChoices, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from worker.columns import ColumnType
 from worker.errors import SettingsError
 from worker.interfaces import Format, PredictMethod
 
@@ -113,6 +114,11 @@ class Settings(BaseSettings):
     keep_columns: Annotated[tuple[str, ...] | None, NoDecode] = Field(
         default=None, description="columns copied to the output, by comma; * = all"
     )
+    dtypes: Annotated[tuple[tuple[str, ColumnType], ...], NoDecode] = Field(
+        default=(),
+        description="types of columns, before the model's: column=text,other=int; "
+        "float, int, bool or text",
+    )
     output_format: Format | None = Field(
         default=None,
         description="csv, jsonl or parquet; a format other than the input's is appended to the key",
@@ -140,12 +146,24 @@ class Settings(BaseSettings):
     @field_validator("keep_columns", mode="before")
     @classmethod
     def _split_at_commas(cls, value: Any) -> Any:  # noqa: ANN401 - any value from the environment
+        return _split(value) if isinstance(value, str) else value
+
+    @field_validator("dtypes", mode="before")
+    @classmethod
+    def _parse_dtypes(cls, value: Any) -> Any:  # noqa: ANN401 - any value from the environment
         if not isinstance(value, str):
             return value
-        try:
-            return tuple(next(csv.reader([value])))
-        except csv.Error as error:
-            raise ValueError(f"cannot be split at its commas: {error}") from None
+        pairs = [pair.rpartition("=") for pair in _split(value)]
+        types = get_args(ColumnType)
+        for name, equals, column_type in pairs:
+            if not name or not equals:
+                raise ValueError("must be column=type, by commas")
+            if column_type not in types:
+                raise ValueError(f"no type {column_type!r} (of {name!r}): {', '.join(types)}")
+        names = [name for name, _, _ in pairs]
+        if repeated := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"the column {repeated[0]!r} has two types")
+        return tuple((name, column_type) for name, _, column_type in pairs)
 
     @field_validator("queue")
     @classmethod
@@ -253,3 +271,11 @@ class Settings(BaseSettings):
         for problem in self._heartbeat_problem(visibility, "the queue's visibility timeout"):
             raise SettingsError(problem)
         return visibility, self.heartbeat_seconds or visibility / 3
+
+
+def _split(value: str) -> tuple[str, ...]:
+    """Split at commas, as a row of a CSV."""
+    try:
+        return tuple(next(csv.reader([value])))
+    except csv.Error as error:
+        raise ValueError(f"cannot be split at its commas: {error}") from None

@@ -65,6 +65,7 @@ def _default(name: str) -> str:
         "heartbeat_seconds": "visibility / 3",
         "delimiter": "sniffed",
         "escape": "none",
+        "dtypes": "the model's, else pandas'",
         "keep_columns": "the first",
         "output_format": "the input's",
         "model_sha256": "any",

@@ -126,6 +126,28 @@ def test_columns_to_keep_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch
     assert settings_help.load().keep_columns == ("id", "a, b")
 
 
+def test_types_of_columns_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKER_DTYPES", 'zip=text,"a, b=int",c=d=bool')
+    assert settings_help.load().dtypes == (("zip", "text"), ("a, b", "int"), ("c=d", "bool"))
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("zip", "must be column=type, by commas"),
+        ("=text", "must be column=type, by commas"),
+        ("zip=str", "no type 'str' (of 'zip'): float, int, bool, text"),
+        ("zip=text,zip=int", "the column 'zip' has two types"),
+    ],
+)
+def test_a_type_that_is_none_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, value: str, problem: str
+) -> None:
+    assert refusal(monkeypatch, WORKER_DTYPES=value) == [
+        f"WORKER_DTYPES: {problem} (it is {value!r})"
+    ]
+
+
 def test_a_tab_can_be_written_as_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKER_DELIMITER", "tab")
     assert settings_help.load().delimiter == "\t"

@@ -7,7 +7,7 @@ The modules a file passes through:
 3. A reader returns tables of unconverted rows: `csv.reader`, `json_lines.reader` or
    `parquet.reader`. It asks `memory` for the bytes that it holds, and returns rejected rows.
 4. `selection` chooses the columns that the model reads and the columns to keep, and `features`
-   converts the model's columns to their types (`type_inference`).
+   makes the model's frame of them (`types`: what a column's type is, and conversion to it).
 5. A writer makes the output: `csv.writer`, `json_lines.writer` or `parquet.writer`; the text
    formats use `float_text` for numbers. `compression` compresses it as the input was.
 

@@ -1,119 +1,149 @@
-"""Converts the model's columns to the types that it reads, and finds the rows that do not fit."""
+"""Makes the frame that the model gets of one file, and finds the rows that do not fit."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from worker.errors import SchemaMismatch
+from worker.columns import ColumnSpec, ColumnType
+from worker.errors import NeedsTypes
 from worker.formats.base import CellForm
-from worker.formats.json_lines.cells import unquote_numbers, unquote_strings
 from worker.formats.model_inputs import Feature, ModelInputs
-from worker.formats.type_inference import (
-    ColumnType,
-    convert_text,
-    infer_type,
-    numbers_to_float64,
-    rows_where,
-)
-
-_MISFIT = {"number": "not a number", "boolean": "neither true nor false"}
-_TEXT = (pa.string(), pa.large_string(), pa.string_view())
-_SHOWN_CHARACTERS = 60
-
-Column = tuple[pa.ChunkedArray, dict[int, str]]
-"""The values of a column, and the reason for each bad row by its number in the batch, from 0."""
+from worker.formats.types.conversion import ColumnConversion, Converted, missing_reason
+from worker.formats.types.inference import InferredColumn
+from worker.formats.types.objects import Values
+from worker.formats.types.text_cells import rows_where
 
 
 class FeatureConverter:
     """Converts the model's columns of one file, batch by batch.
 
-    The first batch with rows sets the types of columns that come as text.
+    What is said of a column decides its type: by `dtypes` (WORKER_DTYPES), then by the model. Where
+    nothing is said pandas' choice for the whole file decides. `found_types` is what an earlier
+    attempt at the file has found out about those columns; without it the first batch decides, and
+    `add` returns whether a later one changes the choice. `null_count` returns how many cells of a
+    column are missing in the whole file, or None.
     """
 
     def __init__(
-        self, features: Sequence[Feature], inputs: ModelInputs, *, cells: CellForm
+        self,
+        features: Sequence[Feature],
+        inputs: ModelInputs,
+        *,
+        cells: CellForm,
+        dtypes: Mapping[str, ColumnType] | None = None,
+        found_types: str | None = None,
+        null_count: Callable[[str], int | None] | None = None,
     ) -> None:
-        self._features = tuple(features)
-        self._inputs = inputs
-        self._cells = cells
-        self._types: dict[str, ColumnType] = {}
+        self._columns = {feature.name: feature.column for feature in features}
+        self._takes_missing = inputs.takes_missing
+        self._conversions: dict[str, ColumnConversion] = {}
+        self._inferred: dict[str, InferredColumn] = {}
+        found = json.loads(found_types) if found_types is not None else {}
+        for feature in features:
+            spec = _with_dtype(feature, inputs, dtypes or {})
+            if spec is not None:
+                self._conversions[feature.name] = ColumnConversion(feature.name, spec, cells)
+                continue
+            self._inferred[feature.name] = InferredColumn(
+                feature.name,
+                cells,
+                found.get(feature.name),
+                missing=_count_nulls(feature, null_count),
+            )
+        self._has_changed = False
+        self._types_are_settled = found_types is not None or not self._inferred
+
+    def add(self, table: pa.Table) -> bool:
+        """Take note of a batch; return whether it changes the types of the batches before it.
+
+        Every batch must be added before it is converted.
+        """
+        changes = [
+            column.add(table[self._columns[name]]) for name, column in self._inferred.items()
+        ]
+        self._has_changed |= any(changes)
+        return self._has_changed
+
+    def settle_types(self, rest: Iterator[pa.Table]) -> None:
+        """Read the rest of the file; raises NeedsTypes, which carries the types of the whole file.
+
+        Does nothing if the types are settled: by an earlier attempt, or as there is no rest.
+        """
+        if self._types_are_settled and not self._has_changed:
+            return
+        has_changed = self._has_changed
+        for table in rest:
+            self.add(table)
+            has_changed = True  # the rest can be read only once
+        self._types_are_settled = True
+        if has_changed:
+            found = {name: column.found() for name, column in self._inferred.items()}
+            raise NeedsTypes(json.dumps(found))
 
     def to_frame(self, table: pa.Table) -> tuple[pd.DataFrame, dict[int, str]]:
-        """Convert as `convert` does, to the frame that pandas' own reader would have made."""
-        values, bad = self.convert(table)
-        frame = values.to_pandas(use_threads=False)
-        if self._cells != "typed":
-            # Missing cells between booleans are NaN in pandas; Arrow makes None of them, and
-            # encoders treat the two differently.
-            for field in values.schema:
-                if pa.types.is_boolean(field.type) and values[field.name].null_count:
-                    frame[field.name] = frame[field.name].fillna(np.nan)
-        return frame, bad
-
-    def convert(self, table: pa.Table) -> tuple[pa.Table, dict[int, str]]:
         """Return the model's columns, and the reason for each bad row by its number, from 0."""
-        values: dict[str, pa.ChunkedArray] = {}
+        values: dict[str, Values] = {}
         bad: dict[int, str] = {}
-        for feature in self._features:
-            column = table[feature.column]
-            values[feature.name], reasons = self._convert_column(feature.name, column)
-            bad = reasons | bad
-        return pa.table(values), bad
+        for name, column in self._columns.items():
+            converted = self._convert(name, table[column])
+            values[name] = converted.column
+            if converted.bad:
+                bad = {**converted.bad, **bad}
+        return _frame(values), bad
 
-    def _convert_column(self, name: str, column: pa.ChunkedArray) -> Column:
-        if self._cells == "typed":
-            values, bad = self._from_typed(name, column)
-        else:
-            values, bad = self._from_text(name, column)
-        if not self._inputs.takes_missing:
-            for row in rows_where(pc.is_null(values, nan_is_null=True)).tolist():
-                bad.setdefault(row, f"column {name!r} is missing, which the model does not take")
-        return values, bad
+    def _convert(self, name: str, column: pa.ChunkedArray) -> Converted:
+        if name in self._conversions:
+            return self._conversions[name].convert(column)
+        values = self._inferred[name].convert(column)
+        if self._takes_missing:
+            return Converted(values, {})
+        return Converted(values, dict.fromkeys(_missing_rows(values), missing_reason(name)))
 
-    def _from_typed(self, name: str, column: pa.ChunkedArray) -> Column:
-        if pa.types.is_nested(column.type):
-            raise SchemaMismatch(
-                f"the column {name!r} is of type {column.type}: no model takes values within values"
-            )
-        values = numbers_to_float64(column)
-        if self._inputs.numbers_only:
-            if values.type in _TEXT:
-                return self._from_text(name, pc.cast(values, pa.string()))
-            # numpy would convert times to numbers, in the unit that the file's writer chose.
-            if not (pa.types.is_floating(values.type) or pa.types.is_boolean(values.type)):
-                raise SchemaMismatch(
-                    f"the column {name!r} is of type {column.type}, and the model takes numbers"
-                )
-        return values, {}
 
-    def _from_text(self, name: str, column: pa.ChunkedArray) -> Column:
-        if self._cells == "json" and self._inputs.numbers_only:
-            column = unquote_numbers(column)
-        column_type = self._type_of(name, column)
-        values, misfits = convert_text(column, column_type)
-        if self._cells == "json" and column_type == "text":
-            values = unquote_strings(values)
-        return values, {
-            row: f"column {name!r} is {self._shown(column[row].as_py())}, {_MISFIT[column_type]}"
-            for row in misfits.tolist()
+def _with_dtype(
+    feature: Feature, inputs: ModelInputs, dtypes: Mapping[str, ColumnType]
+) -> ColumnSpec | None:
+    """Return what is said of a column: the type by WORKER_DTYPES, the rest by the model."""
+    column_type = dtypes.get(feature.column, dtypes.get(feature.name))
+    if column_type is None:
+        return feature.spec
+    if feature.spec is not None:
+        return replace(feature.spec, type=column_type)
+    return ColumnSpec(column_type, missing="nan" if inputs.takes_missing else "refused")
+
+
+def _count_nulls(feature: Feature, null_count: Callable[[str], int | None] | None) -> bool:
+    return bool(null_count is not None and null_count(feature.column))
+
+
+def _missing_rows(values: Values) -> list[int]:
+    if isinstance(values, pa.ChunkedArray):
+        rows = rows_where(pc.is_null(values, nan_is_null=True))
+    else:
+        rows = np.flatnonzero(pd.isna(values))
+    found: list[int] = rows.tolist()
+    return found
+
+
+def _frame(values: Mapping[str, Values]) -> pd.DataFrame:
+    """Make a frame of the columns, in their order."""
+    arrow = {name: column for name, column in values.items() if isinstance(column, pa.ChunkedArray)}
+    frame: pd.DataFrame = pa.table(arrow).to_pandas(use_threads=False)
+    if len(arrow) == len(values):
+        return frame
+    others = pd.DataFrame(
+        {
+            name: pd.Series(column, dtype=column.dtype)
+            for name, column in values.items()
+            if not isinstance(column, pa.ChunkedArray)
         }
-
-    def _type_of(self, name: str, column: pa.ChunkedArray) -> ColumnType:
-        if self._inputs.is_text(name):
-            return "text"
-        column_type = self._types.get(name) or infer_type(
-            column, numbers_only=self._inputs.numbers_only
-        )
-        if column.length():
-            self._types[name] = column_type
-        return column_type
-
-    def _shown(self, cell: str | None) -> str:
-        """Return a bad cell as the reason shows it."""
-        if cell is None:
-            return "missing"
-        shown = cell if len(cell) <= _SHOWN_CHARACTERS else cell[:_SHOWN_CHARACTERS] + "…"
-        return shown if self._cells == "json" else repr(shown)
+    )
+    if not arrow:
+        return others
+    # One by one they would make a frame of as many blocks as columns.
+    return pd.concat([frame, others], axis=1)[list(values)]

@@ -65,7 +65,3 @@ class ModelInputs:
         if spec is not None and not self.takes_missing:
             return replace(spec, missing="refused")
         return spec
-
-    def is_text(self, name: str) -> bool:
-        """Return whether a column is always text, even if its values look like numbers."""
-        return name in self.text_columns or _ALL in self.text_columns

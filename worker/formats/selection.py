@@ -14,7 +14,7 @@ from worker.formats.csv.reader import CsvReader
 from worker.formats.csv.values import is_number
 from worker.formats.json_lines.reader import JsonLinesReader
 from worker.formats.model_inputs import Feature, ModelInputs
-from worker.formats.type_inference import MISSING_VALUES
+from worker.formats.types.text_cells import MISSING_VALUES
 
 _ALL = ("*",)  # all columns, as in WORKER_KEEP_COLUMNS
 _SHOWN_NAMES = 20

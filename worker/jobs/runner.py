@@ -1,11 +1,11 @@
 """Runs one job: reserves bytes, downloads, predicts and publishes the newest version."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from worker.clock import now
-from worker.errors import InputOverwritten, NeedsMemory, NoSuchInput
+from worker.errors import InputOverwritten, NeedsMemory, NeedsTypes, NoSuchInput
 from worker.interfaces import ScoreOptions, ScoreResult
 from worker.job import Done, Job, S3Uri, Status
 from worker.jobs.limits import ByteBudget, JobMemory, JobTimeout, JobTimeouts
@@ -25,6 +25,15 @@ STATUSES: Mapping[WriteResult, Status] = {
     WriteResult.ALREADY_DONE: "already done",
     WriteResult.SUPERSEDED: "superseded",
 }
+
+
+@dataclass(slots=True)
+class _Needs:
+    """What the attempts at a job so far have found out that it needs."""
+
+    input_bytes: int | None
+    types: dict[str, str] = field(default_factory=dict)
+    """The types of the file's columns, by the ETag of the version that has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +85,19 @@ class Runner:
         will report.
         """
         # An exclusive job reserves the whole budget, so that no other job holds data meanwhile.
-        input_bytes = self.budget.limit if exclusive else None
+        needs = _Needs(self.budget.limit if exclusive else None)
         async with self.timeouts.limit(str(job.source)) as job_timeout:
             while True:
                 try:
                     done, result = await self._attempt(
-                        job, check_lease, job_timeout, input_bytes, exclusive=exclusive
+                        job, check_lease, job_timeout, needs, exclusive=exclusive
                     )
                 except NeedsMemory as error:
                     # Bytes are reserved before a pool process is taken, never while one is held:
                     # otherwise two jobs could wait for each other.
-                    input_bytes = error.size
+                    needs.input_bytes = error.size
+                except NeedsTypes:
+                    pass  # the attempt has put them into `needs`, and nothing is visible yet
                 else:
                     return done, await self._is_outdated(job, done, result)
 
@@ -95,11 +106,12 @@ class Runner:
         job: Job,
         check_lease: CheckLease,
         job_timeout: JobTimeout,
-        input_bytes: int | None,
+        needs: _Needs,
         *,
         exclusive: bool,
     ) -> tuple[Done, WriteResult]:
         resume = job_timeout.pause()
+        input_bytes = needs.input_bytes
         async with self.budget.reserve(self.memory.reservation(job.size, input_bytes)) as held:
             resume()
             download = await self._download(job)
@@ -110,12 +122,16 @@ class Runner:
                 self.options,
                 reserved_bytes=input_bytes or self.memory.input_bytes,
                 content_encoding=download.head.content_encoding,
+                found_types=needs.types.get(version.etag),
             )
             async with self._output_writer(job, version, download, check_lease) as output:
                 try:
                     score = await self.pool.score(
                         download, options, output, on_start=job_timeout.pause(), fresh=exclusive
                     )
+                except NeedsTypes as error:
+                    needs.types[version.etag] = str(error)
+                    raise
                 except AlreadyWritten as existing:
                     done = self._done(existing.target, version, existing.result, None)
                     return done, existing.result

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 
-from worker.errors import TooManyRejected
+from worker.errors import ModelRaised, TooManyRejected
 from worker.formats import (
     Compression,
     FeatureConverter,
@@ -42,8 +42,8 @@ def score(
 ) -> ScoreResult:
     """Predict every row of a file, and write the output; equal files give equal bytes.
 
-    Raises Unparsable, SchemaMismatch, TooManyRejected or PredictionFailed; what was written before
-    is then not an output.
+    Raises Unparsable, SchemaMismatch, TooManyRejected or PredictionFailed; and NeedsTypes if later
+    rows change the types of earlier ones. What was written before is then not an output.
     """
     with naming_encoding(options.content_encoding):
         reader, compression = open_reader(file, options)
@@ -93,7 +93,14 @@ def _predict(
         reader.model_reads(feature.column for feature in selection.features)
     return _predict_batches(
         reader.batches(selection.columns, BATCH_ROWS),
-        FeatureConverter(selection.features, inputs, cells=reader.cells),
+        FeatureConverter(
+            selection.features,
+            inputs,
+            cells=reader.cells,
+            dtypes=dict(options.dtypes),
+            found_types=options.found_types,
+            null_count=getattr(reader, "null_count", None),
+        ),
         CheckedPredictor(predictor, selection.kept),
         rejections,
     )
@@ -108,10 +115,18 @@ def _predict_batches(
     """Return the kept and the prediction columns of the good rows; at least one table."""
     has_table = False
     for batch in batches:
+        if features.add(batch) and not rejections.file_fails:
+            features.settle_types(batches)
         frame, bad = features.to_frame(batch)
         table, raising = None, dict[int, str]()
         if not rejections.file_fails_with(bad):
-            table, raising = predictor.predict_good_rows(batch, frame, bad)
+            try:
+                table, raising = predictor.predict_good_rows(batch, frame, bad)
+            except ModelRaised:
+                features.settle_types(batches)  # the types of later rows may be what it takes
+                raise
+            if raising:
+                features.settle_types(batches)
         rejections.add(batch.num_rows, bad, raising)
         if table is not None and not rejections.file_fails:
             yield table

@@ -142,6 +142,7 @@ def _score_options(settings: Settings) -> ScoreOptions:
         quote=settings.quote,
         escape=settings.escape,
         has_header=settings.header == "present",
+        dtypes=settings.dtypes,
         keep_columns=settings.keep_columns,
         output_format=settings.output_format,
         max_rejected=settings.max_rejected,

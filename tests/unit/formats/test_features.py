@@ -9,17 +9,17 @@ from pandas._libs.parsers import (  # type: ignore[import-not-found] # pandas ke
     STR_NA_VALUES,
 )
 
+from worker.columns import ColumnSpec
 from worker.errors import SchemaMismatch
 from worker.formats import Feature, FeatureConverter, ModelInputs
 from worker.formats.base import CellForm
-from worker.formats.type_inference import (
-    MISSING_VALUES,
-    convert_text,
-    infer_type,
-    numbers_to_float64,
-)
+from worker.formats.types.csv_kinds import CsvKinds
+from worker.formats.types.text_cells import MISSING_VALUES, to_floats
 
 ANY = ModelInputs(names=None, count=None, numbers_only=False, takes_missing=True)
+BOOLEANS = ModelInputs(
+    None, None, numbers_only=False, takes_missing=True, specs=(ColumnSpec("bool"),)
+)
 NUMBERS = ModelInputs(names=None, count=None, numbers_only=True, takes_missing=True)
 
 
@@ -28,7 +28,15 @@ def text(*cells: str) -> pa.ChunkedArray:
 
 
 def features(inputs: ModelInputs = ANY, *, cells: CellForm = "text") -> FeatureConverter:
-    return FeatureConverter([Feature("x", "x")], inputs, cells=cells)
+    return FeatureConverter([Feature("x", "x", inputs.spec(0, "x"))], inputs, cells=cells)
+
+
+def convert(converter: FeatureConverter, cells: object) -> tuple[list[object], dict[int, str]]:
+    """Convert a batch of the column x; return its values, None for missing, and its bad rows."""
+    table = pa.table({"x": cells})
+    converter.add(table)
+    frame, bad = converter.to_frame(table)
+    return [None if pd.isna(value) else value for value in frame["x"]], bad
 
 
 def test_the_missing_tokens_are_those_of_pandas() -> None:
@@ -37,72 +45,76 @@ def test_the_missing_tokens_are_those_of_pandas() -> None:
 
 def test_null_and_empty_text_are_both_missing() -> None:
     for cells in (["1", "", None], ["x", "", None]):
-        values, bad = features().convert(pa.table({"x": cells}))
-        assert (values["x"].null_count, bad) == (2, {})
+        values, bad = convert(features(), cells)
+        assert (values.count(None), bad) == (2, {})
 
 
 @pytest.mark.parametrize(
     ("cells", "expected"),
     [
-        (("1", "-2.5", "1e5"), "number"),
-        (("1", "NA", ""), "number"),
-        (("", "", ""), "number"),
-        ((" 1", "+2 ", ".5", "5.", "inf", "-Infinity"), "number"),
-        (("true", "False", "TRUE"), "boolean"),
+        (("1", "2"), "int64"),
+        (("1", "-2.5", "1e5"), "float64"),
+        (("1", "NA", ""), "integers with gaps"),
+        (("", "", ""), "float64"),
+        ((" 1", "+2 ", ".5", "5.", "inf", "-Infinity"), "float64"),
+        (("true", "False", "TRUE"), "booleans"),
         (("true", "1"), "text"),
-        (("true", "", "NA"), "boolean"),
+        (("true", "", "NA"), "booleans with gaps"),
         (("1", "1,5"), "text"),
         (("1", "0x10"), "text"),
         (("1", "1_0"), "text"),
         (("1", " "), "text"),
-        ((), "number"),
+        ((), "float64"),
     ],
 )
 def test_the_type_of_a_column_follows_from_its_cells(cells: tuple[str, ...], expected: str) -> None:
-    assert infer_type(text(*cells), numbers_only=False) == expected
+    kinds = CsvKinds()
+    kinds.add(text(*cells))
+    assert kinds.type == expected
 
 
 def test_for_a_model_of_numbers_text_is_numbers_that_do_not_fit() -> None:
-    assert infer_type(text("1", "red"), numbers_only=True) == "number"
+    values, bad = convert(features(NUMBERS), ["1", "red"])
+    assert (values, bad) == ([1.0, None], {1: "column 'x' is 'red', not a number"})
 
 
-def test_booleans_stay_booleans_for_a_model_of_numbers() -> None:
-    assert infer_type(text("true", "false"), numbers_only=True) == "boolean"
+def test_booleans_are_1_and_0_for_a_model_of_numbers() -> None:
+    assert convert(features(NUMBERS), ["true", "false"]) == ([1.0, 0.0], {})
 
 
 def test_numbers_are_read_the_same_beside_cells_that_do_not_fit() -> None:
     cells = ["1.5", " 2", "+3", "4 ", ".5", "5.", "1e400", "-1e-400", "INF", "7E+2"]
-    exclusive = [convert_text(text(cell), "number")[0][0].as_py() for cell in cells]
-    beside, misfits = convert_text(text(*cells, "x"), "number")
+    exclusive = [to_floats(text(cell))[0][0].as_py() for cell in cells]
+    beside, misfits = to_floats(text(*cells, "x"))
     assert misfits.tolist() == [len(cells)]
     assert [str(value) for value in beside.to_pylist()[:-1]] == [str(value) for value in exclusive]
     assert exclusive[:6] == [1.5, 2, 3, 4, 0.5, 5]
 
 
 def test_text_keeps_its_cells_but_the_missing_ones() -> None:
-    assert convert_text(text("a", "NA", "", " b"), "text")[0].to_pylist() == ["a", None, None, " b"]
+    assert convert(features(), ["a", "NA", "", " b"]) == (["a", None, None, " b"], {})
 
 
-def test_what_does_not_fit_the_first_batch_is_a_bad_row_with_column_and_value() -> None:
-    column = features()
-    column.convert(pa.table({"x": ["1", "2"]}))
-    values, bad = column.convert(pa.table({"x": ["3", "four", "5"]}))
-    assert values["x"].to_pylist() == [3.0, None, 5.0]
+def test_what_does_not_fit_the_models_type_is_a_bad_row_with_column_and_value() -> None:
+    column = features(NUMBERS)
+    convert(column, ["1", "2"])
+    values, bad = convert(column, ["3", "four", "5"])
+    assert values == [3.0, None, 5.0]
     assert bad == {1: "column 'x' is 'four', not a number"}
 
 
 def test_a_cell_that_is_no_boolean_is_a_bad_row_and_one_without_any_is_missing() -> None:
-    column = features()
-    column.convert(pa.table({"x": ["true"]}))
-    values, bad = column.convert(pa.table({"x": ["false", "yes", "", None]}))
-    assert values["x"].to_pylist()[::2] == [False, None]
-    assert values["x"].to_pylist()[3] is None
+    column = features(BOOLEANS)
+    convert(column, ["true"])
+    values, bad = convert(column, ["false", "yes", "", None])
+    assert values[::2] == [False, None]
+    assert values[3] is None
     assert bad == {1: "column 'x' is 'yes', neither true nor false"}
 
 
 def test_a_missing_boolean_is_a_bad_row_for_a_model_that_takes_nothing_missing() -> None:
     column = features(ModelInputs(names=None, count=None, numbers_only=True, takes_missing=False))
-    _, bad = column.convert(pa.table({"x": ["true", "NA"]}))
+    _, bad = convert(column, ["true", "NA"])
     assert bad == {1: "column 'x' is missing, which the model does not take"}
 
 
@@ -111,14 +123,18 @@ def test_a_missing_boolean_is_a_bad_row_for_a_model_that_takes_nothing_missing()
     [("true", "", "False"), ("1", "", "2"), ("red", "NA", ""), ("true", "false"), ("", "")],
 )
 def test_a_frame_of_text_is_the_one_that_pandas_reads(cells: tuple[str, ...]) -> None:
-    frame, _ = features().to_frame(pa.table({"x": cells}))
+    column, table = features(), pa.table({"x": cells})
+    column.add(table)
+    frame, _ = column.to_frame(table)
     read = pd.read_csv(io.StringIO("\n".join(["x", *cells, ""])), skip_blank_lines=False)
-    pd.testing.assert_frame_equal(frame, read, check_dtype=cells[0] != "1")
+    pd.testing.assert_frame_equal(frame, read)
 
 
 def test_a_frame_of_values_is_the_one_that_pandas_reads() -> None:
     table = pa.table({"x": [True, None, False]})
-    frame, _ = features(cells="typed").to_frame(table)
+    column = features(cells="typed")
+    column.add(table)
+    frame, _ = column.to_frame(table)
     pd.testing.assert_frame_equal(frame, table.to_pandas())
 
 
@@ -127,27 +143,28 @@ def test_a_column_that_the_model_takes_as_text_is_text_whatever_it_looks_like(
     named: tuple[str, ...],
 ) -> None:
     inputs = ModelInputs(None, None, numbers_only=False, takes_missing=True, text_columns=named)
-    values, bad = features(inputs).convert(pa.table({"x": ["007", "NA"]}))
-    assert (values["x"].to_pylist(), bad) == (["007", None], {})
+    assert convert(features(inputs), ["007", "NA"]) == (["007", None], {})
 
 
 def test_anything_fits_a_column_that_began_as_text() -> None:
     column = features()
-    column.convert(pa.table({"x": ["red"]}))
-    values, bad = column.convert(pa.table({"x": ["1", "NA"]}))
-    assert (values["x"].to_pylist(), bad) == (["1", None], {})
+    convert(column, ["red"])
+    assert convert(column, ["1", "NA"]) == (["1", None], {})
 
 
 def test_a_long_cell_is_shown_cut() -> None:
     column = features(ModelInputs(names=None, count=None, numbers_only=True, takes_missing=True))
-    _, bad = column.convert(pa.table({"x": ["y" * 1000]}))
+    _, bad = convert(column, ["y" * 1000])
     assert len(bad[0]) < 120
 
 
 def test_missing_numbers_go_through_as_nan() -> None:
-    values, bad = features().convert(pa.table({"x": ["1", "", "nan"]}))
+    column = features()
+    table = pa.table({"x": ["1", "", "nan"]})
+    column.add(table)
+    frame, bad = column.to_frame(table)
     assert bad == {}
-    assert [math.isnan(value) for value in values.to_pandas()["x"]] == [False, True, True]
+    assert [math.isnan(value) for value in frame["x"]] == [False, True, True]
 
 
 @pytest.mark.parametrize(
@@ -162,14 +179,15 @@ def test_a_missing_cell_is_a_bad_row_for_a_model_that_takes_none(
     cells: CellForm, column: pa.Array
 ) -> None:
     strict = ModelInputs(names=None, count=None, numbers_only=True, takes_missing=False)
-    _, bad = features(strict, cells=cells).convert(pa.table({"x": column}))
+    _, bad = convert(features(strict, cells=cells), column)
     reason = "column 'x' is missing, which the model does not take"
     assert bad == {1: reason, 2: reason}
 
 
 def test_the_first_bad_column_of_a_row_gives_the_reason() -> None:
     strict = ModelInputs(names=None, count=None, numbers_only=True, takes_missing=True)
-    _, bad = FeatureConverter([Feature("b", "b"), Feature("a", "a")], strict, cells="text").convert(
+    both = [Feature(name, name, strict.spec(0, name)) for name in ("b", "a")]
+    _, bad = FeatureConverter(both, strict, cells="text").to_frame(
         pa.table({"a": ["x"], "b": ["y"]})
     )
     assert bad == {0: "column 'b' is 'y', not a number"}
@@ -187,13 +205,13 @@ def test_the_first_bad_column_of_a_row_gives_the_reason() -> None:
 def test_typed_text_becomes_numbers_for_a_model_of_numbers_and_other_text_a_bad_row(
     column: pa.Array,
 ) -> None:
-    values, bad = features(NUMBERS, cells="typed").convert(pa.table({"x": column}))
-    assert values["x"].to_pylist() == [1.0, None, None]
+    values, bad = convert(features(NUMBERS, cells="typed"), column)
+    assert values == [1.0, None, None]
     assert bad == {1: "column 'x' is 'one', not a number"}
 
 
 @pytest.mark.parametrize(
-    "data_type", [pa.timestamp("us"), pa.date32(), pa.time32("s"), pa.duration("ns"), pa.binary()]
+    "data_type", [pa.timestamp("us"), pa.date32(), pa.time32("s"), pa.duration("ns")]
 )
 def test_a_typed_column_that_holds_no_numbers_is_refused_by_a_model_of_numbers(
     data_type: pa.DataType,
@@ -201,13 +219,14 @@ def test_a_typed_column_that_holds_no_numbers_is_refused_by_a_model_of_numbers(
     table = pa.table({"x": pa.nulls(1, data_type)})
     message = re.escape(f"the column 'x' is of type {data_type}, and")
     with pytest.raises(SchemaMismatch, match=message):
-        features(NUMBERS, cells="typed").convert(table)
-    assert features(cells="typed").convert(table)[0]["x"].type == data_type
+        features(NUMBERS, cells="typed").to_frame(table)
+    frame, _ = features(cells="typed").to_frame(table)
+    pd.testing.assert_frame_equal(frame, table.to_pandas())
 
 
-def test_typed_booleans_stay_booleans_for_a_model_of_numbers() -> None:
-    values, bad = features(NUMBERS, cells="typed").convert(pa.table({"x": [True, None]}))
-    assert (values["x"].to_pylist(), bad) == ([True, None], {})
+def test_typed_booleans_are_1_and_0_for_a_model_of_numbers() -> None:
+    values, bad = convert(features(NUMBERS, cells="typed"), pa.array([True, None]))
+    assert (values, bad) == ([True, None], {})
 
 
 @pytest.mark.parametrize(
@@ -220,15 +239,18 @@ def test_typed_booleans_stay_booleans_for_a_model_of_numbers() -> None:
         pa.array([1, None], pa.int64()).dictionary_encode(),
     ],
 )
-def test_every_typed_number_is_a_float64(column: pa.Array) -> None:
-    values = numbers_to_float64(pa.chunked_array([column]))
-    assert (values.type, values.to_pylist()) == (pa.float64(), [1.0, None])
+def test_every_typed_number_is_a_float64_for_a_model_of_numbers(column: pa.Array) -> None:
+    frame, _ = features(NUMBERS, cells="typed").to_frame(pa.table({"x": column}))
+    pd.testing.assert_frame_equal(frame, pd.DataFrame({"x": [1.0, None]}, dtype="float64"))
 
 
-def test_typed_text_loses_its_dictionary() -> None:
-    values = pa.chunked_array([pa.array(["a", "b"]).dictionary_encode()])
-    assert numbers_to_float64(values).type == pa.string()
+def test_typed_text_loses_its_dictionary_where_the_model_takes_text() -> None:
+    column = pa.array(["a", "b"]).dictionary_encode()
+    inputs = ModelInputs(None, None, numbers_only=False, takes_missing=True, text_columns=("*",))
+    frame, _ = features(inputs, cells="typed").to_frame(pa.table({"x": column}))
+    pd.testing.assert_frame_equal(frame, pd.DataFrame({"x": ["a", "b"]}))
 
 
-def test_a_typed_column_of_nothing_is_missing_numbers() -> None:
-    assert numbers_to_float64(pa.chunked_array([pa.nulls(2)])).type == pa.float64()
+def test_a_typed_column_of_nothing_is_missing_numbers_for_a_model_of_numbers() -> None:
+    frame, _ = features(NUMBERS, cells="typed").to_frame(pa.table({"x": pa.nulls(2)}))
+    pd.testing.assert_frame_equal(frame, pd.DataFrame({"x": [None, None]}, dtype="float64"))

@@ -117,7 +117,7 @@ def test_a_feature_may_also_be_kept_verbatim() -> None:
 def test_without_kept_columns_only_predictions_leave() -> None:
     assert lines(score(b"id,x\na,1\n", Plugin(total), ScoreOptions(keep_columns=()))) == [
         "total",
-        "1.0",
+        "1",
     ]
 
 
@@ -225,7 +225,7 @@ def test_after_a_bad_row_the_rest_of_the_file_is_counted_without_the_model() -> 
 
 def test_rejected_rows_of_many_batches_follow_each_other_under_one_header() -> None:
     body = b"id,x\n" + b"a,1\n" * BATCH_ROWS + b"b\nc,x\n" + b"a,1\n" * BATCH_ROWS + b"d\n"
-    scored = score(body, Plugin(total), LENIENT)
+    scored = score(body, Plugin(total, numbers_only=True), LENIENT)
     assert (scored.rows, scored.rejected) == (2 * BATCH_ROWS, 3)
     assert scored.rejects == (
         b"line,reason,row\n"
@@ -276,7 +276,7 @@ def test_bad_rows_within_the_limit_are_written_with_line_reason_and_row() -> Non
 
 def test_the_predictions_beside_bad_rows_are_those_of_their_own_rows() -> None:
     scored = score(b"id,x\na,1\nb\nc,3\nd,4,4\ne,5\n", Plugin(total), LENIENT)
-    assert lines(scored)[1:] == ["a,1.0", "c,3.0", "e,5.0"]
+    assert lines(scored)[1:] == ["a,1", "c,3", "e,5"]
 
 
 def test_the_limit_is_a_share_of_the_rows() -> None:
@@ -300,9 +300,9 @@ def test_all_rows_may_be_rejected() -> None:
     assert (scored.output, scored.rows, scored.rejected) == (b"id,activation\n", 0, 1)
 
 
-def test_what_does_not_fit_the_first_ten_thousand_rows_is_a_bad_row() -> None:
+def test_what_does_not_fit_a_model_of_numbers_is_a_bad_row_after_ten_thousand_rows_too() -> None:
     body = b"id,x\n" + b"a,1\n" * BATCH_ROWS + b"b,one\n"
-    scored = score(body, Plugin(total), LENIENT)
+    scored = score(body, Plugin(total, numbers_only=True), LENIENT)
     assert (scored.rows, scored.rejected) == (BATCH_ROWS, 1)
     assert b"10002,\"column 'x' is 'one', not a number\"" in (scored.rejects or b"")
 

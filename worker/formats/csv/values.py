@@ -3,7 +3,7 @@
 import re
 from typing import Literal
 
-from worker.formats.type_inference import MISSING_VALUES
+from worker.formats.types.text_cells import MISSING_VALUES
 
 Kind = Literal["number", "date", "missing"]
 

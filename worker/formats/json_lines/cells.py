@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 _JSON_METADATA = {b"cells": b"json"}
+_BOOLEAN_AS_STRING = r'^"(true|True|TRUE|false|False|FALSE|[01](?:\.0)?)"$'
 _NUMBER_AS_STRING = r'^"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"$'
 
 
@@ -47,3 +48,8 @@ def unquote_strings(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def unquote_numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Replace JSON strings that look like numbers by those numbers."""
     return pc.replace_substring_regex(column, _NUMBER_AS_STRING, r"\1")
+
+
+def unquote_booleans(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Replace JSON strings that look like true, false, 1 or 0 by those values."""
+    return pc.replace_substring_regex(column, _BOOLEAN_AS_STRING, r"\1")

@@ -1,0 +1,82 @@
+"""A file whose later rows change the types of its first ones is started again, with those types."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tests.support.fakes.pool import FakePool
+from tests.support.fakes.queue import FakeQueue
+from tests.support.fakes.worker import INPUT, Cloud
+from tests.unit.jobs.test_exclusive_jobs import receive_and_release
+from worker.errors import NeedsTypes
+from worker.interfaces import (
+    AsyncInputReader,
+    AsyncOutputSink,
+    OutputForm,
+    ScoreOptions,
+    ScoreResult,
+)
+from worker.job import S3Uri
+
+
+@dataclass
+class TypedPool(FakePool):
+    """Raises NeedsTypes, after it has written something, unless the right types are given."""
+
+    attempts: list[tuple[bytes, str | None, bool]] = field(default_factory=list)
+
+    async def score(
+        self,
+        reader: AsyncInputReader,
+        options: ScoreOptions,
+        output: AsyncOutputSink,
+        *,
+        on_start: Callable[[], None] = lambda: None,
+        fresh: bool = False,
+    ) -> ScoreResult:
+        self.attempts.append((reader.first, options.found_types, fresh))
+        if options.found_types == f"types of {reader.first!r}":
+            return await super().score(reader, options, output, on_start=on_start, fresh=fresh)
+        on_start()
+        await output.open(OutputForm("text/csv", None))
+        await output.write(b"with the wrong types")
+        raise NeedsTypes(f"types of {reader.first!r}")
+
+
+async def test_a_file_is_started_again_once_with_its_types_and_nothing_else_is_visible() -> None:
+    pool = TypedPool()
+    cloud = Cloud(pool=pool)
+    cloud.submit("a.csv", b"abc")
+    await cloud.run_worker()
+    assert pool.attempts == [(b"abc", None, False), (b"abc", "types of b'abc'", False)]
+    assert cloud.outputs() == {"p/a.csv": b"ABC"}
+    assert len(cloud.storage.versions[S3Uri("out", "p/a.csv")]) == 1
+
+
+async def test_an_exclusive_job_is_started_again_with_its_types() -> None:
+    pool = TypedPool()
+    cloud = Cloud(queue=FakeQueue(max_receive_count=5), pool=pool)
+    cloud.submit("a.csv", b"abc")
+    await receive_and_release(cloud.queue, 3)
+    await cloud.run_worker()
+    assert pool.attempts == [(b"abc", None, True), (b"abc", "types of b'abc'", True)]
+    assert cloud.outputs() == {"p/a.csv": b"ABC"}
+
+
+async def test_the_types_of_one_version_of_a_file_are_not_those_of_another() -> None:
+    pool = TypedPool()
+    cloud = Cloud(pool=pool)
+    cloud.submit("a.csv", b"abc")
+
+    def overwrite(name: str, _: S3Uri) -> None:
+        if name == "get" and len(pool.attempts) == 1:
+            cloud.storage.before = None
+            cloud.storage.add(S3Uri(INPUT, "a.csv"), b"def")
+
+    cloud.storage.before = overwrite
+    await cloud.run_worker()
+    assert pool.attempts == [
+        (b"abc", None, False),
+        (b"def", None, False),
+        (b"def", "types of b'def'", False),
+    ]
+    assert cloud.outputs() == {"p/a.csv": b"DEF"}
