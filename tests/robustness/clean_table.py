@@ -79,6 +79,12 @@ def _orders(draw: random.Random, rows: int, newlines: bool) -> Iterator[Row]:
         )
 
 
+def numbers(rows: int, width: int) -> tuple[Row, ...]:
+    """Return rows of decimal numbers."""
+    draw = random.Random(8)  # noqa: S311 - an example
+    return tuple(tuple(f"{draw.uniform(1, 9):.2f}" for _ in range(width)) for _ in range(rows))
+
+
 def quoted(cell: str, quote: str = '"', escape: str = '"') -> str:
     """Return a raw cell within quotes."""
     return f"{quote}{cell.replace(quote, escape + quote)}{quote}"

@@ -15,6 +15,7 @@ from tests.robustness.verdict import Loaded, Polluted, RefusedError, Row
 from tests.support.whole_file import ScoredFile, score
 from worker.errors import PermanentError
 from worker.interfaces import Format
+from worker.models import Predictor
 
 _NUMBER = "row number of the prediction"
 
@@ -22,16 +23,31 @@ _NUMBER = "row number of the prediction"
 class TakesEverything:
     """A predictor that takes any columns by position, all as text: no type saves a wrong row."""
 
-    text_columns = ("*",)
+    text_columns: tuple[str, ...] = ("*",)
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Number the rows."""
         return pd.DataFrame({_NUMBER: np.arange(len(frame))})
 
 
+class TakesNumbers(TakesEverything):
+    """A predictor that takes any columns by position, all as numbers."""
+
+    text_columns = ()
+    numbers_only = True
+
+
 def product(file: Polluted) -> Loaded:
     """Read a CSV as a worker does that keeps all columns, and rejects any number of rows."""
-    scored = _score(file, "parquet")
+    return _as_loaded(_score(file, "parquet"))
+
+
+def product_numbers(file: Polluted) -> Loaded:
+    """Read a CSV as that worker does with a model that takes numbers only."""
+    return _as_loaded(_score(file, "parquet", TakesNumbers()))
+
+
+def _as_loaded(scored: ScoredFile) -> Loaded:
     table = parquet.read_table(io.BytesIO(scored.output)).drop_columns([_NUMBER])
     columns = [["" if cell is None else cell for cell in one.to_pylist()] for one in table.columns]
     return Loaded(tuple(table.column_names), list(zip(*columns, strict=True)), scored.rejected)
@@ -55,10 +71,10 @@ def product_parquet(file: Polluted) -> Loaded:
     return Loaded(as_header(read), as_rows(read), scored.rejected)
 
 
-def _score(file: Polluted, output: Format | None) -> ScoredFile:
+def _score(file: Polluted, output: Format, predictor: Predictor | None = None) -> ScoredFile:
     options = replace(file.settings, keep_columns=("*",), output_format=output, max_rejected=1.0)
     try:
-        return score(file.body, TakesEverything(), options)
+        return score(file.body, predictor or TakesEverything(), options)
     except PermanentError as error:
         raise RefusedError(f"{type(error).__name__}: {error}") from error
 

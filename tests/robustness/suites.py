@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from tests.robustness.csv_pollution import pollock
+from tests.robustness.csv_pollution import pollock, pollock_numbers
 from tests.robustness.csv_real import real_files
 from tests.robustness.csv_siblings import siblings
 from tests.robustness.json_lines import json_files
@@ -15,6 +15,7 @@ from tests.robustness.readers import (
     pandas_json,
     product,
     product_json,
+    product_numbers,
     product_parquet,
 )
 from tests.robustness.verdict import Judged, Load, Polluted, judge, judge_in_a_process
@@ -61,6 +62,14 @@ class Suite:
 
 PANDAS = ("pandas", pandas_csv)
 POLLOCK = Suite("pollock", "a public benchmark's 2,290 polluted CSVs", pollock, 6, product, PANDAS)
+NUMBERS = Suite(
+    "numbers",
+    "the same pollutions of a table of numbers",
+    pollock_numbers,
+    0,
+    product_numbers,
+    PANDAS,
+)
 SIBLINGS = Suite("siblings", "other damage to cells and rows", siblings, 0, product, PANDAS)
 REAL = Suite("real", "small CSVs in the manner of real ones", real_files, 0, product, PANDAS)
 JSON = Suite("json", "JSON Lines", json_files, 0, product_json, ("pandas", pandas_json))
@@ -73,4 +82,4 @@ PARQUET = Suite(
     ("pyarrow", arrow_parquet),
     may_abort=True,
 )
-SUITES = (POLLOCK, SIBLINGS, REAL, JSON, PARQUET)
+SUITES = (POLLOCK, NUMBERS, SIBLINGS, REAL, JSON, PARQUET)
