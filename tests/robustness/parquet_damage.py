@@ -66,7 +66,15 @@ def as_header(read: pa.Table) -> Row:
 
 def as_rows(read: pa.Table) -> list[Row]:
     """Return the rows of a table, as text that differs where values or their types differ."""
-    return [tuple(map(repr, row.values())) for row in read.to_pylist()]
+    columns = [_as_text(column) for column in read.columns]
+    return list(zip(*columns, strict=True))
+
+
+def _as_text(column: pa.ChunkedArray) -> list[str]:
+    """Return values as text; a time as its number, since its zone may be damaged."""
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.int64())
+    return [repr(value) for value in column.to_pylist()]
 
 
 __all__ = ["as_header", "as_rows", "damaged_files", "table"]
