@@ -379,6 +379,9 @@ _DIALECTS = [
         "bars, also at the beginning and end of each line, as of a console",
         "|id|name|\n|1|a|\n|2|b|\n",
         "id|name\n1|a\n2|b",
+        optional="|1|a\n|2|b",
+        other_headers="|id|name",
+        ambiguous="an empty column may be there or not",
     ),
     _real(
         "bars with blanks and a rule, as of psql",

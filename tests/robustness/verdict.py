@@ -134,8 +134,10 @@ def _what_is_wrong(loaded: Loaded, truth: Truth) -> str:
         if position == len(truth.rows):
             return f"row {_short(row)}"
         position += 1
-    lost = len(truth.rows) - len(rows) - loaded.rejected
-    return f"{lost} rows are neither accepted nor rejected" if lost > 0 else ""
+    lost = len(truth.rows) - len(loaded.rows) - loaded.rejected
+    if lost > 0 and (loaded.rows or not loaded.rejected):
+        return f"{lost} rows are neither accepted nor rejected"
+    return ""
 
 
 def _short(row: Row) -> str:
