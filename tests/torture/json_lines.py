@@ -137,8 +137,9 @@ CASES = [
         b'{"id":"\\ud800","x":1,"y":2}\n' + b'{"id":"ok","x":1,"y":2}\n' * 6,
         b'{"id": "ok", "x": 1, "y": 2, "prediction": 21.0}\n'
         # A model of numbers takes a boolean as 1 or 0.
-        + b'{"id": "g", "x": true, "y": 2, "prediction": 21.0}\n'
-        + b'{"id": "ok", "x": 1, "y": 2, "prediction": 21.0}\n' * 6,
+        b'{"id": "g", "x": true, "y": 2, "prediction": 21.0}\n'
+        + b'{"id": "ok", "x": 1, "y": 2, "prediction": 21.0}\n'
+        * 6,
         rejects=_REASONS
         + b"2,the key 'id' stands more than once,"
         + b'"{""id"":""a"",""id"":""b"",""x"":1,""y"":2}"\n'
