@@ -76,8 +76,8 @@ template: .venv/dev.stamp .venv-checks/stamp ## lint the template, Dockerfile, w
 	PATH="$(CURDIR)/.venv-checks/bin:$$PATH" .venv-checks/bin/actionlint .github/workflows/*.yaml
 	.venv-checks/bin/shellcheck .ci/run infra/*.sh
 
-unit: .venv/dev.stamp ## tests on fakes and a virtual clock
-	$(BIN)/python -m pytest tests/unit
+unit: .venv/dev.stamp ## tests on fakes and a virtual clock, damaged files, and models as people publish them
+	$(BIN)/python -m pytest tests/unit tests/robustness tests/public_models
 
 integration: .venv/dev.stamp ## tests against moto's server
 	$(BIN)/python -m pytest tests/integration

@@ -5,6 +5,7 @@ from tests.torture import (
     csv_cells,
     csv_refused,
     csv_rows,
+    csv_strict,
     encodings,
     features,
     gzip_files,
@@ -13,6 +14,7 @@ from tests.torture import (
     other_formats,
     parquet_layouts,
     parquet_types,
+    training,
     zstd_files,
 )
 
@@ -20,6 +22,7 @@ CASES = (
     *csv_cells.CASES,
     *csv_rows.CASES,
     *csv_refused.CASES,
+    *csv_strict.CASES,
     *json_lines.CASES,
     *parquet_types.CASES,
     *parquet_layouts.CASES,
@@ -29,5 +32,6 @@ CASES = (
     *other_formats.CASES,
     *features.CASES,
     *conversion.CASES,
+    *training.CASES,
     *keys.CASES,
 )

@@ -81,7 +81,7 @@ CASES = [
     refused("no-columns.parquet", written(pa.table({})), "SchemaMismatch", "'x', 'y'"),
     refused(
         "duplicate-columns.parquet",
-        written(pa.Table.from_arrays([AB, _COUNT[:2], _COUNT[:2]], names=["id", "x", "x"])),
+        written(pa.Table.from_arrays([AB, *[_COUNT[:2]] * 3], names=["id", "x", "x", "y"])),
         "SchemaMismatch",
         "column names must differ",
     ),
