@@ -156,6 +156,15 @@ def test_codes_beyond_floats_stay_two_categories() -> None:
     assert answer["activation"][0] < 0.5 < answer["activation"][1]
 
 
+def test_codes_beyond_floats_stay_two_categories_by_position_beside_floats() -> None:
+    codes = np.array([[9007199254740992, 1], [9007199254740993, 1]])
+    columns = ColumnTransformer([("c", ignoring(), [0]), ("x", StandardScaler(), [1])])
+    model = make_pipeline(columns, LogisticRegression()).fit(codes, [0, 1])
+    frame = pd.DataFrame({"c": codes[:, 0], "x": [1.0, 1.0]})
+    answer = SklearnPredictor(model).predict(frame)
+    assert answer["activation"][0] < 0.5 < answer["activation"][1]
+
+
 def test_an_encoder_fitted_on_none_meets_none() -> None:
     table = pd.DataFrame({"c": pd.Series(["a", None] * 3, dtype=object)})
     predictor = SklearnPredictor(
