@@ -58,7 +58,8 @@ class Walk:
         if column is None:
             return
         if claim is not None and column.missing is not None:
-            claim = replace(claim, missing=column.missing)
+            # The array that an imputer makes is one of objects if a column beside is text.
+            claim = replace(claim, missing=column.missing, as_objects=None)
         claims = self.claims[column.position]
         if claim not in claims:  # a hundred bagged models claim the same
             claims.append(claim)
