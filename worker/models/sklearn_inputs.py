@@ -35,7 +35,7 @@ def find_inputs(model: Any) -> SklearnInputs:  # noqa: ANN401 - scikit-learn is 
     reader = _reader(model)
     library = library_of(reader)
     names = getattr(model, "feature_names_in_", None)
-    width = getattr(model, "n_features_in_", None)
+    width = getattr(model, "n_features_in_", None) or None  # CatBoost's may be 0
     if library is not None:
         with suppress(Exception):  # another version may keep them elsewhere
             names = booster_names(reader) if names is None else names
@@ -48,7 +48,7 @@ def find_inputs(model: Any) -> SklearnInputs:  # noqa: ANN401 - scikit-learn is 
         return SklearnInputs(names, width)
     return SklearnInputs(
         names,
-        width or 1,
+        1 if width is None else width,
         columns.specs,
         takes_documents=width is None,
         as_objects=columns.as_objects,

@@ -399,6 +399,12 @@ def test_an_imputer_says_what_missing_is_and_the_encoder_behind_it_the_rest(
     assert spec_of(model, column) == ColumnSpec("text", expected, ("a", "b"))
 
 
+def test_none_that_an_imputer_of_nan_left_to_the_encoder_is_none() -> None:
+    column = pd.Series(["a", None, "b", "b"], dtype=object)
+    model = make_pipeline(SimpleImputer(strategy="most_frequent"), ignoring())
+    assert spec_of(model, column) == ColumnSpec("text", "none", ("a", "b"))
+
+
 def test_an_imputer_of_whole_numbers_hands_them_to_the_encoder_behind_it() -> None:
     model = make_pipeline(
         SimpleImputer(strategy="most_frequent"), OneHotEncoder(), LogisticRegression()
