@@ -184,6 +184,18 @@ def test_codes_as_objects_are_found_in_a_column_of_whole_numbers() -> None:
     assert predictor.predict(whole).equals(predictor.predict(table))
 
 
+def test_a_function_of_numpy_gets_no_objects_because_an_imputer_made_some() -> None:
+    table = X[["n", "s"]]
+    encode = make_pipeline(SimpleImputer(strategy="most_frequent"), ignoring())
+    columns = ColumnTransformer(
+        [("both", encode, ["n", "s"]), ("n", FunctionTransformer(np.log1p), ["n"])]
+    )
+    model = make_pipeline(columns, LogisticRegression()).fit(table, Y)
+    predictor = SklearnPredictor(model)
+    assert predictor.column_specs == (CODE, WORD)
+    assert np.array_equal(predictor.predict(table)["activation"], model.predict_proba(table)[:, 1])
+
+
 @pytest.mark.parametrize("encoder", [OneHotEncoder(), OrdinalEncoder()])
 def test_an_encoder_that_refuses_unknown_values_refuses_a_missing_one(encoder: object) -> None:
     assert spec_of(encoder, ["a", "b"]) == ColumnSpec("text", "refused", ("a", "b"))
