@@ -1,14 +1,16 @@
 """The columns that a fitted model reads: their names, their number, and what they may hold."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from sklearn.pipeline import Pipeline
 
 from worker.columns import ColumnSpec
 from worker.models.column_specs import find_columns
 from worker.models.column_specs.boosters import booster_names, booster_width, library_of
+
+_EXACT = 2**53  # a float holds every whole number up to here
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,8 @@ class SklearnInputs:
     """Whether it takes one sequence of texts instead of a table."""
     as_objects: tuple[int, ...] = ()
     """The positions of columns that it takes as Python objects."""
+    is_exact: bool = False
+    """Whether it knows whole numbers that a float does not hold."""
     spaces_as_underscores: bool = False
     """Whether its names have underscores for spaces, as LightGBM writes them."""
 
@@ -31,11 +35,11 @@ def find_inputs(model: Any) -> SklearnInputs:  # noqa: ANN401 - scikit-learn is 
     reader = _reader(model)
     library = library_of(reader)
     names = getattr(model, "feature_names_in_", None)
-    width = getattr(model, "n_features_in_", None)
-    if library is not None and names is None:
-        names = booster_names(reader)
-    if library is not None and not width:
-        width = booster_width(reader)
+    width = getattr(model, "n_features_in_", None) or None  # CatBoost's may be 0
+    if library is not None:
+        with suppress(Exception):  # another version may keep them elsewhere
+            names = booster_names(reader) if names is None else names
+            width = width or booster_width(reader)
     if names is not None:
         names = tuple(str(name) for name in names)
         width = len(names)
@@ -44,31 +48,40 @@ def find_inputs(model: Any) -> SklearnInputs:  # noqa: ANN401 - scikit-learn is 
         return SklearnInputs(names, width)
     return SklearnInputs(
         names,
-        width or 1,
+        1 if width is None else width,
         columns.specs,
         takes_documents=width is None,
         as_objects=columns.as_objects,
+        is_exact=any(map(_is_beyond_floats, columns.specs)),
         spaces_as_underscores=names is not None and library == "lightgbm",
     )
 
 
+def _is_beyond_floats(spec: ColumnSpec | None) -> bool:
+    if spec is None or spec.type != "int":
+        return False
+    return any(isinstance(value, int) and abs(value) > _EXACT for value in spec.categories or ())
+
+
 def _reader(model: Any) -> Any:  # noqa: ANN401 - see above
     """Return the part that reads a model's whole table first, as far as it can be a booster."""
-    while True:
+    while type(model).__module__.startswith("sklearn."):
+        name = type(model).__name__
         if hasattr(model, "best_estimator_"):
             model = model.best_estimator_
-        elif isinstance(model, Pipeline):
+        elif name == "Pipeline":
             model = model.steps[0][1]
-        elif hasattr(model, "calibrated_classifiers_"):
+        elif name == "CalibratedClassifierCV":
             model = model.calibrated_classifiers_[0].estimator
-        elif hasattr(model, "regressor_"):
+        elif name == "TransformedTargetRegressor":
             model = model.regressor_
-        elif type(model).__name__ == "FrozenEstimator":
+        elif name == "FrozenEstimator":
             model = model.estimator
-        elif type(model).__name__.startswith(("Voting", "Stacking")):
+        elif name.startswith(("Voting", "Stacking")):
             model = model.estimators_[0]
         else:
-            return model
+            break
+    return model
 
 
 _TYPICAL = {"float": 0.0, "int": 0, "bool": False, "text": "", "category": "", "unused": 0.0}

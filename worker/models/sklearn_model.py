@@ -36,6 +36,7 @@ class SklearnPredictor:
         self.spaces_as_underscores = inputs.spaces_as_underscores
         self._takes_series = inputs.takes_documents
         self._as_objects = inputs.as_objects
+        self._array_type = np.object_ if inputs.as_objects or inputs.is_exact else None
         # scikit-learn warns of column names if the model was trained on an array.
         self._takes_array = inputs.names is None and inputs.width is not None
         self.numbers_only = takes_numbers_only(model)
@@ -60,7 +61,7 @@ class SklearnPredictor:
         if self._takes_series:  # a vectorizer would take the names of a frame's columns for texts
             return frame.iloc[:, 0]
         if self._takes_array:
-            return frame.to_numpy(object if self._as_objects else None)
+            return frame.to_numpy(self._array_type)
         names = self.feature_names_in_
         if names is not None and len(frame.columns) < len(names):
             # Columns that the model drops may be absent; the parts around it still count them.

@@ -156,6 +156,15 @@ def test_codes_beyond_floats_stay_two_categories() -> None:
     assert answer["activation"][0] < 0.5 < answer["activation"][1]
 
 
+def test_codes_beyond_floats_stay_two_categories_by_position_beside_floats() -> None:
+    codes = np.array([[9007199254740992, 1], [9007199254740993, 1]])
+    columns = ColumnTransformer([("c", ignoring(), [0]), ("x", StandardScaler(), [1])])
+    model = make_pipeline(columns, LogisticRegression()).fit(codes, [0, 1])
+    frame = pd.DataFrame({"c": codes[:, 0], "x": [1.0, 1.0]})
+    answer = SklearnPredictor(model).predict(frame)
+    assert answer["activation"][0] < 0.5 < answer["activation"][1]
+
+
 def test_an_encoder_fitted_on_none_meets_none() -> None:
     table = pd.DataFrame({"c": pd.Series(["a", None] * 3, dtype=object)})
     predictor = SklearnPredictor(
@@ -173,6 +182,18 @@ def test_codes_as_objects_are_found_in_a_column_of_whole_numbers() -> None:
     assert predictor.column_specs == (ColumnSpec("int", categories=(1, 2)),)
     whole = table.astype("int64")
     assert predictor.predict(whole).equals(predictor.predict(table))
+
+
+def test_a_function_of_numpy_gets_no_objects_because_an_imputer_made_some() -> None:
+    table = X[["n", "s"]]
+    encode = make_pipeline(SimpleImputer(strategy="most_frequent"), ignoring())
+    columns = ColumnTransformer(
+        [("both", encode, ["n", "s"]), ("n", FunctionTransformer(np.log1p), ["n"])]
+    )
+    model = make_pipeline(columns, LogisticRegression()).fit(table, Y)
+    predictor = SklearnPredictor(model)
+    assert predictor.column_specs == (CODE, WORD)
+    assert np.array_equal(predictor.predict(table)["activation"], model.predict_proba(table)[:, 1])
 
 
 @pytest.mark.parametrize("encoder", [OneHotEncoder(), OrdinalEncoder()])
@@ -388,6 +409,12 @@ def test_an_imputer_says_what_missing_is_and_the_encoder_behind_it_the_rest(
     imputer = SimpleImputer(missing_values=missing, strategy="most_frequent")
     model = make_pipeline(imputer, OneHotEncoder(), LogisticRegression())
     assert spec_of(model, column) == ColumnSpec("text", expected, ("a", "b"))
+
+
+def test_none_that_an_imputer_of_nan_left_to_the_encoder_is_none() -> None:
+    column = pd.Series(["a", None, "b", "b"], dtype=object)
+    model = make_pipeline(SimpleImputer(strategy="most_frequent"), ignoring())
+    assert spec_of(model, column) == ColumnSpec("text", "none", ("a", "b"))
 
 
 def test_an_imputer_of_whole_numbers_hands_them_to_the_encoder_behind_it() -> None:

@@ -24,8 +24,8 @@ class Claim:
     as_categorical: bool = False
     is_evidence: bool = True
     """Whether it shows what training saw. A part that converts every number shows nothing."""
-    as_objects: bool = False
-    """Whether training saw numbers or booleans in a column of Python objects."""
+    as_objects: bool | None = False
+    """Whether training saw numbers or booleans in a column of Python objects; None: not known."""
 
 
 def takes_numbers(*, takes_missing: bool) -> Claim:
@@ -82,6 +82,12 @@ def merged(claims: Sequence[Claim | None]) -> ColumnSpec | None:
         return None
     missing = _merged_missing(spoken)
     return ColumnSpec(best.type or "category", missing, best.categories, best.as_categorical)
+
+
+def need_objects(claims: Sequence[Claim | None]) -> bool:
+    """Return whether the column must hold Python objects, also if all of them are numbers."""
+    found = {claim.as_objects for claim in claims if claim is not None and claim.is_evidence}
+    return True in found and False not in found
 
 
 def _plain(value: Any) -> object:  # noqa: ANN401 - numpy's scalars

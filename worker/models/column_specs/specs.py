@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from worker.columns import ColumnSpec
 from worker.models.column_specs.boosters import booster_claims, library_of
-from worker.models.column_specs.claims import merged
+from worker.models.column_specs.claims import merged, need_objects
 from worker.models.column_specs.compositions import COMPOSITIONS
 from worker.models.column_specs.estimators import ESTIMATORS, any_of_sklearn, silent
 from worker.models.column_specs.walk import Column, Columns, Estimator, Handler, Walk
@@ -30,11 +30,7 @@ def find_columns(model: Estimator, width: int) -> ModelColumns:
     walk.visit(model, [Column(position) for position in range(width)])
     return ModelColumns(
         tuple(merged(claims) for claims in walk.claims),
-        tuple(
-            position
-            for position, claims in enumerate(walk.claims)
-            if any(claim is not None and claim.as_objects for claim in claims)
-        ),
+        tuple(position for position, claims in enumerate(walk.claims) if need_objects(claims)),
         walk.has_documents,
     )
 

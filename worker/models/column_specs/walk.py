@@ -58,7 +58,10 @@ class Walk:
         if column is None:
             return
         if claim is not None and column.missing is not None:
-            claim = replace(claim, missing=column.missing)
+            # What an encoder saw behind an imputer, the imputer does not take for missing.
+            missing = claim.missing if claim.missing in {"nan", "none"} else column.missing
+            # The array that an imputer makes is one of objects if a column beside is text.
+            claim = replace(claim, missing=missing, as_objects=None)
         claims = self.claims[column.position]
         if claim not in claims:  # a hundred bagged models claim the same
             claims.append(claim)
