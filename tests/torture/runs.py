@@ -26,5 +26,11 @@ BY_PLACE = Run("by-place", models.nameless_line)
 SHOP = Run("shop", models.shop)
 MIRROR = Run("mirror", models.none, {"WORKER_PREDICTOR": "tests.torture.predictors:Mirror"})
 AS_CSV = Run("as-csv", models.line, {"WORKER_OUTPUT_FORMAT": "csv", "WORKER_KEEP_COLUMNS": "*"})
+SPARK = Run("spark", models.line, {"WORKER_ESCAPE": "\\", "WORKER_KEEP_COLUMNS": "*"})
+UNQUOTED = Run("unquoted", models.line, {"WORKER_QUOTE": "none", "WORKER_KEEP_COLUMNS": "*"})
+HEADERLESS = Run("headerless", models.line, {"WORKER_HEADER": "absent"})
 
-RUNS = (STRICT, LENIENT, LATIN, UTF_16, BY_PLACE, SHOP, MIRROR, AS_CSV)
+RUNS = (
+    *(STRICT, LENIENT, LATIN, UTF_16, BY_PLACE, SHOP, MIRROR, AS_CSV),
+    *(SPARK, UNQUOTED, HEADERLESS),
+)

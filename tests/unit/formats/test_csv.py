@@ -337,11 +337,15 @@ def test_data_behind_the_last_name_makes_a_bad_row() -> None:
 
 
 @pytest.mark.parametrize("body", [b"a,\n1,2\n", b"a,,b\n1,2,3\n", b"Title,,\na,b,c\n1,2,3\n"])
-def test_an_empty_name_under_data_is_refused_with_the_line(body: bytes) -> None:
-    with pytest.raises(
-        Unparsable, match=r"line 1 \((a|Title), .*no name for column 2.*HEADER=absent"
-    ):
-        reader_of(body)
+def test_an_empty_name_under_data_is_noticed(body: bytes) -> None:
+    unnamed = reader_of(body).unnamed
+    assert unnamed is not None
+    assert re.match(r"line 1 \((a|Title), .*no name for column 2.*HEADER=absent", unnamed)
+
+
+@pytest.mark.parametrize("body", [b",b\n1,2\n", b"a,,b\n1,,2\n", b"a,,\n1,,\n"])
+def test_a_column_without_data_needs_no_name_and_neither_does_the_first(body: bytes) -> None:
+    assert reader_of(body).unnamed is None
 
 
 def test_the_first_column_needs_no_name() -> None:

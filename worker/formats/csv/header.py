@@ -1,4 +1,4 @@
-"""Reads the header of a CSV, and refuses a first line that cannot be one."""
+"""Reads the header of a CSV, and says why a first line is none."""
 
 import csv
 import re
@@ -37,6 +37,8 @@ class Header:
     """The header as it stands in the file; None: the file has none."""
     doubt: str | None = None
     """Why the first line is probably data; None: it is not."""
+    unnamed: str | None = None
+    """Which column has data and no name; None: no column. The first needs none."""
 
 
 def read_header(pieces: Iterator[bytes], dialect: Dialect, *, has_header: bool = True) -> Header:
@@ -68,8 +70,12 @@ def read_header(pieces: Iterator[bytes], dialect: Dialect, *, has_header: bool =
         return replace(header, rest=head.rest)
     sample = head.sample(dialect)
     first_line = f"line {header_line} ({shown_line(header.names)})"
-    _refuse_unnamed(header.names, sample, first_line)
-    return replace(header, rest=head.rest, doubt=_doubt(header.names, sample, first_line))
+    return replace(
+        header,
+        rest=head.rest,
+        doubt=_doubt(header.names, sample, first_line),
+        unnamed=_unnamed(header.names, sample, first_line),
+    )
 
 
 def shown_line(cells: Sequence[str]) -> str:
@@ -190,15 +196,16 @@ def _needs_a_look(name: str) -> bool:
     return not name or kind_of(name) is not None
 
 
-def _refuse_unnamed(names: Sequence[str], sample: Sequence[Sequence[str]], first_line: str) -> None:
-    """Refuse a column without a name that has data. The first may be pandas' or R's index."""
+def _unnamed(names: Sequence[str], sample: Sequence[Sequence[str]], first_line: str) -> str | None:
+    """Return which column has data and no name. The first may be pandas' or R's index."""
     for place, name in enumerate(names):
         if place and not name and any(row[place] for row in sample if place < len(row)):
-            raise Unparsable(
+            return (
                 f"{first_line} has no name for column {place + 1}, and there is data below: if it "
                 "is a title, remove the lines before the header; else name the column; if the "
                 "file has no header, set WORKER_HEADER=absent"
             )
+    return None
 
 
 def _doubt(names: Sequence[str], sample: Sequence[Sequence[str]], first_line: str) -> str | None:

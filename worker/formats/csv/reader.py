@@ -61,6 +61,8 @@ class CsvReader:
         """The first line as errors show it; None if it is a row."""
         self.doubt = header.doubt
         """Why the first line is probably data and not a header; None: it is a header."""
+        self.unnamed = header.unnamed
+        """Which column has data and no name; None: no column."""
         self._dialect = header.dialect
         self._encoding = encoding
         self._beginning = header.rest[:_SEARCHED_BYTES], header.line
