@@ -55,8 +55,10 @@ def read_header(pieces: Iterator[bytes], dialect: Dialect, *, has_header: bool =
         head.skip_row()
         text = head.first_row(dialect)
     if not dialect.delimiter:
-        dialect = replace(dialect, delimiter=_sniff_delimiter(text.decode(), dialect.quote))
-        text = head.first_row(dialect)
+        delimiter = _sniff_delimiter(text.decode(), dialect.quote)
+        dialect = Dialect(delimiter, dialect.quote, dialect.escape)
+        if dialect.quote is not None and dialect.quote.encode() in text:
+            text = head.first_row(dialect)
     cells = _cells(text, dialect)
     if not has_header:
         names = tuple(map(str, range(len(cells))))
@@ -64,11 +66,11 @@ def read_header(pieces: Iterator[bytes], dialect: Dialect, *, has_header: bool =
     header_line = head.line
     head.skip_row()
     header = Header(tuple(cells), dialect, head.line, head.rest, len(cells), text)
-    if not header.names[-1]:
-        header = _without_trailing_delimiters(header, head.sample(dialect))
     if not any(map(_needs_a_look, header.names)):
-        return replace(header, rest=head.rest)
+        return header
     sample = head.sample(dialect)
+    if not header.names[-1]:
+        header = _without_trailing_delimiters(header, sample)
     first_line = f"line {header_line} ({shown_line(header.names)})"
     return replace(
         header,
@@ -104,7 +106,7 @@ class _Head:
     def first_row(self, dialect: Dialect) -> bytes:
         """Return the first row that is not blank, without its line end."""
         delimiter = dialect.delimiter or DELIMITERS
-        pattern = replace(dialect, delimiter=delimiter).patterns.row
+        pattern = Dialect(delimiter, dialect.quote, dialect.escape).patterns.row
         row = self._match(pattern)
         # A CR at the very end may be half of a line end, and a quote may close behind it.
         while row is None or row.end() == len(self.rest) or row["wrong"] is not None:
@@ -209,7 +211,7 @@ def _unnamed(names: Sequence[str], sample: Sequence[Sequence[str]], first_line: 
 
 
 def _doubt(names: Sequence[str], sample: Sequence[Sequence[str]], first_line: str) -> str | None:
-    """Return why the first line is probably no header, if a name looks like the values below."""
+    """Return why the first line is probably no header: a name looks like the first value below."""
     numbered = [str(place) for place in range(len(names))]
     # pandas writes columns without names so, with its index before them or not.
     if list(names) in (numbered, ["", *numbered[:-1]]) and len(names) > 2:  # noqa: PLR2004

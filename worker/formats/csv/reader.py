@@ -119,7 +119,7 @@ class CsvReader:
         text = self._odd_rows.set_aside(block)
         table = self._parse(text, block.line, convert, malformed)
         # Parsing tells at no cost whether a row of delimiters alone is possible.
-        if all(column.null_count for column in table.columns):
+        if all(table.column(place).null_count for place in range(table.num_columns)):
             with_blank = self._odd_rows.set_aside(block, may_be_blank=True)
             if with_blank != text:
                 malformed.clear()
