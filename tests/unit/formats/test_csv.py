@@ -387,6 +387,21 @@ def test_a_first_line_of_names_is_not_in_doubt(body: bytes) -> None:
     assert reader_of(body).doubt is None
 
 
+@pytest.mark.parametrize("block_bytes", [1, 7, 10_000])
+def test_what_is_said_of_a_header_does_not_depend_on_the_cuts(block_bytes: int) -> None:
+    body = b'"2023",,5\r\n"a\r\n,1",7,6\r\n1,1,1\r\n'
+    reader = streamed(iter([body]), block_bytes=block_bytes)
+    assert reader.doubt is not None
+    assert "'5' stands above '6'" in reader.doubt
+    assert reader.unnamed is not None
+    (table,) = reader.batches(("2023", "5"), 10)
+    assert table.to_pylist() == [{"2023": "a\r\n,1", "5": "6"}, {"2023": "1", "5": "1"}]
+
+
+def test_a_cell_longer_than_a_name_may_be_is_no_reason_to_refuse_a_header() -> None:
+    assert len(read(b"id,2023\na," + b"x" * 200_000 + b"\n")) == 1
+
+
 def test_a_name_may_stand_twice_if_nobody_reads_it() -> None:
     reader = reader_of(b"a,x,x,b\n1,2,3,4\n")
     (table,) = reader.batches(("b", "a"), 10)

@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -48,17 +49,7 @@ def read_header(pieces: Iterator[bytes], dialect: Dialect, *, has_header: bool =
     a header the names are 0, 1, 2 ..., as many as the first row has cells. Raises Unparsable.
     """
     head = _Head(pieces)
-    text = head.first_row(dialect)
-    if separator := _SEPARATOR.fullmatch(text.decode()):
-        named = separator["delimiter"].replace("\\t", "\t")
-        dialect = replace(dialect, delimiter=dialect.delimiter or named)
-        head.skip_row()
-        text = head.first_row(dialect)
-    if not dialect.delimiter:
-        delimiter = _sniff_delimiter(text.decode(), dialect.quote)
-        dialect = Dialect(delimiter, dialect.quote, dialect.escape)
-        if dialect.quote is not None and dialect.quote.encode() in text:
-            text = head.first_row(dialect)
+    text, dialect = _first_row(head, dialect)
     cells = _cells(text, dialect)
     if not has_header:
         names = tuple(map(str, range(len(cells))))
@@ -80,6 +71,22 @@ def read_header(pieces: Iterator[bytes], dialect: Dialect, *, has_header: bool =
     )
 
 
+def _first_row(head: "_Head", dialect: Dialect) -> tuple[bytes, Dialect]:
+    """Return the first row, behind a line `sep=`, and the dialect with its delimiter."""
+    text = head.first_row(dialect)
+    if separator := _SEPARATOR.fullmatch(text.decode()):
+        named = separator["delimiter"].replace("\\t", "\t")
+        dialect = replace(dialect, delimiter=dialect.delimiter or named)
+        head.skip_row()
+        return head.first_row(dialect), dialect
+    if not dialect.delimiter:
+        delimiter = _sniff_delimiter(text.decode(), dialect.quote)
+        dialect = Dialect(delimiter, dialect.quote, dialect.escape)
+        if dialect.quote is not None and dialect.quote.encode() in text:
+            text = head.first_row(dialect)
+    return text, dialect
+
+
 def shown_line(cells: Sequence[str]) -> str:
     """Return the beginning of a line as errors show it."""
     shown = ", ".join(cells[:_SHOWN_CELLS])
@@ -91,7 +98,8 @@ def rows_of(text: bytes, line: int, dialect: Dialect) -> Iterator[tuple[int, lis
     """Return the line and the cells of each well-formed row of the text."""
     for row in Block(text, line, dialect).rows():
         if row.wrong_quote is None:
-            yield line + count_line_ends(text, 0, row.offset), _cells(row.text, dialect)
+            with suppress(Unparsable):  # a cell that is too long for a name
+                yield line + count_line_ends(text, 0, row.offset), _cells(row.text, dialect)
 
 
 class _Head:
