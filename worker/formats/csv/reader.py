@@ -149,7 +149,9 @@ class CsvReader:
                     delimiter=self.delimiter,
                     quote_char=quote or False,
                     newlines_in_values=quote is not None and quote.encode() in text,
-                    invalid_row_handler=partial(_skip_row, malformed),
+                    invalid_row_handler=partial(
+                        _skip_row, malformed, "header" if self.has_names else "first row"
+                    ),
                 ),
                 convert,
             )
@@ -191,9 +193,9 @@ class CsvReader:
         )
 
 
-def _skip_row(malformed: dict[int, str], row: arrow_csv.InvalidRow) -> str:
+def _skip_row(malformed: dict[int, str], model: str, row: arrow_csv.InvalidRow) -> str:
     """Let Arrow leave a malformed row out, and add the reason to `malformed`."""
     malformed[row.number - 1] = (
-        f"{row.actual_columns} cells where the header has {row.expected_columns}"
+        f"{row.actual_columns} cells where the {model} has {row.expected_columns}"
     )
     return "skip"
