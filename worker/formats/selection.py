@@ -69,7 +69,7 @@ def select_columns(
     """
     file = _Columns(names, csv)
     has_names = csv is None or csv.has_names
-    if cells == "text" and has_names:
+    if cells == "text":
         _refuse_first_line(file, inputs, csv)
     kept = _kept(file, keep)
     if inputs.names is not None and has_names:
@@ -132,7 +132,14 @@ class _Columns:
 
 
 def _refuse_first_line(file: _Columns, inputs: ModelInputs, csv: CsvReader | None) -> None:
-    """Raise Unparsable if the first line is data, or a title."""
+    """Raise Unparsable if the first line is data, or a title; or a header where none should be."""
+    if csv is not None and not csv.has_names:
+        if inputs.names and set(inputs.names).issubset(csv.first_row):
+            raise Unparsable(
+                f"the first line ({shown_line(csv.first_row)}) has the model's column names, and "
+                "WORKER_HEADER is absent: set it to present"
+            )
+        return
     if not file.present.intersection(inputs.names or ()):
         if csv is not None and csv.doubt is not None:
             raise Unparsable(csv.doubt)

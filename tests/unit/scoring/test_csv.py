@@ -92,6 +92,20 @@ def test_without_a_header_columns_are_kept_by_number() -> None:
     assert scored("7,1,2\n", ab(), options).output == b"2,7,0\n"
 
 
+def test_a_header_where_none_should_be_is_refused() -> None:
+    with pytest.raises(Unparsable, match=r"\(id, b, a\) has the model's column names.*to present"):
+        scored("id,b,a\n7,1,2\n", ab(), ScoreOptions(has_header=False))
+
+
+def test_names_between_apostrophes_are_refused_with_the_setting_that_reads_them() -> None:
+    body = "'id','a'\n'1','x, y'\n"
+    with pytest.raises(Unparsable, match=r"line 1 \('id', 'a'\) .*set WORKER_QUOTE='"):
+        scored(body, Recorder())
+    predictor = Recorder()
+    scored(body, predictor, ScoreOptions(quote="'"))
+    assert predictor.frame["a"].tolist() == ["x, y"]
+
+
 def test_without_a_header_another_format_has_numbers_as_names() -> None:
     options = ScoreOptions(has_header=False, output_format="jsonl")
     assert scored("7,1,2\n", ab(), options).output == b'{"0": "7", "prediction": 0}\n'

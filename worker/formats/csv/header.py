@@ -36,6 +36,8 @@ class Header:
     """How many cells a row has: more than the names if each row ends with delimiters."""
     text: bytes | None
     """The header as it stands in the file; None: the file has none."""
+    first: tuple[str, ...] = ()
+    """The cells of the first row, if the file has no header."""
     doubt: str | None = None
     """Why the first line is probably data; None: it is not."""
     unnamed: str | None = None
@@ -53,7 +55,7 @@ def read_header(pieces: Iterator[bytes], dialect: Dialect, *, has_header: bool =
     cells = _cells(text, dialect)
     if not has_header:
         names = tuple(map(str, range(len(cells))))
-        return Header(names, dialect, head.line, head.rest, len(cells), None)
+        return Header(names, dialect, head.line, head.rest, len(cells), None, first=tuple(cells))
     header_line = head.line
     head.skip_row()
     header = Header(tuple(cells), dialect, head.line, head.rest, len(cells), text)
@@ -66,7 +68,7 @@ def read_header(pieces: Iterator[bytes], dialect: Dialect, *, has_header: bool =
     return replace(
         header,
         rest=head.rest,
-        doubt=_doubt(header.names, sample, first_line),
+        doubt=_quote_doubt(header.names, first_line) or _doubt(header.names, sample, first_line),
         unnamed=_unnamed(header.names, sample, first_line),
     )
 
@@ -203,7 +205,11 @@ def _without_trailing_delimiters(header: Header, sample: Sequence[Sequence[str]]
 
 
 def _needs_a_look(name: str) -> bool:
-    return not name or kind_of(name) is not None
+    return not name or kind_of(name) is not None or _has_apostrophes(name)
+
+
+def _has_apostrophes(name: str) -> bool:
+    return len(name) > 1 and name[0] == name[-1] == "'"
 
 
 def _unnamed(names: Sequence[str], sample: Sequence[Sequence[str]], first_line: str) -> str | None:
@@ -216,6 +222,13 @@ def _unnamed(names: Sequence[str], sample: Sequence[Sequence[str]], first_line: 
                 "file has no header, set WORKER_HEADER=absent"
             )
     return None
+
+
+def _quote_doubt(names: Sequence[str], first_line: str) -> str | None:
+    """Return what to do if all names stand between apostrophes, as the cells then do too."""
+    if not all(map(_has_apostrophes, names)):
+        return None
+    return f"{first_line} has names between apostrophes: set WORKER_QUOTE=' if they are quotes"
 
 
 def _doubt(names: Sequence[str], sample: Sequence[Sequence[str]], first_line: str) -> str | None:

@@ -59,6 +59,8 @@ class CsvReader:
         self.delimiter = header.dialect.delimiter
         self.first_line = None if header.text is None else shown_line(header.names)
         """The first line as errors show it; None if it is a row."""
+        self.first_row = header.first
+        """The cells of the first row, if the file has no header."""
         self.doubt = header.doubt
         """Why the first line is probably data and not a header; None: it is a header."""
         self.unnamed = header.unnamed
