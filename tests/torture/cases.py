@@ -3,6 +3,7 @@
 from tests.torture import (
     conversion,
     csv_cells,
+    csv_dialects,
     csv_refused,
     csv_rows,
     csv_strict,
@@ -23,6 +24,7 @@ CASES = (
     *csv_rows.CASES,
     *csv_refused.CASES,
     *csv_strict.CASES,
+    *csv_dialects.CASES,
     *json_lines.CASES,
     *parquet_types.CASES,
     *parquet_layouts.CASES,

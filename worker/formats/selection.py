@@ -10,6 +10,7 @@ from itertools import islice
 from worker.columns import ColumnSpec
 from worker.errors import SchemaMismatch, Unparsable
 from worker.formats.base import CellForm, TableReader
+from worker.formats.csv.header import shown_line
 from worker.formats.csv.reader import CsvReader
 from worker.formats.csv.values import is_number
 from worker.formats.json_lines.reader import JsonLinesReader
@@ -68,16 +69,14 @@ def select_columns(
     """
     file = _Columns(names, csv)
     has_names = csv is None or csv.has_names
-    if cells == "text" and has_names and not file.present.intersection(inputs.names or ()):
-        _refuse_data(names, csv)
+    if cells == "text":
+        _refuse_first_line(file, inputs, csv)
     kept = _kept(file, keep)
     if inputs.names is not None and has_names:
         features = _by_name(file, inputs, inputs.names)
     else:
         features = _by_position(file, inputs, set(index_names))
-    selection = Selection(kept, features)
-    file.refuse_repeated(selection.columns)
-    return selection
+    return Selection(kept, features)
 
 
 class _Columns:
@@ -89,7 +88,8 @@ class _Columns:
         self._csv = csv
 
     def require(self, wanted: Sequence[str], role: str) -> None:
-        """Raise SchemaMismatch if a wanted column is not in the file."""
+        """Raise SchemaMismatch if a wanted column is not in the file, or stands there twice."""
+        self._refuse_repeated(wanted)
         missing = [name for name in wanted if name not in self.present]
         if not missing:
             return
@@ -108,8 +108,7 @@ class _Columns:
             return found
         return f"{found}, with the delimiter {self._csv.delimiter!r} (WORKER_DELIMITER sets it)"
 
-    def refuse_repeated(self, needed: Collection[str]) -> None:
-        """Raise SchemaMismatch if a name that is needed stands twice."""
+    def _refuse_repeated(self, needed: Collection[str]) -> None:
         if len(self.present) == len(self.names):
             return
         times = Counter(self.names)
@@ -132,22 +131,34 @@ class _Columns:
         )
 
 
-def _refuse_data(names: Sequence[str], csv: CsvReader | None) -> None:
-    if csv is not None and csv.doubt is not None:
-        raise Unparsable(csv.doubt)
-    if _looks_like_data(names):
-        raise Unparsable(
-            f"the first line ({', '.join(names[:5])}, ...) looks like data, not like a header: "
-            "a file needs one line of column names; set WORKER_HEADER=absent if this one has none"
-        )
+def _refuse_first_line(file: _Columns, inputs: ModelInputs, csv: CsvReader | None) -> None:
+    """Raise Unparsable if the first line is data, or a title; or a header where none should be."""
+    if csv is not None and not csv.has_names:
+        if inputs.names and set(inputs.names).issubset(csv.first_row):
+            raise Unparsable(
+                f"the first line ({shown_line(csv.first_row)}) has the model's column names, and "
+                "WORKER_HEADER is absent: set it to present"
+            )
+        return
+    if not file.present.intersection(inputs.names or ()):
+        if csv is not None and csv.doubt is not None:
+            raise Unparsable(csv.doubt)
+        if _looks_like_data(file.names):
+            raise Unparsable(
+                f"the first line ({shown_line(file.names)}) looks like data, not like a header: a "
+                "file needs one line of column names; set WORKER_HEADER=absent if it has none"
+            )
+    if csv is not None and csv.unnamed is not None:
+        raise Unparsable(csv.unnamed)
 
 
 def _kept(file: _Columns, keep: Sequence[str] | None) -> tuple[str, ...]:
     if keep is None:
-        return file.names[:1]
-    if tuple(keep) == _ALL:
-        return tuple(dict.fromkeys(file.names))
-    kept = tuple(dict.fromkeys(keep))
+        kept = file.names[:1]
+    elif tuple(keep) == _ALL:
+        kept = file.names
+    else:
+        kept = tuple(dict.fromkeys(keep))
     file.require(kept, "columns to keep (WORKER_KEEP_COLUMNS)")
     return kept
 
@@ -195,6 +206,7 @@ def _by_position(
             f"the file has no column but {_quoted(file.names)}: nothing to predict on; "
             f"{file.found()}{_wider_hint(file)}"
         )
+    file.require(columns, "model's columns")
     return tuple(
         Feature(column, name, _spec_at(position, name, inputs))
         for position, (column, name) in enumerate(

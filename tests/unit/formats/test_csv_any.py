@@ -19,6 +19,7 @@ ALPHABETS = [
     ["a", ",", "\r\n", "b", "\r"],
     ["\n", '"', ",", "\r"],
     ['"a"', "b", '"', ",", ' "', "\n", ",\n", '"",""\n', "a,b\n"],
+    ["a", '"', ",", "\\", '\\"', '"\\"', '",', ',"', '"\n', "\r\n"],
     ["h,i\n", '"h",i\n', "\ufeffh,i\n", "a", ",", '"', "\n"],
 ]
 
@@ -42,8 +43,9 @@ class SlowReader:
     cells are text, unless the delimiter stands between one and the next, or only a space before it.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, escape: str | None) -> None:
         self._text = text
+        self._escape = escape
         self._place = 0
 
     def rows(self) -> list[Row]:
@@ -105,8 +107,10 @@ class SlowReader:
         start, cell = self._place, ""
         self._place += 1
         while self._place < len(self._text):
-            if self._take('""'):
+            if self._escape is None and self._take('""'):
                 cell += '"'
+            elif self._escape and any(map(self._take, (self._escape + '"', self._escape * 2))):
+                cell += self._text[self._place - 1]
             elif not self._take('"'):
                 cell += self._text[self._place]
                 self._place += 1
@@ -130,6 +134,7 @@ class Reading:
     block_bytes: int
     batch_rows: int
     bad: Sequence[bool]  # in turn, for one well-formed row after the other
+    escape: str | None
 
 
 TEXTS = st.builds(
@@ -145,6 +150,7 @@ READINGS = st.builds(
     block_bytes=st.sampled_from([1, 2, 3, 5, 8, 13, 1000]),
     batch_rows=st.sampled_from([1, 2, 3, 10]),
     bad=st.lists(st.booleans(), min_size=1),
+    escape=st.sampled_from([None, None, "\\"]),
 )
 
 
@@ -162,6 +168,7 @@ def read_in_pieces(text: str, reading: Reading) -> Read:
         to_utf8(iter(cut(text.encode(), reading.pieces)), "utf-8"),
         delimiter=",",
         encoding="utf-8",
+        escape=reading.escape,
         hold=never_asked,
         may_reject=True,
         block_bytes=reading.block_bytes,
@@ -195,7 +202,7 @@ def reason_for(row: Row, header: str) -> str | None:
 @examples(10)
 @given(TEXTS, READINGS)
 def test_any_text_cut_anyhow_gives_its_rows_and_its_rejects(text: str, reading: Reading) -> None:
-    rows = SlowReader(text).rows()
+    rows = SlowReader(text, reading.escape).rows()
     place = next(place for place, row in enumerate(rows) if row.cells == ["h", "i"])
     header = rows[place].text
     del rows[: place + 1]

@@ -129,5 +129,11 @@ def test_numbers_are_names_when_the_model_knows_them() -> None:
     assert names_of(selection) == ("0.9",)
 
 
+def test_by_position_the_columns_of_the_index_are_none() -> None:
+    names = ["id", "x", "__index_level_0__", "y"]
+    chosen = select_columns(names, ANY, None, cells="typed", index_names=("__index_level_0__",))
+    assert names_of(chosen) == ("x", "y")
+
+
 def test_typed_columns_may_be_named_by_numbers() -> None:
     assert names_of(select_columns(["1.5", "2.5"], ANY, None, cells="typed")) == ("2.5",)

@@ -47,48 +47,61 @@ class RowPatterns:
     """One quoted cell, in text without malformed rows."""
 
 
+_LINE_END = rb"(?:\r\n|\n|\r(?!\Z))"
+
+
 @cache
 def _patterns(dialect: Dialect) -> RowPatterns:
-    line_end = rb"(?:\r\n|\n|\r(?!\Z))"
-    delimiters = b"[" + re.escape(dialect.delimiter.encode()) + b"]"
-    cell_end = delimiters[:-1] + rb"\r\n]"
-    inside = rb"[^" + cell_end[1:]
     if dialect.quote is None:
-        cells = rb"[^\r\n]*+"
-        never = re.compile(rb"(?!)")
-        return RowPatterns(
-            row=re.compile(rb"(?P<row>" + cells + rb"(?P<wrong>(?!))?)(?:\r\n|\r|\n|\Z)"),
-            rows=re.compile(rb"(?:" + cells + line_end + rb")*+"),
-            malformed=never,
-            unclosed=never,
-            open_quote=never,
-            quoted=never,
-        )
+        return _lines()
     quote = re.escape(dialect.quote.encode())
+    delimiters = re.escape(dialect.delimiter.encode())
     text = rb"[^" + quote + rb"\r\n]*+"
-    at_start, in_cell = rb"(?<!" + inside + rb")", rb"(?<=" + inside + rb")"
-    quoted = at_start + _quoted_cell(quote, dialect.escape)
-    # Each alternative begins behind the quote, as most cells have none and need no other test.
-    begins = rb"(?<!" + inside + quote + rb")"
-    closed = begins + _quoted_cell(quote, dialect.escape)[len(quote) :] + rb"(?!" + inside + rb")"
-    # A space between delimiter and quote: the cell was meant to be quoted.
-    stray = rb"(?<=" + inside + quote + rb")(?<!" + delimiters + rb" " + quote + rb")"
-    pair = rb"[^" + quote + cell_end[1:] + rb"*+" + quote
-    last = text + rb"(?![^\r\n])"
-    cell = quote + rb"(?:" + closed + rb"|" + stray + rb"(?:" + pair + rb"|" + last + rb"))"
-    cells = text + rb"(?:" + cell + text + rb")*+"
-    wrong = rb"(?=" + quoted + inside + rb"|" + in_cell + quote + rb")"
-    return RowPatterns(
-        row=re.compile(
-            rb"(?P<row>" + cells + rb"(?P<wrong>" + quote + rb"[^\r\n]*+)?)(?:\r\n|\r|\n|\Z)",
-            re.DOTALL,
-        ),
-        rows=re.compile(rb"(?:" + cells + line_end + rb")*+", re.DOTALL),
-        malformed=re.compile(cells + wrong + rb"[^\r\n]*+" + line_end, re.DOTALL),
-        unclosed=re.compile(cells + at_start + quote + rb"[^\r\n]*+" + line_end, re.DOTALL),
-        open_quote=re.compile(cells + rb"(?!" + quoted + rb")" + at_start + quote, re.DOTALL),
-        quoted=re.compile(quoted, re.DOTALL),
+    inside = rb"[^" + delimiters + rb"\r\n]"  # stands before or behind no start or end of a cell
+    cells = text + rb"(?:" + _cell_with_quotes(dialect, quote, delimiters) + text + rb")*+"
+    quoted = rb"(?<!" + inside + rb")" + _quoted_cell(quote, dialect.escape)
+    begins = rb"(?<!" + inside + rb")" + quote
+    wrong = rb"(?=" + quoted + inside + rb"|(?<=" + inside + rb")" + quote + rb")"
+    return _compiled(
+        row=rb"(?P<row>" + cells + rb"(?P<wrong>" + quote + rb"[^\r\n]*+)?)(?:\r\n|\r|\n|\Z)",
+        rows=rb"(?:" + cells + _LINE_END + rb")*+",
+        malformed=cells + wrong + rb"[^\r\n]*+" + _LINE_END,
+        unclosed=cells + begins + rb"[^\r\n]*+" + _LINE_END,
+        open_quote=cells + rb"(?!" + quoted + rb")" + begins,
+        quoted=quoted,
     )
+
+
+def _lines() -> RowPatterns:
+    """Return the patterns for text whose quotes have no meaning."""
+    never = rb"(?!)"
+    return _compiled(
+        row=rb"(?P<row>[^\r\n]*+(?P<wrong>(?!))?)(?:\r\n|\r|\n|\Z)",
+        rows=rb"(?:[^\r\n]*+" + _LINE_END + rb")*+",
+        malformed=never,
+        unclosed=never,
+        open_quote=never,
+        quoted=never,
+    )
+
+
+def _compiled(**patterns: bytes) -> RowPatterns:
+    return RowPatterns(**{name: re.compile(text, re.DOTALL) for name, text in patterns.items()})
+
+
+def _cell_with_quotes(dialect: Dialect, quote: bytes, delimiters: bytes) -> bytes:
+    """Match from a quote that is not wrong to the end of its cell or of its pair.
+
+    Each alternative tests behind the quote, as most places have none.
+    """
+    inside = rb"[^" + delimiters + rb"\r\n]"
+    closed = _quoted_cell(quote, dialect.escape)[len(quote) :] + rb"(?!" + inside + rb")"
+    quoted = rb"(?<!" + inside + quote + rb")" + closed
+    # A space between delimiter and quote: the cell was meant to be quoted.
+    stray = rb"(?<=" + inside + quote + rb")(?<![" + delimiters + rb"] " + quote + rb")"
+    pair = rb"[^" + quote + delimiters + rb"\r\n]*+" + quote
+    last = rb"[^" + quote + rb"\r\n]*+(?![^\r\n])"
+    return quote + rb"(?:" + quoted + rb"|" + stray + rb"(?:" + pair + rb"|" + last + rb"))"
 
 
 def _quoted_cell(quote: bytes, escape: str | None) -> bytes:

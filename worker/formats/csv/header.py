@@ -1,8 +1,9 @@
-"""Reads the header of a CSV, and refuses a first line that cannot be one."""
+"""Reads the header of a CSV, and says why a first line is none."""
 
 import csv
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -35,8 +36,12 @@ class Header:
     """How many cells a row has: more than the names if each row ends with delimiters."""
     text: bytes | None
     """The header as it stands in the file; None: the file has none."""
+    first: tuple[str, ...] = ()
+    """The cells of the first row, if the file has no header."""
     doubt: str | None = None
     """Why the first line is probably data; None: it is not."""
+    unnamed: str | None = None
+    """Which column has data and no name; None: no column. The first needs none."""
 
 
 def read_header(pieces: Iterator[bytes], dialect: Dialect, *, has_header: bool = True) -> Header:
@@ -46,30 +51,42 @@ def read_header(pieces: Iterator[bytes], dialect: Dialect, *, has_header: bool =
     a header the names are 0, 1, 2 ..., as many as the first row has cells. Raises Unparsable.
     """
     head = _Head(pieces)
+    text, dialect = _first_row(head, dialect)
+    cells = _cells(text, dialect)
+    if not has_header:
+        names = tuple(map(str, range(len(cells))))
+        return Header(names, dialect, head.line, head.rest, len(cells), None, first=tuple(cells))
+    header_line = head.line
+    head.skip_row()
+    header = Header(tuple(cells), dialect, head.line, head.rest, len(cells), text)
+    if not any(map(_needs_a_look, header.names)):
+        return header
+    sample = head.sample(dialect)
+    if not header.names[-1]:
+        header = _without_trailing_delimiters(header, sample)
+    first_line = f"line {header_line} ({shown_line(header.names)})"
+    return replace(
+        header,
+        rest=head.rest,
+        doubt=_quote_doubt(header.names, first_line) or _doubt(header.names, sample, first_line),
+        unnamed=_unnamed(header.names, sample, first_line),
+    )
+
+
+def _first_row(head: "_Head", dialect: Dialect) -> tuple[bytes, Dialect]:
+    """Return the first row, behind a line `sep=`, and the dialect with its delimiter."""
     text = head.first_row(dialect)
     if separator := _SEPARATOR.fullmatch(text.decode()):
         named = separator["delimiter"].replace("\\t", "\t")
         dialect = replace(dialect, delimiter=dialect.delimiter or named)
         head.skip_row()
-        text = head.first_row(dialect)
+        return head.first_row(dialect), dialect
     if not dialect.delimiter:
-        dialect = replace(dialect, delimiter=_sniff_delimiter(text.decode(), dialect.quote))
-        text = head.first_row(dialect)
-    cells = _cells(text, dialect)
-    if not has_header:
-        names = tuple(map(str, range(len(cells))))
-        return Header(names, dialect, head.line, head.rest, len(cells), None)
-    header_line = head.line
-    head.skip_row()
-    header = Header(tuple(cells), dialect, head.line, head.rest, len(cells), text)
-    if not header.names[-1]:
-        header = _without_trailing_delimiters(header, head.sample(dialect))
-    if not any(map(_needs_a_look, header.names)):
-        return replace(header, rest=head.rest)
-    sample = head.sample(dialect)
-    first_line = f"line {header_line} ({shown_line(header.names)})"
-    _refuse_unnamed(header.names, sample, first_line)
-    return replace(header, rest=head.rest, doubt=_doubt(header.names, sample, first_line))
+        delimiter = _sniff_delimiter(text.decode(), dialect.quote)
+        dialect = Dialect(delimiter, dialect.quote, dialect.escape)
+        if dialect.quote is not None and dialect.quote.encode() in text:
+            text = head.first_row(dialect)
+    return text, dialect
 
 
 def shown_line(cells: Sequence[str]) -> str:
@@ -83,7 +100,8 @@ def rows_of(text: bytes, line: int, dialect: Dialect) -> Iterator[tuple[int, lis
     """Return the line and the cells of each well-formed row of the text."""
     for row in Block(text, line, dialect).rows():
         if row.wrong_quote is None:
-            yield line + count_line_ends(text, 0, row.offset), _cells(row.text, dialect)
+            with suppress(Unparsable):  # a cell that is too long for a name
+                yield line + count_line_ends(text, 0, row.offset), _cells(row.text, dialect)
 
 
 class _Head:
@@ -98,7 +116,7 @@ class _Head:
     def first_row(self, dialect: Dialect) -> bytes:
         """Return the first row that is not blank, without its line end."""
         delimiter = dialect.delimiter or DELIMITERS
-        pattern = replace(dialect, delimiter=delimiter).patterns.row
+        pattern = Dialect(delimiter, dialect.quote, dialect.escape).patterns.row
         row = self._match(pattern)
         # A CR at the very end may be half of a line end, and a quote may close behind it.
         while row is None or row.end() == len(self.rest) or row["wrong"] is not None:
@@ -187,22 +205,34 @@ def _without_trailing_delimiters(header: Header, sample: Sequence[Sequence[str]]
 
 
 def _needs_a_look(name: str) -> bool:
-    return not name or kind_of(name) is not None
+    return not name or kind_of(name) is not None or _has_apostrophes(name)
 
 
-def _refuse_unnamed(names: Sequence[str], sample: Sequence[Sequence[str]], first_line: str) -> None:
-    """Refuse a column without a name that has data. The first may be pandas' or R's index."""
+def _has_apostrophes(name: str) -> bool:
+    return len(name) > 1 and name[0] == name[-1] == "'"
+
+
+def _unnamed(names: Sequence[str], sample: Sequence[Sequence[str]], first_line: str) -> str | None:
+    """Return which column has data and no name. The first may be pandas' or R's index."""
     for place, name in enumerate(names):
         if place and not name and any(row[place] for row in sample if place < len(row)):
-            raise Unparsable(
+            return (
                 f"{first_line} has no name for column {place + 1}, and there is data below: if it "
                 "is a title, remove the lines before the header; else name the column; if the "
                 "file has no header, set WORKER_HEADER=absent"
             )
+    return None
+
+
+def _quote_doubt(names: Sequence[str], first_line: str) -> str | None:
+    """Return what to do if all names stand between apostrophes, as the cells then do too."""
+    if not all(map(_has_apostrophes, names)):
+        return None
+    return f"{first_line} has names between apostrophes: set WORKER_QUOTE=' if they are quotes"
 
 
 def _doubt(names: Sequence[str], sample: Sequence[Sequence[str]], first_line: str) -> str | None:
-    """Return why the first line is probably no header, if a name looks like the values below."""
+    """Return why the first line is probably no header: a name looks like the first value below."""
     numbered = [str(place) for place in range(len(names))]
     # pandas writes columns without names so, with its index before them or not.
     if list(names) in (numbered, ["", *numbered[:-1]]) and len(names) > 2:  # noqa: PLR2004

@@ -59,8 +59,12 @@ class CsvReader:
         self.delimiter = header.dialect.delimiter
         self.first_line = None if header.text is None else shown_line(header.names)
         """The first line as errors show it; None if it is a row."""
+        self.first_row = header.first
+        """The cells of the first row, if the file has no header."""
         self.doubt = header.doubt
         """Why the first line is probably data and not a header; None: it is a header."""
+        self.unnamed = header.unnamed
+        """Which column has data and no name; None: no column."""
         self._dialect = header.dialect
         self._encoding = encoding
         self._beginning = header.rest[:_SEARCHED_BYTES], header.line
@@ -117,7 +121,7 @@ class CsvReader:
         text = self._odd_rows.set_aside(block)
         table = self._parse(text, block.line, convert, malformed)
         # Parsing tells at no cost whether a row of delimiters alone is possible.
-        if all(column.null_count for column in table.columns):
+        if all(table.column(place).null_count for place in range(table.num_columns)):
             with_blank = self._odd_rows.set_aside(block, may_be_blank=True)
             if with_blank != text:
                 malformed.clear()
@@ -147,7 +151,9 @@ class CsvReader:
                     delimiter=self.delimiter,
                     quote_char=quote or False,
                     newlines_in_values=quote is not None and quote.encode() in text,
-                    invalid_row_handler=partial(_skip_row, malformed),
+                    invalid_row_handler=partial(
+                        _skip_row, malformed, "header" if self.has_names else "first row"
+                    ),
                 ),
                 convert,
             )
@@ -189,9 +195,9 @@ class CsvReader:
         )
 
 
-def _skip_row(malformed: dict[int, str], row: arrow_csv.InvalidRow) -> str:
+def _skip_row(malformed: dict[int, str], model: str, row: arrow_csv.InvalidRow) -> str:
     """Let Arrow leave a malformed row out, and add the reason to `malformed`."""
     malformed[row.number - 1] = (
-        f"{row.actual_columns} cells where the header has {row.expected_columns}"
+        f"{row.actual_columns} cells where the {model} has {row.expected_columns}"
     )
     return "skip"
