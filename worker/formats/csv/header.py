@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, takewhile
 
 from worker.errors import Unparsable
 from worker.formats.csv.blocks import Block
@@ -16,6 +16,7 @@ from worker.formats.text import MAX_ROW_BYTES
 _BLANK_LINES = re.compile(rb"(?:[ \t]*[\r\n])*")
 _SEPARATOR = re.compile(r'"?sep=(?P<delimiter>[^\w\s"\']|\t|\\t)"?[ ,;\t]*', re.IGNORECASE)
 # How much of the data is compared with a header that is not clearly one.
+_WORD = re.compile(r"[^\W\d_]")
 _SAMPLE_BYTES = 2**20
 _SAMPLE_ROWS = 10
 _SHOWN_CELLS = 5
@@ -59,8 +60,8 @@ def read_header(pieces: Iterator[bytes], dialect: Dialect, *, has_header: bool =
     header_line = head.line
     head.skip_row()
     header = Header(tuple(cells), dialect, head.line, head.rest, len(cells), text)
-    if not any(map(_needs_a_look, header.names)):
-        return header
+    if not any(map(_needs_a_look, header.names)) and head.begins_with_a_record(dialect):
+        return replace(header, rest=head.rest)
     sample = head.sample(dialect)
     if not header.names[-1]:
         header = _without_trailing_delimiters(header, sample)
@@ -68,7 +69,9 @@ def read_header(pieces: Iterator[bytes], dialect: Dialect, *, has_header: bool =
     return replace(
         header,
         rest=head.rest,
-        doubt=_quote_doubt(header.names, first_line) or _doubt(header.names, sample, first_line),
+        doubt=_quote_doubt(header.names, first_line)
+        or _doubt(header.names, sample, first_line)
+        or _title(header.names, sample, first_line),
         unnamed=_unnamed(header.names, sample, first_line),
     )
 
@@ -140,6 +143,13 @@ class _Head:
         """Skip the row that `first_row` returned."""
         self.line += count_line_ends(self.rest, 0, self._row_end)
         self.rest = self.rest[self._row_end :]
+
+    def begins_with_a_record(self, dialect: Dialect) -> bool:
+        """Return whether the next row has a value that is hardly a name; true if none follows."""
+        try:
+            return any(kind_of(cell) for cell in _cells(self.first_row(dialect), dialect))
+        except Unparsable:
+            return True
 
     def sample(self, dialect: Dialect) -> list[list[str]]:
         """Return the cells of the first rows, as many as a fixed size of text holds."""
@@ -249,3 +259,19 @@ def _doubt(names: Sequence[str], sample: Sequence[Sequence[str]], first_line: st
                 "this one has none"
             )
     return None
+
+
+def _title(names: Sequence[str], sample: Sequence[Sequence[str]], first_line: str) -> str | None:
+    """Return that the first line is probably a title: a line of words stands above the values."""
+    rows = [row for row in sample if len(row) == len(names)]
+    words = list(takewhile(lambda row: not any(map(kind_of, row)), rows))
+    records = rows[len(words) :]
+    if not words or len(records) < 2:  # noqa: PLR2004 - one row shows nothing
+        return None
+    # Words above text may be a row with a wrong cell. Above numbers alone they are a header.
+    if not all(map(_WORD.search, words[-1])) or not all(all(map(kind_of, row)) for row in records):
+        return None
+    return (
+        f"{first_line} is probably a title, and ({shown_line(words[-1])}) the header, or a row of "
+        "units: words stand above the values. Remove what is neither header nor data"
+    )
