@@ -26,13 +26,19 @@ def holds_json(field: pa.Field) -> bool:
 
 def json_to_text(table: pa.Table) -> pa.Table:
     """Convert the columns of JSON text to plain text, and JSON's null to a null."""
-    for position, field in enumerate(table.schema):
-        if holds_json(field):
-            column = table.column(position)
-            present = pc.if_else(pc.equal(column, "null"), pa.scalar(None, pa.string()), column)
-            plain_field = pa.field(field.name, pa.string())
-            table = table.set_column(position, plain_field, unquote_strings(present))
-    return table
+    if not any(map(holds_json, table.schema)):
+        return table
+    # To set one column after the other would take the square of their number.
+    pairs = zip(table.schema, table.columns, strict=True)
+    fields, columns = zip(*(_plain(field, column) for field, column in pairs), strict=True)
+    return pa.Table.from_arrays(columns, schema=pa.schema(fields))
+
+
+def _plain(field: pa.Field, column: pa.ChunkedArray) -> tuple[pa.Field, pa.ChunkedArray]:
+    if not holds_json(field):
+        return field, column
+    present = pc.if_else(pc.equal(column, "null"), pa.scalar(None, pa.string()), column)
+    return pa.field(field.name, pa.string()), unquote_strings(present)
 
 
 def unquote_strings(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -16,7 +16,12 @@ from worker.formats.memory import InputMemory
 from worker.formats.parquet.footer import count_nulls, pandas_index, refuse_encryption
 from worker.formats.parquet.int96 import PLAIN_UNIT, Int96Columns, Unit, has_int96
 from worker.formats.parquet.range_file import RangeFile
-from worker.formats.parquet.row_groups import RowGroupFetch, first_codec, plan_fetches
+from worker.formats.parquet.row_groups import (
+    RowGroupFetch,
+    first_codec,
+    groups_with_rows,
+    plan_fetches,
+)
 from worker.formats.parquet.unreadable import ReadableFooter, in_memory
 from worker.formats.parquet.writer import ParquetWriter
 from worker.interfaces import Format, InputReader
@@ -39,6 +44,7 @@ class ParquetReader:
 
     def __init__(self, file: InputReader, memory: InputMemory) -> None:
         self._file_size = file.size
+        self._is_whole = len(file.first) == file.size
         self._memory = memory
         self._fetched = RangeFile(file)
         self._footer = self._fetch_footer()
@@ -159,6 +165,24 @@ class ParquetReader:
                 raise SchemaMismatch(f"the column {name!r} cannot be read: {reason}")
 
     def _read_fetches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        if self._is_whole:
+            yield from self._read_whole(columns)
+        else:
+            yield from self._read_ranges(columns)
+        self._at_end = True
+
+    def _read_whole(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        """Read a file that came with the job: nothing of it must be planned or fetched."""
+        with _refusing_damage():
+            groups = list(groups_with_rows(self._parquet.metadata))
+        try:
+            if groups:
+                yield from self._decode(groups, columns)
+        except Unparsable:
+            self._plan(columns)  # its error is clearer, if it finds one
+            raise
+
+    def _read_ranges(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
         fetches = self._plan(columns)
         # Reserve for the largest fetch now: reserving may restart the job, so before any work.
         largest = max(fetches, key=lambda fetch: fetch.size, default=None)
@@ -166,8 +190,7 @@ class ParquetReader:
             self._reserve(largest.size, f"row group {largest.groups[0] + 1}")
         for fetch in fetches:
             self._fetched.fetch(fetch.ranges)
-            yield from self._decode(fetch, columns)
-        self._at_end = True
+            yield from self._decode(fetch.groups, columns)
 
     def _plan(self, columns: list[str]) -> list[RowGroupFetch]:
         with _refusing_damage():
@@ -180,22 +203,20 @@ class ParquetReader:
                 )
             )
 
-    def _decode(self, fetch: RowGroupFetch, columns: list[str]) -> Iterator[pa.RecordBatch]:
-        missing = sum(self._parquet.metadata.row_group(group).num_rows for group in fetch.groups)
+    def _decode(self, groups: list[int], columns: list[str]) -> Iterator[pa.RecordBatch]:
+        missing = sum(self._parquet.metadata.row_group(group).num_rows for group in groups)
         with _refusing_damage():
             if self._int96:
-                self._int96.begin(fetch.groups, _READ_ROWS)
+                self._int96.begin(groups, _READ_ROWS)
             for batch in self._parquet.iter_batches(
-                _READ_ROWS, row_groups=fetch.groups, columns=columns, use_threads=False
+                _READ_ROWS, row_groups=groups, columns=columns, use_threads=False
             ):
                 # Arrow takes a name with a dot also for a path, and may return more columns.
                 found = batch.select(columns).replace_schema_metadata()
                 found.validate(full=True)
                 missing -= found.num_rows
                 # Not before: Arrow aborts the process at a codec that does not exist.
-                self._codec = self._codec or first_codec(
-                    self._parquet.metadata, columns, fetch.groups[0]
-                )
+                self._codec = self._codec or first_codec(self._parquet.metadata, columns, groups[0])
                 yield self._int96.check(found, _as_json) if self._int96 else found
             if missing:
                 raise ValueError(f"it lacks {missing} rows that its footer has")

@@ -53,7 +53,7 @@ def plan_fetches(
     Raises ValueError if the footer is damaged, or points beyond the end of the file.
     """
     positions = _chunk_positions(footer, frozenset(columns))
-    groups = list(_groups_with_rows(footer))
+    groups = list(groups_with_rows(footer))
     check_chunks(footer, list(columns), groups)
     fetch = RowGroupFetch()
     for number in groups:
@@ -69,7 +69,11 @@ def plan_fetches(
         yield fetch
 
 
-def _groups_with_rows(footer: parquet.FileMetaData) -> Iterator[int]:
+def groups_with_rows(footer: parquet.FileMetaData) -> Iterator[int]:
+    """Return the numbers of the row groups that have rows.
+
+    Raises ValueError if a row group lacks columns.
+    """
     for number in range(footer.num_row_groups):
         group = footer.row_group(number)
         if group.num_columns != footer.num_columns:

@@ -58,12 +58,19 @@ def _value(struct: Struct, path: tuple[int, ...]) -> Any:  # noqa: ANN401 - what
     return found
 
 
-def decode(data: bytes) -> Struct:
-    """Decode a struct; raises ValueError if the data is no such struct."""
+def decode(data: bytes, *, ends_there: bool = False) -> Struct:
+    """Decode a struct, which `ends_there` if nothing may follow it.
+
+    Raises ValueError if the data is no such struct.
+    """
+    decoder = _Decoder(data)
     try:
-        return _Decoder(data).struct()
+        struct = decoder.struct()
     except (IndexError, RecursionError) as error:
         raise ValueError("the footer is cut off, or nested too deeply") from error
+    if ends_there and decoder.at < len(data):
+        raise ValueError("the footer ends too soon")
+    return struct
 
 
 class _Decoder:
@@ -71,21 +78,21 @@ class _Decoder:
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self._at = 0
+        self.at = 0
 
     def struct(self) -> Struct:
         fields: Struct = {}
         field_id = 0
         data = self._data
-        while header := data[self._at]:
-            self._at += 1
+        while header := data[self.at]:
+            self.at += 1
             field_id = field_id + (header >> 4) if header >> 4 else self._integer()
             field_type = header & 15
             if field_type in _BOOLEANS:
                 fields[field_id] = (field_type, field_type == TRUE)
             else:
                 fields[field_id] = (field_type, self._value(field_type))
-        self._at += 1
+        self.at += 1
         return fields
 
     def _value(self, value_type: int) -> Any:  # noqa: ANN401 - as the type says
@@ -104,8 +111,8 @@ class _Decoder:
         return self._take(_FIXED_BYTES[value_type])
 
     def _list(self) -> Sequence:
-        header = self._data[self._at]
-        self._at += 1
+        header = self._data[self.at]
+        self.at += 1
         length = header >> 4
         if length == _SHORT_LIST:
             length = self._varint()
@@ -115,20 +122,20 @@ class _Decoder:
     def _map(self) -> tuple[int, list[tuple[Any, Any]]]:
         if not (length := self._varint()):
             return 0, []
-        types = self._data[self._at]
-        self._at += 1
+        types = self._data[self.at]
+        self.at += 1
         pairs = [(self._value(types >> 4), self._value(types & 15)) for _ in range(length)]
         return types, pairs
 
     def _varint(self) -> int:
         data = self._data
-        byte = data[self._at]
-        self._at += 1
+        byte = data[self.at]
+        self.at += 1
         number = byte & ~_MORE
         shift = 7
         while byte & _MORE:
-            byte = data[self._at]
-            self._at += 1
+            byte = data[self.at]
+            self.at += 1
             number |= (byte & ~_MORE) << shift
             shift += 7
         return number
@@ -138,10 +145,10 @@ class _Decoder:
         return (number >> 1) ^ -(number & 1)
 
     def _take(self, size: int) -> bytes:
-        taken = self._data[self._at : self._at + size]
+        taken = self._data[self.at : self.at + size]
         if len(taken) < size:
             raise IndexError
-        self._at += size
+        self.at += size
         return taken
 
 

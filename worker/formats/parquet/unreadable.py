@@ -21,7 +21,7 @@ class ReadableFooter:
 
     def __init__(self, footer: bytes) -> None:
         """Raise ValueError if another part of the footer is damaged."""
-        decoded = thrift.decode(footer)
+        decoded = thrift.decode(footer, ends_there=True)
         self.reasons: dict[str, str] = {}
         """Why Arrow cannot read a column, by its name."""
         elements = thrift.structs(decoded, _SCHEMA)
