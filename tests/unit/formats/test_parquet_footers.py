@@ -98,6 +98,10 @@ def set_size(footer: Struct) -> None:
     chunk_metadata(footer, X)[7] = (thrift.I64, 2**63 - 1)
 
 
+def set_rows(footer: Struct) -> None:
+    footer[ROW_GROUPS][1].items[0][3] = (thrift.I64, -1)
+
+
 FATAL = [
     set_codec,
     set_key_of_column,
@@ -106,6 +110,7 @@ FATAL = [
     drop_metadata,
     set_offset,
     set_size,
+    set_rows,  # is not fatal, but rows of others would be lost
 ]
 
 
@@ -231,7 +236,7 @@ def test_a_column_that_nobody_reads_may_have_any_annotation(annotation: Struct) 
 def test_types_that_another_version_of_arrow_added_do_not_matter() -> None:
     def spoil(footer: Struct) -> None:
         for pair in footer[5][1].items:
-            pair[2] = (thrift.BINARY, b"/////" + b"A" * 40)
+            pair[2] = (thrift.BINARY, b"/////" + b"A" * 43)
 
     body = with_footer(written(), spoil)
     assert read(body, "id", "y").to_pydict() == TABLE.select(["id", "y"]).to_pydict()

@@ -76,6 +76,8 @@ def groups_with_rows(footer: parquet.FileMetaData) -> Iterator[int]:
     """
     for number in range(footer.num_row_groups):
         group = footer.row_group(number)
+        if group.num_rows < 0:  # would be taken away from the rows of the others
+            raise ValueError(f"row group {number + 1} has {group.num_rows} rows")
         if group.num_columns != footer.num_columns:
             raise ValueError(
                 f"row group {number + 1} has {group.num_columns} columns, and the schema has "

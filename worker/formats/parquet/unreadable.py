@@ -1,5 +1,6 @@
 """Columns of a type that Arrow cannot read: the others are read as if it were a known one."""
 
+import base64
 import struct
 
 import pyarrow as pa
@@ -10,7 +11,7 @@ from worker.formats.parquet import thrift
 # The ids of fields, from parquet.thrift.
 _SCHEMA, _ROWS, _ROW_GROUPS, _KEY_VALUES = 2, 3, 4, 5  # of the footer
 _TYPE, _REPETITION, _NAME, _CHILDREN = 1, 3, 4, 5  # of an element of the schema
-_KEY = 1  # of a pair of key and value
+_KEY, _VALUE = 1, 2  # of a pair of key and value
 _BYTE_ARRAY = 6  # a physical type that needs nothing else
 
 _ARROW_SCHEMA = "ARROW:schema"
@@ -87,4 +88,8 @@ def _drop_arrow_schema(footer: thrift.Struct) -> None:
     kept = [pair for pair in pairs if thrift.text(pair, _KEY) != _ARROW_SCHEMA]
     if len(kept) == len(pairs):
         raise ValueError("the footer is damaged")
+    for pair in pairs:
+        if thrift.text(pair, _KEY) == _ARROW_SCHEMA:
+            # Raises ValueError if it is damaged: then no one knows what else is.
+            base64.b64decode(thrift.text(pair, _VALUE) or "", validate=True)
     footer[_KEY_VALUES] = (thrift.LIST, thrift.Sequence(thrift.STRUCT, kept))
