@@ -20,6 +20,8 @@ def plain(name: str, column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, RowNumbe
 
     Raises SchemaMismatch if it holds values within values.
     """
+    if pa.types.is_primitive(column.type):  # numbers, booleans and times: nothing to do
+        return column, _NO_ROWS
     if pa.types.is_dictionary(column.type):
         column = pc.cast(column, column.type.value_type)
     if pa.types.is_nested(column.type):
