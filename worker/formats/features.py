@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from worker.columns import ColumnSpec, ColumnType
-from worker.errors import NeedsTypes
+from worker.errors import NeedsTypes, SchemaMismatch
 from worker.formats.base import CellForm
 from worker.formats.model_inputs import Feature, ModelInputs
 from worker.formats.types.conversion import ColumnConversion, Converted, missing_reason
@@ -133,7 +133,7 @@ def _missing_rows(values: Values) -> list[int]:
 def _frame(values: Mapping[str, Values]) -> pd.DataFrame:
     """Make a frame of the columns, in their order."""
     arrow = {name: column for name, column in values.items() if isinstance(column, pa.ChunkedArray)}
-    frame: pd.DataFrame = pa.table(arrow).to_pandas(use_threads=False)
+    frame = _arrow_frame(arrow)
     if len(arrow) == len(values):
         return frame
     others = pd.DataFrame(
@@ -147,3 +147,12 @@ def _frame(values: Mapping[str, Values]) -> pd.DataFrame:
         return others
     # One by one they would make a frame of as many blocks as columns.
     return pd.concat([frame, others], axis=1)[list(values)]
+
+
+def _arrow_frame(columns: Mapping[str, pa.ChunkedArray]) -> pd.DataFrame:
+    try:
+        frame: pd.DataFrame = pa.table(columns).to_pandas(use_threads=False)
+    except (pa.ArrowException, ValueError, OverflowError) as error:
+        # Python's dates have a smaller range than Arrow's, for example.
+        raise SchemaMismatch(f"pandas cannot hold the model's columns: {error}") from error
+    return frame

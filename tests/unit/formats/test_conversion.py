@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from worker.columns import ColumnSpec
+from worker.errors import SchemaMismatch
 from worker.formats import Feature, FeatureConverter, ModelInputs
 from worker.formats.base import CellForm
 
@@ -76,6 +77,7 @@ def test_whole_numbers_are_integers_however_they_are_written(form: CellForm, cel
     ("form", "cells"),
     [
         ("text", ["1.5", "true", "inf", "1e99999999999", "9223372036854775808", "seven", "1e400"]),
+        ("text", ["\uff11", "1\u00a0", "\u0661", "1e", "+", "1e-99999999999", "9" * 5000]),
         ("json", ["1.5", "true", '"x"', "[1]", '{"a": 1}', '""', "Infinity"]),
         ("typed", pa.array([1.5, np.inf, 1e19])),
         ("typed", pa.array([2**63], pa.uint64())),
@@ -304,3 +306,21 @@ def test_columns_keep_their_order_whatever_holds_them() -> None:
     )
     assert frame.columns.tolist() == ["C", "A", "B"]
     assert frame["A"].tolist() == ["1", None]
+
+
+def test_a_time_beyond_pythons_range_is_named_in_the_reason() -> None:
+    _, bad = frame_of(ColumnSpec("text"), pa.array([2**62], pa.timestamp("us")), "typed")
+    assert bad == {0: "column 'x' is 'a timestamp[us] that cannot be shown', not a text"}
+
+
+def test_a_column_that_pandas_cannot_hold_is_refused() -> None:
+    converter = FeatureConverter([Feature("x", "x")], ANY, cells="typed")
+    table = pa.table({"x": pa.array([2**31 - 1], pa.date32())})
+    converter.add(table)
+    with pytest.raises(SchemaMismatch, match="pandas cannot hold the model's columns"):
+        converter.to_frame(table)
+
+
+def test_an_extension_type_is_read_as_what_it_is_stored_as() -> None:
+    column = pa.ExtensionArray.from_storage(pa.json_(), pa.array(["7", None]))
+    assert good(ColumnSpec("text"), column, "typed")[0] == "7"

@@ -58,7 +58,7 @@ FORMATS = {"csv": as_csv, "json lines": as_json_lines, "parquet": as_parquet}
 class Codes:
     """Codes of one type that training saw, and a cell that is no such code."""
 
-    seen: Sequence[Any]
+    seen: list[Any]
     spec: ColumnSpec
     odd: str
 

@@ -24,6 +24,7 @@ from worker.formats.types.plain_columns import (
     numbers_to_floats,
     numbers_to_integers,
     plain,
+    to_python_value,
 )
 from worker.formats.types.text_cells import (
     RowNumbers,
@@ -182,7 +183,7 @@ class ColumnConversion:
             return {}
         what = what or _MISFIT[self._spec.type]
         return {
-            row: f"column {self._name!r} is {self._shown(column[row].as_py())}, {what}"
+            row: f"column {self._name!r} is {self._shown(to_python_value(column[row]))}, {what}"
             for row in rows.tolist()
         }
 

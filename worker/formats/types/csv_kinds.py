@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from worker.formats.types.objects import Values, to_objects
 from worker.formats.types.text_cells import (
+    BLANKS,
     FALSE,
     MAX_INT64,
     MAX_UINT64,
@@ -43,7 +44,7 @@ ScanEnd = Literal["", "overflow", "other"]
 
 _NUMBER = r"(?i)^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf|infinity)$"
 _INTEGER = re.compile(r"[+-]?[0-9]+")
-_BLANKS = " \t\n\v\f\r"
+_MOST_DIGITS = 4300  # Python, and so pandas, makes no integer of more
 
 
 @dataclass(slots=True)
@@ -126,9 +127,9 @@ class CsvKinds:
     def _scan(self, cells: Iterable[str]) -> None:
         """Follow pandas' scans for int64 and for uint64, cell by cell."""
         for padded in cells:
-            cell = padded.strip(_BLANKS)
-            value = int(cell) if _INTEGER.fullmatch(cell) else None
-            self.fractions |= value is None
+            cell = padded.strip(BLANKS)
+            value = int(cell[:_MOST_DIGITS]) if _INTEGER.fullmatch(cell) else None
+            self.fractions |= value is None or len(cell.lstrip("+-")) > _MOST_DIGITS
             fits_int64 = value is not None and MIN_INT64 <= value <= MAX_INT64
             if not self.int64_scan and not fits_int64:
                 self.int64_scan = "other" if value is None else "overflow"

@@ -6,7 +6,6 @@ refuses numbers beyond the range of 64-bit integers and of floats, which are flo
 """
 
 import enum
-import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Literal
@@ -15,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from worker.formats.json_lines.cells import unquote_strings
+from worker.formats.json_lines.cells import json_value, unquote_strings
 from worker.formats.types.objects import Values, to_objects
 from worker.formats.types.text_cells import MAX_INT64, MAX_UINT64, MIN_INT64, cast
 
@@ -121,11 +120,12 @@ class JsonKinds:
             if pc.min(values).as_py() < 0:
                 self._kinds |= Kind.NEGATIVE
             return
-        for value in map(int, cells.to_pylist()):
-            self._kinds |= _kind_of_integer(value)
+        for digits in cells.to_pylist():
+            self._kinds |= _kind_of_integer(digits)
 
 
-def _kind_of_integer(value: int) -> Kind:
+def _kind_of_integer(digits: str) -> Kind:
+    value = json_value(digits)
     if value > MAX_UINT64 or value < MIN_INT64:
         return Kind.FLOAT
     if value > MAX_INT64:
@@ -164,18 +164,19 @@ def _to_floats(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _as_float(cell: str) -> float | None:
-    value = float(json.loads(cell))
+    # A number is read from its digits: Python's integers may be beyond floats.
+    value = float(json_value(cell) if cell[0] in '"tf' else cell)
     return None if np.isnan(value) else value
 
 
 def _as_integer(cell: str) -> int:
-    return int(json.loads(cell))
+    return int(json_value(cell))
 
 
 def _to_python(column: pa.ChunkedArray) -> Values:
     """Return Python objects as pandas has them: an absent key is NaN, and null is None."""
     values = [
-        np.nan if cell is None else None if cell == "NaN" else json.loads(cell)
+        np.nan if cell is None else None if cell == "NaN" else json_value(cell)
         for cell in column.to_pylist()
     ]
     return to_objects(values, None)

@@ -1,8 +1,9 @@
 """Cells of text: the words for missing, true and false, and text converted to numbers."""
 
+import re
 from collections.abc import Collection
 from contextlib import suppress
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +19,14 @@ MISSING_VALUES = (
 )
 TRUE = pa.array(["True", "TRUE", "true"])
 FALSE = pa.array(["False", "FALSE", "false"])
+BLANKS = " \t\n\v\f\r"  # around a number
 MIN_INT64, MAX_INT64, MAX_UINT64 = -(2**63), 2**63 - 1, 2**64 - 1
 
 _MISSING = pa.array(MISSING_VALUES, pa.string())
 _ONE = pa.array([*TRUE.to_pylist(), "1", "1.0"])
 _ZERO = pa.array([*FALSE.to_pylist(), "0", "0.0"])
 _NUMBER = r"(?i)^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf|infinity|nan)$"
+_FINITE = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _SHORT_INTEGER = r"^-?\d{1,18}$"  # so short that it is within 64 bits
 _LARGEST_EXPONENT = 30  # of a whole number; 1e999999999 would fill the memory with its digits
 _NULL_STRING = pa.scalar(None, pa.string())
@@ -91,11 +94,21 @@ def to_integers(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, RowNumbers]:
 
 def whole_number(cell: str) -> int | None:
     """Return the whole number of 64 bits that a cell of text is, as 7, +7, 7.0 or 7e2."""
-    with suppress(InvalidOperation, ValueError, OverflowError):
-        number = Decimal(cell) if "_" not in cell else Decimal("nan")
-        if number.adjusted() <= _LARGEST_EXPONENT and number == int(number):
-            return int(number) if MIN_INT64 <= number <= MAX_INT64 else None
-    return None
+    if not _FINITE.fullmatch(cell.strip(BLANKS)):
+        return None
+    number = Decimal(cell.strip(BLANKS))
+    if number.adjusted() > _LARGEST_EXPONENT or number != int(number):
+        return None
+    return int(number) if MIN_INT64 <= number <= MAX_INT64 else None
+
+
+def number_or_text(cell: str) -> int | float | str:
+    """Return the number that a cell of text is, or the text if it is none."""
+    trimmed = cell.strip(BLANKS)
+    if not _FINITE.fullmatch(trimmed):
+        return cell
+    whole = whole_number(trimmed)
+    return float(trimmed) if whole is None else whole
 
 
 def to_booleans(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, RowNumbers]:
