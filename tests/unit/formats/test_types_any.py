@@ -34,7 +34,7 @@ def attempt(body: bytes, rows: int, pieces: Sequence[int], found: str | None) ->
     frames = []
     for batch in batches:
         if converter.add(batch):
-            converter.settle_types(batches)
+            converter.settle_types(batches, needs_rest=True)
         frame, bad = converter.to_frame(batch)
         assert not bad
         frames.append(frame)

@@ -23,7 +23,7 @@ from sklearn.tree import DecisionTreeRegressor
 from tests.support.fakes.input_reader import MemoryInput, MemoryOutput
 from tests.support.whole_file import ScoredFile, score
 from worker.columns import ColumnSpec
-from worker.errors import NeedsTypes
+from worker.errors import ModelRaised, NeedsTypes
 from worker.interfaces import ScoreOptions
 from worker.models import SklearnPredictor
 from worker.scoring import score as scoring
@@ -210,6 +210,20 @@ def test_a_model_that_raises_on_the_types_of_the_first_rows_gets_those_of_the_wh
     predictor = Frames(lambda frame: frame["c"].str.lower())
     scored = score(as_csv([*MANY, "x"]), predictor, LENIENT)
     assert (scored.rows, scored.rejected) == (len(MANY) + 1, 0)
+
+
+def test_a_model_that_raises_on_any_type_fails_the_file_without_a_second_attempt() -> None:
+    predictor = Frames(lambda frame: frame["no such column"])
+    with pytest.raises(ModelRaised, match="no such column"):
+        scoring.score(MemoryInput(as_csv([*MANY, "7"])), predictor, LENIENT, MemoryOutput())
+
+
+def test_rows_that_the_model_raises_on_are_found_with_the_types_of_the_whole_file() -> None:
+    predictor = Frames(lambda frame: frame["c"].map({1: 1, "1": 1, "x": 2}).astype(int))
+    with pytest.raises(NeedsTypes):
+        scoring.score(MemoryInput(as_csv(["2", *MANY])), predictor, LENIENT, MemoryOutput())
+    scored = score(as_csv(["2", *MANY]), predictor, LENIENT)
+    assert (scored.rows, scored.rejected) == (len(MANY), 1)
 
 
 def test_a_file_that_fails_anyway_is_not_started_again() -> None:
