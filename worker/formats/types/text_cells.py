@@ -27,7 +27,7 @@ _ONE = pa.array([*TRUE.to_pylist(), "1", "1.0"])
 _ZERO = pa.array([*FALSE.to_pylist(), "0", "0.0"])
 _NUMBER = r"(?i)^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf|infinity|nan)$"
 _FINITE = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-_SHORT_INTEGER = r"^-?\d{1,18}$"  # so short that it is within 64 bits
+_SHORT_INTEGER = r"^-?\d{1,18}(?:\.0*)?$"  # so short that it is within 64 bits
 _LARGEST_EXPONENT = 30  # of a whole number; 1e999999999 would fill the memory with its digits
 _NULL_STRING = pa.scalar(None, pa.string())
 _NULL_BOOLEAN = pa.scalar(None, pa.bool_())
@@ -83,12 +83,15 @@ def to_integers(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, RowNumbers]:
     if (integers := _cast_to_int64(present)) is not None:
         return integers, _NO_ROWS
     short = pc.fill_null(pc.match_substring_regex(present, _SHORT_INTEGER), fill_value=True)
-    values = pc.cast(pc.if_else(short, present, _NULL_STRING), pa.int64()).to_pylist()
-    misfits = []
-    for row in rows_where(pc.invert(short)).tolist():
+    digits = pc.replace_substring_regex(pc.if_else(short, present, _NULL_STRING), r"\..*$", "")
+    integers = pc.cast(digits, pa.int64())
+    others = rows_where(pc.invert(short))
+    if not len(others):
+        return integers, _NO_ROWS
+    values = integers.to_pylist()
+    for row in others.tolist():
         values[row] = whole_number(present[row].as_py())
-        if values[row] is None:
-            misfits.append(row)
+    misfits = [row for row in others.tolist() if values[row] is None]
     return pa.chunked_array([pa.array(values, pa.int64())]), np.array(misfits, np.int64)
 
 
