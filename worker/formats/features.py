@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from worker.columns import ColumnSpec, ColumnType
-from worker.errors import NeedsTypes
+from worker.errors import NeedsTypes, SchemaMismatch
 from worker.formats.base import CellForm
 from worker.formats.model_inputs import Feature, ModelInputs
 from worker.formats.types.conversion import ColumnConversion, Converted, missing_reason
@@ -56,50 +56,55 @@ class FeatureConverter:
                 missing=_count_nulls(feature, null_count),
             )
         self._has_changed = False
+        self._latest: pa.Table | None = None
         self._types_are_settled = found_types is not None or not self._inferred
 
     def add(self, table: pa.Table) -> bool:
-        """Take note of a batch; return whether it changes the types of the batches before it.
-
-        Every batch must be added before it is converted.
-        """
+        """Take note of a batch; return whether it changes the types of the batches before it."""
+        self._latest = table
         changes = [
             column.add(table[self._columns[name]]) for name, column in self._inferred.items()
         ]
         self._has_changed |= any(changes)
         return self._has_changed
 
-    def settle_types(self, rest: Iterator[pa.Table]) -> None:
+    def settle_types(self, rest: Iterator[pa.Table], *, needs_rest: bool) -> None:
         """Read the rest of the file; raises NeedsTypes, which carries the types of the whole file.
 
-        Does nothing if the types are settled: by an earlier attempt, or as there is no rest.
+        It is raised if the rest changes the types, or if the caller `needs_rest`, which is read by
+        then. Does nothing if an earlier attempt has settled the types.
         """
         if self._types_are_settled and not self._has_changed:
             return
-        has_changed = self._has_changed
+        is_read = False
         for table in rest:
             self.add(table)
-            has_changed = True  # the rest can be read only once
+            is_read = True
         self._types_are_settled = True
-        if has_changed:
+        if self._has_changed or (is_read and needs_rest):
             found = {name: column.found() for name, column in self._inferred.items()}
             raise NeedsTypes(json.dumps(found))
 
     def to_frame(self, table: pa.Table) -> tuple[pd.DataFrame, dict[int, str]]:
-        """Return the model's columns, and the reason for each bad row by its number, from 0."""
+        """Return the model's columns, and the reason for each bad row by its number, from 0.
+
+        A table that was not added yet is added.
+        """
+        if table is not self._latest:
+            self.add(table)
         values: dict[str, Values] = {}
         bad: dict[int, str] = {}
         for name, column in self._columns.items():
             converted = self._convert(name, table[column])
             values[name] = converted.column
-            if converted.bad:
-                bad = {**converted.bad, **bad}
+            for row, reason in converted.bad.items():
+                bad.setdefault(row, reason)
         return _frame(values), bad
 
     def _convert(self, name: str, column: pa.ChunkedArray) -> Converted:
         if name in self._conversions:
             return self._conversions[name].convert(column)
-        values = self._inferred[name].convert(column)
+        values = self._inferred[name].convert()
         if self._takes_missing:
             return Converted(values, {})
         return Converted(values, dict.fromkeys(_missing_rows(values), missing_reason(name)))
@@ -133,7 +138,7 @@ def _missing_rows(values: Values) -> list[int]:
 def _frame(values: Mapping[str, Values]) -> pd.DataFrame:
     """Make a frame of the columns, in their order."""
     arrow = {name: column for name, column in values.items() if isinstance(column, pa.ChunkedArray)}
-    frame: pd.DataFrame = pa.table(arrow).to_pandas(use_threads=False)
+    frame = _arrow_frame(arrow)
     if len(arrow) == len(values):
         return frame
     others = pd.DataFrame(
@@ -147,3 +152,12 @@ def _frame(values: Mapping[str, Values]) -> pd.DataFrame:
         return others
     # One by one they would make a frame of as many blocks as columns.
     return pd.concat([frame, others], axis=1)[list(values)]
+
+
+def _arrow_frame(columns: Mapping[str, pa.ChunkedArray]) -> pd.DataFrame:
+    try:
+        frame: pd.DataFrame = pa.table(columns).to_pandas(use_threads=False)
+    except (pa.ArrowException, ValueError, OverflowError) as error:
+        # Python's dates have a smaller range than Arrow's, for example.
+        raise SchemaMismatch(f"pandas cannot hold the model's columns: {error}") from error
+    return frame

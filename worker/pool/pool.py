@@ -42,7 +42,7 @@ class Pool:
 
         `on_start` is called when a slot is free. A `fresh` job runs in a process that runs only
         this job. Raises PermanentError, ProcessLost, NeedsMemory if `reserved_bytes` are too few,
-        and whatever `reader` and `output` raise.
+        NeedsTypes if `found_types` are needed, and whatever `reader` and `output` raise.
         """
         slot = await self._free.get()
         try:

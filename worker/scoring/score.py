@@ -116,17 +116,18 @@ def _predict_batches(
     has_table = False
     for batch in batches:
         if features.add(batch) and not rejections.file_fails:
-            features.settle_types(batches)
+            features.settle_types(batches, needs_rest=True)
         frame, bad = features.to_frame(batch)
         table, raising = None, dict[int, str]()
         if not rejections.file_fails_with(bad):
             try:
                 table, raising = predictor.predict_good_rows(batch, frame, bad)
             except ModelRaised:
-                features.settle_types(batches)  # the types of later rows may be what it takes
+                # It may take the types of the whole file.
+                features.settle_types(batches, needs_rest=False)
                 raise
             if raising:
-                features.settle_types(batches)
+                features.settle_types(batches, needs_rest=True)
         rejections.add(batch.num_rows, bad, raising)
         if table is not None and not rejections.file_fails:
             yield table

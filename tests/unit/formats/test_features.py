@@ -254,3 +254,31 @@ def test_typed_text_loses_its_dictionary_where_the_model_takes_text() -> None:
 def test_a_typed_column_of_nothing_is_missing_numbers_for_a_model_of_numbers() -> None:
     frame, _ = features(NUMBERS, cells="typed").to_frame(pa.table({"x": pa.nulls(2)}))
     pd.testing.assert_frame_equal(frame, pd.DataFrame({"x": [None, None]}, dtype="float64"))
+
+
+@pytest.mark.parametrize(("nulls", "dtype"), [(1, "float64"), (0, "int64"), (None, "int64")])
+def test_a_footer_that_counts_nulls_says_beforehand_that_integers_have_gaps(
+    nulls: int | None, dtype: str
+) -> None:
+    converter = FeatureConverter(
+        [Feature("x", "x")], ANY, cells="typed", null_count=lambda _: nulls
+    )
+    table = pa.table({"x": [1, 2]})
+    assert not converter.add(table)
+    frame, _ = converter.to_frame(table)
+    assert str(frame["x"].dtype) == dtype
+    assert converter.add(pa.table({"x": [3, None]})) == (nulls != 1)
+
+
+def test_missing_cells_of_which_nothing_is_said_are_bad_rows_for_a_model_that_takes_none() -> None:
+    strict = ModelInputs(names=None, count=None, numbers_only=False, takes_missing=False)
+    for cells in (["1", "", "3"], ["a", "NA", "b"], ["true", None, "false"]):
+        column = FeatureConverter([Feature("x", "x")], strict, cells="text")
+        _, bad = convert(column, cells)
+        assert bad == {1: "column 'x' is missing, which the model does not take"}
+
+
+def test_a_column_of_too_many_categories_is_refused_with_the_setting_that_helps() -> None:
+    column = pa.array([str(number) for number in range(100_001)]).dictionary_encode()
+    with pytest.raises(SchemaMismatch, match="set WORKER_DTYPES=x=text"):
+        features(cells="typed").to_frame(pa.table({"x": column}))

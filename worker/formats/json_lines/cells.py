@@ -5,12 +5,14 @@ row lacks; JSON's own null is the text `null`.
 """
 
 import json
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 _JSON_METADATA = {b"cells": b"json"}
 _BOOLEAN_AS_STRING = r'^"(true|True|TRUE|false|False|FALSE|[01](?:\.0)?)"$'
+_MOST_DIGITS = 4000
 _NUMBER_AS_STRING = r'^"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"$'
 
 
@@ -59,3 +61,13 @@ def unquote_numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def unquote_booleans(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Replace JSON strings that look like true, false, 1 or 0 by those values."""
     return pc.replace_substring_regex(column, _BOOLEAN_AS_STRING, r"\1")
+
+
+def json_value(text: str) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the value of JSON text as a Python object; an endless integer is a float."""
+    return json.loads(text, parse_int=_to_integer)
+
+
+def _to_integer(digits: str) -> int | float:
+    # Python refuses to read more digits than these, as that takes time by their square.
+    return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)

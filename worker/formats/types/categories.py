@@ -1,16 +1,16 @@
 """The values that training saw in a column, and the values that cells spell among them."""
 
 import json
-from collections.abc import Callable, Collection
-from contextlib import suppress
+from collections.abc import Collection
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from worker.formats.base import CellForm
-from worker.formats.json_lines.cells import unquote_strings
-from worker.formats.types.text_cells import RowNumbers, nulls_for_missing
+from worker.formats.json_lines.cells import json_value, unquote_strings
+from worker.formats.types.plain_columns import to_python
+from worker.formats.types.text_cells import RowNumbers, nulls_for_missing, number_or_text
 
 _NO_ROWS: RowNumbers = np.empty(0, np.int64)
 _DIGITS = r"^-?\d+$"
@@ -45,7 +45,7 @@ class Vocabulary:
         if pa.types.is_integer(column.type) or pa.types.is_null(column.type):
             return pc.cast(column, pa.string()), _NO_ROWS
         cells, misfits = [], []
-        for row, cell in enumerate(column.to_pylist()):
+        for row, cell in enumerate(to_python(column)):
             is_missing = cell is None or cell != cell  # noqa: PLR0124 - NaN, of any type
             is_word = str(cell) in self.words
             cells.append(str(cell) if is_word and not is_missing else None)
@@ -80,15 +80,12 @@ class Vocabulary:
         return cells, np.array(ambiguous, np.int64)
 
     def _decoded(self, distinct: pa.Array) -> list[object]:
-        cells: list[object] = distinct.to_pylist()
-        if self._cells != "json":
-            return cells
-        loads: Callable[[str], object] = json.loads
-        return [loads(str(cell)) for cell in cells]
+        cells = to_python(distinct)
+        return [json_value(str(cell)) for cell in cells] if self._cells == "json" else cells
 
     def _resolve_text(self, cell: object) -> object:
         text = str(cell)
-        return self._spelled[text] if text in self._spelled else _number_or_text(text)
+        return self._spelled[text] if text in self._spelled else number_or_text(text)
 
     def _resolve_value(self, cell: object) -> object:
         if cell is None or cell != cell:  # noqa: PLR0124 - NaN, of any type
@@ -112,11 +109,3 @@ def _spellings(value: object) -> tuple[str, ...]:
     if isinstance(value, float) and value.is_integer():
         return (repr(float(value)), str(int(value)))
     return (repr(float(value)),) if isinstance(value, float) else (str(value),)
-
-
-def _number_or_text(text: str) -> object:
-    with suppress(ValueError):
-        return int(text)
-    with suppress(ValueError):
-        return float(text)
-    return text

@@ -24,6 +24,7 @@ from worker.formats.types.plain_columns import (
     numbers_to_floats,
     numbers_to_integers,
     plain,
+    to_python_value,
 )
 from worker.formats.types.text_cells import (
     RowNumbers,
@@ -61,7 +62,8 @@ class ColumnConversion:
         self._cells = cells
         self._missing = None if spec.missing == "none" else np.nan
         self._categories = pd.Index(spec.categories or ()) if spec.as_categorical else None
-        self._vocabulary = Vocabulary(spec.categories or (), cells)
+        if spec.type in {"text", "category"}:
+            self._vocabulary = Vocabulary(spec.categories or (), cells)
         to_type: Callable[[pa.ChunkedArray], Converted] = getattr(self, f"_to_{spec.type}")
         self._to_type = to_type
 
@@ -157,9 +159,9 @@ class ColumnConversion:
     ) -> Converted:
         """Return a pandas.Categorical of the categories; it would lose other values silently."""
         found = converted.column
-        values = found.to_pandas() if isinstance(found, pa.ChunkedArray) else pd.Series(found)
+        values = pd.Index(found.to_pandas() if isinstance(found, pa.ChunkedArray) else found)
         codes = categories.get_indexer_for(values)
-        lost = np.flatnonzero((codes < 0) & values.notna().to_numpy())
+        lost = np.flatnonzero((codes < 0) & values.notna())
         reasons = self._reasons(column, lost, "which is none of the model's categories")
         categorical = pd.Categorical.from_codes(codes, categories)
         return Converted(categorical, reasons | dict(converted.bad))
@@ -177,9 +179,11 @@ class ColumnConversion:
     def _reasons(
         self, column: pa.ChunkedArray, rows: RowNumbers, what: str | None = None
     ) -> dict[int, str]:
+        if not len(rows):
+            return {}
         what = what or _MISFIT[self._spec.type]
         return {
-            row: f"column {self._name!r} is {self._shown(column[row].as_py())}, {what}"
+            row: f"column {self._name!r} is {self._shown(to_python_value(column[row]))}, {what}"
             for row in rows.tolist()
         }
 

@@ -4,9 +4,10 @@ pandas tries 64-bit integers first, then floats, booleans and text. A missing ce
 floats. Integers beyond 64 bits have rules of their own: which of two scans ended where.
 """
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -15,6 +16,7 @@ import pyarrow.compute as pc
 
 from worker.formats.types.objects import Values, to_objects
 from worker.formats.types.text_cells import (
+    BLANKS,
     FALSE,
     MAX_INT64,
     MAX_UINT64,
@@ -43,7 +45,7 @@ ScanEnd = Literal["", "overflow", "other"]
 
 _NUMBER = r"(?i)^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf|infinity)$"
 _INTEGER = re.compile(r"[+-]?[0-9]+")
-_BLANKS = " \t\n\v\f\r"
+_MOST_DIGITS = 4300  # Python, and so pandas, makes no integer of more
 
 
 @dataclass(slots=True)
@@ -59,6 +61,7 @@ class CsvKinds:
     unsigned: bool = False  # integers too large for int64, and not for uint64
     int64_scan: ScanEnd = ""
     uint64_scan: ScanEnd = ""
+    latest: "_Parsed | None" = None  # the latest batch, so that nothing is parsed twice
 
     @classmethod
     def load(cls, state: dict[str, Any]) -> Self:
@@ -67,7 +70,7 @@ class CsvKinds:
 
     def dump(self) -> dict[str, Any]:
         """Return the kinds as a JSON value."""
-        return asdict(self)
+        return asdict(replace(self, latest=None))
 
     @property
     def type(self) -> CsvType:
@@ -89,19 +92,24 @@ class CsvKinds:
 
     def add(self, column: pa.ChunkedArray) -> None:
         """Take note of the cells of one more batch."""
+        self.latest = None
         if self.words and self.int64_scan == "other":
             return
-        present, floats = column, _to_floats(column)
+        present, floats = column, _cast_to_floats(column)
         if floats is None:
             present = nulls_for_missing(column)
-            floats = _to_floats(present)
+            floats = _cast_to_floats(present)
         self.missing |= present.null_count > 0
+        are_numbers = floats is not None
         if floats is None:
             floats = self._classify(present)
         self.numbers |= floats.null_count < len(floats)
+        integers = None
         # After another cell than an integer, floats come next, and they take every number.
         if present.null_count < len(present) and self.int64_scan != "other":
-            self._add_integers(present, floats)
+            integers = self._add_integers(present, floats)
+        if are_numbers:
+            self.latest = _Parsed(floats, integers)
 
     def _classify(self, present: pa.ChunkedArray) -> pa.ChunkedArray:
         """Note booleans and words; return the numbers, and nulls for other cells."""
@@ -113,28 +121,36 @@ class CsvKinds:
         self.booleans |= pc.any(boolean).as_py()
         return pc.cast(pc.if_else(number, trimmed, pa.scalar(None, pa.string())), pa.float64())
 
-    def _add_integers(self, cells: pa.ChunkedArray, floats: pa.ChunkedArray) -> None:
+    def _add_integers(
+        self, cells: pa.ChunkedArray, floats: pa.ChunkedArray
+    ) -> pa.ChunkedArray | None:
+        """Follow pandas' scans; return the cells as int64 if all of them are."""
+        if not (self.int64_scan or cells.null_count or _is_integer(first := cells[0].as_py())):
+            self._scan([first])  # a column of floats: its other cells make no difference
+            return None
         extremes = pc.min_max(floats).as_py()
         is_within = (extremes["min"] or 0) > -(2.0**63) and (extremes["max"] or 0) < 2.0**63
         has_others = floats.null_count > cells.null_count
-        if has_others or not is_within or cast(cells, pa.int64()) is None:
+        integers = cast(cells, pa.int64()) if is_within and not has_others else None
+        if integers is None:
             self._scan(pc.drop_null(cells).to_pylist())
-        elif not self.negative:
+        elif not self.negative and extremes["min"] <= 0:
             # The text and not the value: pandas takes -0 for a negative number.
             self.negative = bool(pc.any(pc.starts_with(cells, "-")).as_py())
+        return integers
 
     def _scan(self, cells: Iterable[str]) -> None:
         """Follow pandas' scans for int64 and for uint64, cell by cell."""
         for padded in cells:
-            cell = padded.strip(_BLANKS)
-            value = int(cell) if _INTEGER.fullmatch(cell) else None
-            self.fractions |= value is None
+            if self.int64_scan == "other":
+                return
+            cell = padded.strip(BLANKS)
+            value = int(cell[:_MOST_DIGITS]) if _is_integer(cell) else None
+            self.fractions |= value is None or len(cell.lstrip("+-")) > _MOST_DIGITS
             fits_int64 = value is not None and MIN_INT64 <= value <= MAX_INT64
             if not self.int64_scan and not fits_int64:
                 self.int64_scan = "other" if value is None else "overflow"
-            if self.int64_scan == "other":
-                return
-            if self.uint64_scan:
+            if self.int64_scan == "other" or self.uint64_scan:
                 continue
             if cell.startswith("-"):
                 self.negative = True
@@ -144,14 +160,34 @@ class CsvKinds:
                 self.unsigned = True
 
 
-def _to_floats(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
+def _is_integer(cell: str) -> bool:
+    return _INTEGER.fullmatch(cell.strip(BLANKS)) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    """A column of text whose cells are all numbers or missing."""
+
+    floats: pa.ChunkedArray
+    integers: pa.ChunkedArray | None  # None: not all of them are of int64
+
+
+def _cast_to_floats(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
     """Cast text to float64, or return None if some cell is no number, or NaN as Arrow reads it."""
     floats = cast(column, pa.float64())
-    return None if floats is None or pc.any(pc.is_nan(floats)).as_py() else floats
+    return None if floats is None or math.isnan(pc.sum(floats).as_py() or 0.0) else floats
 
 
-def convert_csv(column: pa.ChunkedArray, csv_type: CsvType) -> Values:
-    """Convert a column of text to a type that fits all of its cells."""
+def convert_csv(column: pa.ChunkedArray, kinds: CsvKinds) -> Values:
+    """Convert the column that was added last to the type that fits all cells so far."""
+    csv_type, parsed = kinds.type, kinds.latest
+    if parsed is not None:
+        if csv_type == "float64":
+            return parsed.floats
+        if csv_type == "int64" and parsed.integers is not None:
+            return parsed.integers
+        if csv_type == "integers with gaps" and parsed.integers is not None:
+            return pc.cast(parsed.integers, pa.float64(), safe=False)
     return _CONVERSIONS[csv_type](column)
 
 

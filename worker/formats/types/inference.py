@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from worker.formats.base import CellForm
 from worker.formats.types.arrow_kinds import ArrowKinds, convert_arrow
-from worker.formats.types.csv_kinds import CsvKinds, CsvType, convert_csv
+from worker.formats.types.csv_kinds import CsvKinds, convert_csv
 from worker.formats.types.json_kinds import JsonKinds, JsonType, convert_json
 from worker.formats.types.objects import Values
 
@@ -53,6 +53,7 @@ class InferredColumn:
 
     def add(self, column: pa.ChunkedArray) -> bool:
         """Take note of one more batch; return whether it changes the type of earlier batches."""
+        self._latest = column
         self._kinds.add(column)
         if self._type is None and len(column):
             self._type = self._kinds.type
@@ -62,10 +63,10 @@ class InferredColumn:
         """Return the kinds of the cells so far as a JSON value."""
         return self._kinds.dump()
 
-    def convert(self, column: pa.ChunkedArray) -> Values:
-        """Convert a column whose cells have been added."""
+    def convert(self) -> Values:
+        """Convert the column that was added last to the type of all cells so far."""
         if self._cells == "text":
-            return convert_csv(column, cast("CsvType", self._kinds.type))
+            return convert_csv(self._latest, cast("CsvKinds", self._kinds))
         if self._cells == "json":
-            return convert_json(column, cast("JsonType", self._kinds.type))
-        return convert_arrow(self._name, column, cast("ArrowKinds", self._kinds))
+            return convert_json(self._latest, cast("JsonType", self._kinds.type))
+        return convert_arrow(self._name, self._latest, cast("ArrowKinds", self._kinds))

@@ -6,7 +6,7 @@ refuses numbers beyond the range of 64-bit integers and of floats, which are flo
 """
 
 import enum
-import json
+import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Literal
@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from worker.formats.json_lines.cells import unquote_strings
+from worker.formats.json_lines.cells import json_value, unquote_strings
 from worker.formats.types.objects import Values, to_objects
 from worker.formats.types.text_cells import MAX_INT64, MAX_UINT64, MIN_INT64, cast
 
@@ -83,6 +83,9 @@ class JsonKinds:
 
     def add(self, column: pa.ChunkedArray) -> None:
         """Take note of the cells of one more batch: JSON text, or null where the key is absent."""
+        if not column.null_count and (floats := _plain_floats(column)) is not None:
+            self._add_numbers(column, floats)
+            return
         present = pc.drop_null(_nulls_for_missing(column))
         if len(present) < len(column):
             self._kinds |= Kind.MISSING
@@ -98,7 +101,8 @@ class JsonKinds:
             self._add_strings(present.filter(pc.equal(begins, '"')))
         if found - {*'"tf[{'}:
             is_other = pc.is_in(begins, value_set=pa.array([*'"tf[{']))
-            self._add_numbers(present.filter(pc.invert(is_other)))
+            numbers = present.filter(pc.invert(is_other))
+            self._add_numbers(numbers, pc.cast(numbers, pa.float64()))
 
     def _add_strings(self, cells: pa.ChunkedArray) -> None:
         for text in pc.unique(unquote_strings(cells)).to_pylist():
@@ -106,14 +110,21 @@ class JsonKinds:
             if self._kinds & Kind.WORD:
                 return
 
-    def _add_numbers(self, cells: pa.ChunkedArray) -> None:
+    def _add_numbers(self, cells: pa.ChunkedArray, floats: pa.ChunkedArray) -> None:
+        if self._kinds & Kind.FLOAT or not len(cells):
+            return  # among floats no other number makes a difference
+        values = floats.to_numpy()
+        if np.any(values != np.floor(values)) or np.any(np.isinf(values)):
+            self._kinds |= Kind.FLOAT
+            return
         is_integer = pc.match_substring_regex(cells, _INTEGER)
-        integers, floats = cells.filter(is_integer), cells.filter(pc.invert(is_integer))
+        integers = cells.filter(is_integer)
         if len(integers):
             self._add_integers(integers)
-        for value in pc.unique(_to_floats(floats)).to_pylist():
-            is_whole = value.is_integer() and -(2.0**63) <= value < 2.0**63
-            self._kinds |= Kind.WHOLE if is_whole else Kind.FLOAT
+        others = values[~is_integer.to_numpy()]
+        if len(others):
+            is_whole = (others >= -(2.0**63)) & (others < 2.0**63)
+            self._kinds |= Kind.WHOLE if is_whole.all() else Kind.FLOAT
 
     def _add_integers(self, cells: pa.ChunkedArray) -> None:
         if (values := cast(cells, pa.int64())) is not None:
@@ -121,11 +132,12 @@ class JsonKinds:
             if pc.min(values).as_py() < 0:
                 self._kinds |= Kind.NEGATIVE
             return
-        for value in map(int, cells.to_pylist()):
-            self._kinds |= _kind_of_integer(value)
+        for digits in cells.to_pylist():
+            self._kinds |= _kind_of_integer(digits)
 
 
-def _kind_of_integer(value: int) -> Kind:
+def _kind_of_integer(digits: str) -> Kind:
+    value = json_value(digits)
     if value > MAX_UINT64 or value < MIN_INT64:
         return Kind.FLOAT
     if value > MAX_INT64:
@@ -153,6 +165,12 @@ def _nulls_for_missing(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.if_else(pc.is_in(column, value_set=_MISSING), _NULL_STRING, column)
 
 
+def _plain_floats(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    """Cast a column to float64 if all of its cells are numbers, and none is NaN."""
+    floats = cast(column, pa.float64())
+    return None if floats is None or math.isnan(pc.sum(floats).as_py() or 0.0) else floats
+
+
 def _to_floats(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Convert JSON numbers, booleans and strings of numbers to float64."""
     # The integer -0 is 0 without a sign.
@@ -164,18 +182,19 @@ def _to_floats(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _as_float(cell: str) -> float | None:
-    value = float(json.loads(cell))
+    # A number is read from its digits: Python's integers may be beyond floats.
+    value = float(json_value(cell) if cell[0] in '"tf' else cell)
     return None if np.isnan(value) else value
 
 
 def _as_integer(cell: str) -> int:
-    return int(json.loads(cell))
+    return int(json_value(cell))
 
 
 def _to_python(column: pa.ChunkedArray) -> Values:
     """Return Python objects as pandas has them: an absent key is NaN, and null is None."""
     values = [
-        np.nan if cell is None else None if cell == "NaN" else json.loads(cell)
+        np.nan if cell is None else None if cell == "NaN" else json_value(cell)
         for cell in column.to_pylist()
     ]
     return to_objects(values, None)

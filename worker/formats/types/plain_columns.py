@@ -20,8 +20,13 @@ def plain(name: str, column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, RowNumbe
 
     Raises SchemaMismatch if it holds values within values.
     """
+    if pa.types.is_primitive(column.type):  # numbers, booleans and times: nothing to do
+        return column, _NO_ROWS
+    if isinstance(column.type, pa.BaseExtensionType):
+        storage = [chunk.storage for chunk in column.chunks]
+        return plain(name, pa.chunked_array(storage, column.type.storage_type))
     if pa.types.is_dictionary(column.type):
-        column = pc.cast(column, column.type.value_type)
+        return plain(name, pc.cast(column, column.type.value_type))
     if pa.types.is_nested(column.type):
         raise SchemaMismatch(
             f"the column {name!r} is of type {column.type}: no model takes values within values"
@@ -41,6 +46,23 @@ def _decode(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, RowNumbers]:
             cells.append(None)
             misfits.append(row)
     return pa.chunked_array([pa.array(cells, pa.string())]), np.array(misfits, np.int64)
+
+
+def to_python(column: pa.ChunkedArray | pa.Array) -> list[Any]:
+    """Return a column's values as Python objects."""
+    try:
+        values: list[Any] = column.to_pylist()
+    except (ValueError, OverflowError):  # Python's times have a smaller range than Arrow's
+        values = [to_python_value(cell) for cell in column]
+    return values
+
+
+def to_python_value(cell: pa.Scalar) -> Any:  # noqa: ANN401 - of any type
+    """Return one value as a Python object; a time beyond Python's range is named as such."""
+    try:
+        return cell.as_py()
+    except (ValueError, OverflowError):
+        return f"a {cell.type} that cannot be shown"
 
 
 def is_number(data_type: pa.DataType) -> bool:

@@ -1,8 +1,9 @@
 """Cells of text: the words for missing, true and false, and text converted to numbers."""
 
+import re
 from collections.abc import Collection
 from contextlib import suppress
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,13 +19,15 @@ MISSING_VALUES = (
 )
 TRUE = pa.array(["True", "TRUE", "true"])
 FALSE = pa.array(["False", "FALSE", "false"])
+BLANKS = " \t\n\v\f\r"  # around a number
 MIN_INT64, MAX_INT64, MAX_UINT64 = -(2**63), 2**63 - 1, 2**64 - 1
 
 _MISSING = pa.array(MISSING_VALUES, pa.string())
 _ONE = pa.array([*TRUE.to_pylist(), "1", "1.0"])
 _ZERO = pa.array([*FALSE.to_pylist(), "0", "0.0"])
 _NUMBER = r"(?i)^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf|infinity|nan)$"
-_SHORT_INTEGER = r"^-?\d{1,18}$"  # so short that it is within 64 bits
+_FINITE = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_SHORT_INTEGER = r"^-?\d{1,18}(?:\.0*)?$"  # so short that it is within 64 bits
 _LARGEST_EXPONENT = 30  # of a whole number; 1e999999999 would fill the memory with its digits
 _NULL_STRING = pa.scalar(None, pa.string())
 _NULL_BOOLEAN = pa.scalar(None, pa.bool_())
@@ -80,22 +83,35 @@ def to_integers(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, RowNumbers]:
     if (integers := _cast_to_int64(present)) is not None:
         return integers, _NO_ROWS
     short = pc.fill_null(pc.match_substring_regex(present, _SHORT_INTEGER), fill_value=True)
-    values = pc.cast(pc.if_else(short, present, _NULL_STRING), pa.int64()).to_pylist()
-    misfits = []
-    for row in rows_where(pc.invert(short)).tolist():
+    digits = pc.replace_substring_regex(pc.if_else(short, present, _NULL_STRING), r"\..*$", "")
+    integers = pc.cast(digits, pa.int64())
+    others = rows_where(pc.invert(short))
+    if not len(others):
+        return integers, _NO_ROWS
+    values = integers.to_pylist()
+    for row in others.tolist():
         values[row] = whole_number(present[row].as_py())
-        if values[row] is None:
-            misfits.append(row)
+    misfits = [row for row in others.tolist() if values[row] is None]
     return pa.chunked_array([pa.array(values, pa.int64())]), np.array(misfits, np.int64)
 
 
 def whole_number(cell: str) -> int | None:
     """Return the whole number of 64 bits that a cell of text is, as 7, +7, 7.0 or 7e2."""
-    with suppress(InvalidOperation, ValueError, OverflowError):
-        number = Decimal(cell) if "_" not in cell else Decimal("nan")
-        if number.adjusted() <= _LARGEST_EXPONENT and number == int(number):
-            return int(number) if MIN_INT64 <= number <= MAX_INT64 else None
-    return None
+    if not _FINITE.fullmatch(cell.strip(BLANKS)):
+        return None
+    number = Decimal(cell.strip(BLANKS))
+    if number.adjusted() > _LARGEST_EXPONENT or number != int(number):
+        return None
+    return int(number) if MIN_INT64 <= number <= MAX_INT64 else None
+
+
+def number_or_text(cell: str) -> int | float | str:
+    """Return the number that a cell of text is, or the text if it is none."""
+    trimmed = cell.strip(BLANKS)
+    if not _FINITE.fullmatch(trimmed):
+        return cell
+    whole = whole_number(trimmed)
+    return float(trimmed) if whole is None else whole
 
 
 def to_booleans(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, RowNumbers]:
