@@ -14,6 +14,7 @@ from tests.torture import (
     other_formats,
     parquet_layouts,
     parquet_types,
+    training,
     zstd_files,
 )
 
@@ -31,5 +32,6 @@ CASES = (
     *other_formats.CASES,
     *features.CASES,
     *conversion.CASES,
+    *training.CASES,
     *keys.CASES,
 )

@@ -41,5 +41,32 @@ def shop() -> Pipeline:
     ).fit(frame, [1.0, 11.0, 2.0, 12.0, 3.0, 13.0])
 
 
+CODES = ("n", "t", "b", "f")
+
+
+def codes() -> Pipeline:
+    """Return a model of codes of four types, which it was trained on; it ignores others.
+
+    It predicts the sum of n (1, 2 or 3), of t (`a`: 10, `007`: 20, `NA`: 30), of b (true: 100) and
+    of f (0.5: 1000, 1.5: 2000).
+    """
+    frame = pd.DataFrame(
+        {
+            "n": [1, 2, 3],
+            "t": ["a", "007", "NA"],
+            "b": [True, False, True],
+            "f": [0.5, 1.5, 0.5],
+        }
+    )
+    model = make_pipeline(
+        make_column_transformer((OneHotEncoder(handle_unknown="ignore"), list(CODES))),
+        LinearRegression(),
+    ).fit(frame, [0.0, 0.0, 0.0])
+    # In the order of the categories: n, then t (007, NA, a), then b (false, true), then f.
+    model[-1].coef_ = np.array([1.0, 2.0, 3.0, 20.0, 30.0, 10.0, 0.0, 100.0, 1000.0, 2000.0])
+    model[-1].intercept_ = 0.0
+    return model
+
+
 def none() -> None:
     """Return no model: the predictor of the run does not read the model file."""

@@ -37,6 +37,7 @@ HEADERLESS = Run(
     models.nameless_line,
     {"WORKER_HEADER": "absent", "WORKER_MAX_REJECTED": "0.5"},
 )
+CODES = Run("codes", models.codes, {"WORKER_MAX_REJECTED": "0.9"})
 
 RUNS = (
     STRICT,
@@ -50,4 +51,5 @@ RUNS = (
     SPARK,
     UNQUOTED,
     HEADERLESS,
+    CODES,
 )
