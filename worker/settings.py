@@ -4,6 +4,7 @@ import csv
 import os
 import string
 from collections.abc import Iterator
+from itertools import combinations
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, Field, field_validator, model_validator
@@ -95,6 +96,19 @@ class Settings(BaseSettings):
     delimiter: str | None = Field(
         default=None, pattern="^[\\x00-\\x7f]$", description="of CSV input: one character, or tab"
     )
+    quote: str | None = Field(
+        default='"',
+        pattern=r"^[!-/:-@\[-`{-~]$",
+        description="of CSV input: one character; none = quotes are plain text (unquoted TSV)",
+    )
+    escape: str | None = Field(
+        default=None,
+        pattern=r"^[!-/:-@\[-`{-~]$",
+        description="before a quote inside quotes in CSV input: \\ for Spark's; none = doubled",
+    )
+    header: Literal["present", "absent"] = Field(
+        default="present", description="of CSV input; absent = columns by position, named 0, 1, 2"
+    )
     encoding: str = Field(default="utf-8", description="of text input")
     keep_columns: Annotated[tuple[str, ...] | None, NoDecode] = Field(
         default=None, description="columns copied to the output, by comma; * = all"
@@ -145,6 +159,18 @@ class Settings(BaseSettings):
     def _parse_tab(cls, value: Any) -> Any:  # noqa: ANN401 - any value from the environment
         return "\t" if value in ("tab", "\\t") else value
 
+    @field_validator("delimiter")
+    @classmethod
+    def _possible_delimiter(cls, delimiter: str | None) -> str | None:
+        if delimiter is not None and delimiter in "\"'\r\n\0":
+            raise ValueError("a quote, a line end or NUL cannot separate cells")
+        return delimiter
+
+    @field_validator("quote", "escape", mode="before")
+    @classmethod
+    def _parse_none(cls, value: Any) -> Any:  # noqa: ANN401 - any value from the environment
+        return None if value == "none" else value
+
     @field_validator("encoding")
     @classmethod
     def _known_encoding(cls, encoding: str) -> str:
@@ -185,6 +211,21 @@ class Settings(BaseSettings):
             yield "WORKER_OUTPUT_TEMPLATE and WORKER_FAILURE_TEMPLATE must differ"
         if self.visibility_seconds is not None:
             yield from self._heartbeat_problem(self.visibility_seconds, "WORKER_VISIBILITY_SECONDS")
+        yield from self._dialect_problems()
+
+    def _dialect_problems(self) -> Iterator[str]:
+        marks = {"DELIMITER": self.delimiter, "QUOTE": self.quote, "ESCAPE": self.escape}
+        given = [(f"WORKER_{name}", mark) for name, mark in marks.items() if mark is not None]
+        for (name, mark), (other, other_mark) in combinations(given, 2):
+            if mark == other_mark:
+                doubled = other == "WORKER_ESCAPE" and name == "WORKER_QUOTE"
+                hint = ": leave WORKER_ESCAPE out if quotes are doubled" if doubled else ""
+                yield f"{name} and {other} must differ (both are {mark!r}){hint}"
+        if self.escape is not None and self.quote is None:
+            yield (
+                f"WORKER_ESCAPE ({self.escape!r}) stands before quotes, and WORKER_QUOTE is none: "
+                "leave WORKER_ESCAPE out"
+            )
 
     def _heartbeat_problem(self, visibility: int, source: str) -> Iterator[str]:
         heartbeat = self.heartbeat_seconds

@@ -64,6 +64,7 @@ def _default(name: str) -> str:
         "visibility_seconds": "the queue's own",
         "heartbeat_seconds": "visibility / 3",
         "delimiter": "sniffed",
+        "escape": "none",
         "keep_columns": "the first",
         "output_format": "the input's",
         "model_sha256": "any",

@@ -3,6 +3,7 @@
 from tests.torture import (
     conversion,
     csv_cells,
+    csv_dialects,
     csv_refused,
     csv_rows,
     csv_strict,
@@ -22,6 +23,7 @@ CASES = (
     *csv_cells.CASES,
     *csv_rows.CASES,
     *csv_refused.CASES,
+    *csv_dialects.CASES,
     *csv_strict.CASES,
     *json_lines.CASES,
     *parquet_types.CASES,

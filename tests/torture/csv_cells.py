@@ -57,6 +57,9 @@ _SAME_ROWS = {
     "extra-columns": b"id,note,x,more,y\na,hm,1,,2\nb,,3,hm,4\n",
     "extra-column-of-rubbish": b'id,note,x,y\na,"1,,;|",1,2\nb,\0\x01,3,4\n',
     "trailing-comma-everywhere": b"id,x,y,\na,1,2,\nb,3,4,\n",
+    "trailing-comma-in-the-header-alone": b"id,x,y,\na,1,2\nb,3,4\n",
+    "trailing-commas-everywhere": b"id,x,y,,\na,1,2,,\nb,3,4,,\n",
+    "a-name-twice-that-nobody-reads": b"id,n,x,n,y\na,,1,,2\nb,5,3,6,4\n",
     "other-spellings-of-numbers": b"id,x,y\na, 1 ,+2\nb,.3e1,4.\n",
     "numbers-of-many-digits": b"id,x,y\na,1.0000000000000000,2\nb,3,400000000000000000e-17\n",
 }
@@ -99,6 +102,7 @@ CASES = [
     ),
     predicted("needless-quotes.csv", b'id,x,y\n"a","1","2"\n', ANSWERS + b"a,21.0\n"),
     predicted("quote-inside-a-cell.csv", b'id,x,y\n5" disk,1,2\n', ANSWERS + b'"5"" disk",21.0\n'),
+    predicted("sep-line.csv", b"sep=;\r\nid;x;y\r\na,b;1;2\r\n", b"id;prediction\na,b;21.0\n"),
     predicted("first-column-without-a-name.csv", b",x,y\n0,1,2\n", b",prediction\n0,21.0\n"),
     predicted("feature-first.csv", b"x,y\n1,2\n007,4\n", b"x,prediction\n1,21.0\n007,47.0\n"),
     predicted(

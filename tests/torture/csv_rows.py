@@ -23,11 +23,6 @@ CASES = [
         "line 3: 2 cells where the header has 3",
         "line 4: 4 cells where the header has 3",
     ),
-    predicted(
-        "two-columns-without-names-or-values.csv",
-        b"id,x,y,,\na,1,2,,\n",
-        b"id,prediction\na,21.0\n",
-    ),
     refused(
         "trailing-comma-in-rows-alone.csv",
         b"id,x,y\na,1,2,\n",
@@ -137,6 +132,36 @@ CASES = [
         b"id,x,y\na,1\nb,1,2\n",
         _ALL + b"b,1,2,21.0\n",
         rejects=_REASONS + b'2,2 cells where the header has 3,"a,1"\n',
+        run=LENIENT,
+    ),
+    *(
+        refused(
+            f"stray-quote-{name}.csv",
+            b"id,x,y\na,1,2\n" + rows + b"z,3,4\n",
+            "TooManyRejected",
+            f"{bad} of {total} rows are bad",
+            f"line 3: {reason}",
+            *([f"line 4: {reason}"] if bad > 1 else []),
+        )
+        for name, rows, bad, total, reason in [
+            ("after-a-backslash", b'1,2,"5\\" pipe"\n', 1, 3, "a backslash stands before a quote"),
+            ("doubled-at-the-start", b'1,2,""a"\n', 1, 3, "a quote opens that is never closed"),
+            ("in-two-rows", b'1,a,"b\n2,c,"d\n', 2, 4, "a quote opens that is never closed"),
+            ("behind-the-cell", b'1,2,"a"b\n', 1, 3, "a quote opens that is never closed"),
+            ("around-a-delimiter", b'1,x "a,b" y\n', 1, 3, "a quote stands inside a cell that has"),
+            ("behind-a-space", b'1, "2",3\n', 1, 3, "a quote stands inside a cell that has no"),
+        ]
+    ),
+    predicted(
+        "rows-that-are-no-data.csv",
+        b'id,x,y\na,1,2\n,,\nid,x,y\nb,3,4\n"","",""\nc,5,6\nd,7,8\n"e,1,2\nf,1,2\n',
+        _ALL + b"a,1,2,21.0\nb,3,4,43.0\nc,5,6,65.0\nd,7,8,87.0\nf,1,2,21.0\n",
+        rejects=_REASONS
+        + b'3,all cells are empty,",,"\n'
+        + b'4,the header once more,"id,x,y"\n'
+        + b'6,all cells are empty,""""","""","""""\n'
+        + b"9,\"a quote opens that is never closed, or not at the end of its cell (cell 1, 'id'): "
+        + b'double the quotes inside a quoted cell","""e,1,2"\n',
         run=LENIENT,
     ),
     predicted(

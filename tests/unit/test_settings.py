@@ -1,7 +1,9 @@
 import pytest
+from pydantic import ValidationError
 
 from worker import settings_help
 from worker.errors import SettingsError
+from worker.settings import Settings
 
 REQUIRED = {"WORKER_QUEUE": "jobs", "WORKER_MODEL": "model.pkl"}
 
@@ -127,6 +129,54 @@ def test_columns_to_keep_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch
 def test_a_tab_can_be_written_as_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKER_DELIMITER", "tab")
     assert settings_help.load().delimiter == "\t"
+
+
+@pytest.mark.parametrize("delimiter", ['"', "'", "\r", "\n"])
+def test_a_delimiter_that_is_a_quote_or_a_line_end_is_refused(
+    monkeypatch: pytest.MonkeyPatch, delimiter: str
+) -> None:
+    (line,) = refusal(monkeypatch, WORKER_DELIMITER=delimiter, WORKER_QUOTE="none")
+    assert "WORKER_DELIMITER: " in line
+    assert "cannot separate cells" in line
+
+
+def test_nul_as_the_delimiter_is_refused() -> None:
+    with pytest.raises(ValidationError, match="cannot separate cells"):  # no variable holds it
+        Settings(delimiter="\0")
+
+
+def test_the_dialect_of_csv_is_set_by_character_or_by_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    default = settings_help.load()
+    assert (default.quote, default.escape, default.header) == ('"', None, "present")
+    monkeypatch.setenv("WORKER_QUOTE", "'")
+    monkeypatch.setenv("WORKER_ESCAPE", "\\")
+    monkeypatch.setenv("WORKER_HEADER", "absent")
+    loaded = settings_help.load()
+    assert (loaded.quote, loaded.escape, loaded.header) == ("'", "\\", "absent")
+    monkeypatch.setenv("WORKER_QUOTE", "none")
+    monkeypatch.setenv("WORKER_ESCAPE", "none")
+    assert (settings_help.load().quote, settings_help.load().escape) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"WORKER_QUOTE": ";", "WORKER_DELIMITER": ";"}, ["WORKER_DELIMITER and WORKER_QUOTE"]),
+        ({"WORKER_ESCAPE": ";", "WORKER_DELIMITER": ";"}, ["WORKER_DELIMITER and WORKER_ESCAPE"]),
+        ({"WORKER_ESCAPE": '"'}, ["WORKER_QUOTE and WORKER_ESCAPE", "leave WORKER_ESCAPE out"]),
+        (
+            {"WORKER_ESCAPE": "\\", "WORKER_QUOTE": "none"},
+            ["WORKER_ESCAPE", "WORKER_QUOTE is none"],
+        ),
+        ({"WORKER_QUOTE": "ab"}, ["WORKER_QUOTE"]),
+        ({"WORKER_HEADER": "maybe"}, ["WORKER_HEADER"]),
+    ],
+)
+def test_a_dialect_that_contradicts_itself_is_refused_naming_the_variables(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], words: list[str]
+) -> None:
+    (line,) = refusal(monkeypatch, **settings)
+    assert all(word in line for word in words)
 
 
 def test_a_misspelt_variable_is_noticed() -> None:

@@ -6,6 +6,7 @@ The modules a file passes through:
 2. `compression` decompresses text files, and `text` recodes them to UTF-8.
 3. A reader returns tables of unconverted rows: `csv.reader`, `json_lines.reader` or
    `parquet.reader`. It asks `memory` for the bytes that it holds, and returns rejected rows.
+   CSV has more steps: `csv.header` and `csv.dialect`, `csv.blocks`, `csv.odd_rows`.
 4. `selection` chooses the columns that the model reads and the columns to keep, and `features`
    converts the model's columns to their types (`type_inference`).
 5. A writer makes the output: `csv.writer`, `json_lines.writer` or `parquet.writer`; the text
@@ -21,7 +22,7 @@ from worker.formats.csv.writer import RejectedRowsWriter
 from worker.formats.detection import open_reader, open_writer
 from worker.formats.features import FeatureConverter
 from worker.formats.model_inputs import Feature, ModelInputs
-from worker.formats.selection import select_columns
+from worker.formats.selection import select_columns, select_from
 
 __all__ = [
     "Compression",
@@ -36,4 +37,5 @@ __all__ = [
     "open_reader",
     "open_writer",
     "select_columns",
+    "select_from",
 ]

@@ -55,7 +55,13 @@ def open_writer(reader: TableReader, output_format: Format, options: ScoreOption
         return ParquetWriter()
     if output_format == "jsonl":
         return JsonLinesWriter()
-    return CsvWriter(delimiter=options.delimiter or ",", encoding=options.encoding)
+    return CsvWriter(
+        delimiter=options.delimiter or ",",
+        encoding=options.encoding,
+        quote=options.quote,
+        escape=options.escape,
+        has_header=options.has_header,
+    )
 
 
 def _refuse_unsupported(head: bytes, compression: Compression | None) -> None:
@@ -84,6 +90,9 @@ def _open_text(text: Iterator[bytes], options: ScoreOptions, memory: InputMemory
         text,
         delimiter=options.delimiter,
         encoding=options.encoding,
+        quote=options.quote,
+        escape=options.escape,
+        has_header=options.has_header,
         hold=memory.hold,
         may_reject=options.max_rejected > 0,
     )

@@ -16,7 +16,7 @@ from worker.formats import (
     compressor,
     open_reader,
     open_writer,
-    select_columns,
+    select_from,
 )
 from worker.formats.base import MAX_SHOWN_ROWS
 from worker.formats.compression import Compressor
@@ -80,7 +80,7 @@ def _predict(
 ) -> Iterator[pa.Table]:
     """Select the columns now, so that a wrong file opens no output; predict as tables are taken."""
     inputs = ModelInputs.from_predictor(predictor)
-    selection = select_columns(reader.names, inputs, options.keep_columns, cells=reader.cells)
+    selection = select_from(reader, inputs, options.keep_columns)
     return _predict_batches(
         reader.batches(selection.columns, BATCH_ROWS),
         FeatureConverter(selection.features, inputs, cells=reader.cells),

@@ -139,6 +139,9 @@ def _score_options(settings: Settings) -> ScoreOptions:
     return ScoreOptions(
         delimiter=settings.delimiter,
         encoding=settings.encoding,
+        quote=settings.quote,
+        escape=settings.escape,
+        has_header=settings.header == "present",
         keep_columns=settings.keep_columns,
         output_format=settings.output_format,
         max_rejected=settings.max_rejected,

@@ -1,55 +1,116 @@
-"""The dialect of a CSV: where its rows begin and end, its delimiter, and its header."""
+"""The dialect of a CSV, and the patterns that find its rows.
 
-import csv
+A quote opens a cell only at the cell's start, and its closing quote must be followed by a delimiter
+or the end of the line. Inside an unquoted cell quotes are text, but no delimiter may stand between
+two of them: such a row could be read in two ways. A row that breaks these rules is malformed. It
+ends with the line on which the wrong quote stands, so it never contains the row behind it.
+"""
+
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from worker.errors import Unparsable
-from worker.formats.text import MAX_ROW_BYTES
-
-_DELIMITERS = "\t|;,"  # the one that is rarer in column names first
-_BLANK_LINES = re.compile(rb"(?:[ \t]*[\r\n])*")
-_QUOTED = re.compile(r'"[^"]*"')
+DELIMITERS = "\t|;,"  # the one that is rarer in column names first
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
-    """The first row of a CSV: the column names, and what was read with it."""
+class Dialect:
+    """The special characters of a CSV."""
 
-    names: tuple[str, ...]
     delimiter: str
-    line: int
-    """The line on which the data begins."""
-    rest: bytes
-    """The beginning of the data, which was read with the header."""
+    """One character, or the candidates for it while it is not known."""
+    quote: str | None = '"'
+    escape: str | None = None
+    """Stands before a quote, or before itself, inside quotes; None: the quote is doubled."""
+
+    @property
+    def patterns(self) -> "RowPatterns":
+        """The patterns that find rows of this dialect."""
+        return _patterns(self)
 
 
 @dataclass(frozen=True, slots=True)
 class RowPatterns:
-    """Patterns that find rows as Arrow does: a quote opens only at the start of a cell."""
+    """Patterns that find rows and cells. A CR at the very end may be half of a line end."""
 
-    cells: re.Pattern[bytes]
-    """A row without its line end, or its part before a quote that never closes."""
     row: re.Pattern[bytes]
-    """One row (the group `row`) with its line end, if it has one."""
+    """One row (the group `row`) with its line end, if it has one; a wrong quote begins `wrong`."""
     rows: re.Pattern[bytes]
-    """All rows that have their line ends; a CR at the very end may be half of one."""
+    """All well-formed rows that have their line ends."""
+    malformed: re.Pattern[bytes]
+    """One row with its line end that is malformed, whatever follows."""
+    unclosed: re.Pattern[bytes]
+    """One row with its line end that is malformed if the text ends here."""
+    open_quote: re.Pattern[bytes]
+    """The beginning of a row to a quote that opens a cell and is not closed in the text."""
+    quoted: re.Pattern[bytes]
+    """One quoted cell, in text without malformed rows."""
 
 
 @cache
-def row_patterns(delimiters: str) -> RowPatterns:
-    """Return the patterns for rows whose cells are separated by any of the delimiters."""
-    between = re.escape(delimiters.encode()) + rb"\r\n"
-    stray = rb"(?<=[^" + between + rb'])"'
-    quoted = rb'"[^"]*+(?:""[^"]*+)*+"'
-    cells = rb'[^"\r\n]*+(?:(?:' + stray + rb"|" + quoted + rb')[^"\r\n]*+)*+'
+def _patterns(dialect: Dialect) -> RowPatterns:
+    line_end = rb"(?:\r\n|\n|\r(?!\Z))"
+    delimiters = b"[" + re.escape(dialect.delimiter.encode()) + b"]"
+    cell_end = delimiters[:-1] + rb"\r\n]"
+    inside = rb"[^" + cell_end[1:]
+    if dialect.quote is None:
+        cells = rb"[^\r\n]*+"
+        never = re.compile(rb"(?!)")
+        return RowPatterns(
+            row=re.compile(rb"(?P<row>" + cells + rb"(?P<wrong>(?!))?)(?:\r\n|\r|\n|\Z)"),
+            rows=re.compile(rb"(?:" + cells + line_end + rb")*+"),
+            malformed=never,
+            unclosed=never,
+            open_quote=never,
+            quoted=never,
+        )
+    quote = re.escape(dialect.quote.encode())
+    text = rb"[^" + quote + rb"\r\n]*+"
+    at_start, in_cell = rb"(?<!" + inside + rb")", rb"(?<=" + inside + rb")"
+    quoted = at_start + _quoted_cell(quote, dialect.escape)
+    # Each alternative begins behind the quote, as most cells have none and need no other test.
+    begins = rb"(?<!" + inside + quote + rb")"
+    closed = begins + _quoted_cell(quote, dialect.escape)[len(quote) :] + rb"(?!" + inside + rb")"
+    # A space between delimiter and quote: the cell was meant to be quoted.
+    stray = rb"(?<=" + inside + quote + rb")(?<!" + delimiters + rb" " + quote + rb")"
+    pair = rb"[^" + quote + cell_end[1:] + rb"*+" + quote
+    last = text + rb"(?![^\r\n])"
+    cell = quote + rb"(?:" + closed + rb"|" + stray + rb"(?:" + pair + rb"|" + last + rb"))"
+    cells = text + rb"(?:" + cell + text + rb")*+"
+    wrong = rb"(?=" + quoted + inside + rb"|" + in_cell + quote + rb")"
     return RowPatterns(
-        cells=re.compile(cells),
-        row=re.compile(rb"(?P<row>" + cells + rb")(?:\r\n|\r|\n|\Z)"),
-        rows=re.compile(rb"(?:" + cells + rb"(?:\r\n|\n|\r(?!\Z)))*+"),
+        row=re.compile(
+            rb"(?P<row>" + cells + rb"(?P<wrong>" + quote + rb"[^\r\n]*+)?)(?:\r\n|\r|\n|\Z)",
+            re.DOTALL,
+        ),
+        rows=re.compile(rb"(?:" + cells + line_end + rb")*+", re.DOTALL),
+        malformed=re.compile(cells + wrong + rb"[^\r\n]*+" + line_end, re.DOTALL),
+        unclosed=re.compile(cells + at_start + quote + rb"[^\r\n]*+" + line_end, re.DOTALL),
+        open_quote=re.compile(cells + rb"(?!" + quoted + rb")" + at_start + quote, re.DOTALL),
+        quoted=re.compile(quoted, re.DOTALL),
     )
+
+
+def _quoted_cell(quote: bytes, escape: str | None) -> bytes:
+    if escape is None:
+        return rb"%b[^%b]*+(?:%b%b[^%b]*+)*+%b" % ((quote,) * 6)
+    mark = re.escape(escape.encode())
+    return rb"%b[^%b%b]*+(?:%b.[^%b%b]*+)*+%b" % (quote, quote, mark, mark, quote, mark, quote)
+
+
+def with_doubled_quotes(text: bytes, dialect: Dialect) -> bytes:
+    """Return text without malformed rows in the dialect whose quotes are doubled, not escaped."""
+    if dialect.quote is None or dialect.escape is None:
+        return text
+    quote, escape = dialect.quote.encode(), dialect.escape.encode()
+    if escape not in text:
+        return text
+    escaped = re.compile(re.escape(escape) + rb"([%b])" % re.escape(quote + escape))
+
+    def replace(character: re.Match[bytes]) -> bytes:
+        return quote * 2 if character[1] == quote else escape
+
+    return dialect.patterns.quoted.sub(lambda cell: escaped.sub(replace, cell[0]), text)
 
 
 def count_line_ends(text: bytes, start: int, end: int) -> int:
@@ -58,56 +119,3 @@ def count_line_ends(text: bytes, start: int, end: int) -> int:
     if text.find(b"\r", start, end) >= 0:
         ends += text.count(b"\r", start, end) - text.count(b"\r\n", start, end)
     return ends
-
-
-def read_header(text: Iterator[bytes], delimiter: str | None) -> Header:
-    """Read the header of a CSV in UTF-8, and no more pieces of the text than that takes.
-
-    If the delimiter is None, the most frequent candidate in the header is taken. Raises Unparsable.
-    """
-    head, row = _first_row(text, row_patterns(delimiter or _DELIMITERS).row)
-    if b"\0" in row["row"]:
-        raise Unparsable(
-            "the header holds NUL bytes, so the file is not text in the encoding expected: "
-            "set WORKER_ENCODING (utf-16, say) to the encoding of the file"
-        )
-    line = row["row"].decode()
-    delimiter = delimiter or _sniff_delimiter(line)
-    try:
-        names = next(csv.reader([line], delimiter=delimiter))
-    except csv.Error as error:
-        raise Unparsable(f"the header cannot be read: {error}") from error
-    data_line = 1 + count_line_ends(head, 0, row.end())
-    return Header(tuple(names), delimiter, data_line, head[row.end() :])
-
-
-def _first_row(text: Iterator[bytes], pattern: re.Pattern[bytes]) -> tuple[bytes, re.Match[bytes]]:
-    """Return the text that was read, and the first row in it that is not blank."""
-    head, row = b"", None
-    for piece in text:
-        head += piece
-        row = _row_after_blank_lines(head, pattern)
-        if row is not None and row.end() < len(head):
-            break
-        if len(head) > MAX_ROW_BYTES:
-            raise Unparsable(
-                f"the header is longer than {MAX_ROW_BYTES // 2**20} MiB, or a quote in it is "
-                "never closed"
-            )
-    if not head.strip():
-        raise Unparsable("the file is empty: it has not even a header")
-    if row is None:
-        raise Unparsable("a quote in the header is never closed")
-    return head, row
-
-
-def _row_after_blank_lines(head: bytes, pattern: re.Pattern[bytes]) -> re.Match[bytes] | None:
-    blank = _BLANK_LINES.match(head)
-    return pattern.match(head, blank.end() if blank else 0)
-
-
-def _sniff_delimiter(line: str) -> str:
-    """Return the most frequent delimiter outside quotes; a comma if there is none."""
-    unquoted = _QUOTED.sub("", line)
-    most_frequent = max(_DELIMITERS, key=unquoted.count)
-    return most_frequent if most_frequent in unquoted else ","

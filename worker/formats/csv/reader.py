@@ -7,12 +7,15 @@ from itertools import chain
 from typing import ClassVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from worker.errors import Unparsable
 from worker.formats.base import CellForm, RejectedRow, rebatch
 from worker.formats.csv.blocks import Block, split_blocks
-from worker.formats.csv.dialect import read_header
+from worker.formats.csv.dialect import Dialect, with_doubled_quotes
+from worker.formats.csv.header import read_header, rows_of, shown_line
+from worker.formats.csv.odd_rows import OddRows
 from worker.formats.csv.rejects import RejectedRows
 from worker.formats.csv.writer import CsvWriter
 from worker.formats.text import resize_pieces
@@ -20,10 +23,11 @@ from worker.interfaces import Format
 
 BLOCK_BYTES = 2**20
 _COLUMNS_PER_BLOCK = 256  # wider files get larger blocks: Arrow's time grows with columns x blocks
+_SEARCHED_BYTES = 2**16  # where the line of column names is looked for, if the first line is none
 
 
 class CsvReader:
-    """Reads a CSV with a header from its text in UTF-8.
+    """Reads a CSV from its text in UTF-8.
 
     A cell is a string, or null if it is empty and not quoted. `hold` is called with the bytes of
     text in memory, and raises if they are too many. Without `may_reject` the file fails if it has
@@ -42,19 +46,38 @@ class CsvReader:
         encoding: str,
         hold: Callable[[int], None],
         may_reject: bool,
+        quote: str | None = '"',
+        escape: str | None = None,
+        has_header: bool = True,
         block_bytes: int = BLOCK_BYTES,
     ) -> None:
         pieces = resize_pieces(text, block_bytes)
-        header = read_header(pieces, delimiter)
+        dialect = Dialect(delimiter or "", quote, escape)
+        header = read_header(pieces, dialect, has_header=has_header)
         self.names = header.names
-        self.delimiter = header.delimiter
+        self.has_names = has_header
+        self.delimiter = header.dialect.delimiter
+        self.first_line = None if header.text is None else shown_line(header.names)
+        """The first line as errors show it; None if it is a row."""
+        self.doubt = header.doubt
+        """Why the first line is probably data and not a header; None: it is a header."""
+        self.unnamed = header.unnamed
+        """Which column has data and no name; None: no column."""
+        self._dialect = header.dialect
         self._encoding = encoding
+        self._beginning = header.rest[:_SEARCHED_BYTES], header.line
         rows: Iterator[bytes] = chain([header.rest], pieces)
-        if extra := len(header.names) // _COLUMNS_PER_BLOCK:
+        if extra := header.width // _COLUMNS_PER_BLOCK:
             rows = resize_pieces(rows, block_bytes * (1 + extra))
-        self._blocks = split_blocks(rows, header.delimiter, header.line)
-        self._rejected = RejectedRows(may_reject=may_reject)
+        self._blocks = split_blocks(rows, header.dialect, header.line)
+        self._odd_rows = OddRows(header.dialect, header.width, header.text)
+        self._rejected = RejectedRows(
+            may_reject=may_reject, odd_reason=partial(self._odd_rows.reason, names=self.names)
+        )
         self._hold = hold
+        # Names may stand twice, so Arrow gets the columns by number.
+        self._numbers = [str(number) for number in range(header.width)]
+        self._nameless = self._numbers[len(header.names) :]
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
         """Read the columns in tables of `rows` rows; every cell is a string."""
@@ -63,44 +86,91 @@ class CsvReader:
             self._rejected.end_batch(table.num_rows)
             yield table
 
+    def find_row(self, fits: Callable[[list[str]], bool]) -> int | None:
+        """Return the line of the first row near the beginning whose cells fit; None: no row."""
+        text, line = self._beginning
+        rows = rows_of(text, line, self._dialect)
+        return next((number for number, cells in rows if fits(cells)), None)
+
     def _read_blocks(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        places = dict(zip(self.names, self._numbers, strict=False))
+        read = [*(places[name] for name in columns), *self._nameless]
+        convert = arrow_csv.ConvertOptions(
+            check_utf8=False,
+            column_types=dict.fromkeys(read, pa.string()),
+            include_columns=read,
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        )
         for block in self._blocks:
             malformed: dict[int, str] = {}
-            table = self._parse(block, columns, malformed)
+            table = self._parse_block(block, convert, malformed)
+            if self._nameless:
+                table = self._without_nameless_cells(table, malformed)
             self._rejected.add_block(block, table.num_rows, malformed)
             self._hold(self._rejected.text_bytes)
-            yield from table.to_batches()
+            yield from table.rename_columns(list(columns)).to_batches()
 
-    def _parse(self, block: Block, columns: Sequence[str], malformed: dict[int, str]) -> pa.Table:
+    def _parse_block(
+        self, block: Block, convert: arrow_csv.ConvertOptions, malformed: dict[int, str]
+    ) -> pa.Table:
         """Parse a block; add the reason for each malformed row to `malformed`, by row number."""
+        text = self._odd_rows.set_aside(block)
+        table = self._parse(text, block.line, convert, malformed)
+        # Parsing tells at no cost whether a row of delimiters alone is possible.
+        if all(column.null_count for column in table.columns):
+            with_blank = self._odd_rows.set_aside(block, may_be_blank=True)
+            if with_blank != text:
+                malformed.clear()
+                table = self._parse(with_blank, block.line, convert, malformed)
+        return table
+
+    def _parse(
+        self,
+        text: bytes,
+        line: int,
+        convert: arrow_csv.ConvertOptions,
+        malformed: dict[int, str],
+    ) -> pa.Table:
+        text = with_doubled_quotes(text, self._dialect)
         # Arrow drops a byte order mark at the beginning, but here it belongs to a cell. So put a
         # blank line before it, which Arrow drops instead.
-        text = b"\n" + block.text if block.text.startswith(codecs.BOM_UTF8) else block.text
+        text = b"\n" + text if text.startswith(codecs.BOM_UTF8) else text
+        quote = self._dialect.quote
         try:
             return arrow_csv.read_csv(
                 pa.BufferReader(text),
                 # Arrow numbers rows only with one thread, and each process has one core anyway.
                 arrow_csv.ReadOptions(
-                    use_threads=False, column_names=list(self.names), block_size=len(text) + 1
+                    use_threads=False, column_names=self._numbers, block_size=len(text) + 1
                 ),
                 arrow_csv.ParseOptions(
                     delimiter=self.delimiter,
-                    newlines_in_values=b'"' in text,
+                    quote_char=quote or False,
+                    newlines_in_values=quote is not None and quote.encode() in text,
                     invalid_row_handler=partial(_skip_row, malformed),
                 ),
-                arrow_csv.ConvertOptions(
-                    check_utf8=False,
-                    column_types=dict.fromkeys(self.names, pa.string()),
-                    include_columns=list(columns),
-                    null_values=[""],
-                    strings_can_be_null=True,
-                    quoted_strings_can_be_null=False,
-                ),
+                convert,
             )
         except pa.ArrowInvalid as error:
-            raise Unparsable(
-                f"the CSV cannot be read from line {block.line} on: {error}"
-            ) from error
+            raise Unparsable(f"the CSV cannot be read from line {line} on: {error}") from error
+
+    def _without_nameless_cells(self, table: pa.Table, malformed: dict[int, str]) -> pa.Table:
+        """Drop the columns without a name; a row with a cell in them is malformed."""
+        named = table.drop_columns(self._nameless)
+        is_empty = [pc.equal(pc.fill_null(table[name], ""), "") for name in self._nameless]
+        fits = is_empty[0]
+        for column in is_empty[1:]:
+            fits = pc.and_(fits, column)
+        if pc.all(fits).as_py():
+            return named
+        numbers = (number for number in range(table.num_rows + len(malformed)))
+        well_formed = [number for number in numbers if number not in malformed]
+        for number, row_fits in zip(well_formed, fits.to_pylist(), strict=True):
+            if not row_fits:
+                malformed[number] = "a cell stands behind the last column that has a name"
+        return named.filter(fits)
 
     def malformed_count(self) -> int:
         """Count the rows without as many cells as the header, to the end of the latest batch."""
@@ -111,8 +181,14 @@ class CsvReader:
         return self._rejected.of_batch(bad)
 
     def writer(self) -> CsvWriter:
-        """Return a writer with the same delimiter and encoding."""
-        return CsvWriter(delimiter=self.delimiter, encoding=self._encoding)
+        """Return a writer with the same dialect and encoding."""
+        return CsvWriter(
+            delimiter=self.delimiter,
+            encoding=self._encoding,
+            quote=self._dialect.quote,
+            escape=self._dialect.escape,
+            has_header=self.has_names,
+        )
 
 
 def _skip_row(malformed: dict[int, str], row: arrow_csv.InvalidRow) -> str:

@@ -6,11 +6,11 @@ only if rows of the batch are rejected.
 
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 
 from worker.formats.base import MAX_SHOWN_ROWS, RejectedRow
-from worker.formats.csv.blocks import Block
+from worker.formats.csv.blocks import Block, RawRow
 from worker.formats.csv.dialect import count_line_ends
 
 
@@ -18,10 +18,12 @@ class RejectedRows:
     """Tracks which rows of which blocks are in the latest batch, and which are malformed.
 
     Without `may_reject` the file fails, so only the first malformed rows are kept, to be shown.
+    `odd_reason` says of a row why it is no data, which explains more than its count of cells.
     """
 
-    def __init__(self, *, may_reject: bool) -> None:
+    def __init__(self, *, may_reject: bool, odd_reason: Callable[[RawRow], str | None]) -> None:
         self._may_reject = may_reject
+        self._odd_reason = odd_reason
         self._blocks: deque[_BlockRows] = deque()
         # Counts over all blocks so far.
         self._well_formed = self._malformed = 0
@@ -64,7 +66,8 @@ class RejectedRows:
         """Return the malformed rows of the latest batch and its bad rows, in the file's order."""
         reasons = {self._begin + row: reason for row, reason in bad.items()}
         for block in self._blocks:
-            yield from block.rejected(reasons)
+            for line, row, reason in block.rejected(reasons):
+                yield RejectedRow(line, self._odd_reason(row) or reason, row.text.decode())
 
 
 class _BlockRows:
@@ -110,8 +113,11 @@ class _BlockRows:
         """The count of malformed rows of the block to the end of the latest batch."""
         return bisect_left(self._malformed_numbers, self._batch_end)
 
-    def rejected(self, bad: Mapping[int, str]) -> Iterator[RejectedRow]:
-        """Return the malformed rows of the latest batch, and the bad rows, given by index."""
+    def rejected(self, bad: Mapping[int, str]) -> Iterator[tuple[int, RawRow, str]]:
+        """Return the malformed rows of the latest batch, and the bad rows, given by index.
+
+        Each comes with its line and the reason.
+        """
         begin, end = (
             bisect_left(self._malformed_numbers, number)
             for number in (self._batch_begin, self._batch_end)
@@ -123,11 +129,11 @@ class _BlockRows:
             if self.begin <= row < self.end
         }
         for number in sorted(reasons):
-            start, row = next(islice(self._rows, number - self._next_number, None))
+            row = next(islice(self._rows, number - self._next_number, None))
             self._next_number = number + 1
-            self._line += count_line_ends(self._text, self._offset, start)
-            self._offset = start
-            yield RejectedRow(self._line, reasons[number], row.decode())
+            self._line += count_line_ends(self._text, self._offset, row.offset)
+            self._offset = row.offset
+            yield self._line, row, reasons[number]
 
     def _number_of(self, index: int) -> int:
         """Return the number of the row with an index, or the nearest end of the block."""

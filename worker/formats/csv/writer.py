@@ -17,24 +17,36 @@ _REJECTED = pa.schema([("line", pa.int64()), ("reason", pa.string()), ("row", pa
 
 
 class CsvWriter:
-    """Writes tables to one CSV with a header and LF line ends.
+    """Writes tables to one CSV with LF line ends, and a header unless `has_header` is False.
 
-    A null is an empty cell. An empty text is a pair of quotes.
+    A null is an empty cell. An empty text is a pair of quotes; without a quote it is an empty cell.
+    With `escape` that character stands before quotes and before itself, and quotes are not doubled.
     """
 
-    def __init__(self, *, delimiter: str = ",", encoding: str = "utf-8") -> None:
+    def __init__(
+        self,
+        *,
+        delimiter: str = ",",
+        encoding: str = "utf-8",
+        quote: str | None = '"',
+        escape: str | None = None,
+        has_header: bool = True,
+    ) -> None:
         self._delimiter = delimiter
         self._encoding = encoding
         self._encoder = codecs.getincrementalencoder(encoding)()
-        self._needs_quotes = f'^$|["\\r\\n{re.escape(delimiter)}]'
-        self._has_header = False
+        self._quote_mark = quote
+        self._escape = escape
+        special = "".join(re.escape(mark) for mark in (delimiter, quote, escape) if mark)
+        self._needs_quotes = f"^$|[\\r\\n{special}]"
+        self._writes_header = has_header
 
     def write(self, table: pa.Table) -> bytes:
         """Add the table's rows; the names of the first table become the header."""
         table = json_to_text(table)
         text = ""
-        if not self._has_header:
-            self._has_header = True
+        if self._writes_header:
+            self._writes_header = False
             names = [pa.array([name or None], pa.string()) for name in table.column_names]
             text = self._join(names)
         if table.num_rows:
@@ -54,17 +66,33 @@ class CsvWriter:
 
     def _join(self, columns: list[pa.Array | pa.ChunkedArray]) -> str:
         # Readers skip a blank line, so a row of one null is written as a pair of quotes.
-        null = "" if len(columns) > 1 else '""'
+        null = "" if len(columns) > 1 else (self._quote_mark or "") * 2
         cells = [pc.fill_null(self._quote(column), null) for column in columns]
         rows = pc.binary_join_element_wise(*cells, self._delimiter).to_pylist()
         return "\n".join(rows) + "\n"
 
     def _quote(self, column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+        mark = self._quote_mark
+        if mark is None:
+            self._refuse_special(column)
+            return column
         needs_quotes = pc.match_substring_regex(column, self._needs_quotes)
         if not pc.any(needs_quotes).as_py():
             return column
-        doubled = pc.replace_substring(column, '"', '""')
-        return pc.if_else(needs_quotes, pc.binary_join_element_wise('"', doubled, '"', ""), column)
+        inside = column
+        if self._escape is not None:
+            inside = pc.replace_substring(inside, self._escape, self._escape * 2)
+        inside = pc.replace_substring(inside, mark, (self._escape or mark) + mark)
+        return pc.if_else(needs_quotes, pc.binary_join_element_wise(mark, inside, mark, ""), column)
+
+    def _refuse_special(self, column: pa.Array | pa.ChunkedArray) -> None:
+        special = pc.match_substring_regex(column, f"[\\r\\n{re.escape(self._delimiter)}]")
+        if pc.any(special).as_py():
+            cell = column.filter(special)[0].as_py()
+            raise PredictionFailed(
+                f"{cell!r} holds a delimiter or a line end, so it cannot be written without quotes "
+                "(WORKER_QUOTE=none)"
+            )
 
 
 class RejectedRowsWriter:

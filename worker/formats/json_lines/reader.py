@@ -40,12 +40,18 @@ class JsonLinesReader:
     ) -> None:
         lines = number_lines(text)
         head = list(_held(islice(lines, _HEAD_ROWS), hold))
-        self.names = _keys(head)
+        self._first_keys, self.names = _keys(head)
+        self._required_keys: frozenset[str] | None = None
         self._allowed_keys = frozenset(self.names) if keeps_all else None
         self._lines = chain(head, lines)
         self._hold = hold
         self._latest = _Batch(())
         self._malformed_count = 0
+
+    def require_first_keys(self) -> None:
+        """Make a row malformed if its keys are not those of the first row, in whatever order."""
+        self.names = self._first_keys
+        self._required_keys = frozenset(self.names)
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
         """Read the columns in tables of `rows` rows; a cell is JSON text, or null without the key.
@@ -67,6 +73,13 @@ class JsonLinesReader:
 
     def _parse(self, text: bytes) -> Row:
         row = parse_row(text)
+        if self._required_keys is not None and row.keys() != self._required_keys:
+            differing = min(row.keys() ^ self._required_keys)
+            raise MalformedLine(
+                f"the key {differing!r} is {'only' if differing in row else 'not'} in this row and "
+                f"{'not ' * (differing in row)}in the first one, and the model takes columns by "
+                "position"
+            )
         if self._allowed_keys is not None and (unknown := row.keys() - self._allowed_keys):
             raise MalformedLine(
                 f"the key {min(unknown)!r} comes up after the first {_HEAD_ROWS:,} rows, whose "
@@ -130,20 +143,24 @@ class _Batch:
         self._rows = []
 
 
-def _keys(head: Sequence[Line]) -> tuple[str, ...]:
-    """Return the keys of the first rows, in the order of their first appearance."""
+def _keys(head: Sequence[Line]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the keys of the first row, and of the first rows in the order of their appearance."""
+    first: tuple[str, ...] | None = None
     keys: dict[str, None] = {}
     malformed: list[str] = []
     for line in head:
         try:
-            keys |= dict.fromkeys(parse_row(line.text))
+            row = parse_row(line.text)
         except MalformedLine as error:
             malformed.append(f"line {line.number}: {error}")
+            continue
+        keys |= dict.fromkeys(row)
+        first = tuple(row) if first is None else first
     if not head:
         raise Unparsable("the file is empty")
-    if len(malformed) == len(head):
+    if first is None:
         raise Unparsable(f"no line is a JSON object, and every one should be; {malformed[0]}")
-    return tuple(keys)
+    return first, tuple(keys)
 
 
 def _held(lines: Iterable[Line], hold: Callable[[int], None]) -> Iterator[Line]:
