@@ -16,10 +16,11 @@ Row = tuple[str, ...]
 
 HEADER = ("id", "name", "text", "number")
 CELLS = st.sampled_from(
-    ["", "x", "a b", "a,b", 'say "hi"', '5" pipe', "it's", ";", "1.5", "Ü", "two\nlines", "\n"]
+    ["", "x", "a b", "a,b", 'say "hi"', '5" pipe', "it's", ";", "1.5", "Ü", "two\nlines"]
 )
-# Behind a delimiter at its beginning, the quote of such a cell could as well end another cell.
-BEGIN_WITH_A_DELIMITER = st.sampled_from([",", ",b", ",\n", ',"'])
+# The quote that opens such a cell could as well end another one. With a line end in place of the
+# delimiter, nobody could tell which.
+BEGIN_WITH_A_DELIMITER = st.sampled_from([",", ",b", ',"'])
 TOO_MANY = st.sampled_from(['"', '""', "'", "\\", '\\"', ",", ";", " ", '",', ',"'])
 OPTIONS = ScoreOptions(keep_columns=("*",), max_rejected=1.0, delimiter=",")
 
