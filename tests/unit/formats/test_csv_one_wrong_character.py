@@ -7,7 +7,7 @@ from typing import Literal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.robustness.readers import TakesEverything
+from tests.robustness.readers import TakesText
 from tests.support.strategies import examples
 from tests.support.whole_file import score
 from worker.interfaces import ScoreOptions
@@ -54,7 +54,7 @@ def edited_files(
 
 def read(body: bytes) -> tuple[list[Row], str]:
     """Return the accepted rows, and the text of the rejected ones."""
-    scored = score(body, TakesEverything(), OPTIONS)
+    scored = score(body, TakesText(), OPTIONS)
     rows = list(csv.reader(io.StringIO(scored.output.decode(), newline="")))
     assert tuple(rows[0][:-1]) == HEADER
     rejects = csv.DictReader(io.StringIO((scored.rejects or b"").decode(), newline=""))
