@@ -21,25 +21,28 @@ _NUMBER = "row number of the prediction"
 
 
 class TakesEverything:
-    """A predictor that takes any columns by position, all as text: no type saves a wrong row."""
-
-    text_columns: tuple[str, ...] = ("*",)
+    """A predictor that takes any columns by position, and says nothing of their types."""
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Number the rows."""
         return pd.DataFrame({_NUMBER: np.arange(len(frame))})
 
 
+class TakesText(TakesEverything):
+    """A predictor that takes any columns by position, all as text: no type saves a wrong row."""
+
+    text_columns = ("*",)
+
+
 class TakesNumbers(TakesEverything):
     """A predictor that takes any columns by position, all as numbers."""
 
-    text_columns = ()
     numbers_only = True
 
 
 def product(file: Polluted) -> Loaded:
     """Read a CSV as a worker does that keeps all columns, and rejects any number of rows."""
-    return _as_loaded(_score(file, "parquet"))
+    return _as_loaded(_score(file, "parquet", TakesText()))
 
 
 def product_numbers(file: Polluted) -> Loaded:

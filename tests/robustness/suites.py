@@ -66,7 +66,7 @@ NUMBERS = Suite(
     "numbers",
     "the same pollutions of a table of numbers",
     pollock_numbers,
-    0,
+    2,  # a second table of numbers, and a blank after each delimiter: the numbers are right
     product_numbers,
     PANDAS,
 )

@@ -4,10 +4,15 @@ A row is right, or it is rejected, or its file is refused. The public benchmark'
 of 2,290 that are silently wrong, all others' is none.
 """
 
+import io
 import os
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
+from tests.robustness.parquet_damage import damaged_files
+from tests.robustness.readers import product_parquet
 from tests.robustness.suites import JSON, POLLOCK, REAL, SUITES, Suite
 from tests.robustness.verdict import (
     Judged,
@@ -65,3 +70,21 @@ def dies_of_its_name(file: Polluted) -> Loaded:
     if file.name == "dies":
         os._exit(1)
     return Loaded((), [], 0)
+
+
+def test_a_parquet_file_whose_row_groups_do_not_add_up_loses_no_rows() -> None:
+    files = [file for file in damaged_files() if adds_up_wrongly(file.body)]
+
+    assert len(files) > 3
+    judged = {judge(file, product_parquet).verdict for file in files}
+    assert judged <= {Verdict.REFUSED, Verdict.RIGHT}
+
+
+def adds_up_wrongly(body: bytes) -> bool:
+    """Return whether Arrow reads the footer, and finds other rows in it than in the row groups."""
+    try:
+        footer = parquet.read_metadata(io.BytesIO(body))
+    except (pa.ArrowException, OSError, ValueError):
+        return False
+    groups = [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
+    return bool(sum(groups) != footer.num_rows)

@@ -23,11 +23,6 @@ CASES = [
         "line 3: 2 cells where the header has 3",
         "line 4: 4 cells where the header has 3",
     ),
-    predicted(
-        "two-columns-without-names-or-values.csv",
-        b"id,x,y,,\na,1,2,,\n",
-        b"id,prediction\na,21.0\n",
-    ),
     refused(
         "trailing-comma-in-rows-alone.csv",
         b"id,x,y\na,1,2,\n",
