@@ -309,7 +309,7 @@ def test_a_row_with_one_cell_is_not_blank() -> None:
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-@pytest.mark.parametrize("again", ["a,b", "\ufeffa,b"])
+@pytest.mark.parametrize("again", ["a,b", '"a","b"', "\ufeffa,b", '\ufeff"a","b"'])
 def test_a_row_equal_to_the_header_is_a_bad_row(end: str, again: str) -> None:
     body = end.join(["a,b", "1,2", again, "3,4", ""]).encode()
     assert rejects_of(body) == [(3, again)]

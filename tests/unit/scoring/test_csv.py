@@ -122,6 +122,9 @@ def test_without_a_header_another_format_has_numbers_as_names() -> None:
         ("7,1.5,x\n8,2.5,y\n", "line 1 (7, 1.5, x) looks like data, not like a header"),
         ("red,28/01/2018\nred,29/01/2018\n", "line 1 (red, 28/01/2018) looks like data"),
         ("red,NaN\nred,1\n", "line 1 (red, NaN) looks like data"),
+        ("by us,now\ncm,%T\n1,2\n3,4\n", "line 1 (by us, now) is probably a title, and (cm, %T)"),
+        ("by,us\non,top\n\ncm,%T\n1,2\n3,4\n", "probably a title, and (cm, %T) the header"),
+        ("'id','t'\n'1','a'\n", "line 1 ('id', 't') has a name within apostrophes"),
     ],
 )
 def test_a_first_line_that_is_no_header_is_refused_with_the_line_and_what_to_do(
@@ -129,7 +132,21 @@ def test_a_first_line_that_is_no_header_is_refused_with_the_line_and_what_to_do(
 ) -> None:
     with pytest.raises((Unparsable, SchemaMismatch), match=re.escape(words)) as error:
         scored(body, predictor())
-    assert re.search("remove the lines before|WORKER_HEADER=absent", str(error.value))
+    assert re.search("[Rr]emove |WORKER_HEADER=absent|WORKER_QUOTE='", str(error.value))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "id,n,t\nk,b,u\nc,1,v\nd,2,w\n",
+        "id,t\na,x\nb,y\nc,z\n",
+        "id,n\na,?\nb,1\nc,2\n",
+        "id,n\na,b\nc,1\n",
+        "id,n\na,b\n",
+    ],
+)
+def test_words_above_words_or_above_a_single_number_are_no_title(body: str) -> None:
+    assert scored(body, Recorder(text_columns=("*",))).rows == body.count("\n") - 1
 
 
 def test_a_number_above_numbers_is_a_name_if_the_model_knows_a_name_of_the_line() -> None:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, takewhile
 
 from worker.errors import Unparsable
 from worker.formats.csv.blocks import Block
@@ -59,8 +59,8 @@ def read_header(pieces: Iterator[bytes], dialect: Dialect, *, has_header: bool =
     header_line = head.line
     head.skip_row()
     header = Header(tuple(cells), dialect, head.line, head.rest, len(cells), text)
-    if not any(map(_needs_a_look, header.names)):
-        return header
+    if not any(map(_needs_a_look, header.names)) and head.begins_with_a_record(dialect):
+        return replace(header, rest=head.rest)
     sample = head.sample(dialect)
     if not header.names[-1]:
         header = _without_trailing_delimiters(header, sample)
@@ -68,7 +68,9 @@ def read_header(pieces: Iterator[bytes], dialect: Dialect, *, has_header: bool =
     return replace(
         header,
         rest=head.rest,
-        doubt=_quote_doubt(header.names, first_line) or _doubt(header.names, sample, first_line),
+        doubt=_doubt(header.names, sample, first_line)
+        or _title(header.names, sample, first_line)
+        or _other_quote(header.names, first_line),
         unnamed=_unnamed(header.names, sample, first_line),
     )
 
@@ -141,6 +143,18 @@ class _Head:
         self.line += count_line_ends(self.rest, 0, self._row_end)
         self.rest = self.rest[self._row_end :]
 
+    def begins_with_a_record(self, dialect: Dialect) -> bool:
+        """Return whether the next row is well-formed and has a value that is hardly a name."""
+        row = self._match(dialect.patterns.row)
+        while row is None or row.end() == len(self.rest) or row["wrong"] is not None:
+            if len(self.rest) > _SAMPLE_BYTES or not self._read():
+                break
+            row = self._match(dialect.patterns.row)
+        if row is None or row["wrong"] is not None:
+            return False
+        _, cells = next(rows_of(row["row"], 0, dialect), (0, []))
+        return any(map(kind_of, cells))
+
     def sample(self, dialect: Dialect) -> list[list[str]]:
         """Return the cells of the first rows, as many as a fixed size of text holds."""
         while len(self.rest) <= _SAMPLE_BYTES and self._read():
@@ -205,11 +219,11 @@ def _without_trailing_delimiters(header: Header, sample: Sequence[Sequence[str]]
 
 
 def _needs_a_look(name: str) -> bool:
-    return not name or kind_of(name) is not None or _has_apostrophes(name)
+    return not name or kind_of(name) is not None or _is_within_apostrophes(name)
 
 
-def _has_apostrophes(name: str) -> bool:
-    return len(name) > 1 and name[0] == name[-1] == "'"
+def _is_within_apostrophes(name: str) -> bool:
+    return len(name) > 2 and name[0] == name[-1] == "'"  # noqa: PLR2004 - with a name between
 
 
 def _unnamed(names: Sequence[str], sample: Sequence[Sequence[str]], first_line: str) -> str | None:
@@ -222,13 +236,6 @@ def _unnamed(names: Sequence[str], sample: Sequence[Sequence[str]], first_line: 
                 "file has no header, set WORKER_HEADER=absent"
             )
     return None
-
-
-def _quote_doubt(names: Sequence[str], first_line: str) -> str | None:
-    """Return what to do if all names stand between apostrophes, as the cells then do too."""
-    if not all(map(_has_apostrophes, names)):
-        return None
-    return f"{first_line} has names between apostrophes: set WORKER_QUOTE=' if they are quotes"
 
 
 def _doubt(names: Sequence[str], sample: Sequence[Sequence[str]], first_line: str) -> str | None:
@@ -249,3 +256,38 @@ def _doubt(names: Sequence[str], sample: Sequence[Sequence[str]], first_line: st
                 "this one has none"
             )
     return None
+
+
+def _title(names: Sequence[str], sample: Sequence[Sequence[str]], first_line: str) -> str | None:
+    """Return that the first line is probably a title: words stand above the numbers below it.
+
+    The rows of words behind it would be records that have nothing in common with the others.
+    """
+    rows = [row for row in sample if len(row) == len(names)]
+    words = list(takewhile(lambda row: not any(map(kind_of, row)), rows))
+    records = rows[len(words) :]
+    if not words or len(records) < 2:  # noqa: PLR2004 - one row shows nothing
+        return None
+    numbers = [
+        words[-1][place]
+        for place in range(len(names))
+        if all(kind_of(row[place]) == "number" for row in records)
+    ]
+    # A word above one column of numbers may be a bad cell, and then its row is a bad row.
+    if len(numbers) > 1 and all(re.search(r"[^\W\d_]", cell) for cell in numbers):
+        return (
+            f"{first_line} is probably a title, and ({shown_line(words[-1])}) the header, or a "
+            "row of units: words stand above the numbers below. Remove what is neither header "
+            "nor data"
+        )
+    return None
+
+
+def _other_quote(names: Sequence[str], first_line: str) -> str | None:
+    """Return that the file probably has apostrophes for quotes."""
+    if not any(map(_is_within_apostrophes, names)):
+        return None
+    return (
+        f"{first_line} has a name within apostrophes: set WORKER_QUOTE=' if they are the file's "
+        "quotes"
+    )

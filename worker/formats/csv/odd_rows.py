@@ -13,9 +13,9 @@ class OddRows:
 
     def __init__(self, dialect: Dialect, width: int, header: bytes | None) -> None:
         self._dialect = dialect
-        self._header = header
         delimiter, quote = dialect.delimiter.encode(), (dialect.quote or "").encode()
         self._quote = quote
+        self._headers = _quotings(header, width, delimiter, quote) if header else []
         # Empty cells, all of them with quotes or all without: "" beside nothing is an empty text.
         self._blank = [delimiter * (width - 1)] if width > 1 else []
         self._quoted_blank = [delimiter.join([quote * 2] * width)] if quote and width > 1 else []
@@ -42,7 +42,7 @@ class OddRows:
         """Return why a row is no data; None if it is not odd."""
         if row.wrong_quote is not None:
             return self._quote_reason(row, names)
-        if row.text.removeprefix(codecs.BOM_UTF8) == self._header:
+        if row.text.removeprefix(codecs.BOM_UTF8) in self._headers:
             return "the header once more"
         if row.text in self._blank + self._quoted_blank:
             return "all cells are empty"
@@ -50,10 +50,13 @@ class OddRows:
 
     def _wanted(self, text: bytes, *, may_be_blank: bool) -> list[bytes]:
         """Return the rows to look for."""
-        wanted = [self._header] if self._header else []
+        wanted = self._headers[:1]
+        has_quotes = bool(self._quote) and self._quote in text
+        if has_quotes or (wanted and self._quote in wanted[0]):
+            wanted = [*self._headers]
         if wanted and not text.isascii():
-            wanted.append(codecs.BOM_UTF8 + wanted[0])
-        if self._quote and self._quote in text:
+            wanted += [codecs.BOM_UTF8 + header for header in wanted]
+        if has_quotes:
             wanted += self._quoted_blank
         return wanted + self._blank * may_be_blank
 
@@ -96,3 +99,12 @@ class OddRows:
             f"a quote opens that is never closed, or not at the end of its cell ({where}): double "
             "the quotes inside a quoted cell"
         )
+
+
+def _quotings(header: bytes, width: int, delimiter: bytes, quote: bytes) -> list[bytes]:
+    """Return a header as it stands, then with quotes around all names, and around none."""
+    plain = header.replace(quote, b"") if quote else header
+    if not quote or quote * 2 in header or header.count(delimiter) != width - 1:
+        return [header]
+    quoted = delimiter.join(quote + name + quote for name in plain.split(delimiter))
+    return list(dict.fromkeys([header, quoted, plain]))
