@@ -124,7 +124,7 @@ def test_without_a_header_another_format_has_numbers_as_names() -> None:
         ("red,NaN\nred,1\n", "line 1 (red, NaN) looks like data"),
         ("by us,now\ncm,%T\n1,2\n3,4\n", "line 1 (by us, now) is probably a title, and (cm, %T)"),
         ("by,us\non,top\n\ncm,%T\n1,2\n3,4\n", "probably a title, and (cm, %T) the header"),
-        ("'id','t'\n'1','a'\n", "line 1 ('id', 't') has names between apostrophes"),
+        ("'id','t'\n'1','a'\n", "line 1 ('id', 't') has a name within apostrophes"),
     ],
 )
 def test_a_first_line_that_is_no_header_is_refused_with_the_line_and_what_to_do(
@@ -136,7 +136,14 @@ def test_a_first_line_that_is_no_header_is_refused_with_the_line_and_what_to_do(
 
 
 @pytest.mark.parametrize(
-    "body", ["id,t\na,x\nb,y\nc,z\n", "id,n\na,?\nb,1\nc,2\n", "id,n\na,b\nc,1\n", "id,n\na,b\n"]
+    "body",
+    [
+        "id,n,t\nk,b,u\nc,1,v\nd,2,w\n",
+        "id,t\na,x\nb,y\nc,z\n",
+        "id,n\na,?\nb,1\nc,2\n",
+        "id,n\na,b\nc,1\n",
+        "id,n\na,b\n",
+    ],
 )
 def test_words_above_words_or_above_a_single_number_are_no_title(body: str) -> None:
     assert scored(body, Recorder(text_columns=("*",))).rows == body.count("\n") - 1

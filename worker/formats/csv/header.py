@@ -16,7 +16,6 @@ from worker.formats.text import MAX_ROW_BYTES
 _BLANK_LINES = re.compile(rb"(?:[ \t]*[\r\n])*")
 _SEPARATOR = re.compile(r'"?sep=(?P<delimiter>[^\w\s"\']|\t|\\t)"?[ ,;\t]*', re.IGNORECASE)
 # How much of the data is compared with a header that is not clearly one.
-_WORD = re.compile(r"[^\W\d_]")
 _SAMPLE_BYTES = 2**20
 _SAMPLE_ROWS = 10
 _SHOWN_CELLS = 5
@@ -69,9 +68,9 @@ def read_header(pieces: Iterator[bytes], dialect: Dialect, *, has_header: bool =
     return replace(
         header,
         rest=head.rest,
-        doubt=_quote_doubt(header.names, first_line)
-        or _doubt(header.names, sample, first_line)
-        or _title(header.names, sample, first_line),
+        doubt=_doubt(header.names, sample, first_line)
+        or _title(header.names, sample, first_line)
+        or _other_quote(header.names, first_line),
         unnamed=_unnamed(header.names, sample, first_line),
     )
 
@@ -145,11 +144,16 @@ class _Head:
         self.rest = self.rest[self._row_end :]
 
     def begins_with_a_record(self, dialect: Dialect) -> bool:
-        """Return whether the next row has a value that is hardly a name; true if none follows."""
-        try:
-            return any(kind_of(cell) for cell in _cells(self.first_row(dialect), dialect))
-        except Unparsable:
-            return True
+        """Return whether the next row is well-formed and has a value that is hardly a name."""
+        row = self._match(dialect.patterns.row)
+        while row is None or row.end() == len(self.rest) or row["wrong"] is not None:
+            if len(self.rest) > _SAMPLE_BYTES or not self._read():
+                break
+            row = self._match(dialect.patterns.row)
+        if row is None or row["wrong"] is not None:
+            return False
+        _, cells = next(rows_of(row["row"], 0, dialect), (0, []))
+        return any(map(kind_of, cells))
 
     def sample(self, dialect: Dialect) -> list[list[str]]:
         """Return the cells of the first rows, as many as a fixed size of text holds."""
@@ -215,11 +219,11 @@ def _without_trailing_delimiters(header: Header, sample: Sequence[Sequence[str]]
 
 
 def _needs_a_look(name: str) -> bool:
-    return not name or kind_of(name) is not None or _has_apostrophes(name)
+    return not name or kind_of(name) is not None or _is_within_apostrophes(name)
 
 
-def _has_apostrophes(name: str) -> bool:
-    return len(name) > 1 and name[0] == name[-1] == "'"
+def _is_within_apostrophes(name: str) -> bool:
+    return len(name) > 2 and name[0] == name[-1] == "'"  # noqa: PLR2004 - with a name between
 
 
 def _unnamed(names: Sequence[str], sample: Sequence[Sequence[str]], first_line: str) -> str | None:
@@ -232,13 +236,6 @@ def _unnamed(names: Sequence[str], sample: Sequence[Sequence[str]], first_line: 
                 "file has no header, set WORKER_HEADER=absent"
             )
     return None
-
-
-def _quote_doubt(names: Sequence[str], first_line: str) -> str | None:
-    """Return what to do if all names stand between apostrophes, as the cells then do too."""
-    if not all(map(_has_apostrophes, names)):
-        return None
-    return f"{first_line} has names between apostrophes: set WORKER_QUOTE=' if they are quotes"
 
 
 def _doubt(names: Sequence[str], sample: Sequence[Sequence[str]], first_line: str) -> str | None:
@@ -262,16 +259,35 @@ def _doubt(names: Sequence[str], sample: Sequence[Sequence[str]], first_line: st
 
 
 def _title(names: Sequence[str], sample: Sequence[Sequence[str]], first_line: str) -> str | None:
-    """Return that the first line is probably a title: a line of words stands above the values."""
+    """Return that the first line is probably a title: words stand above the numbers below it.
+
+    The rows of words behind it would be records that have nothing in common with the others.
+    """
     rows = [row for row in sample if len(row) == len(names)]
     words = list(takewhile(lambda row: not any(map(kind_of, row)), rows))
     records = rows[len(words) :]
     if not words or len(records) < 2:  # noqa: PLR2004 - one row shows nothing
         return None
-    # Words above text may be a row with a wrong cell. Above numbers alone they are a header.
-    if not all(map(_WORD.search, words[-1])) or not all(all(map(kind_of, row)) for row in records):
+    numbers = [
+        words[-1][place]
+        for place in range(len(names))
+        if all(kind_of(row[place]) == "number" for row in records)
+    ]
+    # A word above one column of numbers may be a bad cell, and then its row is a bad row.
+    if len(numbers) > 1 and all(re.search(r"[^\W\d_]", cell) for cell in numbers):
+        return (
+            f"{first_line} is probably a title, and ({shown_line(words[-1])}) the header, or a "
+            "row of units: words stand above the numbers below. Remove what is neither header "
+            "nor data"
+        )
+    return None
+
+
+def _other_quote(names: Sequence[str], first_line: str) -> str | None:
+    """Return that the file probably has apostrophes for quotes."""
+    if not any(map(_is_within_apostrophes, names)):
         return None
     return (
-        f"{first_line} is probably a title, and ({shown_line(words[-1])}) the header, or a row of "
-        "units: words stand above the values. Remove what is neither header nor data"
+        f"{first_line} has a name within apostrophes: set WORKER_QUOTE=' if they are the file's "
+        "quotes"
     )
