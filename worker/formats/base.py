@@ -1,6 +1,6 @@
 """What all formats share: the protocols of table readers and writers, and rejected rows."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
@@ -48,6 +48,15 @@ class TableReader(Protocol):
     cells: ClassVar[CellForm]
     names: tuple[str, ...]
     """The names of all columns in the file."""
+
+    @property
+    def index_names(self) -> Collection[str]:
+        """The columns that are an index, and so no columns by position."""
+        ...
+
+    def null_count(self, name: str, /) -> int | None:
+        """Return how many cells of a column are null; None if only reading the file tells."""
+        ...
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
         """Read the columns in tables of `rows` well-formed rows; at least one table.

@@ -15,6 +15,7 @@ from worker.formats.csv.reader import CsvReader
 from worker.formats.csv.values import is_number
 from worker.formats.json_lines.reader import JsonLinesReader
 from worker.formats.model_inputs import Feature, ModelInputs
+from worker.formats.parquet.reader import ParquetReader
 from worker.formats.types.text_cells import MISSING_VALUES
 
 _ALL = ("*",)  # all columns, as in WORKER_KEEP_COLUMNS
@@ -38,18 +39,22 @@ class Selection:
 def select_from(reader: TableReader, inputs: ModelInputs, keep: Sequence[str] | None) -> Selection:
     """Select the columns to read from a file, as `select_columns` does.
 
-    By position, JSON Lines must have the first row's keys in each row.
+    By position, JSON Lines must have the first row's keys in each row. Parquet's reader hears which
+    columns the model reads.
     """
     if inputs.names is None and isinstance(reader, JsonLinesReader):
         reader.require_first_keys()
-    return select_columns(
+    selection = select_columns(
         reader.names,
         inputs,
         keep,
         cells=reader.cells,
-        index_names=getattr(reader, "index_names", ()),
+        index_names=reader.index_names,
         csv=reader if isinstance(reader, CsvReader) else None,
     )
+    if isinstance(reader, ParquetReader):
+        reader.model_reads(feature.column for feature in selection.features)
+    return selection
 
 
 def select_columns(

@@ -20,7 +20,6 @@ from worker.formats import (
 )
 from worker.formats.base import MAX_SHOWN_ROWS
 from worker.formats.compression import Compressor
-from worker.formats.parquet.reader import ParquetReader
 from worker.interfaces import Format, InputReader, OutputForm, OutputSink, ScoreOptions, ScoreResult
 from worker.models import Predictor
 from worker.scoring.checks import CheckedPredictor
@@ -89,8 +88,6 @@ def _predict(
     """Select the columns now, so that a wrong file opens no output; predict as tables are taken."""
     inputs = ModelInputs.from_predictor(predictor)
     selection = select_from(reader, inputs, options.keep_columns)
-    if isinstance(reader, ParquetReader):
-        reader.model_reads(feature.column for feature in selection.features)
     return _predict_batches(
         reader.batches(selection.columns, BATCH_ROWS),
         FeatureConverter(
@@ -99,7 +96,7 @@ def _predict(
             cells=reader.cells,
             dtypes=dict(options.dtypes),
             found_types=options.found_types,
-            null_count=getattr(reader, "null_count", None),
+            null_count=reader.null_count,
         ),
         CheckedPredictor(predictor, selection.kept),
         rejections,

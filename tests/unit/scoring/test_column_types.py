@@ -95,7 +95,7 @@ def fitted(encoder: str, kind: str) -> SklearnPredictor:
     target = [float(codes.seen.index(value)) for value in rows]
     predictor = SklearnPredictor(ENCODERS[encoder]().fit(frame, target))
     if not getattr(predictor, "column_specs", ()):  # the model does not say it by itself
-        predictor.column_specs = (spec,)  # type: ignore[attr-defined]
+        predictor.column_specs = (spec,)
     return predictor
 
 
@@ -158,7 +158,7 @@ def test_codes_beyond_2_to_the_53_stay_two_categories(form: str) -> None:
     model = make_pipeline(OneHotEncoder(handle_unknown="ignore"), tree())
     predictor = SklearnPredictor(model.fit(pd.DataFrame({"c": codes}), [1.0, 2.0]))
     if not getattr(predictor, "column_specs", ()):
-        predictor.column_specs = (ColumnSpec("int", categories=tuple(codes)),)  # type: ignore[attr-defined]
+        predictor.column_specs = (ColumnSpec("int", categories=tuple(codes)),)
     for cells in (codes, [*codes, None]):
         written = ["" if form == "csv" and cell is None else cell for cell in cells]
         scored = score(FORMATS[form](written), predictor, LENIENT)

@@ -1,7 +1,7 @@
 """Reads CSV: every cell as its text; malformed rows are left out of the tables."""
 
 import codecs
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from typing import ClassVar
@@ -37,6 +37,7 @@ class CsvReader:
     format: ClassVar[Format] = "csv"
     position_unit: ClassVar[str] = "line"
     cells: ClassVar[CellForm] = "text"
+    index_names: Collection[str] = ()
 
     def __init__(
         self,
@@ -80,6 +81,10 @@ class CsvReader:
         # Names may stand twice, so Arrow gets the columns by number.
         self._numbers = [str(number) for number in range(header.width)]
         self._nameless = self._numbers[len(header.names) :]
+
+    def null_count(self, _: str, /) -> int | None:
+        """Return None: only reading the file tells."""
+        return None
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
         """Read the columns in tables of `rows` rows; every cell is a string."""

@@ -1,6 +1,6 @@
 """Reads JSON Lines: every value as its JSON text; malformed lines are left out of the tables."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import ClassVar
 
@@ -34,6 +34,7 @@ class JsonLinesReader:
     format: ClassVar[Format] = "jsonl"
     position_unit: ClassVar[str] = "line"
     cells: ClassVar[CellForm] = "json"
+    index_names: Collection[str] = ()
 
     def __init__(
         self, text: Iterable[bytes], *, keeps_all: bool, hold: Callable[[int], None]
@@ -52,6 +53,10 @@ class JsonLinesReader:
         """Make a row malformed if its keys are not those of the first row, in whatever order."""
         self.names = self._first_keys
         self._required_keys = frozenset(self.names)
+
+    def null_count(self, _: str, /) -> int | None:
+        """Return None: only reading the file tells."""
+        return None
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
         """Read the columns in tables of `rows` rows; a cell is JSON text, or null without the key.
