@@ -8,7 +8,7 @@ INSTALL := pip install --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
 .PHONY: acceptance-deploy acceptance-run search-worker search-dispatcher wheel wheel-test coverage test-pythons test-boosters
-.PHONY: help demo test test-under-load levels chaos image-test rehearsal bench check format unit integration acceptance search template lock clean
+.PHONY: help demo test test-under-load levels chaos image-test rehearsal bench check format unit robustness integration acceptance search template lock clean
 
 # `make chaos` plays this many simulated schedules, and breaks real processes once for each seed.
 SCHEDULES ?= 20000
@@ -31,9 +31,9 @@ test-under-load: .venv/dev.stamp ## `make test` beside sixteen busy loops; about
 # Four at a time, as most tests wait for processes; the longest first, with the acceptance tests and the search in
 # two halves each. Each prints its output when it has ended.
 levels: .venv/dev.stamp .venv-cloud/stamp
-	@echo "acceptance, integration, search, unit and wheel tests: some minutes, four at a time"
+	@echo "unit, integration, acceptance, robustness, search and wheel tests: some minutes, four at a time"
 	@$(MAKE) --no-print-directory -j 4 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) \
-	  acceptance-deploy integration acceptance-run search-worker search-dispatcher unit wheel-test
+	  acceptance-deploy integration acceptance-run unit search-worker search-dispatcher robustness wheel-test
 
 search-worker: .venv/dev.stamp
 	$(BIN)/python -m pytest tests/search
@@ -76,8 +76,11 @@ template: .venv/dev.stamp .venv-checks/stamp ## lint the template, Dockerfile, w
 	PATH="$(CURDIR)/.venv-checks/bin:$$PATH" .venv-checks/bin/actionlint .github/workflows/*.yaml
 	.venv-checks/bin/shellcheck .ci/run infra/*.sh
 
-unit: .venv/dev.stamp ## tests on fakes and a virtual clock, damaged files, and models as people publish them
-	$(BIN)/python -m pytest tests/unit tests/robustness tests/public_models
+unit: .venv/dev.stamp ## tests on fakes and a virtual clock
+	$(BIN)/python -m pytest tests/unit
+
+robustness: .venv/dev.stamp ## damaged files, and models as people publish them
+	$(BIN)/python -m pytest tests/robustness tests/public_models
 
 integration: .venv/dev.stamp ## tests against moto's server
 	$(BIN)/python -m pytest tests/integration

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Self
 
 from worker.columns import ColumnSpec
@@ -59,9 +60,17 @@ class ModelInputs:
         spec = self.specs[position] if position < len(self.specs) else None
         spec = spec or self.types.get(name)
         if spec is None and (name in self.text_columns or _ALL in self.text_columns):
-            spec = ColumnSpec("text")
+            spec = _TEXT
         if spec is None and self.numbers_only:
-            spec = ColumnSpec("float")
+            spec = _FLOAT
         if spec is not None and not self.takes_missing:
-            return replace(spec, missing="refused")
+            return _without_missing(spec)
         return spec
+
+
+_TEXT, _FLOAT = ColumnSpec("text"), ColumnSpec("float")
+
+
+@cache
+def _without_missing(spec: ColumnSpec) -> ColumnSpec:
+    return replace(spec, missing="refused")
