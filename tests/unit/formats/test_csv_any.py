@@ -200,7 +200,7 @@ def reason_for(row: Row, header: str) -> str | None:
     return None if len(row.cells) == 2 else f"{len(row.cells)} cells where the header has 2"
 
 
-@examples(10)
+@examples(5)
 @given(TEXTS, READINGS)
 def test_any_text_cut_anyhow_gives_its_rows_and_its_rejects(text: str, reading: Reading) -> None:
     rows = SlowReader(text, reading.escape).rows()

@@ -157,7 +157,7 @@ def assert_same(found: pd.DataFrame, wanted: pd.DataFrame) -> None:
     pd.testing.assert_frame_equal(found, wanted, check_dtype=False, rtol=1e-12, atol=0)
 
 
-@examples(0.3)
+@examples(0.15)
 @given(files(), st.tuples(CUTS, CUTS, CUTS))
 def test_any_csv_is_predicted_as_pandas_reads_it(
     file: File, cuts: tuple[tuple[int, list[int]], ...]
