@@ -214,6 +214,28 @@ def test_a_stray_quote_makes_its_row_bad_and_never_swallows_the_next(
     assert (read(body)[0], read(body)[-1]) == (["0", "0"], ["9", "9"])
 
 
+@pytest.mark.parametrize(
+    ("text", "escape"),
+    [
+        ('1,",\n2,,\n3,",b"\n', None),
+        ('1,"a\nb",5" pipe\n', None),
+        ('1,"a\r\nb",say "hi"\r\n', None),
+        ('1,"a\\\nb",5" pipe\n', "\\"),
+    ],
+)
+def test_behind_a_cell_of_several_lines_a_stray_quote_makes_its_row_bad(
+    text: str, escape: str | None
+) -> None:
+    body = f'a,b,c\n0,"0\n0","1""\n"\n{text}9,"9\n",\n'.encode()
+    for size in (1, 3, len(body)):
+        pieces = (body[start : start + size] for start in range(0, len(body), size))
+        reader = streamed(pieces, escape=escape)
+        (table,) = reader.batches(("a",), 1000)
+        assert table["a"].to_pylist()[-1] == "9"
+        rejected = [reject.row for reject in reader.rejected_rows({})]
+        assert text.rstrip("\r\n") in rejected
+
+
 @pytest.mark.parametrize("cell", ['5" pipe', 'say "hi" twice', '5""', "'a'", '5"'])
 def test_quotes_inside_an_unquoted_cell_without_a_delimiter_between_them_stay(cell: str) -> None:
     assert read(f"a,b\n1,{cell}\n{cell},2\n".encode()) == [["1", cell], [cell, "2"]]

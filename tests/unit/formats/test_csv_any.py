@@ -40,7 +40,8 @@ class SlowReader:
     """Reads CSV by definition, and one character after the other; blank lines are no rows.
 
     A quote opens only at a cell's start, and the cell ends with its closing quote. Quotes in other
-    cells are text, unless the delimiter stands between one and the next, or only a space before it.
+    cells are text, unless the delimiter stands between one and the next, or only a space before it,
+    or a cell of several lines.
     """
 
     def __init__(self, text: str, escape: str | None) -> None:
@@ -99,6 +100,8 @@ class SlowReader:
         line = self._text[: self._line_end(self._place)]
         following = line.find('"', self._place + 1)
         if "," in line[self._place : max(following, 0)]:
+            raise WrongQuote
+        if any(end in self._text[row : self._place] for end in "\r\n"):
             raise WrongQuote
         if self._place - 2 >= row and line[self._place - 2 : self._place] == ", ":
             raise WrongQuote

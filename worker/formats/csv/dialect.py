@@ -2,8 +2,10 @@
 
 A quote opens a cell only at the cell's start, and its closing quote must be followed by a delimiter
 or the end of the line. Inside an unquoted cell quotes are text, but no delimiter may stand between
-two of them: such a row could be read in two ways. A row that breaks these rules is malformed. It
-ends with the line on which the wrong quote stands, so it never contains the row behind it.
+two of them: such a row could be read in two ways. Nor may one stand behind a quoted cell of several
+lines: it is what is left of a quoted cell in one of these lines. A row that breaks these rules is
+malformed. It ends with the line on which the wrong quote stands, so it never contains the row
+behind it.
 """
 
 import re
@@ -58,8 +60,9 @@ def _patterns(dialect: Dialect) -> RowPatterns:
     delimiters = re.escape(dialect.delimiter.encode())
     text = rb"[^" + quote + rb"\r\n]*+"
     inside = rb"[^" + delimiters + rb"\r\n]"  # stands before or behind no start or end of a cell
-    cells = text + rb"(?:" + _cell_with_quotes(dialect, quote, delimiters) + text + rb")*+"
     quoted = rb"(?<!" + inside + rb")" + _quoted_cell(quote, dialect.escape)
+    one_line = text + rb"(?:" + _cell_with_quotes(dialect, quote, delimiters) + text + rb")*+"
+    cells = one_line + rb"(?:" + quoted + rb"(?!" + inside + rb")" + text + rb")*+"
     begins = rb"(?<!" + inside + rb")" + quote
     wrong = rb"(?=" + quoted + inside + rb"|(?<=" + inside + rb")" + quote + rb")"
     return _compiled(
@@ -90,12 +93,13 @@ def _compiled(**patterns: bytes) -> RowPatterns:
 
 
 def _cell_with_quotes(dialect: Dialect, quote: bytes, delimiters: bytes) -> bytes:
-    """Match from a quote that is not wrong to the end of its cell or of its pair.
+    """Match from a quote that is not wrong to the end of its cell, or of its pair, on its line.
 
     Each alternative tests behind the quote, as most places have none.
     """
     inside = rb"[^" + delimiters + rb"\r\n]"
-    closed = _quoted_cell(quote, dialect.escape)[len(quote) :] + rb"(?!" + inside + rb")"
+    cell = _quoted_cell(quote, dialect.escape, never=rb"\r\n")
+    closed = cell[len(quote) :] + rb"(?!" + inside + rb")"
     quoted = rb"(?<!" + inside + quote + rb")" + closed
     # A space between delimiter and quote: the cell was meant to be quoted.
     stray = rb"(?<=" + inside + quote + rb")(?<![" + delimiters + rb"] " + quote + rb")"
@@ -104,11 +108,15 @@ def _cell_with_quotes(dialect: Dialect, quote: bytes, delimiters: bytes) -> byte
     return quote + rb"(?:" + quoted + rb"|" + stray + rb"(?:" + pair + rb"|" + last + rb"))"
 
 
-def _quoted_cell(quote: bytes, escape: str | None) -> bytes:
+def _quoted_cell(quote: bytes, escape: str | None, *, never: bytes = b"") -> bytes:
+    """Match one quoted cell, in which some characters `never` stand."""
     if escape is None:
-        return rb"%b[^%b]*+(?:%b%b[^%b]*+)*+%b" % ((quote,) * 6)
+        text = rb"[^" + quote + never + rb"]*+"
+        return quote + text + rb"(?:" + quote * 2 + text + rb")*+" + quote
     mark = re.escape(escape.encode())
-    return rb"%b[^%b%b]*+(?:%b.[^%b%b]*+)*+%b" % (quote, quote, mark, mark, quote, mark, quote)
+    text = rb"[^" + quote + mark + never + rb"]*+"
+    escaped = mark + (rb"[^" + never + rb"]" if never else rb".")
+    return quote + text + rb"(?:" + escaped + text + rb")*+" + quote
 
 
 def with_doubled_quotes(text: bytes, dialect: Dialect) -> bytes:
