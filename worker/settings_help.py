@@ -10,6 +10,16 @@ from pydantic import ValidationError
 from worker.errors import SettingsError
 from worker.settings import PREFIX, Settings
 
+_MARK = "must be one character of ASCII that is no letter, digit or space; or none"
+# What a value must be whose pattern is for machines.
+_PATTERNS = {
+    "WORKER_MODEL_SHA256": "must be 64 hexadecimal digits",
+    "WORKER_PREDICTOR": "must be package.module:factory",
+    "WORKER_DELIMITER": "must be one character of ASCII, or tab",
+    "WORKER_QUOTE": _MARK,
+    "WORKER_ESCAPE": _MARK,
+}
+
 
 def variable(field: str) -> str:
     """Return the environment variable of a field."""
@@ -34,6 +44,8 @@ def _lines(problem: dict[str, Any]) -> list[str]:
     if problem["type"] == "missing":
         field = Settings.model_fields[name.removeprefix(PREFIX).lower()]
         return [f"{name} is required: {field.description}"]
+    if problem["type"] == "string_pattern_mismatch":
+        text = _PATTERNS.get(name, text)
     text = text.removeprefix("Input ")
     return [f"{name}: {text} (it is {problem['input']!r})"]
 

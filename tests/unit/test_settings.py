@@ -84,6 +84,25 @@ def test_a_bad_value_is_refused_naming_variable_and_value(
     assert f"(it is {value!r})" in line or "placeholder" in line
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("WORKER_QUOTE", "ab", "must be one character of ASCII that is no letter, digit or space"),
+        ("WORKER_QUOTE", "é", "or none"),
+        ("WORKER_ESCAPE", "n", "must be one character of ASCII that is no letter, digit or space"),
+        ("WORKER_DELIMITER", "||", "must be one character of ASCII, or tab"),
+        ("WORKER_MODEL_SHA256", "abc", "must be 64 hexadecimal digits"),
+        ("WORKER_PREDICTOR", "no colon", "must be package.module:factory"),
+    ],
+)
+def test_a_bad_value_is_refused_in_words_and_not_by_a_pattern(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, wanted: str
+) -> None:
+    (line,) = refusal(monkeypatch, **{name: value})
+    assert wanted in line
+    assert "pattern" not in line
+
+
 def test_a_heartbeat_that_is_too_slow_is_refused_naming_both(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
