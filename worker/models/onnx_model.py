@@ -12,6 +12,7 @@ import pandas as pd
 from worker.columns import ColumnSpec
 from worker.errors import ModelError, PredictionFailed, SchemaMismatch
 from worker.interfaces import PredictMethod
+from worker.models.file_kinds import kind_of_text
 from worker.models.output_columns import Array, Columns, activation_columns, is_binary, name_columns
 
 _NUMPY_TYPES: dict[str, type[np.generic]] = {
@@ -239,7 +240,10 @@ def _open_session(path: Path) -> Any:  # noqa: ANN401 - the runtime is untyped
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the runtime's errors have no public base class
-        raise ModelError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
+        kind = kind_of_text(path)
+        what = f": it is {kind}, and no model" if kind else ""
+        text = f"{path} cannot be loaded: {type(error).__name__}: {error}{what}"
+        raise ModelError(text) from error
 
 
 def _read_metadata(session: Any, path: Path) -> dict[str, Any]:  # noqa: ANN401 - see above

@@ -87,8 +87,9 @@ def test_a_file_of_skops_under_another_suffix_is_named_as_one(tmp_path: Path) ->
         load_predictor(path)
 
 
-def test_an_empty_file_is_named_as_one(tmp_path: Path) -> None:
-    path = tmp_path / "model.pkl"
+@pytest.mark.parametrize("suffix", [".pkl", ".joblib", ".skops", ".onnx"])
+def test_an_empty_file_is_named_as_one(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"model{suffix}"
     path.touch()
     with pytest.raises(ModelError, match=r"cannot be loaded: \w+: .*it is an empty file"):
         load_predictor(path)
