@@ -8,6 +8,8 @@ import pyarrow as pa
 
 from worker.interfaces import Format
 
+# Of so few rows many columns are worked on in one step: each step costs more than their cells.
+FEW_ROWS = 64
 MAX_SHOWN_ROWS = 10  # so many rejected rows are named in the error of a file that fails
 
 
@@ -81,6 +83,14 @@ class TableReader(Protocol):
     def writer(self) -> TableWriter:
         """Return a writer of the same format, with the same dialect and codec."""
         ...
+
+
+def one_array(columns: Sequence[pa.Array | pa.ChunkedArray]) -> pa.Array:
+    """Put columns of one type behind each other."""
+    arrays: list[pa.Array] = []
+    for column in columns:
+        arrays += column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    return pa.concat_arrays(arrays)
 
 
 def rebatch(batches: Iterable[pa.RecordBatch], schema: pa.Schema, rows: int) -> Iterator[pa.Table]:

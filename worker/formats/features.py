@@ -11,12 +11,12 @@ import pyarrow.compute as pc
 
 from worker.columns import ColumnSpec, ColumnType
 from worker.errors import NeedsTypes, SchemaMismatch
-from worker.formats.base import CellForm
+from worker.formats.base import FEW_ROWS, CellForm, one_array
 from worker.formats.model_inputs import Feature, ModelInputs
 from worker.formats.types.conversion import ColumnConversion, Converted, missing_reason
 from worker.formats.types.inference import InferredColumn
 from worker.formats.types.objects import Values
-from worker.formats.types.text_cells import rows_where
+from worker.formats.types.text_cells import cast, rows_where
 
 
 class FeatureConverter:
@@ -43,11 +43,14 @@ class FeatureConverter:
         self._takes_missing = inputs.takes_missing
         self._conversions: dict[str, ColumnConversion] = {}
         self._inferred: dict[str, InferredColumn] = {}
+        self._text_of_floats: list[str] = []
         found = json.loads(found_types) if found_types is not None else {}
         for feature in features:
             spec = _with_dtype(feature, inputs, dtypes or {})
             if spec is not None:
                 self._conversions[feature.name] = ColumnConversion(feature.name, spec, cells)
+                if cells == "text" and spec.type == "float" and not spec.as_categorical:
+                    self._text_of_floats.append(feature.name)
                 continue
             self._inferred[feature.name] = InferredColumn(
                 feature.name,
@@ -94,12 +97,30 @@ class FeatureConverter:
             self.add(table)
         values: dict[str, Values] = {}
         bad: dict[int, str] = {}
+        floats = self._floats_of_few_rows(table)
         for name, column in self._columns.items():
+            if name in floats:
+                values[name] = floats[name]
+                continue
             converted = self._convert(name, table[column])
             values[name] = converted.column
             for row, reason in converted.bad.items():
                 bad.setdefault(row, reason)
         return _frame(values), bad
+
+    def _floats_of_few_rows(self, table: pa.Table) -> dict[str, pa.ChunkedArray]:
+        """Convert the text of all columns of floats in one step; none if any cell is no number."""
+        names, height = self._text_of_floats, table.num_rows
+        if not names or not 0 < height <= FEW_ROWS:
+            return {}
+        together = one_array([table[self._columns[name]] for name in names])
+        numbers = None if together.null_count else cast(together, pa.float64())
+        if numbers is None or pc.any(pc.is_nan(numbers)).as_py():
+            return {}
+        return {
+            name: pa.chunked_array([numbers.slice(place * height, height)])
+            for place, name in enumerate(names)
+        }
 
     def _convert(self, name: str, column: pa.ChunkedArray) -> Converted:
         if name in self._conversions:

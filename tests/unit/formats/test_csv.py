@@ -2,8 +2,10 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -591,6 +593,25 @@ def test_floats_have_as_few_digits_as_read_back_the_same(values: list[float]) ->
     assert [float(cell) for cell in cells] == values
     assert [digits(cell) for cell in cells] == [digits(repr(value)) for value in values]
     assert max(len(cell) - len(repr(value)) for cell, value in zip(cells, values, strict=True)) <= 4
+
+
+def test_a_few_rows_of_many_columns_are_quoted_in_one_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    searches = 0
+
+    def counted(column: pa.Array, pattern: str) -> pa.Array:
+        nonlocal searches
+        searches += 1
+        return pc.match_substring_regex(column, pattern)
+
+    monkeypatch.setattr("worker.formats.csv.writer.pc", SimpleNamespace(**vars(pc)))
+    monkeypatch.setattr("worker.formats.csv.writer.pc.match_substring_regex", counted)
+    table = pa.table({f"x{number}": [str(number), 'a,"b', ""] for number in range(1000)})
+
+    written = CsvWriter().write(table).decode()
+
+    assert searches == 2  # of the header and of the rows
+    rows = list(csv.reader(io.StringIO(written)))
+    assert rows == [table.column_names, *(list(row.values()) for row in table.to_pylist())]
 
 
 def test_floats_are_written_so_that_no_reader_takes_them_for_integers() -> None:

@@ -9,12 +9,12 @@ from pandas._libs.parsers import (  # type: ignore[import-not-found] # pandas ke
     STR_NA_VALUES,
 )
 
-from worker.columns import ColumnSpec
+from worker.columns import ColumnSpec, Missing
 from worker.errors import SchemaMismatch
 from worker.formats import Feature, FeatureConverter, ModelInputs
 from worker.formats.base import CellForm
 from worker.formats.types.csv_kinds import CsvKinds
-from worker.formats.types.text_cells import MISSING_VALUES, to_floats
+from worker.formats.types.text_cells import MISSING_VALUES, cast, to_floats
 
 ANY = ModelInputs(names=None, count=None, numbers_only=False, takes_missing=True)
 BOOLEANS = ModelInputs(
@@ -282,3 +282,49 @@ def test_a_column_of_too_many_categories_is_refused_with_the_setting_that_helps(
     column = pa.array([str(number) for number in range(100_001)]).dictionary_encode()
     with pytest.raises(SchemaMismatch, match="set WORKER_DTYPES=x=text"):
         features(cells="typed").to_frame(pa.table({"x": column}))
+
+
+def test_a_few_rows_of_many_columns_of_numbers_are_converted_in_one_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = [f"x{number}" for number in range(1000)]
+    table = pa.table({name: ["1.5", str(number)] for number, name in enumerate(names)})
+    casts = 0
+
+    def counted(column: pa.Array, data_type: pa.DataType) -> pa.Array | None:
+        nonlocal casts
+        casts += 1
+        return cast(column, data_type)
+
+    monkeypatch.setattr("worker.formats.features.cast", counted)
+    monkeypatch.setattr("worker.formats.types.text_cells.cast", counted)
+    spec = NUMBERS.spec(0, "x")
+    converter = FeatureConverter(
+        [Feature(name, name, spec) for name in names], NUMBERS, cells="text"
+    )
+
+    frame, bad = converter.to_frame(table)
+
+    assert (casts, bad) == (1, {})
+    assert frame.iloc[0].tolist() == [1.5] * 1000
+    assert frame.iloc[1].tolist() == list(range(1000))
+    assert list(frame.columns) == names
+
+
+@pytest.mark.parametrize("missing", ["nan", "none", "refused"])
+@pytest.mark.parametrize("odd", ["", "nan", "?", "true", None])
+def test_an_odd_cell_in_a_few_rows_means_the_same_as_in_many(
+    odd: str | None, missing: Missing
+) -> None:
+    spec = ColumnSpec("float", missing=missing)
+    converter = FeatureConverter(
+        [Feature("a", "a", spec), Feature("b", "b", spec)], NUMBERS, cells="text"
+    )
+    few = pa.table({"a": ["1", "2"], "b": pa.array(["3", odd], pa.string())})
+    many = pa.concat_tables([few, *[few.slice(0, 1)] * 100])
+
+    frame, bad = converter.to_frame(few)
+    frame_of_many, bad_of_many = converter.to_frame(many)
+
+    pd.testing.assert_frame_equal(frame, frame_of_many.iloc[:2])
+    assert bad == bad_of_many

@@ -9,12 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from worker.errors import PredictionFailed, SchemaMismatch
-from worker.formats.base import RejectedRow
+from worker.formats.base import FEW_ROWS, RejectedRow, one_array
 from worker.formats.float_text import format_floats
 from worker.formats.json_lines.cells import json_to_text
 
-# Of so few rows the columns are quoted in one step: each step costs more than their cells.
-_FEW_ROWS = 64
 _REJECTED = pa.schema([("line", pa.int64()), ("reason", pa.string()), ("row", pa.string())])
 
 
@@ -70,10 +68,10 @@ class CsvWriter:
         # Readers skip a blank line, so a row of one null is written as a pair of quotes.
         null = "" if len(columns) > 1 else (self._quote_mark or "") * 2
         height = len(columns[0])
-        if height > _FEW_ROWS:
+        if height > FEW_ROWS:
             cells = [pc.fill_null(self._quote(column), null) for column in columns]
         else:
-            together = pc.fill_null(self._quote(_one_array(columns)), null)
+            together = pc.fill_null(self._quote(one_array(columns)), null)
             cells = [together.slice(place * height, height) for place in range(len(columns))]
         rows = pc.binary_join_element_wise(*cells, self._delimiter).to_pylist()
         return "\n".join(rows) + "\n"
@@ -112,14 +110,6 @@ class RejectedRowsWriter:
         """Add some rows, and return their bytes."""
         columns = zip(*map(astuple, rows), strict=True)
         return self._writer.write(pa.table([list(column) for column in columns], _REJECTED))
-
-
-def _one_array(columns: list[pa.Array | pa.ChunkedArray]) -> pa.Array:
-    """Put columns behind each other."""
-    arrays: list[pa.Array] = []
-    for column in columns:
-        arrays += column.chunks if isinstance(column, pa.ChunkedArray) else [column]
-    return pa.concat_arrays(arrays)
 
 
 def _to_strings(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
