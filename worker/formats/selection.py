@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from worker.columns import ColumnSpec
 from worker.errors import SchemaMismatch, Unparsable
 from worker.formats.base import CellForm, TableReader
 from worker.formats.csv.header import shown_line
@@ -213,7 +212,8 @@ def _by_position(
         )
     file.require(columns, "model's columns")
     return tuple(
-        Feature(column, name, _spec_at(position, name, inputs))
+        # A column that the model drops holds its place, with any cells.
+        Feature(column, name, inputs.spec(position, name))
         for position, (column, name) in enumerate(
             zip(columns, inputs.names or columns, strict=True)
         )
@@ -222,12 +222,6 @@ def _by_position(
 
 def _wider_hint(file: _Columns) -> str:
     return file.title_hint(lambda cells: len(cells) > len(file.names))
-
-
-def _spec_at(position: int, name: str, inputs: ModelInputs) -> ColumnSpec | None:
-    """Return the spec of a column by position. An unused one holds its place, with any cell."""
-    spec = inputs.spec(position, name)
-    return ColumnSpec("text") if spec is not None and spec.type == "unused" else spec
 
 
 def _with_nearest(missing: Sequence[str], names: Sequence[str]) -> Iterator[str]:

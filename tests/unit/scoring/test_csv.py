@@ -235,6 +235,13 @@ def test_by_position_a_column_that_the_model_does_not_read_holds_its_place() -> 
     assert list(predictor.frame.columns) == ["a", "b"]
 
 
+@pytest.mark.parametrize("cell", ["1.5", "true", '"x"', "null", "[1]", '{"x": 1}'])
+def test_by_position_a_column_that_the_model_does_not_read_may_hold_anything(cell: str) -> None:
+    predictor = Recorder(n_features_in_=2, column_specs=[ColumnSpec("unused"), ColumnSpec("int")])
+    scored(f'{{"id": 1, "a": {cell}, "b": 3}}\n', predictor)
+    assert predictor.frame["b"].tolist() == [3]
+
+
 def test_names_with_underscores_match_the_one_column_with_spaces() -> None:
     predictor = Recorder(feature_names_in_=["my_a", "b_"], spaces_as_underscores=True)
     scored("id,my a,b_,b \n1,2,3,4\n", predictor)
