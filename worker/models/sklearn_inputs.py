@@ -24,6 +24,8 @@ class SklearnInputs:
     """Whether it takes one sequence of texts instead of a table."""
     as_objects: tuple[int, ...] = ()
     """The positions of columns that it takes as Python objects."""
+    narrow: tuple[tuple[int, str], ...] = ()
+    """The positions of columns of floats narrower than float64, and their dtypes."""
     is_exact: bool = False
     """Whether it knows whole numbers that a float does not hold."""
     spaces_as_underscores: bool = False
@@ -52,6 +54,7 @@ def find_inputs(model: Any) -> SklearnInputs:  # noqa: ANN401 - scikit-learn is 
         columns.specs,
         takes_documents=width is None,
         as_objects=columns.as_objects,
+        narrow=columns.narrow,
         is_exact=any(map(_is_beyond_floats, columns.specs)),
         spaces_as_underscores=names is not None and library == "lightgbm",
     )

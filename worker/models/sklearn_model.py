@@ -36,6 +36,7 @@ class SklearnPredictor:
         self.spaces_as_underscores = inputs.spaces_as_underscores
         self._takes_series = inputs.takes_documents
         self._as_objects = inputs.as_objects
+        self._narrow = inputs.narrow
         self._array_type = np.object_ if inputs.as_objects or inputs.is_exact else None
         # scikit-learn warns of column names if the model was trained on an array.
         self._takes_array = inputs.names is None and inputs.width is not None
@@ -60,16 +61,27 @@ class SklearnPredictor:
         """Return the frame as the model was trained on one."""
         if self._takes_series:  # a vectorizer would take the names of a frame's columns for texts
             return frame.iloc[:, 0]
-        if self._takes_array:
-            return frame.to_numpy(self._array_type)
         names = self.feature_names_in_
         if names is not None and len(frame.columns) < len(names):
             # Columns that the model drops may be absent; the parts around it still count them.
             frame = frame.reindex(columns=list(names))
+        if self._narrow:
+            frame = self._with_narrow_floats(frame)
+        if self._takes_array:
+            return frame.to_numpy(self._array_type)
         if self._as_objects:
             frame = frame.copy(deep=False)
             for position in self._as_objects:
                 frame.isetitem(position, frame.iloc[:, position].to_numpy(object))
+        return frame
+
+    def _with_narrow_floats(self, frame: pd.DataFrame) -> pd.DataFrame:
+        frame = frame.copy(deep=False)
+        for position, dtype in self._narrow:
+            column = frame.iloc[:, position]
+            if column.dtype.kind in "iuf":
+                with np.errstate(over="ignore"):  # a number too large for it is infinite
+                    frame.isetitem(position, column.to_numpy().astype(dtype))
         return frame
 
     def _columns(self, call: Callable[[str], Array]) -> Columns:

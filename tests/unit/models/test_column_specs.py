@@ -1,7 +1,7 @@
 """What a fitted model says of each of its columns, one kind of part at a time."""
 
 from operator import methodcaller
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -182,6 +182,37 @@ def test_codes_as_objects_are_found_in_a_column_of_whole_numbers() -> None:
     assert predictor.column_specs == (ColumnSpec("int", categories=(1, 2)),)
     whole = table.astype("int64")
     assert predictor.predict(whole).equals(predictor.predict(table))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        OneHotEncoder(handle_unknown="ignore"),
+        OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1),
+        TargetEncoder(),
+        make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder()),
+    ],
+)
+@pytest.mark.parametrize("as_array", [False, True])
+def test_codes_as_narrow_floats_are_found_in_a_column_of_float64(
+    encoder: object, dtype: Literal["float32", "float16"], *, as_array: bool
+) -> None:
+    table = pd.DataFrame({"other": [1.5, 2.5] * 12, "c": [0.1, 0.2, np.nan, 0.3] * 6})
+    trained = table.astype({"c": dtype}) if not as_array else table.astype(dtype).to_numpy()
+    columns = ColumnTransformer([("e", encoder, [1])], remainder="passthrough")
+    model = make_pipeline(columns, DecisionTreeClassifier(random_state=0))
+    predictor = SklearnPredictor(model.fit(trained, [0, 1, 2, 3] * 6))
+    answer = predictor.predict(table)
+    assert answer["prediction"].tolist() == model.predict(trained).tolist()
+
+
+def test_narrow_floats_stand_at_their_place_if_a_dropped_column_is_absent() -> None:
+    table = pd.DataFrame({"junk": ["x"] * 6, "c": np.array([0.1, 0.2, 0.3] * 2, "float32")})
+    columns = ColumnTransformer([("e", ignoring(), ["c"])])
+    model = make_pipeline(columns, DecisionTreeClassifier(random_state=0)).fit(table, [0, 1, 2] * 2)
+    answer = SklearnPredictor(model).predict(pd.DataFrame({"c": [0.1, 0.2, 0.3]}))
+    assert answer["prediction"].tolist() == [0, 1, 2]
 
 
 def test_a_function_of_numpy_gets_no_objects_because_an_imputer_made_some() -> None:

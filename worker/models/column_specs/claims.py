@@ -11,6 +11,8 @@ from worker.columns import ColumnSpec, ColumnType, Missing
 # A part that says nothing gets what pandas makes of the file.
 SILENT = None
 
+_FLOAT_BYTES = np.dtype(float).itemsize
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -26,6 +28,8 @@ class Claim:
     """Whether it shows what training saw. A part that converts every number shows nothing."""
     as_objects: bool | None = False
     """Whether training saw numbers or booleans in a column of Python objects; None: not known."""
+    narrow: str | None = None
+    """The dtype of the floats that training saw, if it is narrower than float64."""
 
 
 def takes_numbers(*, takes_missing: bool) -> Claim:
@@ -41,6 +45,9 @@ def claim_of_array(values: Any, *, refuses_unknown: bool = False) -> Claim | Non
     if values.dtype.kind not in "biufUO":
         return SILENT  # times and bytes
     claim = claim_of_categories(values.tolist(), refuses_unknown=refuses_unknown)
+    if claim is not None and values.dtype.kind == "f" and values.dtype.itemsize < _FLOAT_BYTES:
+        # To the encoder 0.1 as float64 is not the 0.1 that it has seen.
+        return replace(claim, narrow=values.dtype.name)
     if claim is None or claim.type == "text" or values.dtype.kind != "O":
         return claim
     # The encoder looks for objects, and does not find the numbers of another array.
@@ -88,6 +95,11 @@ def need_objects(claims: Sequence[Claim | None]) -> bool:
     """Return whether the column must hold Python objects, also if all of them are numbers."""
     found = {claim.as_objects for claim in claims if claim is not None and claim.is_evidence}
     return True in found and False not in found
+
+
+def narrow_dtype(claims: Sequence[Claim | None]) -> str | None:
+    """Return the dtype that the column's floats must have, if it is narrower than float64."""
+    return next((claim.narrow for claim in claims if claim is not None and claim.narrow), None)
 
 
 def _plain(value: Any) -> object:  # noqa: ANN401 - numpy's scalars

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from worker.columns import ColumnSpec
 from worker.models.column_specs.boosters import booster_claims, library_of
-from worker.models.column_specs.claims import merged, need_objects
+from worker.models.column_specs.claims import merged, narrow_dtype, need_objects
 from worker.models.column_specs.compositions import COMPOSITIONS
 from worker.models.column_specs.estimators import ESTIMATORS, any_of_sklearn, silent
 from worker.models.column_specs.walk import Column, Columns, Estimator, Handler, Walk
@@ -20,6 +20,8 @@ class ModelColumns:
     """Of each column; None: nothing."""
     as_objects: tuple[int, ...]
     """The positions of columns that held numbers or booleans as Python objects."""
+    narrow: tuple[tuple[int, str], ...]
+    """The positions of columns of floats narrower than float64, and their dtypes."""
     takes_documents: bool
     """Whether a vectorizer is among its parts."""
 
@@ -28,9 +30,11 @@ def find_columns(model: Estimator, width: int) -> ModelColumns:
     """Find what a fitted model of so many columns says of each of them."""
     walk = Walk(width, _handler_of)
     walk.visit(model, [Column(position) for position in range(width)])
+    narrow = ((position, narrow_dtype(claims)) for position, claims in enumerate(walk.claims))
     return ModelColumns(
         tuple(merged(claims) for claims in walk.claims),
         tuple(position for position, claims in enumerate(walk.claims) if need_objects(claims)),
+        tuple((position, dtype) for position, dtype in narrow if dtype is not None),
         walk.has_documents,
     )
 
