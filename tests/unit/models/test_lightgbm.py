@@ -160,3 +160,12 @@ def test_a_category_that_no_tree_uses_is_matched_all_the_same() -> None:
     table = X.assign(code=pd.Categorical([7] * ROWS))
     specs = find_columns(classifier().fit(table, Y), 4).specs
     assert specs[1:3] == (COLOUR, ColumnSpec("int", categories=(7,), as_categorical=True))
+
+
+def test_categories_that_are_numbers_are_whole_and_booleans_stay_booleans(tmp_path: Path) -> None:
+    table = pd.DataFrame({"code": X["code"].astype(int), "flag": X["flag"], "x": X["unit price"]})
+    model = classifier().fit(table, Y, categorical_feature=["code", "flag"])
+    predictor = loaded(tmp_path, model)
+    assert predictor.column_specs == (ColumnSpec("int"), FLOAT, FLOAT)
+    frame = table.astype({"flag": float})
+    assert np.array_equal(predictor.predict(frame)["activation"], model.predict_proba(table)[:, 1])

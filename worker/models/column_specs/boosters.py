@@ -54,19 +54,24 @@ def _lightgbm_names(model: Any) -> Sequence[str] | None:  # noqa: ANN401 - see a
 def _lightgbm_claims(model: Any) -> Claims:  # noqa: ANN401 - see above
     """Return numbers, and the categories of the columns that were pandas.Categorical.
 
-    LightGBM keeps the lists of categories, and apart from them which columns are categories. If
-    the two cannot be matched for certain, as with ordered categories, nothing is said.
+    Categories that are numbers are whole: LightGBM would cut off a fraction without a word. It
+    keeps the lists of categories, and apart from them which columns are categories. If the two
+    cannot be matched for certain, as with ordered categories, nothing is said.
     """
     booster = getattr(model, "booster_", model)
     claims: list[Claim | None] = [_NUMBER] * booster.num_feature()
     lists = booster.pandas_categorical or []
-    if not lists:
-        return claims
     text = booster.model_to_string(num_iteration=1)
     found = _CATEGORICAL_COLUMNS.search(text)
     columns = [int(column) for column in found[1].split(",")] if found else []
-    infos = _FEATURE_INFOS.search(text)
-    if infos is None or not _are_codes(infos[1].split(" "), columns, lists):
+    matched = _FEATURE_INFOS.search(text)
+    infos = matched[1].split(" ") if matched else [""] * len(claims)
+    if not lists:
+        for column in columns:
+            if set(infos[column].split(":")) - {"-1", "0", "1"}:  # -1 is missing; 0, 1: booleans?
+                claims[column] = Claim("int")
+        return claims
+    if matched is None or not _are_codes(infos, columns, lists):
         return [SILENT] * len(claims)
     for column, values in zip(columns, lists, strict=True):
         claims[column] = claim_of_categories(values, as_categorical=True)
