@@ -180,5 +180,15 @@ def _arrow_frame(columns: Mapping[str, pa.ChunkedArray]) -> pd.DataFrame:
         frame: pd.DataFrame = pa.table(columns).to_pandas(use_threads=False)
     except (pa.ArrowException, ValueError, OverflowError) as error:
         # Python's dates have a smaller range than Arrow's, for example.
-        raise SchemaMismatch(f"pandas cannot hold the model's columns: {error}") from error
+        raise SchemaMismatch(f"pandas cannot hold {_culprit(columns)}: {error}") from error
     return frame
+
+
+def _culprit(columns: Mapping[str, pa.ChunkedArray]) -> str:
+    """Return the first column that pandas cannot hold, as errors name it."""
+    for name, column in columns.items():
+        try:
+            column.to_pandas()
+        except (pa.ArrowException, ValueError, OverflowError):
+            return f"the column {name!r} of type {column.type}"
+    return "the model's columns"

@@ -317,7 +317,7 @@ def test_a_column_that_pandas_cannot_hold_is_refused() -> None:
     converter = FeatureConverter([Feature("x", "x")], ANY, cells="typed")
     table = pa.table({"x": pa.array([2**31 - 1], pa.date32())})
     converter.add(table)
-    with pytest.raises(SchemaMismatch, match="pandas cannot hold the model's columns"):
+    with pytest.raises(SchemaMismatch, match="pandas cannot hold the column 'x' of type"):
         converter.to_frame(table)
 
 

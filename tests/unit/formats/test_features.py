@@ -328,3 +328,10 @@ def test_an_odd_cell_in_a_few_rows_means_the_same_as_in_many(
 
     pd.testing.assert_frame_equal(frame, frame_of_many.iloc[:2])
     assert bad == bad_of_many
+
+
+def test_a_column_that_pandas_cannot_hold_is_named_with_its_type() -> None:
+    times = pa.array([0, 1], pa.timestamp("us", "Mars/Olympus"))
+    converter = FeatureConverter([Feature("a", "a"), Feature("when", "when")], ANY, cells="typed")
+    with pytest.raises(SchemaMismatch, match=r"'when' of type timestamp\[us, tz=Mars/Olympus\]"):
+        converter.to_frame(pa.table({"a": [1, 2], "when": times}))
