@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import pytest
+
 from tests.support.fakes.pool import FakePool
 from tests.support.fakes.queue import FakeQueue
 from tests.support.fakes.worker import INPUT, Cloud
 from tests.unit.jobs.test_exclusive_jobs import receive_and_release
-from worker.errors import NeedsTypes
+from worker.errors import NeedsMemory, NeedsTypes
 from worker.interfaces import (
     AsyncInputReader,
     AsyncOutputSink,
@@ -50,6 +52,39 @@ async def test_a_file_is_started_again_once_with_its_types_and_nothing_else_is_v
     assert pool.attempts == [(b"abc", None, False), (b"abc", "types of b'abc'", False)]
     assert cloud.outputs() == {"p/a.csv": b"ABC"}
     assert len(cloud.storage.versions[S3Uri("out", "p/a.csv")]) == 1
+
+
+@pytest.mark.parametrize("memory_first", [True, False])
+async def test_a_file_that_needs_more_memory_and_other_types_gets_both(
+    *, memory_first: bool
+) -> None:
+    needed = 2**21
+    attempts: list[tuple[str | None, bool]] = []
+
+    class NeedyPool(TypedPool):
+        async def score(
+            self,
+            reader: AsyncInputReader,
+            options: ScoreOptions,
+            output: AsyncOutputSink,
+            *,
+            on_start: Callable[[], None] = lambda: None,
+            fresh: bool = False,
+        ) -> ScoreResult:
+            has_memory = options.reserved_bytes == needed
+            attempts.append((options.found_types, has_memory))
+            if not has_memory and (memory_first or options.found_types is not None):
+                on_start()
+                raise NeedsMemory(needed)
+            return await super().score(reader, options, output, on_start=on_start, fresh=fresh)
+
+    cloud = Cloud(pool=NeedyPool())
+    cloud.submit("a.csv", b"abc")
+    await cloud.run_worker()
+
+    between = (None, True) if memory_first else ("types of b'abc'", False)
+    assert attempts == [(None, False), between, ("types of b'abc'", True)]
+    assert cloud.outputs() == {"p/a.csv": b"ABC"}
 
 
 async def test_an_exclusive_job_is_started_again_with_its_types() -> None:
