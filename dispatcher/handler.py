@@ -36,6 +36,33 @@ GENERATIONS = 3  # attempts to start a task in one slot and minute
 CLOCK_SKEW_SECONDS = 1
 SERVER_ERROR = 500
 MAX_LOGGED = 1000  # characters of an event
+CREATED = "ObjectCreated:"
+# What S3 reports beside created objects, in its own notifications (how the name begins) and through
+# EventBridge.
+NOT_CREATED = (
+    "ObjectRemoved:",
+    "ObjectRestore:",
+    "ObjectTagging:",
+    "ObjectAcl:",
+    "LifecycleExpiration:",
+    "LifecycleTransition",
+    "IntelligentTiering",
+    "Replication:",
+    "ReducedRedundancyLostObject",
+)
+NOT_CREATED_IN_EVENTBRIDGE = frozenset(
+    {
+        "Object Deleted",
+        "Object Restore Initiated",
+        "Object Restore Completed",
+        "Object Restore Expired",
+        "Object Tags Added",
+        "Object Tags Deleted",
+        "Object ACL Updated",
+        "Object Storage Class Changed",
+        "Object Access Tier Changed",
+    }
+)
 # Stop codes of a task that AWS took back.
 RECLAIMED = frozenset({"SpotInterruption", "TerminationNotice"})
 # ECS reports throttling in many ways, and not always in the error's code.
@@ -59,6 +86,10 @@ class NotSent(Exception):
     """SQS did not accept every message, so Lambda must retry the event."""
 
 
+class UnknownEvent(Exception):
+    """An event is neither handled nor ignored by name, so it must be kept where it came from."""
+
+
 class NoCapacity(Exception):
     """AWS has no capacity for another task now."""
 
@@ -66,7 +97,7 @@ class NoCapacity(Exception):
 # -------------------------------------------------------------------------------------- entry point
 
 
-def handler(event: Mapping[str, Any], _context: object) -> None:
+def handler(event: object, _context: object) -> None:
     """Lambda's entry point."""
     _dispatcher().handle(event)
 
@@ -148,27 +179,70 @@ class Input:
     sequencer: str | None = None
 
 
-def parse_s3_record(record: Mapping[str, Any]) -> Input | None:
-    """Parse one record of an S3 notification; None if it does not report a created object."""
-    match record:
+def unwrap(event: object) -> Iterator[object]:
+    """Yield each event that AWS has wrapped in an event; the event itself if it wraps none.
+
+    A wrapping may stand in another one: an SNS notification in an SQS message, for example.
+    """
+    match event:
+        case {"Records": [_, *_] as parts} | ([_, *_] as parts):
+            for part in parts:
+                yield from unwrap(part)
+        case (
+            {"eventSource": "aws:sqs", "body": str(text)}
+            | {"EventSource": "aws:sns", "Sns": {"Message": str(text)}}
+            | {"Type": "Notification", "Message": str(text)}  # SNS, in the body of an SQS message
+        ):
+            yield from unwrap(_parse_json(text))
+        # Lambda's record of an invocation that failed, which EventBridge puts into an event.
+        case {"requestPayload": inner} | {"source": "lambda", "detail": {"requestPayload": inner}}:
+            yield from unwrap(inner)
+        case _:
+            yield event
+
+
+def _parse_json(text: str) -> object:
+    """Return what a text says as JSON; the text itself, which is no event, if it is not JSON."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def parse_created_object(event: object) -> Input | None:
+    """Parse one event of S3, its own or through EventBridge; None if it reports no new object."""
+    match event:
         case {
             "eventSource": "aws:s3",
             "eventName": str(name),
             "s3": {"bucket": {"name": str(bucket)}, "object": {"key": str(key)} as known},
-        } if name.startswith("ObjectCreated:"):
+        } if name.removeprefix("s3:").startswith(CREATED):
             # Only S3's own notifications have URL-encoded keys, with "+" for a space.
             return _input(bucket, unquote_plus(key), known)
-    return None
-
-
-def parse_eventbridge_event(event: Mapping[str, Any]) -> Input | None:
-    """Parse an S3 event from EventBridge; None if it does not report a created object."""
-    match event:
         case {
+            "source": "aws.s3",
             "detail-type": "Object Created",
             "detail": {"bucket": {"name": str(bucket)}, "object": {"key": str(key)} as known},
         }:
             return _input(bucket, key, known)
+    return None
+
+
+def name_if_no_job(event: object) -> str | None:
+    """Return the name of an event that is known, and is no job; None if it is not known."""
+    match event:
+        case {"Event": "s3:TestEvent"}:
+            return "s3:TestEvent"
+        case {"eventSource": "aws:s3", "eventName": str(name)}:
+            return name if name.removeprefix("s3:").startswith(NOT_CREATED) else None
+        case {"source": "aws.s3", "detail-type": str(name)}:
+            return name if name in NOT_CREATED_IN_EVENTBRIDGE else None
+        case {
+            "source": "aws.ecs",
+            "detail-type": "ECS Task State Change",
+            "detail": {"lastStatus": str(status)},
+        }:
+            return f"a task that is {status}"
     return None
 
 
@@ -215,31 +289,18 @@ class Dispatcher:
     sqs: "SQSClient"
     fleet: "Fleet"
 
-    def handle(self, event: Mapping[str, Any]) -> None:
-        """Handle an event; log an unknown event without raising, because Lambda would retry it."""
-        match event:
-            case {"Records": [*records]}:
-                self._dispatch(records, parse_s3_record)
-            case {"source": "aws.s3"}:
-                self._dispatch([event], parse_eventbridge_event)
-            case {"source": "aws.ecs", "detail": {"lastStatus": "STOPPED"} as task}:
-                self._task_stopped(task)
-            case {"source": "aws.events"} | {"detail-type": "Scheduled Event"}:
-                self._scale_out(sweep=True)
-            case _:
-                log("ignored", why="unknown event", event=repr(event)[:MAX_LOGGED])
+    def handle(self, event: object) -> None:
+        """Handle each event that is wrapped in an event.
 
-    def _dispatch(
-        self,
-        records: Sequence[Mapping[str, Any]],
-        parse: Callable[[Mapping[str, Any]], Input | None],
-    ) -> None:
-        """Send a message for each created object, then start the tasks that the queue needs."""
-        bodies = []
-        for record in records:
-            source = parse(record)
+        Raises UnknownEvent after all others are handled, so that AWS keeps what is not known. An
+        SQS batch then returns as a whole, which is safe with and without partial batch responses;
+        its other messages are sent again, which does no harm.
+        """
+        bodies, others = [], []
+        for part in unwrap(event):
+            source = parse_created_object(part)
             if source is None:
-                log("ignored", why="not a created object", record=repr(record)[:MAX_LOGGED])
+                others.append(part)
             elif why := reason_to_ignore(source, self.settings):
                 log("ignored", why=why, bucket=source.bucket, key=source.key)
             else:
@@ -247,6 +308,25 @@ class Dispatcher:
         if bodies:
             self._send(bodies)
             self._scale_out(sent=len(bodies))
+        # A sweep that is wrapped is an old one that is replayed: it starts no failing worker.
+        known = [self._handle_other(part, sweep=part is event) for part in others]
+        if not all(known):
+            first = repr(others[known.index(False)])[:MAX_LOGGED]
+            raise UnknownEvent(f"neither handled nor ignored by name: {first}")
+
+    def _handle_other(self, event: object, *, sweep: bool) -> bool:
+        """Handle an event that reports no created object; return whether it is known."""
+        match event:
+            case {"source": "aws.ecs", "detail": {"lastStatus": "STOPPED"} as task}:
+                self._task_stopped(task)
+            case {"source": "aws.events"} | {"detail-type": "Scheduled Event"}:
+                self._scale_out(sweep=sweep)
+            case _ if name := name_if_no_job(event):
+                log("ignored", why=f"no job: {name}", event=repr(event)[:MAX_LOGGED])
+            case _:
+                log("unknown event", event=repr(event)[:MAX_LOGGED])
+                return False
+        return True
 
     def _send(self, bodies: Sequence[str]) -> None:
         """Send all messages; raises NotSent if one fails, so that Lambda retries the event.

@@ -4,7 +4,7 @@
 
 import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -229,7 +229,7 @@ class World:
         fleet = Fleet(settings, cast("ECSClient", self.ecs), self.clock)
         self.dispatcher = Dispatcher(settings, cast("SQSClient", self.sqs), fleet)
 
-    def handle(self, event: dict[str, Any]) -> None:
+    def handle(self, event: object) -> None:
         self.calls.made.clear()
         self.dispatcher.handle(event)
 
@@ -246,6 +246,17 @@ def record(key: str, *, bucket: str = "in", event: str = "ObjectCreated:Put") ->
         "eventSource": "aws:s3",
         "eventName": event,
         "s3": {"bucket": {"name": bucket}, "object": {"key": quote_plus(key, safe="/")}},
+    }
+
+
+def eventbridge(
+    key: str, known: Mapping[str, object] | None = None, kind: str = "Object Created"
+) -> dict[str, Any]:
+    """Return an event of S3 through EventBridge, with the key as it is."""
+    return {
+        "source": "aws.s3",
+        "detail-type": kind,
+        "detail": {"bucket": {"name": "in"}, "object": {"key": key, **(known or {})}},
     }
 
 

@@ -23,6 +23,13 @@ def needed(arns: Arns, model: str) -> Mapping[str, Mapping[Act, str]]:
                 "sqs:GetQueueAttributes", arns.queue("Queue")
             ): "count messages to find how many tasks are needed",
             Act("sqs:SendMessage", arns.queue("UndispatchedQueue")): "keep events that failed",
+            Act("sqs:ReceiveMessage", arns.queue("UndispatchedQueue")): "replay events that failed",
+            Act(
+                "sqs:DeleteMessage", arns.queue("UndispatchedQueue")
+            ): "delete events that were replayed",
+            Act(
+                "sqs:GetQueueAttributes", arns.queue("UndispatchedQueue")
+            ): "let Lambda scale their replay",
             Act("ecs:ListTasks", "*", cluster): "list running and stopped tasks",
             Act("ecs:DescribeTasks", arns.task, cluster): "learn how the last task ended",
             Act("ecs:RunTask", arns.task_definition, cluster): "start a worker",
@@ -79,7 +86,8 @@ def forbidden(arns: Arns, model: str) -> Mapping[str, tuple[Act, ...]]:
     cluster = {"ecs:cluster": arns.cluster}
     elsewhere = {"ecs:cluster": arns.arn("ecs", "cluster/another")}
     objects = [arns.bucket("InputBucket", "a.csv"), arns.bucket("OutputBucket", "p/a.csv"), model]
-    queues = [arns.queue(one) for one in ("Queue", "DeadLetterQueue", "UndispatchedQueue")]
+    queues_of_jobs = [arns.queue(one) for one in ("Queue", "DeadLetterQueue")]
+    queues = [*queues_of_jobs, arns.queue("UndispatchedQueue")]
     for_no_role = (
         *(Act(f"s3:Delete{what}", one) for one in objects for what in ("Object", "ObjectVersion")),
         *(Act(f"sqs:{what}Queue", one) for one in queues for what in ("Purge", "Delete")),
@@ -101,8 +109,8 @@ def forbidden(arns: Arns, model: str) -> Mapping[str, tuple[Act, ...]]:
             *for_no_role,
             *(Act("s3:GetObject", one) for one in objects),
             *(Act("s3:PutObject", one) for one in objects),
-            *(Act("sqs:ReceiveMessage", one) for one in queues),
-            *(Act("sqs:DeleteMessage", one) for one in queues),
+            *(Act("sqs:ReceiveMessage", one) for one in queues_of_jobs),
+            *(Act("sqs:DeleteMessage", one) for one in queues_of_jobs),
             Act("sqs:SendMessage", arns.queue("DeadLetterQueue")),
             Act("ecs:ListTasks", "*", elsewhere),
             Act("ecs:DescribeTasks", arns.arn("ecs", "task/another/1"), elsewhere),

@@ -1,12 +1,11 @@
 """Which events become which messages."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from dispatcher.handler import Settings, SettingsError, handler
-from tests.support.fakes.dispatcher import ENVIRONMENT, World, decisions, record
+from dispatcher.handler import Settings, SettingsError, UnknownEvent, handler
+from tests.support.fakes.dispatcher import ENVIRONMENT, World, decisions, eventbridge, record
 
 NATIVE_OBJECT = {
     "key": "dir/iris.csv",
@@ -25,16 +24,6 @@ DESCRIBED = {
     "size": 1024,
     "sequencer": "0055AED6DCD90281E5",
 }
-
-
-def eventbridge(
-    key: str, known: Mapping[str, object] | None = None, kind: str = "Object Created"
-) -> dict[str, Any]:
-    return {
-        "source": "aws.s3",
-        "detail-type": kind,
-        "detail": {"bucket": {"name": "in"}, "object": {"key": key, **(known or {})}},
-    }
 
 
 def keys(world: World) -> list[str]:
@@ -123,40 +112,102 @@ def test_every_way_to_create_an_object_is_a_job(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "event",
+    ("event", "name"),
     [
-        {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "in"},
-        {"Records": [record("a.csv", event="ObjectRemoved:Delete")]},
-        {"Records": [record("a.csv", event="ObjectRestore:Completed")]},
-        {"Records": [{"eventSource": "aws:sqs", "body": "{}"}]},
-        {"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": {}}]},
-        {"Records": [None]},
-        {"Records": "none"},
-        eventbridge("a.csv", kind="Object Deleted"),
-        {"source": "aws.s3", "detail-type": "Object Created", "detail": {}},
-        {"source": "aws.ecs", "detail-type": "ECS Task State Change"},
-        {"source": "aws.ec2", "detail": {"lastStatus": "STOPPED"}},
-        {},
+        ({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "in"}, "s3:TestEvent"),
+        *(
+            ({"Records": [record("a.csv", event=name)]}, name)
+            for name in (
+                "ObjectRemoved:Delete",
+                "ObjectRemoved:DeleteMarkerCreated",
+                "ObjectRestore:Completed",
+                "ObjectTagging:Put",
+                "ObjectAcl:Put",
+                "LifecycleExpiration:Delete",
+                "LifecycleTransition",
+                "IntelligentTiering",
+                "Replication:OperationFailedReplication",
+                "ReducedRedundancyLostObject",
+                "s3:ObjectRemoved:Delete",
+            )
+        ),
+        *(
+            (eventbridge("a.csv", kind=name), name)
+            for name in (
+                "Object Deleted",
+                "Object Restore Initiated",
+                "Object Restore Completed",
+                "Object Restore Expired",
+                "Object Tags Added",
+                "Object Tags Deleted",
+                "Object ACL Updated",
+                "Object Storage Class Changed",
+                "Object Access Tier Changed",
+            )
+        ),
     ],
     ids=str,
 )
-def test_an_event_that_is_no_creation_is_logged_and_ignored(
-    event: dict[str, Any], capsys: pytest.CaptureFixture[str]
+def test_an_event_that_is_no_creation_is_logged_and_ignored_by_name(
+    event: dict[str, Any], name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world = World()
 
     world.handle(event)
 
     assert world.calls.made == []
-    assert [line["decision"] for line in decisions(capsys)] == ["ignored"]
+    (line,) = decisions(capsys)
+    assert (line["decision"], line["why"]) == ("ignored", f"no job: {name}")
 
 
-def test_a_bad_record_does_not_keep_the_others_from_their_messages() -> None:
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"Records": [record("a.csv", event="ObjectRenamed:Put")]},
+        {"Records": [{"eventSource": "aws:dynamodb", "eventName": "INSERT"}]},
+        {"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": {}}]},
+        {"Records": [None]},
+        {"Records": []},
+        {"Records": "none"},
+        eventbridge("a.csv", kind="AWS API Call via CloudTrail"),
+        {"source": "aws.s3", "detail-type": "Object Created", "detail": {}},
+        {"source": "of.another", "detail-type": "Object Created", "detail": {}},
+        {"source": "aws.ecs", "detail-type": "ECS Task State Change"},
+        {"source": "aws.ec2", "detail": {"lastStatus": "STOPPED"}},
+        {},
+        [],
+        "s3:TestEvent",
+        None,
+    ],
+    ids=str,
+)
+def test_an_event_that_is_not_known_raises_so_that_it_is_kept(
+    event: object, capsys: pytest.CaptureFixture[str]
+) -> None:
     world = World()
 
-    world.handle({"Records": [{}, record("a.csv")]})
+    with pytest.raises(UnknownEvent, match="neither handled nor ignored by name"):
+        world.handle(event)
 
-    assert keys(world) == ["a.csv"]
+    assert world.calls.made == []
+    assert [line["decision"] for line in decisions(capsys)] == ["unknown event"]
+
+
+def test_an_unknown_record_does_not_keep_the_others_from_their_messages() -> None:
+    world = World()
+
+    with pytest.raises(UnknownEvent, match="colour"):
+        world.handle({"Records": [{"colour": "blue"}, record("a.csv"), {}, record("b.csv")]})
+
+    assert keys(world) == ["a.csv", "b.csv"]
+    assert world.ecs.running
+
+
+def test_the_error_of_a_large_unknown_event_is_short() -> None:
+    with pytest.raises(UnknownEvent) as error:
+        World().handle({"colour": "blue" * 100_000})
+
+    assert len(str(error.value)) < 2000
 
 
 @pytest.mark.parametrize("key", ["dir/", "dir/_SUCCESS", "notes.csv.txt", "csv"])

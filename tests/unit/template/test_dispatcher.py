@@ -3,7 +3,15 @@
 import pytest
 
 from dispatcher.handler import PREFIX, Settings
-from tests.support.template import NOTHING, arn_of, of_type, properties, resolve, statements
+from tests.support.template import (
+    NOTHING,
+    arn_of,
+    listed,
+    of_type,
+    properties,
+    resolve,
+    statements,
+)
 
 
 def test_events_that_the_dispatcher_failed_on_are_kept_with_their_error() -> None:
@@ -16,6 +24,32 @@ def test_events_that_the_dispatcher_failed_on_are_kept_with_their_error() -> Non
     assert arn_of("UndispatchedQueue") in [
         found["Resource"] for found in statements("DispatcherRole")
     ]
+
+
+def test_events_that_were_kept_can_be_replayed_by_pointing_their_queue_at_the_dispatcher() -> None:
+    replayed = {
+        action
+        for found in statements("DispatcherRole")
+        if found["Resource"] == arn_of("UndispatchedQueue")
+        for action in listed(found["Action"])
+    }
+    timeout = properties("Dispatcher")["Timeout"]
+
+    # Lambda requires these rights, and advises six timeouts for a queue that invokes a function.
+    assert replayed >= {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
+    assert properties("UndispatchedQueue")["VisibilityTimeout"] >= 6 * timeout
+
+
+@pytest.mark.parametrize("queue", ["Queue", "DeadLetterQueue"])
+def test_the_dispatcher_takes_no_message_from_the_queues_of_jobs(queue: str) -> None:
+    allowed = {
+        action
+        for found in statements("DispatcherRole")
+        if found["Resource"] == arn_of(queue)
+        for action in listed(found["Action"])
+    }
+
+    assert allowed <= {"sqs:SendMessage", "sqs:GetQueueAttributes"}
 
 
 @pytest.mark.parametrize(("parameter", "reserved"), [("", NOTHING), ("10", "10")])
