@@ -19,7 +19,7 @@ from urllib.parse import unquote_plus
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
 if TYPE_CHECKING:
@@ -373,7 +373,7 @@ class Dispatcher:
     def _scale_out(self, *, sent: int = 0, sweep: bool = False) -> None:
         """Start the tasks that the backlog needs and the fleet lacks.
 
-        A transient error is logged and left to the next sweep, because the messages are durable.
+        An error of AWS is logged and left to the next sweep, because the messages are durable.
         """
         try:
             running = self.fleet.running()
@@ -383,10 +383,11 @@ class Dispatcher:
                 wanted = len(running) + sweep
                 log("starts limited", why="the task that stopped last failed", wanted=wanted)
             self.fleet.start(running, wanted)
-        except (ClientError, HTTPClientError, BotoConnectionError) as error:
-            if not is_transient(error):
-                raise
-            log("fleet check postponed", why=str(error))
+        except (ClientError, BotoCoreError) as error:
+            if is_transient(error):
+                log("fleet check postponed", why=str(error))
+            else:
+                log("start refused", why=str(error))
 
     def _wanted(self, sent: int, running: int) -> int:
         """Return how many tasks the queue's backlog needs."""
@@ -476,7 +477,7 @@ class Fleet:
                 why = json.dumps([failure.get("reason") for failure in response["failures"]])
                 if NO_CAPACITY in why.lower():
                     raise NoCapacity(why)
-                log("task not started", slot=slot, why=why)
+                log("start refused", slot=slot, why=why)
                 return None
             task = response["tasks"][0]
             if not self._has_stopped(task, asked_at):
@@ -566,7 +567,7 @@ def is_stopped(task: "TaskTypeDef") -> bool:
 def is_transient(error: Exception) -> bool:
     """Return whether an error is a throttle, a server error or a connection failure."""
     if not isinstance(error, ClientError):
-        return True
+        return isinstance(error, HTTPClientError | BotoConnectionError)
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
     return status >= SERVER_ERROR or any(text in str(error).lower() for text in THROTTLED)
 

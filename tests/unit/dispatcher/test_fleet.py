@@ -1,7 +1,12 @@
 """How many workers are started, and when none is."""
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import (
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+    ReadTimeoutError,
+)
 
 from tests.support.fakes.dispatcher import World, client_error, decisions, record
 
@@ -362,7 +367,9 @@ def test_a_start_that_ecs_declines_is_logged_and_left_to_the_sweep(
     world.upload("a.csv", "b.csv")
 
     assert world.calls.made.count("RunTask") == 1
-    assert "RESOURCE:ENI" in decisions(capsys)[-1]["why"]
+    line = decisions(capsys)[-1]
+    assert (line["decision"], line["slot"]) == ("start refused", 0)
+    assert "RESOURCE:ENI" in line["why"]
 
 
 @pytest.mark.parametrize("operation", ["ListTasks", "GetQueueAttributes", "RunTask"])
@@ -391,22 +398,47 @@ def test_a_transient_error_is_logged_and_left_to_the_sweep(
     assert decisions(capsys)[-1] == {"decision": "fleet check postponed", "why": str(error)}
 
 
-@pytest.mark.parametrize(
+REFUSALS = pytest.mark.parametrize(
     "error",
     [
         client_error("AccessDeniedException", "not authorized to perform: ecs:RunTask"),
         client_error("InvalidParameterException", "subnet-1 does not exist"),
+        client_error("ClusterNotFoundException", "Cluster not found."),
+        NoCredentialsError(),
+        ParamValidationError(report="Invalid type for parameter networkConfiguration"),
     ],
     ids=str,
 )
-def test_a_mistake_in_the_deployment_fails_the_function(
-    error: ClientError,
+
+
+@REFUSALS
+@pytest.mark.parametrize("operation", ["ListTasks", "GetQueueAttributes", "RunTask"])
+def test_once_messages_are_sent_a_refusal_is_logged_as_what_it_is_and_the_event_succeeds(
+    operation: str, error: Exception, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world = World()
-    world.calls.errors["RunTask"] = error
+    world.calls.errors[operation] = error
 
-    with pytest.raises(ClientError, match=str(error.response["Error"]["Code"])):
-        world.upload()
+    world.upload()
+
+    assert len(world.sqs.bodies) == 1
+    assert decisions(capsys)[-1] == {"decision": "start refused", "why": str(error)}
+
+
+@REFUSALS
+def test_a_sweep_that_is_refused_succeeds_and_the_next_one_asks_again(
+    error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = World()
+    world.sqs.visible = 1
+    world.calls.errors["RunTask"] = error
+    world.sweep()
+    assert decisions(capsys)[-1]["decision"] == "start refused"
+
+    del world.calls.errors["RunTask"]
+    world.sweep()
+
+    assert len(world.ecs.running) == 1
 
 
 def test_an_event_of_ten_records_takes_few_calls() -> None:

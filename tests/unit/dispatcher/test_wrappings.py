@@ -10,6 +10,7 @@ from dispatcher.handler import NotSent, UnknownEvent
 from tests.support.fakes.dispatcher import (
     SWEEP,
     World,
+    client_error,
     decisions,
     eventbridge,
     record,
@@ -193,6 +194,15 @@ def test_a_batch_is_one_look_at_the_fleet() -> None:
 
     assert world.calls.made.count("SendMessageBatch") == 1
     assert world.calls.made.count("GetQueueAttributes") == 1
+
+
+def test_a_batch_succeeds_though_workers_are_refused_so_that_none_of_it_is_sent_again() -> None:
+    world = World()
+    world.calls.errors["RunTask"] = client_error("AccessDeniedException")
+
+    world.handle(in_sqs(NATIVE, eventbridge("b.csv")))
+
+    assert keys(world) == [KEY, "b.csv"]
 
 
 def test_a_sweep_that_is_replayed_looks_at_the_fleet() -> None:

@@ -30,8 +30,9 @@ def test_every_name_that_is_given_has_the_stacks_name_in_it() -> None:
     given += [
         group["Properties"]["LogGroupName"] for group in of_type("AWS::Logs::LogGroup").values()
     ]
-    (transformation,) = properties("WorkersFailed")["MetricTransformations"]
-    given.append(transformation["MetricName"])
+    for counted in of_type("AWS::Logs::MetricFilter").values():
+        (transformation,) = counted["Properties"]["MetricTransformations"]
+        given.append(transformation["MetricName"])
 
     assert len(given) > 15
     assert all("AWS::StackName" in str(name) for name in given)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.fakes.dispatcher import World, decisions, stopped_event
+from tests.support.fakes.dispatcher import World, client_error, decisions, stopped_event
 from tests.support.template import RESOURCES, of_type, properties
 from worker.metrics import NAMESPACE, UNITS
 
@@ -57,6 +57,7 @@ def test_there_is_an_alarm_for_each_kind_of_trouble() -> None:
         "DeadLetters",
         "Waiting",
         "WorkersFail",
+        "NoStart",
         "DispatcherFails",
         "Undispatched",
     }
@@ -74,12 +75,36 @@ def test_workers_that_failed_are_counted_by_what_the_dispatcher_logs(
     assert [line["decision"] for line in decisions(capsys)] == [pattern]
 
 
-def test_the_alarm_and_the_dashboard_look_at_the_count_of_workers_that_failed() -> None:
-    (counted,) = properties("WorkersFailed")["MetricTransformations"]
+def test_refused_starts_are_counted_by_what_the_dispatcher_logs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    world = World()
+    world.calls.errors["RunTask"] = client_error("AccessDeniedException")
+    world.upload()
+
+    (pattern,) = re.findall(r'"(.*)"', properties("StartsRefused")["FilterPattern"])
+
+    assert decisions(capsys)[-1]["decision"] == pattern
+
+
+def test_a_failed_event_is_not_said_to_be_a_file_that_is_no_job() -> None:
+    text = properties("Undispatched")["AlarmDescription"]["Fn::Sub"]
+
+    assert "not become jobs" not in text
+    assert "Replay" in text
+
+
+@pytest.mark.parametrize(
+    ("metric_filter", "alarm"), [("WorkersFailed", "WorkersFail"), ("StartsRefused", "NoStart")]
+)
+def test_the_alarm_and_the_dashboard_look_at_what_is_counted(
+    metric_filter: str, alarm: str
+) -> None:
+    (counted,) = properties(metric_filter)["MetricTransformations"]
     (name,) = counted["MetricName"].values()
 
-    assert properties("WorkersFail")["MetricName"] == counted["MetricName"]
-    assert properties("WorkersFail")["Namespace"] == counted["MetricNamespace"]
+    assert properties(alarm)["MetricName"] == counted["MetricName"]
+    assert properties(alarm)["Namespace"] == counted["MetricNamespace"]
     assert [counted["MetricNamespace"], name] in metrics()
 
 
