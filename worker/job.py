@@ -1,11 +1,16 @@
 """The values that pass through the worker: a message, the job in its body, and its outcome."""
 
+import re
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from worker.errors import PermanentError, UnreadableBody
+
+# An S3 event as it stands, or in the texts of its wrappings, where each quote is escaped.
+S3_EVENT = re.compile(r'"(?:eventSource|source|Event)\\*"\s*:\s*\\*"(?:aws[:.]s3|s3:TestEvent)\\*"')
+WAY_OF_AN_EVENT = "an S3 event: send this through the dispatcher, which makes jobs of events"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,8 @@ class Job(BaseModel):
         try:
             return cls.model_validate_json(body)
         except ValidationError as error:
+            if S3_EVENT.search(body):
+                raise UnreadableBody(f"the message is not a job but {WAY_OF_AN_EVENT}") from None
             raise UnreadableBody(f"the message is not a job: {describe(error)}") from None
 
 

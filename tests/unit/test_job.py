@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -38,6 +39,39 @@ def test_quotes_around_an_etag_are_dropped() -> None:
 def test_null_means_unknown() -> None:
     job = Job.parse(json.dumps(FOUR_FIELDS | {"etag": None, "size": None, "version_id": None}))
     assert (job.etag, job.size, job.version_id) == (None, None, None)
+
+
+def test_a_file_that_is_named_like_an_event_is_a_job() -> None:
+    key = '"eventSource": "aws:s3"'
+    assert Job.parse(json.dumps(FOUR_FIELDS | {"key": key})).key == key
+
+
+S3_EVENTS = {
+    "native": {"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put"}]},
+    "EventBridge": {"source": "aws.s3", "detail-type": "Object Created", "detail": {}},
+    "test event": {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "in"},
+}
+WRAPPERS: dict[str, Callable[[object], object]] = {
+    "none": lambda event: event,
+    "SNS": lambda event: {"Type": "Notification", "Message": json.dumps(event)},
+    "failed invocation": lambda event: {"requestPayload": event},
+    "failed invocation, of SNS": lambda event: {
+        "requestPayload": {"Records": [{"Sns": {"Message": json.dumps(event)}}]}
+    },
+    "SNS, of SQS": lambda event: {
+        "Message": json.dumps({"Records": [{"body": json.dumps(event)}]})
+    },
+}
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS)
+@pytest.mark.parametrize("event", S3_EVENTS.values(), ids=S3_EVENTS)
+def test_the_error_for_an_s3_event_is_to_send_it_through_the_dispatcher(
+    event: object, wrap: Callable[[object], object], indent: int | None
+) -> None:
+    with pytest.raises(UnreadableBody, match="send this through the dispatcher"):
+        Job.parse(json.dumps(wrap(event), indent=indent))
 
 
 @pytest.mark.parametrize(
