@@ -98,6 +98,11 @@ class Checks:
             if seen < invocation.wanted:
                 self._break(f"5.5: {invocation.name} left {seen} of {invocation.wanted} tasks")
 
+    def on_failure(self, invocation: Invocation) -> None:
+        """5.5: once its messages are sent, no error of AWS fails an event."""
+        if (last := invocation.calls[-1]) != "SendMessageBatch":
+            self._break(f"5.5: {invocation.name} fails for {last}, with its messages sent")
+
     def at_end(self) -> None:
         """P2, P4: every file was dispatched and done, with no long gap without a worker."""
         for gap in self.records.gaps:

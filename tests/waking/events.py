@@ -31,6 +31,7 @@ class Events:
     draw: random.Random
     handle: Callable[[Mapping[str, Any]], None]
     ended: Callable[[Invocation], None]
+    failed: Callable[[Invocation], None]
     moments: Counter[Moment] = field(default_factory=Counter)
     files: int = 0
     invocations: int = 0
@@ -100,6 +101,8 @@ class Events:
                 NotSent,
             ) as error:
                 self.records.failed(f"the function: {type(error).__name__}")
+                if not isinstance(error, Ended):
+                    self.failed(invocation)
                 self._failed(kind, event, attempt)
             else:
                 self.ended(invocation)

@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
-from tests.waking.scheduler import Scheduler
+from tests.waking.scheduler import START, Scheduler
 
 T = TypeVar("T")
 
@@ -68,6 +68,7 @@ class Calls:
     kinds: tuple[Kind, ...]
     calm_at: float
     failed: Callable[[str], None]
+    refuses: Callable[[str, float], bool]
     counted: Counter[str] = field(default_factory=Counter)
     injected: Counter[str] = field(default_factory=Counter)
 
@@ -80,6 +81,10 @@ class Calls:
         kind = self._fate(operation)
         self.scheduler.note(invocation.name, f"{operation}{f' ({kind})' if kind else ''}")
         self.scheduler.sleep(self.draw.uniform(*SLOW_WAYS.get(kind, SLOW_WAYS[None])))
+        if self.refuses(operation, self.scheduler.now - START):
+            self.failed(f"{operation} refused")
+            self.injected["refused"] += 1
+            raise client_error(operation, "AccessDeniedException", "not authorized")
         if kind in ("throttled", "error before", "timeout before", "unreachable"):
             raise self._error(operation, kind)
         answer = effect(kind)

@@ -7,6 +7,7 @@ import ast
 import hashlib
 import inspect
 import itertools
+import sys
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
@@ -14,7 +15,7 @@ from dataclasses import replace
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Literal
 
-from dispatcher.handler import Dispatcher, Fleet, _short, ended_at
+from dispatcher.handler import Dispatcher, Fleet, _short, ended_at, log
 from tests.support.mutation import Mutation, Mutations, Patch, mutated
 from tests.waking.schedule import play
 
@@ -82,6 +83,16 @@ def _(patch: Patch) -> None:
         return hashlib.sha256(f"{shared} {next(numbers)}".encode()).hexdigest()
 
     patch.replace(token, own)
+
+
+@MUTATIONS.add("a start that is refused fails the event", seed=17, breaks="with its messages sent")
+def _(patch: Patch) -> None:
+    def raise_if_refused(decision: str, **facts: object) -> None:
+        if decision == "start refused" and (error := sys.exception()):
+            raise error
+        log(decision, **facts)
+
+    patch.replace(log, raise_if_refused)
 
 
 @MUTATIONS.add("tasks of other families are counted", seed=4, breaks="P4: stranded")

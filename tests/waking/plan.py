@@ -17,6 +17,7 @@ NOTICE_SECONDS = (0.5, 4.0)  # from there until ECS wants the task stopped
 TEARDOWN_SECONDS = (8.0, 30.0)  # from there to STOPPED
 EVENT_SECONDS = (0.05, 1.5)
 DRAIN_SECONDS = 90.0
+REFUSED = 0.25  # of schedules with faults: those in which a right may be missing for a while
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,11 @@ class Plan:
     timed_uploads: tuple[TimedUpload, ...]
     crashes: tuple[Window, ...]
     shortages: tuple[Window, ...]
+    refusals: tuple[Window, ...]  # of an operation, which a right is missing for
+
+    def refuses(self, operation: str, at: float) -> bool:
+        """Return whether the dispatcher lacks the right for an operation at that time."""
+        return any(one.contains(at) and one.what == operation for one in self.refusals)
 
     @property
     def bound(self) -> float:
@@ -119,6 +125,7 @@ def plan(seed: int) -> Plan:
         timed_uploads=tuple(_timed_uploads(draw)),
         sweep_at=draw.uniform(0, SWEEP_SECONDS),
         calm_at=calm_at,
+        refusals=() if faultless else _refusals(seed, calm_at),
         **(_without_faults(draw) if faultless else _with_faults(draw, calm_at)),
     )
 
@@ -185,6 +192,14 @@ def _timed_uploads(draw: random.Random) -> list[TimedUpload]:
         )
         for _ in range(draw.choice((0, 4, 12)))
     ]
+
+
+def _refusals(seed: int, calm_at: float) -> tuple[Window, ...]:
+    # Drawn apart, so that schedules without them stay as they are.
+    draw = random.Random(f"waking {seed} refuses")  # noqa: S311 - no secret
+    if draw.random() > REFUSED:
+        return ()
+    return _windows(draw, calm_at, ("RunTask", "RunTask", "ListTasks", "GetQueueAttributes"))
 
 
 def _windows(draw: random.Random, calm_at: float, kinds: tuple[str, ...]) -> tuple[Window, ...]:

@@ -52,7 +52,7 @@ class Schedule:
         self.checks = Checks(self.scheduler, planned, self.records)
         self.calls = Calls(
             self.scheduler, self.draw, planned.fault_rate, planned.fault_kinds,
-            START + planned.calm_at, self.records.failed,
+            START + planned.calm_at, self.records.failed, planned.refuses,
         )  # fmt: skip
         # Some parts are created later than the part that calls them: the lambdas look them up.
         self.queue = Queue(
@@ -68,7 +68,8 @@ class Schedule:
         )  # fmt: skip
         self.events = Events(
             self.scheduler, planned, self.records, self.draw,
-            handle=self._dispatcher().handle, ended=self.checks.on_end,
+            handle=self._dispatcher().handle,
+            ended=self.checks.on_end, failed=self.checks.on_failure,
         )  # fmt: skip
         self.fleet = WorkerFleet(
             self.scheduler, planned, self.cluster, self.queue, self.records, self.draw,
