@@ -10,7 +10,13 @@ from collections.abc import Iterator
 import structlog
 
 from worker import __version__, logs, settings_help
-from worker.errors import FatalError, LoopFailed, SettingsError, TidegateError
+from worker.errors import (
+    FatalError,
+    LoopFailed,
+    SettingsError,
+    TidegateError,
+    stray_cancellations_as_errors,
+)
 from worker.lifecycle.stop import Stop
 from worker.lifecycle.supervision import background
 from worker.pool import forkserver
@@ -56,8 +62,9 @@ async def _run(settings: Settings, stop: Stop, watchdog: Watchdog) -> None:
     # Imported here because it is slow: --help, a wrong setting and a signal must not wait for it.
     from worker.service.run import run  # noqa: PLC0415
 
-    async with background("watchdog", watchdog.ticks):
-        await run(settings, stop)
+    with stray_cancellations_as_errors():
+        async with background("watchdog", watchdog.ticks):
+            await run(settings, stop)
 
 
 def install_signal_handlers(stop: Stop) -> None:

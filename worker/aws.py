@@ -17,7 +17,13 @@ from botocore.exceptions import (
 )
 
 from worker import __version__
-from worker.errors import FatalError, SettingsError, TidegateError, TransientError
+from worker.errors import (
+    FatalError,
+    SettingsError,
+    TidegateError,
+    TransientError,
+    stray_cancellations_as_errors,
+)
 
 CREDENTIALS_REFUSED = frozenset(
     {
@@ -104,7 +110,8 @@ async def map_errors(doing: str) -> AsyncIterator[None]:
     Raises FatalError if the credentials are refused or missing, and otherwise TransientError.
     """
     try:
-        yield
+        with stray_cancellations_as_errors():
+            yield
     except TidegateError:
         raise
     except (NoCredentialsError, PartialCredentialsError) as error:

@@ -4,6 +4,10 @@ Every class takes one message, a sentence for the person who must act. An error 
 pickled, and leaves a pool process unchanged.
 """
 
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class TidegateError(Exception):
     """The base class of every error that this project raises."""
@@ -12,6 +16,27 @@ class TidegateError(Exception):
 def error_text(error: BaseException) -> str:
     """Return the error's message, or its class name if that is empty (as for TimeoutError)."""
     return str(error) or type(error).__name__
+
+
+def is_cancelled() -> bool:
+    """Return whether somebody has cancelled the current task."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+@contextmanager
+def stray_cancellations_as_errors() -> Iterator[None]:
+    """Raise StrayCancellation for a CancelledError of the block that nobody requested.
+
+    A library may let one escape from within. A task that ends in a CancelledError counts as
+    cancelled, so a task group would ignore its end, and whatever waits for its work would hang.
+    """
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        if is_cancelled():
+            raise
+        raise StrayCancellation("interrupted, though nobody cancelled it") from error
 
 
 class SettingsError(TidegateError):
@@ -40,6 +65,10 @@ class TransientError(TidegateError):
 
 class ProcessLost(TransientError):
     """The pool process that ran the job died."""
+
+
+class StrayCancellation(TransientError):
+    """A task was interrupted by a CancelledError, but nobody had cancelled the task."""
 
 
 class NeedsMemory(TransientError):

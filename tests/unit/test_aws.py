@@ -1,5 +1,7 @@
 """Which of AWS's errors are fatal and which are transient, by their codes and messages."""
 
+import asyncio
+
 import pytest
 from botocore.exceptions import (
     ClientError,
@@ -148,6 +150,24 @@ async def test_a_garbled_answer_is_transient(error: Exception) -> None:
 )
 async def test_missing_credentials_are_fatal(error: Exception) -> None:
     assert await mapped_type(error) is FatalError
+
+
+async def test_a_cancellation_that_nobody_requested_is_transient() -> None:
+    with pytest.raises(TransientError, match="nobody cancelled it"):
+        async with map_errors("calling"):
+            raise asyncio.CancelledError
+
+
+async def test_a_requested_cancellation_is_raised_unchanged() -> None:
+    async def call() -> None:
+        async with map_errors("calling"):
+            await asyncio.sleep(1000)
+
+    calling = asyncio.create_task(call())
+    await asyncio.sleep(1)
+    calling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await calling
 
 
 async def test_the_workers_own_errors_are_raised_unchanged() -> None:

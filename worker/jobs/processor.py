@@ -10,7 +10,7 @@ from functools import partial
 import structlog
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from worker.errors import FatalError, LeaseLost, PermanentError
+from worker.errors import FatalError, LeaseLost, PermanentError, is_cancelled
 from worker.job import Job, Message, Outcome, Reject, Release, Retry
 from worker.jobs.runner import Runner
 from worker.jobs.settlement import Settlement
@@ -56,7 +56,7 @@ class Processor:
             log.warning("job abandoned, lease lost", reason=str(lost))
             return
         except asyncio.CancelledError as error:
-            if _is_cancelled():
+            if is_cancelled():
                 await self.settlement.settle(message, Release())
                 raise
             outcome = Retry(error, job)  # raised by the job itself: an error like any other
@@ -68,8 +68,3 @@ class Processor:
         except Exception as error:  # noqa: BLE001 - an unknown error is transient: the redrive policy limits it
             outcome = Retry(error, job)
         await self.settlement.settle(message, outcome)
-
-
-def _is_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

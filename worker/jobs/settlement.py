@@ -16,6 +16,7 @@ from worker.errors import (
     TransientError,
     UnreadableBody,
     error_text,
+    stray_cancellations_as_errors,
 )
 from worker.job import Done, Job, Message, Outcome, Reject, Release, Retry
 from worker.jobs.dead_letters import DeadLetters
@@ -93,7 +94,8 @@ class Settlement:
     async def _settle(self, message: Message, outcome: Outcome) -> None:
         bind_contextvars(message_id=message.id, receive_count=message.receive_count)
         try:
-            await self._carry_out(message, final_outcome(message, outcome))
+            with stray_cancellations_as_errors():
+                await self._carry_out(message, final_outcome(message, outcome))
         except FatalError:
             raise
         except TidegateError as error:
@@ -129,7 +131,8 @@ class Settlement:
         fields = _error_fields(outcome.error)
         try:
             async with asyncio.timeout(HURRY_SECONDS if outcome.stopping else MAX_RECORD_SECONDS):
-                recorded = await self._dead_letters.record(message, outcome)
+                with stray_cancellations_as_errors():
+                    recorded = await self._dead_letters.record(message, outcome)
         except FatalError:
             await self._release([message], HURRY_SECONDS)
             raise

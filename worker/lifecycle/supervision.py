@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from worker.clock import now
-from worker.errors import FatalError, LoopFailed
+from worker.errors import FatalError, LoopFailed, stray_cancellations_as_errors
 from worker.lifecycle.stop import Stop
 
 Loop = Callable[[], Coroutine[Any, Any, None]]
@@ -18,9 +18,13 @@ class StopRequested(Exception):
 
 
 async def supervise(name: str, loop: Loop) -> None:
-    """Run a loop to its end; its failure becomes a LoopFailed, unless it is a FatalError."""
+    """Run a loop to its end; its failure becomes a LoopFailed, unless it is a FatalError.
+
+    A CancelledError that nobody requested is a failure too.
+    """
     try:
-        await loop()
+        with stray_cancellations_as_errors():
+            await loop()
     except Exception as error:  # noqa: BLE001 - any failure of a loop must stop the worker
         cause = _innermost(error)
         if isinstance(cause, FatalError):

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from worker.errors import NeedsMemory
+from worker.errors import NeedsMemory, stray_cancellations_as_errors
 from worker.interfaces import AsyncInputReader, AsyncOutputSink, OutputForm, Range, ScoreOptions
 
 SIZE = struct.Struct("!Q")
@@ -259,12 +259,16 @@ class RangeSender:
 
     async def _send(self) -> None:
         try:
-            while True:
-                async with aclosing(self._reader.read(await self._requests.get())) as pieces:
-                    async for piece in pieces:
-                        self._piece = asyncio.ensure_future(self._send_piece(piece))
-                        await asyncio.shield(self._piece)
+            with stray_cancellations_as_errors():
+                await self._send_requested()
         except Exception as error:  # noqa: BLE001 - whatever it is, the block raises it
             if not self._ending:
                 self._failure = error
                 self._block.cancel()
+
+    async def _send_requested(self) -> None:
+        while True:
+            async with aclosing(self._reader.read(await self._requests.get())) as pieces:
+                async for piece in pieces:
+                    self._piece = asyncio.ensure_future(self._send_piece(piece))
+                    await asyncio.shield(self._piece)

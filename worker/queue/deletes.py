@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 import structlog
 
-from worker.errors import TransientError, error_text
+from worker.errors import TransientError, error_text, stray_cancellations_as_errors
 from worker.job import Message
 from worker.lifecycle.supervision import background
 from worker.queue.sqs import BATCH_SIZE, EntryResult, SqsQueue
@@ -77,7 +77,8 @@ class Deletes:
         return False
 
     async def _flush_the_rest(self) -> None:
-        with suppress(Exception):  # any error but a timeout has already ended the loop
+        # Any error but a timeout has already ended the loop.
+        with suppress(Exception), stray_cancellations_as_errors():
             async with asyncio.timeout(LAST_FLUSH_SECONDS):
                 while self._handles:
                     await self._flush()

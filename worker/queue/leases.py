@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from worker import clock
-from worker.errors import FatalError, LeaseLost, error_text
+from worker.errors import FatalError, LeaseLost, error_text, stray_cancellations_as_errors
 from worker.job import Message
 from worker.lifecycle.supervision import background
 from worker.queue.sqs import BATCH_SIZE, EntryResult, SqsQueue
@@ -231,20 +231,27 @@ class Leases:
         handles = [lease.handle for lease in batch]
         seconds = [lease.extension(sent, self._times) for lease in batch]
         try:
-            async with asyncio.timeout(max(1.0, self._times.heartbeat / 2)):
-                results = await self._queue.change_visibility(
-                    list(zip(handles, seconds, strict=True))
-                )
-        except FatalError:
-            raise
-        except Exception as error:  # noqa: BLE001 - any error may pass before the deadline
-            log.warning("heartbeat failed, retrying", messages=len(batch), error=error_text(error))
-            results = [EntryResult.FAILED] * len(batch)
+            results = await self._send_beat(list(zip(handles, seconds, strict=True)))
+        finally:
+            for lease in batch:
+                lease.beat = None  # whatever happened: another heartbeat may follow
         for lease, handle, extension, result in zip(batch, handles, seconds, results, strict=True):
-            lease.beat = None
             if lease.handle == handle:  # a newer receive has a deadline of its own
                 self._apply(lease, result, sent, extension)
         self._wake.set()
+
+    async def _send_beat(self, changes: Sequence[tuple[str, int]]) -> Sequence[EntryResult]:
+        try:
+            with stray_cancellations_as_errors():
+                async with asyncio.timeout(max(1.0, self._times.heartbeat / 2)):
+                    return await self._queue.change_visibility(changes)
+        except FatalError:
+            raise
+        except Exception as error:  # noqa: BLE001 - any error may pass before the deadline
+            log.warning(
+                "heartbeat failed, retrying", messages=len(changes), error=error_text(error)
+            )
+            return [EntryResult.FAILED] * len(changes)
 
     def _apply(self, lease: Lease, result: EntryResult, sent: float, seconds: int) -> None:
         match result:

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 
 import structlog
 
@@ -60,8 +61,10 @@ async def _work(worker: Worker, stop: Stop, finish_seconds: float) -> None:
                 loop = shutdown.on_failure_of("processor", worker.processor.run)
                 processors.create_task(loop, name="processor")
             async with asyncio.TaskGroup() as polls:
-                polls.create_task(shutdown.on_stop(finish_seconds), name="stop")
-                polls.create_task(_report_metrics(worker.metrics, stop), name="metrics")
+                on_stop = partial(shutdown.on_stop, finish_seconds)
+                polls.create_task(supervise("stop", on_stop), name="stop")
+                reporting = partial(_report_metrics, worker.metrics, stop)
+                polls.create_task(supervise("metrics", reporting), name="metrics")
                 for consumer in worker.consumers:
                     polls.create_task(supervise("poll", consumer.run), name="poll")
             # Not before the last poll has ended: it would receive these messages again.

@@ -15,6 +15,7 @@ import structlog
 from worker.clock import now
 from worker.errors import FatalError
 from worker.lifecycle.stop import Stop
+from worker.lifecycle.supervision import supervise
 
 log = structlog.get_logger()
 
@@ -68,6 +69,13 @@ class Watchdog:
 
     async def ticks(self) -> None:
         """Tick until cancelled, and warn of lag; raises FatalError if the lag persists."""
+        try:
+            await supervise("watchdog", self._tick)
+        except FatalError as error:
+            self._stop.request(f"failed: {error}")  # the watchdog limits the time from here on
+            raise
+
+    async def _tick(self) -> None:
         self._loop = asyncio.get_running_loop()
         lag = Lag()
         while True:
@@ -76,11 +84,7 @@ class Watchdog:
             await asyncio.sleep(self._tick_seconds)
             if self._ticks == 1:
                 continue  # the clients were opened meanwhile, which takes seconds on a small vCPU
-            try:
-                lag.note(now() - due)
-            except FatalError as error:
-                self._stop.request(f"failed: {error}")  # the watchdog limits the time from here on
-                raise
+            lag.note(now() - due)
 
     def _watch(self) -> None:
         silent = stopping = ticks = 0

@@ -16,6 +16,10 @@ async def raise_fatal_error() -> None:
     raise FatalError("access denied")
 
 
+async def raise_cancelled_error() -> None:
+    raise asyncio.CancelledError
+
+
 async def raise_in_a_task_group() -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(raise_fatal_error())
@@ -40,6 +44,19 @@ async def test_a_fatal_error_of_a_loop_is_raised_unchanged(loop: Loop) -> None:
     with pytest.raises(FatalError, match=r"^access denied$") as error:
         await supervise("heartbeat", loop)
     assert not isinstance(error.value, LoopFailed)
+
+
+async def test_a_cancellation_that_nobody_requested_is_a_failure() -> None:
+    with pytest.raises(LoopFailed, match="the poll loop failed: StrayCancellation: interrupted"):
+        await supervise("poll", raise_cancelled_error)
+
+
+async def test_a_requested_cancellation_of_a_loop_is_no_failure() -> None:
+    loop = asyncio.create_task(supervise("poll", run_for_ever))
+    await asyncio.sleep(1)
+    loop.cancel()
+    await asyncio.wait([loop])
+    assert loop.cancelled()
 
 
 async def test_a_loop_that_ends_is_no_failure() -> None:

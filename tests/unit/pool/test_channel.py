@@ -1,11 +1,14 @@
+import asyncio
 import pickle
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 
 import pytest
 
-from worker.interfaces import OutputForm, ScoreOptions, ScoreResult
-from worker.pool.channel import SIZE, Assignment, ChildChannel, OutputPiece
+from tests.support.fakes.async_streams import AsyncMemoryInput
+from worker.errors import StrayCancellation
+from worker.interfaces import OutputForm, Range, ScoreOptions, ScoreResult
+from worker.pool.channel import SIZE, Assignment, ChildChannel, OutputPiece, RangeSender
 
 FORM = OutputForm("text/csv", None)
 
@@ -83,3 +86,29 @@ def test_a_job_that_ends_within_a_piece_leaves_the_channel_at_the_next_job(
 
     parent.assign(4, b"next")
     assert parent.channel.first == b"next"
+
+
+class InterruptedInput(AsyncMemoryInput):
+    """A read ends in a CancelledError that nobody requested."""
+
+    async def read(self, ranges: Sequence[Range]) -> AsyncGenerator[bytes, None]:
+        async for piece in super().read(ranges):
+            yield piece
+            raise asyncio.CancelledError
+
+
+async def test_an_interrupted_read_ends_the_job_that_waits_for_its_bytes() -> None:
+    sent: list[bytes] = []
+
+    async def send(piece: bytes) -> None:
+        sent.append(piece)
+
+    async def wait_for_bytes() -> None:
+        async with RangeSender(InterruptedInput(b"abcd"), send) as sender:
+            sender.request([(0, 4)])
+            await asyncio.sleep(1000)
+
+    with pytest.raises(StrayCancellation):
+        await wait_for_bytes()
+    assert sent == [b"abcd"]
+    assert asyncio.get_running_loop().time() < 1
