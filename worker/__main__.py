@@ -149,8 +149,8 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"settings, from the environment (variable, default, meaning):\n{table}\n\n"
         "AWS_REGION, AWS_ENDPOINT_URL and credentials are read as by every AWS tool.\n\n"
         "exit status: 0 idle or stopped, every message released; 1 the queue or the model cannot\n"
-        "be used, or the worker was stuck; 2 a setting is wrong; 130 or 143 stopped at once\n"
-        "by a second SIGINT or SIGTERM.",
+        "be used, the start took ten minutes, or the worker was stuck; 2 a setting is wrong;\n"
+        "130 or 143 stopped at once by a second SIGINT or SIGTERM.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"tidegate worker {__version__}")

@@ -38,7 +38,12 @@ async def main():
     ticks.cancel()
 
 with Watchdog(
-    stop, %g, tick_seconds=0.02, max_blocked_seconds=%g, grace_seconds=0.5
+    stop,
+    %g,
+    tick_seconds=0.02,
+    max_blocked_seconds=%g,
+    grace_seconds=0.5,
+    start_seconds=%g,
 ) as watchdog:
     asyncio.run(main())
 """
@@ -78,8 +83,8 @@ class Script:
 
 
 @contextmanager
-def started(body: str, drain_seconds: float = 600) -> Iterator[Script]:
-    limits = drain_seconds, MAX_BLOCKED_SECONDS
+def started(body: str, drain_seconds: float = 600, start_seconds: float = 600) -> Iterator[Script]:
+    limits = drain_seconds, MAX_BLOCKED_SECONDS, start_seconds
     with subprocess.Popen(  # noqa: S603 - our own script
         [sys.executable, "-c", BEFORE + body + AFTER % limits],
         cwd=ROOT,
@@ -195,6 +200,23 @@ async def body():
         assert script.status() == 0
     assert script.lines == []
     assert all(float(str(late["seconds"])) < seconds - 1 for late in script.all_lines)
+
+
+def test_a_start_that_does_not_reach_the_first_tick_ends_the_process_and_says_where() -> None:
+    with started(
+        """
+def importing():
+    threading.Event().wait()
+
+async def body():
+    importing()
+""",
+        start_seconds=0.5,
+    ) as script:
+        assert script.status() == 1
+    (line,) = script.lines
+    assert line["error"] == "the worker has not started: no tick for 0.5 s"
+    assert "in importing" in str(line["stack"])
 
 
 @pytest.mark.parametrize(("first", "second"), [("SIGINT", "SIGINT"), ("SIGINT", "SIGTERM")])

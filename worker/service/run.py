@@ -10,7 +10,8 @@ from worker.lifecycle.stop import Stop
 from worker.lifecycle.supervision import StopRequested, background, cancel_on_stop, supervise
 from worker.metrics import Metrics
 from worker.service.shutdown import Shutdown
-from worker.service.startup import open_worker
+from worker.service.start_limit import StartLimit
+from worker.service.startup import OPENERS, Openers, open_worker
 from worker.service.wiring import Worker
 from worker.settings import Settings
 
@@ -19,15 +20,16 @@ log = structlog.get_logger()
 METRICS_SECONDS = 60
 
 
-async def run(settings: Settings, stop: Stop) -> None:
+async def run(settings: Settings, stop: Stop, openers: Openers = OPENERS) -> None:
     """Open a worker and run it until a stop is requested, by a signal or by idleness.
 
     Raises SettingsError, FatalError, and TransientError if the start fails.
     """
     async with AsyncExitStack() as opened:
         with suppress(StopRequested):
-            async with cancel_on_stop(stop):
-                worker = await open_worker(settings, stop, opened)
+            limit = StartLimit()
+            async with limit.applied(stop), cancel_on_stop(stop):
+                worker = await open_worker(settings, stop, opened, limit, openers)
             await serve(worker, stop, settings.finish_seconds)
         log.info("stopped", reason=stop.reason)
 

@@ -1,16 +1,21 @@
 """Start-up: everything that is opened and checked before the first receive."""
 
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
 
 import structlog
 
 from worker.lifecycle.stop import Stop
 from worker.pool import forkserver
-from worker.pool.pool import open_pool
-from worker.queue.sqs import QueueAttributes, open_queue
-from worker.service.model_fetch import fetch_model
+from worker.pool.child import LoadModel
+from worker.pool.pool import Pool, open_pool
+from worker.queue.sqs import QueueAttributes, SqsQueue, open_queue
+from worker.service.model_fetch import ModelFile, fetch_model
+from worker.service.start_limit import StartLimit
 from worker.service.wiring import Worker, build, model_plan
 from worker.settings import Settings
+from worker.storage.protocol import Storage
 from worker.storage.s3 import open_storage
 from worker.storage.streaming import HELD_PARTS, READ_AHEAD
 
@@ -20,30 +25,44 @@ MIN_RECEIVE_COUNT = 5
 SPARE_CONNECTIONS = 4
 
 
-async def open_worker(settings: Settings, stop: Stop, opened: AsyncExitStack) -> Worker:
+@dataclass(frozen=True, slots=True)
+class Openers:
+    """How a worker opens each thing that it depends on."""
+
+    queue: Callable[..., AbstractAsyncContextManager[SqsQueue]] = open_queue
+    storage: Callable[..., AbstractAsyncContextManager[Storage]] = open_storage
+    model: Callable[..., AbstractAsyncContextManager[ModelFile]] = fetch_model
+    libraries: Callable[[], Awaitable[None]] = forkserver.ready
+    pool: Callable[[LoadModel, int], AbstractAsyncContextManager[Pool]] = open_pool
+
+
+OPENERS = Openers()
+
+
+async def open_worker(
+    settings: Settings, stop: Stop, opened: AsyncExitStack, limit: StartLimit, openers: Openers
+) -> Worker:
     """Open a worker's queue, storage, model and pool, for as long as `opened` is open.
 
     Raises SettingsError, FatalError and TransientError.
     """
-    queue = await opened.enter_async_context(
-        open_queue(
-            settings.queue,
-            consumers=settings.consumers,
-            wait_seconds=settings.wait_seconds,
-            visibility_seconds=settings.visibility_seconds,
-        )
-    )
-    storage = await opened.enter_async_context(open_storage(connections=_connections(settings)))
+    limit.waits_for("AWS credentials")
+    queue = await opened.enter_async_context(_queue(settings, openers))
+    storage = await opened.enter_async_context(openers.storage(connections=_connections(settings)))
+    limit.waits_for(f"the attributes of the queue {settings.queue}")
     attributes = await queue.read_attributes()
     _warn_about_redrive(attributes)
     # A contradiction is reported before the model is loaded, which may take a while.
     settings.lease_times(attributes.visibility_seconds)
+    limit.waits_for(f"the model file {settings.model}")
     model = await opened.enter_async_context(
-        fetch_model(settings.model, settings.model_sha256, storage)
+        openers.model(settings.model, settings.model_sha256, storage)
     )
-    await forkserver.ready()
+    limit.waits_for("the import of the libraries that the pool processes share")
+    await openers.libraries()
+    limit.waits_for(_loading(settings))
     pool = await opened.enter_async_context(
-        open_pool(model_plan(settings, model.path).load, settings.predict_processes)
+        openers.pool(model_plan(settings, model.path).load, settings.predict_processes)
     )
     log.info("ready", queue=attributes.name, model=settings.model, model_sha256=model.sha256)
     return build(
@@ -55,6 +74,21 @@ async def open_worker(settings: Settings, stop: Stop, opened: AsyncExitStack) ->
         pool=pool,
         model_sha256=model.sha256,
     )
+
+
+def _queue(settings: Settings, openers: Openers) -> AbstractAsyncContextManager[SqsQueue]:
+    return openers.queue(
+        settings.queue,
+        consumers=settings.consumers,
+        wait_seconds=settings.wait_seconds,
+        visibility_seconds=settings.visibility_seconds,
+    )
+
+
+def _loading(settings: Settings) -> str:
+    processes = f"the pool processes ({settings.predict_processes}) to load the model"
+    by = f" by WORKER_PREDICTOR ({settings.predictor})" if settings.predictor else ""
+    return f"{processes} {settings.model}{by}"
 
 
 def _connections(settings: Settings) -> int:

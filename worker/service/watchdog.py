@@ -16,6 +16,7 @@ from worker.clock import now
 from worker.errors import FatalError
 from worker.lifecycle.stop import Stop
 from worker.lifecycle.supervision import supervise
+from worker.service.start_limit import START_SECONDS
 
 log = structlog.get_logger()
 
@@ -46,10 +47,12 @@ class Watchdog:
         tick_seconds: float = TICK_SECONDS,
         max_blocked_seconds: float = MAX_BLOCKED_SECONDS,
         grace_seconds: float = GRACE_SECONDS,
+        start_seconds: float = START_SECONDS,
     ) -> None:
         self._stop = stop
         self._tick_seconds = tick_seconds
         self._max_blocked_seconds = max_blocked_seconds
+        self._max_start_seconds = start_seconds
         self._max_stop_seconds = drain_seconds + grace_seconds
         self._ticks = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -57,7 +60,7 @@ class Watchdog:
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
     def __enter__(self) -> Self:
-        """Watch for the length of the block, the event loop from its first tick on."""
+        """Watch for the length of the block; the first tick may take as long as a start may."""
         self._thread.start()
         return self
 
@@ -89,12 +92,14 @@ class Watchdog:
     def _watch(self) -> None:
         silent = stopping = ticks = 0
         while not self._over.wait(self._tick_seconds):
-            silent = silent + 1 if ticks and ticks == self._ticks else 0
+            silent = silent + 1 if ticks == self._ticks else 0
             stopping = stopping + 1 if self._stop.reason is not None else 0
             ticks = self._ticks
-            if silent * self._tick_seconds >= self._max_blocked_seconds:
-                why = f"the event loop is stuck: no tick for {self._max_blocked_seconds:g} s"
-                self._give_up(why, _main_stack)
+            # Before the first tick the worker's own libraries are imported.
+            limit = self._max_blocked_seconds if ticks else self._max_start_seconds
+            if silent * self._tick_seconds >= limit:
+                why = "the event loop is stuck" if ticks else "the worker has not started"
+                self._give_up(f"{why}: no tick for {limit:g} s", _main_stack)
             if stopping * self._tick_seconds >= self._max_stop_seconds:
                 why = f"the worker has not ended {self._max_stop_seconds:g} s after the stop"
                 self._give_up(f"{why} ({self._stop.reason})", self._stack_and_tasks)
