@@ -44,6 +44,7 @@ with Watchdog(
     max_blocked_seconds=%g,
     grace_seconds=0.5,
     start_seconds=%g,
+    net_seconds=%g,
 ) as watchdog:
     asyncio.run(main())
 """
@@ -83,10 +84,16 @@ class Script:
 
 
 @contextmanager
-def started(body: str, drain_seconds: float = 600, start_seconds: float = 600) -> Iterator[Script]:
-    limits = drain_seconds, MAX_BLOCKED_SECONDS, start_seconds
+def started(
+    body: str,
+    drain_seconds: float = 600,
+    start_seconds: float = 600,
+    net_seconds: float = 600,
+    after: str = "",
+) -> Iterator[Script]:
+    limits = drain_seconds, MAX_BLOCKED_SECONDS, start_seconds, net_seconds
     with subprocess.Popen(  # noqa: S603 - our own script
-        [sys.executable, "-c", BEFORE + body + AFTER % limits],
+        [sys.executable, "-c", BEFORE + body + AFTER % limits + after],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"]},
         stderr=subprocess.PIPE,
@@ -120,6 +127,38 @@ async def body():
     assert "the event loop is stuck" in str(line["error"])
     assert line["message_ids"] == ["m1", "m2"]
     assert "in wedged" in str(line["stack"])
+
+
+def test_a_call_that_holds_the_interpreters_lock_ends_the_process_and_its_stack_is_written() -> (
+    None
+):
+    with started(
+        """
+import ctypes
+
+def wedged():
+    ctypes.PyDLL(None).pause()  # unlike CDLL, PyDLL does not release the lock
+
+async def body():
+    await asyncio.sleep(0.1)
+    wedged()
+""",
+        net_seconds=MAX_BLOCKED_SECONDS,
+    ) as script:
+        assert script.process.stderr is not None
+        stacks = script.process.stderr.read()
+        assert script.process.wait() == 1
+    assert "Timeout (0:00:02)!" in stacks
+    assert "in wedged" in stacks
+
+
+def test_the_net_below_the_watchdog_is_taken_away_at_its_end() -> None:
+    seconds = MAX_BLOCKED_SECONDS / 4
+    with started(
+        "async def body(): pass", net_seconds=seconds, after=f"time.sleep({2 * seconds})"
+    ) as script:
+        assert script.status() == 0
+    assert script.lines == []
 
 
 def test_a_process_stuck_in_its_log_ends_though_nobody_hears_why() -> None:

@@ -1,6 +1,7 @@
 """The watchdog: a thread that ends the process when the event loop is stuck."""
 
 import asyncio
+import faulthandler
 import os
 import sys
 import threading
@@ -28,15 +29,20 @@ MAX_BLOCKED_SECONDS = 60.0
 # watchdog logs well before ECS kills the task, at most 120 s after the stop.
 GRACE_SECONDS = 15.0
 LAST_LOG_SECONDS = 2.0
+STDERR = 2
+NET_SECONDS = 600.0  # without a round of the watchdog's thread
 
 
 class Watchdog:
     """Ends the process with status 1 if the event loop is stuck, or if a stop does not end.
 
     It counts rounds of its own thread and not seconds: a process that was suspended has missed
-    these rounds as well as the loop's ticks, so that it is not taken for a stuck one. A C call that
-    holds the interpreter's lock stops this thread too; no long call of that kind runs in this
-    process.
+    these rounds as well as the loop's ticks, so that it is not taken for a stuck one.
+
+    A C call that holds the interpreter's lock stops this thread too. Below it is a net: a thread
+    in C, by `faulthandler`, that writes the stacks and ends the process with status 1 unless this
+    thread puts the end off in each round. It counts seconds, so it also ends a process that was
+    suspended for as long; by then SQS has delivered its messages to other workers.
     """
 
     def __init__(
@@ -48,11 +54,13 @@ class Watchdog:
         max_blocked_seconds: float = MAX_BLOCKED_SECONDS,
         grace_seconds: float = GRACE_SECONDS,
         start_seconds: float = START_SECONDS,
+        net_seconds: float = NET_SECONDS,
     ) -> None:
         self._stop = stop
         self._tick_seconds = tick_seconds
         self._max_blocked_seconds = max_blocked_seconds
         self._max_start_seconds = start_seconds
+        self._net_seconds = net_seconds
         self._max_stop_seconds = drain_seconds + grace_seconds
         self._ticks = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -61,6 +69,7 @@ class Watchdog:
 
     def __enter__(self) -> Self:
         """Watch for the length of the block; the first tick may take as long as a start may."""
+        self._put_off_the_end()
         self._thread.start()
         return self
 
@@ -69,6 +78,7 @@ class Watchdog:
     ) -> None:
         self._over.set()
         self._thread.join()
+        faulthandler.cancel_dump_traceback_later()
 
     async def ticks(self) -> None:
         """Tick until cancelled, and warn of lag; raises FatalError if the lag persists."""
@@ -92,6 +102,7 @@ class Watchdog:
     def _watch(self) -> None:
         silent = stopping = ticks = 0
         while not self._over.wait(self._tick_seconds):
+            self._put_off_the_end()
             silent = silent + 1 if ticks == self._ticks else 0
             stopping = stopping + 1 if self._stop.reason is not None else 0
             ticks = self._ticks
@@ -103,6 +114,10 @@ class Watchdog:
             if stopping * self._tick_seconds >= self._max_stop_seconds:
                 why = f"the worker has not ended {self._max_stop_seconds:g} s after the stop"
                 self._give_up(f"{why} ({self._stop.reason})", self._stack_and_tasks)
+
+    def _put_off_the_end(self) -> None:
+        # By number: for a file object it would call `flush`, which hangs if the pipe is full.
+        faulthandler.dump_traceback_later(self._net_seconds, exit=True, file=STDERR)
 
     def _give_up(self, why: str, where: Callable[[], str]) -> NoReturn:
         exit_now(
