@@ -320,6 +320,36 @@ async def say_what_a_process_begins_with() -> None:
         print(await tell(pool, "heavy"))  # noqa: T201 - for the test
 
 
+SLOW_IMPORT = """
+import os
+
+if port := os.environ.get("SLOW_IMPORT_PORT"):
+    from tests.integration.test_pool import hold
+
+    hold(port)
+"""
+
+
+async def replace_a_process_while_its_forkserver_imports() -> None:
+    """Run as a process of its own, whose event loop the import of the new forkserver waits for."""
+    async with listening() as line, open_pool(Obedient(), 1) as pool:
+        server = await pid_of(pool, "parent")
+        os.environ["SLOW_IMPORT_PORT"] = str(line.port)
+        os.kill(server, signal.SIGKILL)
+        await asyncio.to_thread(os.waitid, os.P_PID, server, os.WEXITED | os.WNOWAIT)
+        job = asyncio.create_task(_tell_though_the_process_may_die(pool, "parent"))
+        importing = await line.let_in()
+        assert await job == importing.pid
+    print("replaced")  # noqa: T201 - for the test
+
+
+async def _tell_though_the_process_may_die(pool: Pool, order: str) -> object:
+    """Return the answer to the order; an idle process ends soon after its forkserver."""
+    with suppress(ProcessLost):
+        return await tell(pool, order)
+    return await tell(pool, order)
+
+
 @contextmanager
 def no_descriptors_left() -> Iterator[None]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -842,3 +872,15 @@ async def test_a_killed_forkserver_costs_the_jobs_under_way_and_no_more() -> Non
             await job
         await held.gone()
         assert await tell(pool, "pid") != held.pid
+
+
+async def test_the_imports_of_a_new_forkserver_do_not_block_the_event_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "slow_import.py").write_text(SLOW_IMPORT)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    call = "replace_a_process_while_its_forkserver_imports()"
+    process = await run_here(call, [__name__, "slow_import"])
+    stdout, stderr = await process.communicate()
+    assert stdout.endswith(b"replaced\n")
+    assert stderr == b""

@@ -9,9 +9,13 @@ import asyncio
 import multiprocessing
 import os
 import signal
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from multiprocessing import forkserver, resource_tracker
+
+from worker.errors import ProcessLost, error_text
 
 # OpenBLAS and OpenMP read these when they are loaded.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -25,6 +29,8 @@ LIBRARIES = (
     "sklearn.linear_model",
     "sklearn.pipeline",
 )
+
+_imported: list[int | None] = []  # the process id of the forkserver that has done its imports
 
 
 def start(threads: int, libraries: Sequence[str] = LIBRARIES) -> None:
@@ -52,14 +58,46 @@ def ensure_running() -> None:
 
 
 async def ready() -> None:
-    """Wait for its imports: a fork before they are done would block the event loop."""
-    await asyncio.to_thread(_fork_one)
+    """Wait until a forkserver runs that has done its imports; raises ProcessLost.
+
+    A fork before that would block the event loop for the imports: at the start of the worker, and
+    when the forkserver has died and is started again.
+    """
+    try:
+        while (pid := _running()) not in _imported:
+            await _in_thread(_fork_one)
+            _imported[:] = [pid]
+    except (OSError, EOFError) as error:
+        raise ProcessLost(f"a process cannot be started: {error_text(error)}") from error
+
+
+def _running() -> int | None:
+    """Return the process id of the forkserver, which is started if it does not run."""
+    ensure_running()
+    server = forkserver._forkserver  # noqa: SLF001 - nothing else knows it
+    pid: int | None = server._forkserver_pid  # type: ignore[attr-defined] # noqa: SLF001
+    return pid
 
 
 def _fork_one() -> None:
-    # If the forkserver has failed, the first real process fails with the reason.
-    with suppress(OSError, EOFError):
-        process = multiprocessing.get_context("forkserver").Process()  # does nothing
-        process.start()
-        process.join()
-        process.close()
+    process = multiprocessing.get_context("forkserver").Process()  # does nothing
+    process.start()
+    process.join()
+    process.close()
+
+
+async def _in_thread(call: Callable[[], None]) -> None:
+    """Run a call in a thread of its own, for which no exit of the worker waits if it hangs."""
+    result: Future[None] = Future()
+
+    def run() -> None:
+        with suppress(InvalidStateError):  # the wait was cancelled
+            try:
+                call()
+            except Exception as error:  # noqa: BLE001 - raised where the result is awaited
+                result.set_exception(error)
+            else:
+                result.set_result(None)
+
+    threading.Thread(target=run, daemon=True, name="forkserver").start()
+    await asyncio.wrap_future(result)

@@ -155,6 +155,7 @@ class PoolProcess:
     @classmethod
     async def start(cls, load_model: LoadModel) -> Self:
         """Start a process and load the model in it; raises ModelError or ProcessLost."""
+        await forkserver.ready()
         process = cls(*_fork(load_model))
         with process._killed_on_error("a process was killed while it loaded the model"):
             refusal = await process._channel.receive()

@@ -1,11 +1,12 @@
 """Start-up: everything that is opened and checked before the first receive."""
 
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass
 
 import structlog
 
+from worker.errors import ProcessLost
 from worker.lifecycle.stop import Stop
 from worker.pool import forkserver
 from worker.pool.child import LoadModel
@@ -59,7 +60,8 @@ async def open_worker(
         openers.model(settings.model, settings.model_sha256, storage)
     )
     limit.waits_for("the import of the libraries that the pool processes share")
-    await openers.libraries()
+    with suppress(ProcessLost):  # the pool tries again, and fails with the reason
+        await openers.libraries()
     limit.waits_for(_loading(settings))
     pool = await opened.enter_async_context(
         openers.pool(model_plan(settings, model.path).load, settings.predict_processes)
