@@ -58,6 +58,8 @@ class FeatureConverter:
                 found.get(feature.name),
                 missing=_count_nulls(feature, null_count),
             )
+        # Whether a row so far is bad whatever the types of the columns of which nothing is said.
+        self.has_bad_rows_for_certain = False
         self._has_changed = False
         self._latest: pa.Table | None = None
         self._types_are_settled = found_types is not None or not self._inferred
@@ -104,6 +106,7 @@ class FeatureConverter:
                 continue
             converted = self._convert(name, table[column])
             values[name] = converted.column
+            self.has_bad_rows_for_certain |= bool(converted.bad) and name in self._conversions
             for row, reason in converted.bad.items():
                 bad.setdefault(row, reason)
         return _frame(values), bad

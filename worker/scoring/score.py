@@ -110,7 +110,7 @@ def _predict_batches(
     rejections: "_Rejections",
 ) -> Iterator[pa.Table]:
     """Return the kept and the prediction columns of the good rows; at least one table."""
-    has_table = False
+    has_table = is_settled = False
     for batch in batches:
         if features.add(batch) and not rejections.file_fails:
             features.settle_types(batches, needs_rest=True)
@@ -126,6 +126,10 @@ def _predict_batches(
             if raising:
                 features.settle_types(batches, needs_rest=True)
         rejections.add(batch.num_rows, bad, raising)
+        if is_settled and batch.num_rows == BATCH_ROWS:  # a shorter batch is the last one
+            rejections.refuse_too_many(is_read=False)
+        # One batch more is read, so that the count is exact if the file ends with it.
+        is_settled = rejections.file_fails_for_certain(features.has_bad_rows_for_certain)
         if table is not None and not rejections.file_fails:
             yield table
             has_table = True
@@ -158,6 +162,15 @@ class _Rejections:
         """Whether the file fails already: the rest is read only to count rejected rows."""
         return self.count > 0 and not self._limit
 
+    def file_fails_for_certain(self, has_bad_rows: bool) -> bool:
+        """Return whether the rest of the file cannot change that it fails.
+
+        `has_bad_rows` is whether a cell is bad whatever the types of the whole file are. These are
+        settled when the model raises.
+        """
+        certain = has_bad_rows or self._raising > 0 or self._reader.malformed_count() > 0
+        return self.file_fails and certain
+
     def file_fails_with(self, bad: Mapping[int, str]) -> bool:
         """Return whether the file fails already, or will with these bad rows."""
         return self.file_fails or (bool(bad) and not self._limit)
@@ -177,10 +190,10 @@ class _Rejections:
         if self._limit:
             self._output.reject(self._writer.write(rejected))
 
-    def refuse_too_many(self) -> None:
+    def refuse_too_many(self, *, is_read: bool = True) -> None:
         """Raise TooManyRejected if the share of rejected rows exceeds the limit.
 
-        Call it when all rows are read.
+        `is_read` is whether all rows are read; if not, the file must fail for certain.
         """
         rows = self._well_formed + self._reader.malformed_count()
         if not self.count or self.count / rows <= self._limit:
@@ -188,9 +201,9 @@ class _Rejections:
         shown = [f"{self._reader.position_unit} {row.line}: {row.reason}" for row in self._shown]
         more = f"; and {self.count - len(shown)} more" if self.count > len(shown) else ""
         # Once the file fails the model is not called any more; it might raise on more rows.
-        at_least = "at least " if self._raising and self.file_fails else ""
+        at_least = "at least " if not is_read or (self._raising and self.file_fails) else ""
         raise TooManyRejected(
-            f"{at_least}{self.count} of {rows} rows are bad, and "
+            f"{at_least}{self.count} of {'' if is_read else 'the first '}{rows} rows are bad, and "
             f"WORKER_MAX_REJECTED={self._limit:g} allows no more than that share: "
-            f"{'; '.join(shown)}{more}"
+            f"{'; '.join(shown)}{more}{'' if is_read else '; the rest was not read'}"
         )

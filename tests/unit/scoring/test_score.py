@@ -1,7 +1,7 @@
 import gzip
 import io
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from worker.errors import (
     TransientError,
     Unparsable,
 )
-from worker.interfaces import ScoreOptions
+from worker.interfaces import Range, ScoreOptions
 from worker.models import SklearnPredictor
 from worker.scoring import score as scoring
 from worker.scoring.score import BATCH_ROWS
@@ -213,14 +213,49 @@ def test_one_row_with_too_few_cells_fails_the_file_naming_its_line() -> None:
         score(b"id,length,width\na,1\n", MODEL, DEFAULT)
 
 
-def test_after_a_bad_row_the_rest_of_the_file_is_counted_without_the_model() -> None:
+def bad_at_first(bad: str, good_rows: int) -> bytes:
+    """Return a CSV file of 101 bad rows, followed by so many good ones."""
+    return b"id,x\n" + f"{bad}\n".encode() * 101 + b"a,1\n" * good_rows
+
+
+class CountedInput(MemoryInput):
+    """Counts the bytes that were read."""
+
+    delivered = 0
+
+    def _read(self, ranges: Sequence[Range]) -> Iterator[bytes]:
+        for piece in super()._read(ranges):
+            self.delivered += len(piece)
+            yield piece
+
+
+@pytest.mark.parametrize("bad", ["b", "b,one"], ids=["malformed", "not a number"])
+def test_a_bad_file_fails_at_the_first_batch_that_settles_it(bad: str) -> None:
+    plugin = Plugin(total, numbers_only=True)
+    file = CountedInput(bad_at_first(bad, 200 * BATCH_ROWS), first=100)
+    with pytest.raises(TooManyRejected, match=r"^at least 101 of the first 20\d\d\d ") as caught:
+        scoring.score(file, plugin, DEFAULT, MemoryOutput())
+    assert "line 2: " in str(caught.value)
+    assert str(caught.value).endswith("; and 91 more; the rest was not read")
+    assert file.delivered < file.size / 2
+    assert plugin.frames == []
+
+
+def test_after_a_bad_row_the_next_batch_is_counted_without_the_model() -> None:
     plugin = Plugin(total)
-    body = b"id,x\n" + b"a,1\n" * BATCH_ROWS + b"b\n" + b"a,1\n" * 2 * BATCH_ROWS + b"c\n"
-    with pytest.raises(TooManyRejected, match=f"^2 of {3 * BATCH_ROWS + 2} rows are bad") as caught:
+    body = b"id,x\n" + b"a,1\n" * BATCH_ROWS + b"b\n" + b"a,1\n" * (BATCH_ROWS - 1) + b"c\n"
+    with pytest.raises(TooManyRejected, match=f"^2 of {2 * BATCH_ROWS + 1} rows are bad") as caught:
         score(body, plugin, DEFAULT)
     assert "line 10002: 1 cells" in str(caught.value)
-    assert "line 30003: 1 cells" in str(caught.value)
+    assert "line 20002: 1 cells" in str(caught.value)
     assert sum(len(frame) for frame in plugin.frames) <= BATCH_ROWS
+
+
+def test_a_file_that_may_have_bad_rows_is_read_to_its_end() -> None:
+    body = bad_at_first("b", 3 * BATCH_ROWS)
+    with pytest.raises(TooManyRejected, match=f"^101 of {3 * BATCH_ROWS + 101} rows are bad"):
+        score(body, Plugin(total), ScoreOptions(max_rejected=0.003))
+    assert score(body, Plugin(total), ScoreOptions(max_rejected=0.004)).rejected == 101
 
 
 def test_rejected_rows_of_many_batches_follow_each_other_under_one_header() -> None:
