@@ -230,7 +230,7 @@ class CountedInput(MemoryInput):
 
 
 @pytest.mark.parametrize("bad", ["b", "b,one"], ids=["malformed", "not a number"])
-def test_a_bad_file_fails_at_the_first_batch_that_settles_it(bad: str) -> None:
+def test_a_bad_file_fails_soon_after_the_rows_that_settle_it(bad: str) -> None:
     plugin = Plugin(total, numbers_only=True)
     file = CountedInput(bad_at_first(bad, 200 * BATCH_ROWS), first=100)
     with pytest.raises(TooManyRejected, match=r"^at least 101 of the first 20\d\d\d ") as caught:
@@ -239,6 +239,13 @@ def test_a_bad_file_fails_at_the_first_batch_that_settles_it(bad: str) -> None:
     assert str(caught.value).endswith("; and 91 more; the rest was not read")
     assert file.delivered < file.size / 2
     assert plugin.frames == []
+
+
+def test_where_the_types_of_the_whole_file_decide_a_bad_file_is_read_to_its_end() -> None:
+    plugin = Plugin(total, takes_missing=False)
+    body = b"id,x\na,\n" + b"a,1\n" * 4 * BATCH_ROWS
+    with pytest.raises(TooManyRejected, match=f"^1 of {4 * BATCH_ROWS + 1} rows are bad"):
+        score(body, plugin, DEFAULT)
 
 
 def test_after_a_bad_row_the_next_batch_is_counted_without_the_model() -> None:
