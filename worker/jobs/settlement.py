@@ -140,6 +140,11 @@ class Settlement:
             else:
                 await self._make_visible(message, self._backoff(message))
             return
+        seconds = HURRY_SECONDS if outcome.stopping else None
+        if recorded is None:
+            await self._delete(message, seconds)
+            log.info("job failed, superseded", **fields)
+            return
         log.error(
             "job rejected, dead letter sent"
             if recorded.dead_letter
@@ -149,7 +154,7 @@ class Settlement:
         )
         self._metrics.rejected()
         if recorded.report or recorded.dead_letter:
-            await self._delete(message, HURRY_SECONDS if outcome.stopping else None)
+            await self._delete(message, seconds)
         else:
             # The message is the only record of the failure: keep it until its retention ends.
             await self._make_visible(message, MAX_BACKOFF_SECONDS)

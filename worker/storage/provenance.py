@@ -58,6 +58,18 @@ def is_current(head: Head | None, *, etag: str | None, version_id: str | None) -
     return head.etag == etag
 
 
+def is_replaced(head: Head | None, *, etag: str | None, version_id: str | None) -> bool:
+    """Return whether an input's head shows another version than that one.
+
+    Nothing replaces a deleted input, whose head is None, or a version of which nothing is known.
+    """
+    if head is None:
+        return False
+    if _names_a_write(head.version_id) and _names_a_write(version_id):
+        return head.version_id != version_id
+    return etag is not None and head.etag != etag
+
+
 def _names_a_write(version_id: str | None) -> bool:
     """Return whether a version id names one write: "null" is any write without versioning."""
     return version_id not in (None, "", "null")
