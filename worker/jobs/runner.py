@@ -19,6 +19,7 @@ from worker.job import Done, Job, S3Uri, Status
 from worker.jobs.limits import ByteBudget, JobMemory, JobTimeout, JobTimeouts
 from worker.jobs.output_keys import output_uri
 from worker.jobs.output_writer import AlreadyWritten, OutputWriter
+from worker.jobs.rejected_rows import empty_superseded_rejects
 from worker.pool.pool import Pool
 from worker.storage.conditional_write import WriteResult
 from worker.storage.protocol import Storage
@@ -77,7 +78,7 @@ class Runner:
                 if job.sequencer is not None:
                     # The write that replaced this version has an event, and so a message, of its
                     # own.
-                    done = Done("superseded", output_uri(self.output_template, job, None, None))
+                    done = await self._superseded(job, check_lease)
                     break
             except NoSuchInput:
                 if done is None:
@@ -176,6 +177,7 @@ class Runner:
             check_lease=check_lease,
             part_bytes=self.memory.upload_part_bytes(download.size),
             previews=len(download.first) < download.size,
+            rejects_allowed=self.options.max_rejected > 0,
         )
 
     async def _is_outdated(self, job: Job, done: Done, result: WriteResult) -> bool:
@@ -186,6 +188,21 @@ class Runner:
         # Two writers that replace each other must not leave the older version in place.
         current = await self.storage.head(job.source)
         return is_replaced(current, etag=done.etag, version_id=done.version_id)
+
+    async def _superseded(self, job: Job, check_lease: CheckLease) -> Done:
+        """Give way to a newer version; an earlier attempt may have left rejected rows beside it."""
+        output = output_uri(self.output_template, job, None, None)
+        if self.options.max_rejected:
+            # Nobody has read the file, so its format is not known.
+            for converted_to in dict.fromkeys((None, self.options.output_format)):
+                await empty_superseded_rejects(
+                    self.storage,
+                    output_uri(self.output_template, job, None, converted_to),
+                    job.source,
+                    metadata={"model-sha256": self.model_sha256},
+                    check_lease=check_lease,
+                )
+        return Done("superseded", output)
 
     async def _check_current(
         self, job: Job, read: InputVersion | None, error: PermanentError

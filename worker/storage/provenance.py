@@ -22,6 +22,17 @@ class InputVersion:
         """Combine the message's facts with those of the object that was read."""
         return cls(job.source, head.etag, head.version_id, job.sequencer)
 
+    @classmethod
+    def recorded_in(cls, metadata: Mapping[str, str], uri: S3Uri) -> "InputVersion | None":
+        """Return the version from which an output was made; None if of another input."""
+        version = cls(
+            uri,
+            metadata.get("source-etag", ""),
+            metadata.get("source-version-id"),
+            metadata.get("source-sequencer"),
+        )
+        return version if metadata.get("source-id") == version.source_id else None
+
     @property
     def source_id(self) -> str:
         """A hash that identifies the input's bucket and key, in ASCII."""
