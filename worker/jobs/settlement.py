@@ -83,6 +83,7 @@ class Settlement:
             raise
 
     async def _release_or_reject(self, messages: Sequence[Message], seconds: float | None) -> None:
+        messages = [self._leases.latest(message) for message in messages]
         last = [message for message in messages if message.last_receive]
         async with asyncio.TaskGroup() as group:
             for message in last:
@@ -91,6 +92,7 @@ class Settlement:
             await self._release(others, seconds)
 
     async def _settle(self, message: Message, outcome: Outcome) -> None:
+        message = self._leases.latest(message)  # it may have been received again meanwhile
         bind_contextvars(message_id=message.id, receive_count=message.receive_count)
         try:
             await self._carry_out(message, final_outcome(message, outcome))
