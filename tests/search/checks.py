@@ -4,17 +4,20 @@ from dataclasses import dataclass, field
 
 from structlog.contextvars import get_contextvars
 
-from tests.search.ledger import ANSWER_SECONDS, Ledger, Output
+from tests.search.ledger import ANSWER_SECONDS, NO_LOOK, Ledger, Output
 from tests.search.network import CALL, Call
 from tests.search.outcomes import Outcomes
-from tests.search.plan import OUTPUT, PREFIX, QUEUE, Plan
-from tests.search.pool import predicted
+from tests.search.plan import BAD_ROWS, DEAD, OUTPUT, PREFIX, QUEUE, Plan
+from tests.search.pool import predicted, rejects
 from tests.search.processes import Process
 from tests.support.simulation.s3 import S3Effect, SimulatedS3, Written
-from tests.support.simulation.sqs import Deleted, Received, SimulatedSqs, SqsEffect
+from tests.support.simulation.sqs import Deleted, Received, Sent, SimulatedSqs, SqsEffect
 from worker.clock import now
+from worker.jobs.rejected_rows import REJECTS_SUFFIX
+from worker.jobs.settlement import MAX_RECORD_SECONDS
 
 WRITES = ("put_object", "complete_multipart_upload")
+RECORD_SECONDS = MAX_RECORD_SECONDS + 60  # from the look at an input to a late dead letter
 EXCUSED_SECONDS = 40.0  # a faulty call may take effect so late, or make others wait so long
 
 
@@ -62,6 +65,23 @@ class Checks:
             request = self.ledger.requests[effect.message_id]
             if not self.outcomes.are_durable(effect.message_id, request):
                 self._break(effect.at, f"P2: {effect.message_id} deleted, no outcome: {request}")
+        call = CALL.get(None)
+        if isinstance(effect, Sent) and effect.queue == DEAD and call is not None:
+            self._on_dead_letter(effect, call.process)
+
+    def _on_dead_letter(self, effect: Sent, process: Process) -> None:
+        """5.3: a version that a newer one has replaced is superseded, also if it fails for good."""
+        name, letter = effect.attributes["source_message_id"]["StringValue"], self.ledger.dead[-1]
+        request = self.ledger.requests[name]
+        assert letter.reasons is not None
+        if not request.detailed and letter.reasons["error_type"] == "GaveUp":
+            return  # no one knows which version it was to predict
+        replaced_at = self.ledger.replaced_at(request)
+        look = self.ledger.records[process.name].looks.get(request.key, NO_LOOK)
+        recently = effect.at - RECORD_SECONDS
+        is_unseen = look.at >= recently and (look.at <= replaced_at or look.failed)
+        if replaced_at < effect.at and not is_unseen and process.resumed_at < recently:
+            self._break(effect.at, f"5.3: {name} is dead, and a newer version is there: {request}")
 
     def _is_shared(self) -> bool:
         """Return whether two handles of a message can be valid, so that others may settle it."""
@@ -79,14 +99,29 @@ class Checks:
         self.ledger.note(effect.at, "s3", f"written {effect.key} {effect.body[:60]!r}")
         if key.startswith("_failed/"):
             return
+        if key.endswith(REJECTS_SUFFIX):
+            self._on_rejects(effect, key.removesuffix(REJECTS_SUFFIX))
+            return
         version = self.ledger.version_of(key, effect.metadata.get("source-etag", ""))
         if version < 0 or effect.body != predicted(self.ledger.versions[key][version]):
             self._break(effect.at, f"P3: {key} is no prediction of any version: {effect.body!r}")
+        elif effect.body.endswith(BAD_ROWS) and self.ledger.rejects.get(key, -1) < version:
+            self._break(effect.at, f"P3: {key} is written before its rejected rows")
         output = Output(version, effect.metadata.get("source-sequencer"))
         outputs = self.ledger.written[key]
         if outputs and not self._may_follow(outputs, output):
             self._break(effect.at, f"P1: {key}: {output} written over {outputs[-1]}")
         outputs.append(output)
+
+    def _on_rejects(self, effect: Written, key: str) -> None:
+        """P3: rejected rows are whole, and never replaced by those of an older version."""
+        version = self.ledger.version_of(key, effect.metadata.get("source-etag", ""))
+        if version < 0 or effect.body != rejects(self.ledger.versions[key][version]):
+            self._break(effect.at, f"P3: {key} has wrong rejected rows: {effect.body!r}")
+        before = self.ledger.rejects.get(key, -1)
+        if version < before:
+            self._break(effect.at, f"P1: {key}: rejected rows of {version} over those of {before}")
+        self.ledger.rejects[key] = version
 
     def _may_follow(self, outputs: list[Output], output: Output) -> bool:
         """The same version is written again only to record a sequencer, without version ids."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tests.search.network import CALL, Call
-from tests.search.plan import QUEUE, FileKind
+from tests.search.plan import INPUT, QUEUE, FileKind
 from tests.support.simulation.sqs import DeadLettered, Received, Sent, SqsEffect, VisibilityChanged
 from worker.clock import now
 
@@ -41,6 +41,17 @@ class Output:
     sequencer: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """When a worker asked for the current version of an input, and whether the call had a fault."""
+
+    at: float
+    failed: bool
+
+
+NO_LOOK = Look(-math.inf, failed=False)
+
+
 @dataclass
 class WorkerRecord:
     """What one worker received, and the faults that it met."""
@@ -54,6 +65,7 @@ class WorkerRecord:
     # Ids of messages with a heartbeat after the settlement.
     heartbeat_after_settlement: set[str] = field(default_factory=set)
     last_fault_at: float = float("-inf")  # time of the last call with a fault
+    looks: dict[str, Look] = field(default_factory=dict)  # by the key of an input, the last one
     uploads: set[str] = field(default_factory=set)  # ids of the uploads that it began
     abort_failed: set[str] = field(default_factory=set)  # ids of uploads whose abort had a fault
     fatal: bool = False  # a call was denied, or its credentials had expired
@@ -66,7 +78,10 @@ class Ledger:
 
     requests: dict[str, Request] = field(default_factory=dict)
     versions: dict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))
+    landed: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     written: dict[str, list[Output]] = field(default_factory=lambda: defaultdict(list))
+    # The version of a file's rejected rows, also of an empty table.
+    rejects: dict[str, int] = field(default_factory=dict)
     records: dict[str, WorkerRecord] = field(default_factory=lambda: defaultdict(WorkerRecord))
     # Message id -> its newest handle, and the worker that received it.
     holder: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -94,6 +109,8 @@ class Ledger:
             # In time for the worker and too late for SQS, which may accept the call nevertheless.
             if at <= self.held_until[handle] <= at + fate.out + ANSWER_SECONDS:
                 record.slow.add(message_id)
+        if call.operation == "head_object" and call.arguments["Bucket"] == INPUT:
+            record.looks[call.arguments["Key"]] = Look(at, failed=fate.kind is not None)
         if fate.kind is None:
             return
         record.last_fault_at = at
@@ -161,6 +178,15 @@ class Ledger:
     def dead_letters(self, message_id: str) -> list[Dead]:
         """Return the dead letters of a message."""
         return [dead for dead in self.dead if dead.message_id == message_id]
+
+    def replaced_at(self, request: Request) -> float:
+        """Return when a good version took the place of the one that a message names."""
+        versions = zip(
+            self.versions.get(request.key, ()), self.landed.get(request.key, ()), strict=True
+        )
+        newer = list(versions)[request.version + 1 :]
+        landed = [at for content, at in newer if content.startswith(b"good")]
+        return min(landed, default=math.inf)
 
     def version_of(self, key: str, etag: str) -> int:
         """Return the version of a file that has this ETag; -1 if none has."""

@@ -12,12 +12,14 @@ from typing import Any
 
 from tests.support.mutation import Mutation, Mutations, Patch
 from worker.clock import now
-from worker.errors import LeaseLost
+from worker.errors import LeaseLost, PermanentError
 from worker.interfaces import ScoreResult
 from worker.job import Done, Job, Message, Outcome, Reject, Release, S3Uri
+from worker.jobs.dead_letters import DeadLetters
 from worker.jobs.limits import JobTimeouts
 from worker.jobs.output_writer import OutputWriter
 from worker.jobs.processor import Processor
+from worker.jobs.rejected_rows import empty_older_rejects
 from worker.jobs.runner import CheckLease, Runner
 from worker.jobs.settlement import Settlement
 from worker.queue.consumer import Consumer, ReceivedBatch, _dated, _wait_for_answer
@@ -114,7 +116,7 @@ def _(patch: Patch) -> None:
     patch.replace(claim, count_claimed)
 
 
-@MUTATIONS.add("a deadline moves before the heartbeat has succeeded", seed=64)
+@MUTATIONS.add("a deadline moves before the heartbeat has succeeded", seed=111)
 def _(patch: Patch) -> None:
     beat = Leases._beat
 
@@ -127,7 +129,7 @@ def _(patch: Patch) -> None:
     patch.replace(beat, move_and_beat)
 
 
-@MUTATIONS.add("the lease is not checked before an upload", seed=139)
+@MUTATIONS.add("the lease is not checked before an upload", seed=163)
 def _(patch: Patch) -> None:
     write = conditional_write.write
 
@@ -147,7 +149,7 @@ def _(patch: Patch) -> None:
     patch.replace(write, write_unchecked)
 
 
-@MUTATIONS.add("a message is settled while a heartbeat is under way", seed=876)
+@MUTATIONS.add("a message is settled while a heartbeat is under way", seed=82)
 def _(patch: Patch) -> None:
     end = Leases.end
 
@@ -284,7 +286,7 @@ def _(patch: Patch) -> None:
     patch.replace(settle, settle_unless_cancelled)
 
 
-@MUTATIONS.add("a late answer is dated by when it is read", seed=602)
+@MUTATIONS.add("a late answer is dated by when it is read", seed=669)
 def _(patch: Patch) -> None:
     def dated_now(
         messages: Sequence[Message],
@@ -339,6 +341,44 @@ def _(patch: Patch) -> None:
         return WriteResult.REPLACED if result is WriteResult.SUPERSEDED and by_sequencer else result
 
     patch.replace(decide, for_the_later_writer)
+
+
+@MUTATIONS.add("an outdated version that fails is dead-lettered", seed=30)
+def _(patch: Patch) -> None:
+    is_superseded = DeadLetters._is_superseded
+
+    async def never(self: DeadLetters, message: Message, job: Job) -> bool:
+        return False
+
+    patch.replace(is_superseded, never)
+
+
+@MUTATIONS.add("a failed version without a sequencer does not start again", seed=69)
+def _(patch: Patch) -> None:
+    check_current = Runner._check_current
+
+    async def not_at_all(
+        self: Runner, job: Job, read: InputVersion | None, error: PermanentError
+    ) -> None:
+        pass
+
+    patch.replace(check_current, not_at_all)
+
+
+@MUTATIONS.add("rejected rows of an older version are not emptied", seed=4)
+def _(patch: Patch) -> None:
+    async def not_at_all(
+        storage: Storage,
+        output: S3Uri,
+        version: InputVersion,
+        *,
+        metadata: Mapping[str, str],
+        force: bool,
+        check_lease: Callable[[], None],
+    ) -> None:
+        pass
+
+    patch.replace(empty_older_rejects, not_at_all)
 
 
 @MUTATIONS.add("a truncated body is predicted", seed=46)

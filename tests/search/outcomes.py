@@ -7,6 +7,7 @@ from tests.search.ledger import Dead, Ledger, Request
 from tests.search.plan import MANY, OUTPUT, PREFIX, QUEUE, Plan
 from tests.support.simulation.s3 import SimulatedS3
 from tests.support.simulation.sqs import SimulatedSqs
+from worker.jobs.rejected_rows import REJECTS_SUFFIX
 
 
 @dataclass(frozen=True)
@@ -25,31 +26,54 @@ class Outcomes:
         for beat in self.ledger.late_heartbeats:
             yield f"{beat.at:.3f} s: 5.1: a heartbeat after the settlement of {beat.message_id}"
         yield from self._wrong_outputs()
+        yield from self._wrong_rejects()
         yield from self._wrong_dead_letters()
         yield from self._unexpected_objects()
 
     def _wrong_outputs(self) -> Iterator[str]:
         for key, versions in self.ledger.versions.items():
+            last = len(versions) - 1
             messages = [
-                name for name, request in self.ledger.requests.items() if request.key == key
+                name
+                for name, request in self.ledger.requests.items()
+                if (request.key, request.version) == (key, last)
             ]
             gave_up = any(self.ledger.dead_letters(name) for name in messages)
             written = self.ledger.written[key]
             newest = written[-1].version if written else -1
             good = self.ledger.requests[messages[0]].kind == "good"
-            if good and not gave_up and newest != len(versions) - 1:
+            if good and not gave_up and newest != last:
                 yield f"P1: {key} has version {newest} of the output, of {len(versions)}"
             if not good and written:
                 yield f"P1: {key} has an output: {written}"
 
+    def _wrong_rejects(self) -> Iterator[str]:
+        """Rejected rows that are older than their output are of no use to anyone."""
+        for key, version in self.ledger.rejects.items():
+            requests = self.ledger.requests.items()
+            gave_up = any(
+                self.ledger.dead_letters(name) for name, request in requests if request.key == key
+            )
+            written = self.ledger.written[key]
+            if written and version < written[-1].version and not gave_up:
+                yield f"P1: {key} is of {written[-1].version}, its rejected rows are of {version}"
+
     def _wrong_dead_letters(self) -> Iterator[str]:
         for name, request in self.ledger.requests.items():
             letters = self.ledger.dead_letters(name)
-            if request.kind != "good" and not letters and self.plan.max_receive_count is not None:
+            if request.kind != "good" and not letters and self._must_die(request):
                 yield f"P7: {name} should be dead-lettered: {request}"
             for letter in letters:
                 if problem := self._wrong_dead_letter(request, letter):
                     yield f"P7: {name} {problem}: {request} {letter}"
+
+    def _must_die(self, request: Request) -> bool:
+        """A version that cannot be predicted is superseded as soon as a newer one is there."""
+        outdated = self._has_newer(request)
+        return self.plan.max_receive_count is not None and not outdated
+
+    def _has_newer(self, request: Request) -> bool:
+        return len(self.ledger.versions.get(request.key, ())) - 1 > request.version
 
     def _wrong_dead_letter(self, request: Request, letter: Dead) -> str | None:
         most = self.plan.max_receive_count
@@ -75,6 +99,7 @@ class Outcomes:
 
     def _unexpected_objects(self) -> Iterator[str]:
         known = {f"{PREFIX}/{key}" for key in self.ledger.versions}
+        known |= {f"{PREFIX}/{key}{REJECTS_SUFFIX}" for key in self.ledger.rejects}
         known |= {
             f"{PREFIX}/_failed/{request.key}.json" for request in self.ledger.requests.values()
         }
@@ -86,10 +111,13 @@ class Outcomes:
         """Return whether a message's outcome is durable."""
         if self.ledger.dead_letters(message_id):
             return True
-        if request.kind != "good":
-            return self.plan.max_receive_count is None and self._reported(request.key)
-        versions = self.ledger.versions[request.key]
-        if request.detailed and len(versions) - 1 > request.version:
+        if request.detailed and self._has_newer(request):
             return True  # the newer version has a message of its own
         written = self.ledger.written[request.key]
-        return bool(written) and written[-1].version >= request.version
+        if written and written[-1].version >= request.version:
+            return True
+        return (
+            request.kind != "good"
+            and self.plan.max_receive_count is None
+            and self._reported(request.key)
+        )

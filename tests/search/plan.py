@@ -24,6 +24,9 @@ PROCESS_FAULTS: tuple[ProcessFaultKind, ...] = (
 )
 
 SMALL_PART = 12  # bytes, of contents and outputs of twenty to fifty
+BAD_ROWS = b" bad"  # the end of a content of which some rows are rejected
+HAS_BAD_ROWS = (0.0, 0.4)  # the share of such versions
+FIRST_FAILS = 0.4  # the share of first of several versions that cannot be predicted
 MANY = 50  # receives: more than all faults of a schedule use up
 INPUT, OUTPUT, PREFIX = "in", "out", "p"
 QUEUE, DEAD = "q", "q-dead"
@@ -85,19 +88,21 @@ class Plan:
 def plan(seed: int) -> Plan:
     """Draw a schedule. Each leaves out some kinds of faults, so that no kind hides another."""
     draw = random.Random(f"plan {seed}")  # noqa: S311 - no secret
+    apart = random.Random(f"versions {seed}")  # noqa: S311 - apart, so that the other draws stay
+    bad_rows = apart.choice(HAS_BAD_ROWS)
     calm_at = draw.choice((60.0, 200.0, 600.0))
     visibility = draw.choice((6, 15, 30, 60))
     most = draw.choice((None, 3, 5, MANY, MANY, MANY))
     return Plan(
         seed=seed,
-        settings=_settings(draw),
+        settings=_settings(draw) | {"max_rejected": bad_rows},
         visibility_seconds=visibility,
         max_receive_count=most,
         versioned=draw.random() < 0.6,
         behaviour=_behaviour(draw),
         slots=draw.choice((1, 2, 4)),
         workers=draw.choice((1, 1, 2, 3)),
-        uploads=tuple(_uploads(draw, calm_at, most)),
+        uploads=tuple(_uploads(draw, apart, bad_rows, calm_at, most)),
         process_faults=tuple(_process_faults(draw, calm_at, visibility)),
         outages=tuple(_outages(draw, calm_at, visibility)),
         fault_rate=draw.choice((0.0, 0.02, 0.1, 0.3)),
@@ -133,7 +138,9 @@ def _behaviour(draw: random.Random) -> SqsBehaviour:
     )
 
 
-def _uploads(draw: random.Random, calm_at: float, most: int | None) -> list[Upload]:
+def _uploads(
+    draw: random.Random, apart: random.Random, bad_rows: float, calm_at: float, most: int | None
+) -> list[Upload]:
     uploads = []
     longest = draw.choice((0, 2, 30, 30))
     for number in range(draw.choice((2, 5, 10, 20))):
@@ -144,12 +151,17 @@ def _uploads(draw: random.Random, calm_at: float, most: int | None) -> list[Uplo
         versions = 1 if kind != "good" or draw.random() < 0.7 else draw.choice((2, 3))
         at = draw.choice((0.0, draw.uniform(0, calm_at)))
         for version in range(versions):
-            content = f"{kind} {draw.uniform(0, longest):.3f} {key} {version}".encode()
+            # Many programs write an empty version first, and then the real one.
+            fails = version == 0 and versions > 1 and apart.random() < FIRST_FAILS
+            version_kind: FileKind = "poison" if fails else kind
+            content = f"{version_kind} {draw.uniform(0, longest):.3f} {key} {version}".encode()
+            if apart.random() < bad_rows:
+                content += BAD_ROWS
             uploads.append(
                 Upload(
                     at,
                     key,
-                    kind,
+                    version_kind,
                     content,
                     messages=draw.choice((1, 1, 1, 2)),
                     detailed=draw.random() < 0.7,

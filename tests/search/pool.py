@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from structlog.contextvars import get_contextvars
 
+from tests.search.plan import BAD_ROWS
 from tests.support.fakes.async_streams import read_all
 from worker.clock import now
 from worker.errors import ProcessLost, Unparsable
@@ -16,12 +17,18 @@ from worker.interfaces import (
     ScoreOptions,
     ScoreResult,
 )
+from worker.jobs.rejected_rows import NO_REJECTS
 from worker.pool.pool import Pool
 
 
 def predicted(content: bytes) -> bytes:
     """Return the output of a file."""
     return b"predicted: " + content
+
+
+def rejects(content: bytes) -> bytes:
+    """Return the file of rejected rows of a file; it is left out if it holds none."""
+    return b"rejected: " + content if content.endswith(BAD_ROWS) else NO_REJECTS
 
 
 @dataclass
@@ -52,8 +59,12 @@ class SimulatedPool(Pool):
         async with self.slots:
             on_start()
             await output.open(OutputForm("text/csv", None))
-            await output.write(await self._predicted(await read_all(reader), fresh=fresh))
-            return ScoreResult(1, 0)
+            body = await read_all(reader)
+            predictions = await self._predicted(body, fresh=fresh)
+            if is_bad := body.endswith(BAD_ROWS):
+                await output.reject(rejects(body))
+            await output.write(predictions)
+            return ScoreResult(1, int(is_bad))
 
     def kill_one(self) -> None:
         """Kill a process that predicts, if there is one."""

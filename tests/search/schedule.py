@@ -118,6 +118,7 @@ async def _upload_file(checks: Checks, upload: Upload, sequencer: str) -> None:
     }  # fmt: skip
     if upload.kind not in ("missing", "unreadable"):
         ledger.versions[upload.key].append(upload.content)
+        ledger.landed[upload.key].append(now())
         put = await checks.s3.put_object(Bucket=INPUT, Key=upload.key, Body=upload.content)
         if upload.detailed:
             etag, version_id = put["ETag"].strip('"'), put.get("VersionId")

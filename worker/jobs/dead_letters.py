@@ -6,10 +6,12 @@ from dataclasses import dataclass
 import structlog
 
 from worker.errors import PermanentError, TransientError
-from worker.job import Message, Reject, S3Uri
+from worker.job import Job, Message, Reject, S3Uri
 from worker.jobs.failure_reports import FailureReports
 from worker.queue.leases import Leases
 from worker.queue.sqs import SqsQueue
+from worker.storage.protocol import Storage
+from worker.storage.provenance import is_replaced
 
 log = structlog.get_logger()
 
@@ -29,20 +31,45 @@ class DeadLetters:
     """Records rejections while their message is still held."""
 
     def __init__(
-        self, queue: SqsQueue, *, queue_name: str, leases: Leases, reports: FailureReports
+        self,
+        queue: SqsQueue,
+        *,
+        queue_name: str,
+        leases: Leases,
+        reports: FailureReports,
+        storage: Storage,
     ) -> None:
         self._queue = queue
         self._queue_name = queue_name
         self._leases = leases
         self._reports = reports
+        self._storage = storage
 
-    async def record(self, message: Message, rejection: Reject) -> Recorded:
-        """Write the report and send the dead letter; raises TransientError and LeaseLost."""
+    async def record(self, message: Message, rejection: Reject) -> Recorded | None:
+        """Write the report and send the dead letter; raises TransientError and LeaseLost.
+
+        Returns None, and records nothing, if a newer version of the input has superseded the one
+        that failed.
+        """
+        if rejection.job is not None and await self._is_superseded(message, rejection.job):
+            return None
         report = await self._report(message, rejection)
         self._leases.check(message)
         attributes = self._attributes(message, rejection.error)
         sent = await self._queue.send_to_dead_letters(message.body, attributes)
         return Recorded(report, dead_letter=sent)
+
+    async def _is_superseded(self, message: Message, job: Job) -> bool:
+        """Return whether a newer version of the input is there, with a message of its own."""
+        if job.sequencer is None:
+            return False  # the runner starts again on the current version
+        try:
+            current = await self._storage.head(job.source)
+        except TransientError:
+            if not message.last_receive:
+                raise
+            return False  # the dead letter has the reason, and there is no later chance to send it
+        return is_replaced(current, etag=job.etag, version_id=job.version_id)
 
     async def _report(self, message: Message, rejection: Reject) -> S3Uri | None:
         """Write the report; returns None if the message does not say where, or on a failure."""

@@ -1,22 +1,21 @@
 """Output writer: uploads a file's output and its rejected rows, and publishes both at the end."""
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
 from typing import Self
 
-from worker.errors import OutputRefused, TidegateError
+from worker.errors import TidegateError
 from worker.interfaces import Format, OutputForm, ScoreResult
 from worker.job import S3Uri
+from worker.jobs.rejected_rows import empty_older_rejects, empty_superseded_rejects, rejects_of
+from worker.lifecycle.supervision import wait_then_cancel
 from worker.storage.conditional_write import WriteResult, preview, write
 from worker.storage.protocol import Storage
 from worker.storage.provenance import InputVersion
-from worker.storage.streaming import Upload
-
-REJECTS_SUFFIX = ".rejected.csv"
-NO_REJECTS = b"line,reason,row\n"
+from worker.storage.streaming import ABORT_SECONDS, Upload
 
 
 class AlreadyWritten(TidegateError):
@@ -34,6 +33,7 @@ class OutputWriter:
 
     Nothing is visible before `publish`. With `previews` it checks whether the output exists
     before it takes any data, and raises AlreadyWritten: this saves predicting a large file again.
+    `rejects_allowed`: an attempt that ended before its output may have left rejected rows.
     """
 
     storage: Storage
@@ -44,6 +44,7 @@ class OutputWriter:
     check_lease: Callable[[], None]
     part_bytes: int
     previews: bool
+    rejects_allowed: bool
     _output: Upload | None = None
     _rejects: Upload | None = None
     _uploads: list[Upload] = field(default_factory=list)
@@ -54,8 +55,16 @@ class OutputWriter:
     async def __aexit__(
         self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
     ) -> None:
-        for upload in self._uploads:
-            await upload.abandon()
+        left = [upload.abandon() for upload in self._uploads if upload.begun]
+        if not left:
+            return
+        # A cancellation meanwhile, of a job that takes too long, must not leave any of them.
+        abandoned = asyncio.gather(*left)
+        try:
+            await asyncio.shield(abandoned)
+        except asyncio.CancelledError:
+            await wait_then_cancel(abandoned, ABORT_SECONDS)
+            raise
 
     @property
     def target(self) -> S3Uri:
@@ -72,7 +81,7 @@ class OutputWriter:
         """Start the output; raises AlreadyWritten and OutputRefused."""
         target = self.target_for(form.converted_to)
         if self.previews:
-            result = await preview(self.storage, target, version=self.version, force=self.force)
+            result = await self._preview(target)
             if result is not None:
                 raise AlreadyWritten(target, result)
         self._output = self._upload(target, form.content_type, form.content_encoding)
@@ -85,35 +94,65 @@ class OutputWriter:
     async def reject(self, data: bytes) -> None:
         """Append to the file of rejected rows."""
         if self._rejects is None:
-            self._rejects = self._upload(self._rejects_target, "text/csv")
+            self._rejects = self._upload(rejects_of(self.target), "text/csv")
         await self._rejects.write(data)
 
     async def publish(self, score: ScoreResult) -> WriteResult:
         """Make the rejected rows and the output visible, as the write rule allows."""
         assert self._output is not None
         if self._rejects is not None:
-            # Before the output: a reader that sees the output finds its rejected rows too.
-            result = await self._commit(self._rejects, {})
-            if result is WriteResult.SUPERSEDED:
+            result = await self._publish_rejects(self._rejects)
+            if result is not None:
                 return result
+        await self._output.finish()  # before the lease is checked: the last parts may take a while
         counts = {"rows": str(score.rows), "rejected": str(score.rejected)}
-        result = await self._commit(self._output, counts)
-        if result is WriteResult.REPLACED and self._rejects is None:
-            await self._empty_older_rejects()
+        result = await self._write(self._output, partial(self._commit_output, counts))
+        if result is WriteResult.SUPERSEDED:
+            await self._empty_superseded_rejects(self.target)
         return result
 
-    @property
-    def _rejects_target(self) -> S3Uri:
-        return replace(self.target, key=self.target.key + REJECTS_SUFFIX)
+    async def _preview(self, target: S3Uri) -> WriteResult | None:
+        """Return the result if nothing is to be written; None if the output is."""
+        result = await preview(self.storage, target, version=self.version, force=self.force)
+        if result is WriteResult.SUPERSEDED:
+            await self._empty_superseded_rejects(target)
+        return result
 
-    async def _empty_older_rejects(self) -> None:
-        """Leave no rejected rows of an older version beside an output that has none."""
-        if await self.storage.head(self._rejects_target) is None:
-            return
-        empty = self._upload(self._rejects_target, "text/csv")
-        await empty.write(NO_REJECTS)
-        with suppress(OutputRefused):  # another program wrote that object: leave it
-            await self._commit(empty, {})
+    async def _publish_rejects(self, rejects: Upload) -> WriteResult | None:
+        """Write the rejected rows; returns the result if the output is not to be written.
+
+        Before the output: a reader that sees the output finds its rejected rows too. And not beside
+        a newer output.
+        """
+        result = await self._preview(self.target)
+        if result is not None:
+            return result
+        await rejects.finish()
+        result = await self._write(rejects, partial(rejects.commit, counts={}))
+        return result if result is WriteResult.SUPERSEDED else None
+
+    async def _commit_output(self, counts: Mapping[str, str], replacing: str | None) -> None:
+        assert self._output is not None
+        if self._rejects is None and (replacing is not None or self.rejects_allowed):
+            await empty_older_rejects(
+                self.storage,
+                self.target,
+                self.version,
+                metadata=self.metadata,
+                force=self.force,
+                check_lease=self.check_lease,
+            )
+            self.check_lease()
+        await self._output.commit(replacing, counts)
+
+    async def _empty_superseded_rejects(self, target: S3Uri) -> None:
+        await empty_superseded_rejects(
+            self.storage,
+            target,
+            self.version.uri,
+            metadata=self.metadata,
+            check_lease=self.check_lease,
+        )
 
     def _upload(
         self, target: S3Uri, content_type: str, content_encoding: str | None = None
@@ -129,12 +168,13 @@ class OutputWriter:
         self._uploads.append(upload)
         return upload
 
-    async def _commit(self, upload: Upload, counts: Mapping[str, str]) -> WriteResult:
-        await upload.finish()  # before the lease is checked: the last parts may take a while
+    async def _write(
+        self, upload: Upload, commit: Callable[[str | None], Awaitable[None]]
+    ) -> WriteResult:
         return await write(
             self.storage,
             upload.target,
-            partial(upload.commit, counts=counts),
+            commit,
             version=self.version,
             force=self.force,
             check_lease=self.check_lease,

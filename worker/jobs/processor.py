@@ -44,6 +44,8 @@ class Processor:
         outcome: Outcome
         try:
             await self.leases.confirm(message)
+            message = self.leases.latest(message)  # it may have been received again meanwhile
+            bind_contextvars(receive_count=message.receive_count)
             with self.leases.cancel_if_lost(message):
                 job = Job.parse(message.body)
                 bind_contextvars(input=str(job.source))

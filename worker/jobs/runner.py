@@ -5,16 +5,25 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from worker.clock import now
-from worker.errors import InputOverwritten, NeedsMemory, NeedsTypes, NoSuchInput
+from worker.errors import (
+    InputOverwritten,
+    NeedsMemory,
+    NeedsTypes,
+    NoSuchInput,
+    PermanentError,
+    TransientError,
+    error_text,
+)
 from worker.interfaces import ScoreOptions, ScoreResult
 from worker.job import Done, Job, S3Uri, Status
 from worker.jobs.limits import ByteBudget, JobMemory, JobTimeout, JobTimeouts
 from worker.jobs.output_keys import output_uri
 from worker.jobs.output_writer import AlreadyWritten, OutputWriter
+from worker.jobs.rejected_rows import empty_superseded_rejects
 from worker.pool.pool import Pool
 from worker.storage.conditional_write import WriteResult
 from worker.storage.protocol import Storage
-from worker.storage.provenance import InputVersion, is_current
+from worker.storage.provenance import InputVersion, is_replaced
 from worker.storage.streaming import Download
 
 CheckLease = Callable[[], None]
@@ -34,6 +43,8 @@ class _Needs:
     input_bytes: int | None
     types: dict[str, str] = field(default_factory=dict)
     """The types of the file's columns, by the ETag of the version that has them."""
+    read: InputVersion | None = None
+    """The version that the last attempt read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +78,7 @@ class Runner:
                 if job.sequencer is not None:
                     # The write that replaced this version has an event, and so a message, of its
                     # own.
-                    done = Done("superseded", output_uri(self.output_template, job, None, None))
+                    done = await self._superseded(job, check_lease)
                     break
             except NoSuchInput:
                 if done is None:
@@ -98,6 +109,9 @@ class Runner:
                     needs.input_bytes = error.size
                 except NeedsTypes:
                     pass  # the attempt has put them into `needs`, and nothing is visible yet
+                except PermanentError as error:
+                    await self._check_current(job, needs.read, error)
+                    raise
                 else:
                     return done, await self._is_outdated(job, done, result)
 
@@ -117,7 +131,7 @@ class Runner:
             download = await self._download(job)
             if not exclusive:
                 held.correct(self.memory.reservation(download.size, input_bytes))
-            version = InputVersion.of(job, download.head)
+            version = needs.read = InputVersion.of(job, download.head)
             options = replace(
                 self.options,
                 reserved_bytes=input_bytes or self.memory.input_bytes,
@@ -163,6 +177,7 @@ class Runner:
             check_lease=check_lease,
             part_bytes=self.memory.upload_part_bytes(download.size),
             previews=len(download.first) < download.size,
+            rejects_allowed=self.options.max_rejected > 0,
         )
 
     async def _is_outdated(self, job: Job, done: Done, result: WriteResult) -> bool:
@@ -172,9 +187,39 @@ class Runner:
             return False
         # Two writers that replace each other must not leave the older version in place.
         current = await self.storage.head(job.source)
-        return current is not None and not is_current(
-            current, etag=done.etag, version_id=done.version_id
-        )
+        return is_replaced(current, etag=done.etag, version_id=done.version_id)
+
+    async def _superseded(self, job: Job, check_lease: CheckLease) -> Done:
+        """Give way to a newer version; an earlier attempt may have left rejected rows beside it."""
+        output = output_uri(self.output_template, job, None, None)
+        if self.options.max_rejected:
+            # Nobody has read the file, so its format is not known.
+            for converted_to in dict.fromkeys((None, self.options.output_format)):
+                await empty_superseded_rejects(
+                    self.storage,
+                    output_uri(self.output_template, job, None, converted_to),
+                    job.source,
+                    metadata={"model-sha256": self.model_sha256},
+                    check_lease=check_lease,
+                )
+        return Done("superseded", output)
+
+    async def _check_current(
+        self, job: Job, read: InputVersion | None, error: PermanentError
+    ) -> None:
+        """Raise InputOverwritten if a version that failed was replaced, and no event says so.
+
+        With a sequencer the newer version has a message of its own, and the settlement asks.
+        """
+        if job.sequencer is not None:
+            return
+        etag, version_id = (read.etag, read.version_id) if read else (job.etag, job.version_id)
+        try:
+            current = await self.storage.head(job.source)
+        except TransientError as failure:
+            raise TransientError(f"{error_text(error)} ({failure})") from error
+        if is_replaced(current, etag=etag, version_id=version_id):
+            raise InputOverwritten(f"{job.source} was overwritten before it failed") from error
 
     def _done(
         self, target: S3Uri, version: InputVersion, result: WriteResult, score: ScoreResult | None

@@ -84,6 +84,7 @@ class Settlement:
             raise
 
     async def _release_or_reject(self, messages: Sequence[Message], seconds: float | None) -> None:
+        messages = [self._leases.latest(message) for message in messages]
         last = [message for message in messages if message.last_receive]
         async with asyncio.TaskGroup() as group:
             for message in last:
@@ -92,6 +93,7 @@ class Settlement:
             await self._release(others, seconds)
 
     async def _settle(self, message: Message, outcome: Outcome) -> None:
+        message = self._leases.latest(message)  # it may have been received again meanwhile
         bind_contextvars(message_id=message.id, receive_count=message.receive_count)
         try:
             with stray_cancellations_as_errors():
@@ -143,6 +145,11 @@ class Settlement:
             else:
                 await self._make_visible(message, self._backoff(message))
             return
+        seconds = HURRY_SECONDS if outcome.stopping else None
+        if recorded is None:
+            await self._delete(message, seconds)
+            log.info("job failed, superseded", **fields)
+            return
         log.error(
             "job rejected, dead letter sent"
             if recorded.dead_letter
@@ -152,7 +159,7 @@ class Settlement:
         )
         self._metrics.rejected()
         if recorded.report or recorded.dead_letter:
-            await self._delete(message, HURRY_SECONDS if outcome.stopping else None)
+            await self._delete(message, seconds)
         else:
             # The message is the only record of the failure: keep it until its retention ends.
             await self._make_visible(message, MAX_BACKOFF_SECONDS)

@@ -42,7 +42,8 @@ class LeaseTimes:
 class Lease:
     """The worker's hold on one message. All times are the event loop's, in seconds."""
 
-    message: Message  # this delivery of it: a later delivery has a lease of its own
+    message: Message  # its first delivery, for which the job was started
+    deliveries: list[Message]  # that one and all later ones while the message was in hand
     handle: str
     since: float  # when the receive was answered
     deadline: float  # from then on SQS may deliver the message to another worker
@@ -57,13 +58,21 @@ class Lease:
         """Create the lease of a message whose receive was answered at that time."""
         deadline = answered + times.visibility
         due = times.next_beat(answered, times.visibility)
-        return cls(message, message.receipt_handle, answered, deadline, due)
+        return cls(message, [message], message.receipt_handle, answered, deadline, due)
 
     def received_again(self, message: Message, answered: float, times: LeaseTimes) -> None:
-        """Switch to the newer receipt handle; SQS counts its twelve hours from this receive."""
+        """Switch to the newer delivery; SQS counts its twelve hours from this receive.
+
+        A heartbeat is due at once: nobody knows whether the older one had ended the visibility.
+        """
+        self.deliveries.append(message)
         self.handle, self.since = message.receipt_handle, answered
         self.deadline = answered + times.visibility
-        self.due = times.next_beat(answered, times.visibility)
+        self.due = answered
+
+    def is_of(self, message: Message) -> bool:
+        """Return whether this is the lease of that delivery; a later one may have its own."""
+        return any(delivery is message for delivery in self.deliveries)
 
     def extension(self, now: float, times: LeaseTimes) -> int:
         """Return the seconds that a heartbeat sent now may ask for, within SQS's twelve hours."""
@@ -114,6 +123,11 @@ class Leases:
             self._held[message.id] = Lease.of(message, answered, self._times)
         self._wake.set()
         return known is None
+
+    def latest(self, message: Message) -> Message:
+        """Return the newest delivery of a message in hand, which has the number of receives."""
+        lease = self._held.get(message.id)
+        return lease.deliveries[-1] if lease is not None and lease.is_of(message) else message
 
     def check(self, message: Message) -> None:
         """Raise LeaseLost unless the message is certainly held."""
@@ -169,7 +183,7 @@ class Leases:
 
     def _lease_of(self, message: Message) -> Lease:
         lease = self._held.get(message.id)
-        if lease is not None and lease.message is not message:
+        if lease is not None and not lease.is_of(message):
             lease = None
         if lease is not None and clock.now() >= lease.deadline:
             self._lose(lease, "the visibility timeout ran out")

@@ -93,6 +93,7 @@ def build(
             queue_name=attributes.name,
             leases=leases,
             reports=_failure_reports(settings, storage, model_sha256),
+            storage=storage,
         ),
         metrics=metrics,
         retry_seconds=settings.retry_seconds,

@@ -22,6 +22,17 @@ class InputVersion:
         """Combine the message's facts with those of the object that was read."""
         return cls(job.source, head.etag, head.version_id, job.sequencer)
 
+    @classmethod
+    def recorded_in(cls, metadata: Mapping[str, str], uri: S3Uri) -> "InputVersion | None":
+        """Return the version from which an output was made; None if of another input."""
+        version = cls(
+            uri,
+            metadata.get("source-etag", ""),
+            metadata.get("source-version-id"),
+            metadata.get("source-sequencer"),
+        )
+        return version if metadata.get("source-id") == version.source_id else None
+
     @property
     def source_id(self) -> str:
         """A hash that identifies the input's bucket and key, in ASCII."""
@@ -56,6 +67,18 @@ def is_current(head: Head | None, *, etag: str | None, version_id: str | None) -
     if _names_a_write(head.version_id) and _names_a_write(version_id):
         return head.version_id == version_id
     return head.etag == etag
+
+
+def is_replaced(head: Head | None, *, etag: str | None, version_id: str | None) -> bool:
+    """Return whether an input's head shows another version than that one.
+
+    Nothing replaces a deleted input, whose head is None, or a version of which nothing is known.
+    """
+    if head is None:
+        return False
+    if _names_a_write(head.version_id) and _names_a_write(version_id):
+        return head.version_id != version_id
+    return etag is not None and head.etag != etag
 
 
 def _names_a_write(version_id: str | None) -> bool:

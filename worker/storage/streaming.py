@@ -93,6 +93,11 @@ class Upload:
         """The bytes that were taken and not yet sent."""
         return len(self._pending)
 
+    @property
+    def begun(self) -> bool:
+        """Whether it has parts in S3 that are not visible yet."""
+        return self._id is not None
+
     async def write(self, data: bytes) -> None:
         """Take data; a full part is uploaded while the next one fills."""
         self._pending += data

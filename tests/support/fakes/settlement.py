@@ -26,7 +26,9 @@ class SettlementSetup:
             model="m",
             model_sha256="0" * 64,
         )
-        self.dead_letters = DeadLetters(queue, queue_name="q", leases=self.leases, reports=reports)
+        self.dead_letters = DeadLetters(
+            queue, queue_name="q", leases=self.leases, reports=reports, storage=self.storage
+        )
         self.settlement = Settlement(
             queue,
             leases=self.leases,

@@ -38,7 +38,11 @@ class Setup(SettlementSetup):
         return message
 
     async def record(self, message: Message) -> Recorded:
-        return await self.dead_letters.record(message, Reject(UNPARSABLE, Job.parse(message.body)))
+        recorded = await self.dead_letters.record(
+            message, Reject(UNPARSABLE, Job.parse(message.body))
+        )
+        assert recorded is not None
+        return recorded
 
     def has_report(self) -> bool:
         return REPORT in self.storage.versions

@@ -316,7 +316,7 @@ async def test_a_retry_makes_no_call_after_its_lease_has_ended(
 
 
 async def test_a_message_is_settled_by_its_newest_receipt_handle() -> None:
-    setup = Setup()
+    setup = Setup(max_receive_count=3)
     (older,) = await setup.receive()
     setup.queue.messages[older.id].visible_at = now()
     (newer,) = await setup.queue.receive(10, 1)
@@ -395,3 +395,22 @@ async def test_a_release_makes_no_call_after_its_lease_has_ended(
     assert now() == pytest.approx(deadline, abs=0.01)
     (line,) = [line for line in logs.entries if "left to their" in line["event"]]
     assert line["message_ids"] == [message.id]
+
+
+@pytest.mark.parametrize("outcome", [RETRY, Release()], ids=["retry", "release"])
+async def test_the_last_receive_of_a_message_in_hand_is_dead_lettered_with_its_reason(
+    outcome: Outcome,
+) -> None:
+    setup = Setup()
+    async with setup.leases.kept_alive(), setup.deletes.flushed():
+        (message,) = await setup.receive()
+        await setup.queue.change_visibility([(message.receipt_handle, 0)])
+        (received_again,) = await setup.queue.receive(1, 1)
+        assert not setup.leases.claim(received_again)
+        if isinstance(outcome, Release):
+            await setup.settlement.release([message])
+        else:
+            await setup.settlement.settle(message, outcome)
+    ((_, attributes),) = setup.queue.dead_letters
+    assert (attributes["error_type"], attributes["receive_count"]) == ("GaveUp", "2")
+    assert not setup.queue.messages

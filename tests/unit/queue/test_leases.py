@@ -213,6 +213,48 @@ async def test_a_second_receive_of_a_held_message_replaces_the_handle_and_starts
         assert (await leases.end(message)).handle == received_again.receipt_handle
 
 
+async def test_a_second_receive_of_a_held_message_is_confirmed_by_a_heartbeat_at_once(
+    queue: FakeQueue, leases: Leases
+) -> None:
+    async with leases.kept_alive():
+        (message,) = await receive(queue, leases)
+        await leases.confirm(message)
+        queue.messages[message.id].visible_at = 0
+        (received_again,) = await queue.receive(1, 1)
+        leases.claim(received_again)
+        await asyncio.sleep(1)
+        leases.check(message)
+    assert queue.calls_to("change_visibility") == [[(received_again.receipt_handle, 30)]]
+
+
+async def test_a_held_message_has_the_receive_count_of_its_newest_receive(
+    queue: FakeQueue, leases: Leases
+) -> None:
+    async with leases.kept_alive():
+        (message,) = await receive(queue, leases)
+        assert leases.latest(message) is message
+        queue.messages[message.id].visible_at = 0
+        (received_again,) = await queue.receive(1, 1)
+        leases.claim(received_again)
+        assert leases.latest(message).receive_count == 2
+        assert (await leases.end(leases.latest(message))).handle == received_again.receipt_handle
+        assert leases.latest(message) is message
+
+
+async def test_each_receive_of_a_held_message_stands_for_its_lease(
+    queue: FakeQueue, leases: Leases
+) -> None:
+    async with leases.kept_alive():
+        (message,) = deliveries = await receive(queue, leases)
+        for _ in range(3):
+            queue.messages[message.id].visible_at = 0
+            deliveries += await queue.receive(1, 1)
+            leases.claim(deliveries[-1])
+        for delivery in deliveries:
+            leases.check(delivery)
+            assert leases.latest(delivery) is deliveries[-1]
+
+
 async def test_a_message_that_waited_is_confirmed_by_a_heartbeat(
     queue: FakeQueue, leases: Leases
 ) -> None:

@@ -10,6 +10,7 @@ from tests.support.fakes.faults import raising
 from tests.support.fakes.pool import FakePool
 from tests.support.fakes.queue import FakeQueue
 from tests.support.fakes.worker import INPUT, OUTPUT, Cloud, body, output, report
+from tests.support.simulation.bucket import Versioning
 from worker.clock import now
 from worker.errors import FatalError, LoopFailed, ProcessLost, TransientError, Unparsable
 from worker.job import Message, S3Uri
@@ -669,3 +670,114 @@ async def test_a_backlog_is_received_in_batches_and_not_slot_by_slot(cloud: Clou
     await cloud.run_worker(concurrency=16)
     assert len(cloud.outputs()) == 160
     assert len(cloud.queue.calls_to("receive")) < 160 / 8 + 10
+
+
+BAD, GOOD = b"bad", b"good"
+
+
+def _refuse_bad(content: bytes) -> None:
+    if content == BAD:
+        raise Unparsable("the file is empty")
+
+
+@pytest.mark.parametrize("versioning", ["Enabled", None])
+async def test_a_failed_version_that_was_replaced_is_superseded_without_any_report(
+    cloud: Cloud, logs: LogCapture, versioning: Versioning | None
+) -> None:
+    cloud.storage.versioning = versioning
+    source = S3Uri(INPUT, "a.csv")
+    old = cloud.storage.add(source, BAD)
+
+    def refuse_and_replace(content: bytes) -> None:
+        cloud.storage.add(source, GOOD)
+        _refuse_bad(content)
+
+    cloud.pool.before = refuse_and_replace
+    version = {"etag": old.etag, "version_id": old.version_id, "sequencer": "01"}
+    cloud.queue.send(body("a.csv", **version))
+    await cloud.run_worker()
+    assert (cloud.outputs(), cloud.queue.dead_letters, cloud.queue.messages) == ({}, [], {})
+    (line,) = [line for line in logs.entries if line["event"].startswith("job ")]
+    assert (line["event"], line["log_level"]) == ("job failed, superseded", "info")
+    assert (line["error_type"], line["error"]) == ("Unparsable", "the file is empty")
+
+
+async def test_a_deleted_version_that_was_replaced_is_superseded(cloud: Cloud) -> None:
+    cloud.submit("a.csv", GOOD, version_id="gone", etag="gone", sequencer="01")
+    await cloud.run_worker()
+    assert (cloud.outputs(), cloud.queue.dead_letters, cloud.queue.messages) == ({}, [], {})
+
+
+async def test_a_replaced_version_is_superseded_also_if_its_last_receive_fails(
+    cloud: Cloud,
+) -> None:
+    cloud.queue = FakeQueue(max_receive_count=1)
+    cloud.pool.before = raising(ProcessLost("killed"))
+    old = cloud.storage.add(S3Uri(INPUT, "a.csv"), BAD)
+    version = {"etag": old.etag, "version_id": old.version_id, "sequencer": "01"}
+    cloud.submit("a.csv", GOOD)
+    cloud.queue.messages.clear()
+    cloud.queue.send(body("a.csv", **version))
+    await cloud.run_worker()
+    assert (cloud.outputs(), cloud.queue.dead_letters, cloud.queue.messages) == ({}, [], {})
+
+
+@pytest.mark.parametrize("detailed", [True, False])
+async def test_without_a_sequencer_a_failed_version_that_was_replaced_starts_again_on_the_newer_one(
+    cloud: Cloud, *, detailed: bool
+) -> None:
+    source = S3Uri(INPUT, "a.csv")
+    old = cloud.storage.add(source, BAD)
+
+    def refuse_and_replace(content: bytes) -> None:
+        if content == BAD:
+            cloud.storage.add(source, GOOD)
+        _refuse_bad(content)
+
+    cloud.pool.before = refuse_and_replace
+    version = {"etag": old.etag, "version_id": old.version_id} if detailed else {}
+    cloud.queue.send(body("a.csv", **version))
+    await cloud.run_worker()
+    assert cloud.outputs() == {"p/a.csv": b"GOOD"}
+    assert cloud.queue.dead_letters == []
+
+
+@pytest.mark.parametrize("sequencer", ["01", None])
+async def test_a_version_that_fails_is_retried_if_its_input_cannot_be_looked_at(
+    cloud: Cloud, logs: LogCapture, sequencer: str | None
+) -> None:
+    cloud.pool.before = _refuse_bad
+    cloud.storage.before = raising(TransientError("throttled"), on="head")
+    head = cloud.storage.add(S3Uri(INPUT, "a.csv"), BAD)
+    cloud.queue.send(body("a.csv", etag=head.etag, sequencer=sequencer))
+    async with cloud.running_worker(idle_seconds=-1):
+        await asyncio.sleep(20)
+        assert cloud.queue.dead_letters == []
+        cloud.storage.before = None
+        await asyncio.sleep(2000)
+    assert len(cloud.queue.dead_letters) == 1
+    retry = next(line for line in logs.entries if "retrying" in line["event"])
+    assert "the file is empty" in retry["error"]
+
+
+@pytest.mark.parametrize("sequencer", ["01", None])
+async def test_the_last_receive_is_dead_lettered_with_its_reason_if_its_input_cannot_be_looked_at(
+    cloud: Cloud, sequencer: str | None
+) -> None:
+    cloud.queue = FakeQueue(max_receive_count=1)
+    cloud.pool.before = _refuse_bad
+    cloud.storage.before = raising(TransientError("throttled"), on="head")
+    head = cloud.storage.add(S3Uri(INPUT, "a.csv"), BAD)
+    cloud.queue.send(body("a.csv", etag=head.etag, sequencer=sequencer))
+    await cloud.run_worker()
+    ((_, attributes),) = cloud.queue.dead_letters
+    assert "the file is empty" in attributes["error_message"]
+
+
+async def test_a_failed_version_whose_input_was_deleted_is_reported(cloud: Cloud) -> None:
+    cloud.submit("a.csv", BAD, sequencer="01", etag="gone")
+    cloud.storage.remove(S3Uri(INPUT, "a.csv"))
+    await cloud.run_worker()
+    ((_, attributes),) = cloud.queue.dead_letters
+    assert attributes["error_type"] == "NoSuchInput"
+    assert report("a.csv").key in cloud.outputs()
