@@ -457,7 +457,7 @@ def test_a_quote_that_does_not_close_for_16_mib_makes_its_row_bad() -> None:
         rejects += list(reader.rejected_rows({}))
         rows += table.num_rows
     assert (rejects[1].line, rejects[1].row) == (5, '5,"x,')
-    assert max(held) < 4 * MIB
+    assert max(held) <= 4 * MIB
     assert rows > 19 * 2**18
 
 
