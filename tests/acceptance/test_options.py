@@ -75,7 +75,7 @@ async def test_every_option_is_taken_at_once(
     assert len(container["secrets"]) == 1  # the emulator loses its name and value
     resources = client("cloudformation").list_stack_resources(StackName=STACK)
     made = [one["ResourceType"] for one in resources["StackResourceSummaries"]]
-    assert made.count("AWS::CloudWatch::Alarm") == 5
+    assert made.count("AWS::CloudWatch::Alarm") == 6
     assert "AWS::SNS::Topic" in made
     assert [kind for kind in made if kind.startswith("AWS::EC2::")] == []
     assert "AWS::ECR::Repository" not in made
