@@ -54,18 +54,15 @@ def read_header(pieces: Iterator[bytes], dialect: Dialect, *, has_header: bool =
     text, dialect = _first_row(head, dialect)
     cells = _cells(text, dialect)
     if not has_header:
-        used = len(cells) if cells[-1] else _used_columns(head.sample(dialect), len(cells))
-        names, first = tuple(map(str, range(used))), tuple(cells[:used])
-        return Header(names, dialect, head.line, head.rest, len(cells), None, first=first)
+        names = tuple(map(str, range(len(cells))))
+        return Header(names, dialect, head.line, head.rest, len(cells), None, first=tuple(cells))
     header_line = head.line
     head.skip_row()
     header = Header(tuple(cells), dialect, head.line, head.rest, len(cells), text)
-    if not any(map(_needs_a_look, header.names)) and head.begins_with_a_record(dialect, len(cells)):
+    if not any(map(_needs_a_look, header.names)) and head.begins_with_a_record(dialect):
         return replace(header, rest=head.rest)
     sample = head.sample(dialect)
-    if header.names[-1]:
-        header = replace(header, width=_width_with_delimiters(sample, header.width))
-    else:
+    if not header.names[-1]:
         header = _without_trailing_delimiters(header, sample)
     first_line = f"line {header_line} ({shown_line(header.names)})"
     return replace(
@@ -146,11 +143,8 @@ class _Head:
         self.line += count_line_ends(self.rest, 0, self._row_end)
         self.rest = self.rest[self._row_end :]
 
-    def begins_with_a_record(self, dialect: Dialect, width: int) -> bool:
-        """Return whether the next row is well-formed and has a value that is hardly a name.
-
-        A row of more cells than the width is none.
-        """
+    def begins_with_a_record(self, dialect: Dialect) -> bool:
+        """Return whether the next row is well-formed and has a value that is hardly a name."""
         row = self._match(dialect.patterns.row)
         while row is None or row.end() == len(self.rest) or row["wrong"] is not None:
             if len(self.rest) > _SAMPLE_BYTES or not self._read():
@@ -159,7 +153,7 @@ class _Head:
         if row is None or row["wrong"] is not None:
             return False
         _, cells = next(rows_of(row["row"], 0, dialect), (0, []))
-        return len(cells) <= width and any(map(kind_of, cells))
+        return any(map(kind_of, cells))
 
     def sample(self, dialect: Dialect) -> list[list[str]]:
         """Return the cells of the first rows, as many as a fixed size of text holds."""
@@ -222,20 +216,6 @@ def _without_trailing_delimiters(header: Header, sample: Sequence[Sequence[str]]
     if width > len(names) and any(any(row[len(names) :]) for row in sample if len(row) == width):
         return header
     return replace(header, names=tuple(names), width=width)
-
-
-def _width_with_delimiters(sample: Sequence[Sequence[str]], width: int) -> int:
-    """Return how many cells a row has, if all end with delimiters that the header does not have."""
-    found = {len(row) for row in sample}
-    wider = found.pop() if len(found) == 1 else width
-    is_empty = not any(any(row[width:]) for row in sample)
-    return wider if wider > width and is_empty else width
-
-
-def _used_columns(sample: Sequence[Sequence[str]], width: int) -> int:
-    """Return how many columns are left without those at the end that are empty in each row."""
-    rows = [row for row in sample if len(row) == width]
-    return max((place for row in rows for place, cell in enumerate(row, 1) if cell), default=width)
 
 
 def _needs_a_look(name: str) -> bool:
