@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import Self
 
 from worker.columns import ColumnSpec
@@ -62,15 +61,12 @@ class ModelInputs:
         if spec is None and (name in self.text_columns or _ALL in self.text_columns):
             spec = _TEXT
         if spec is None and self.numbers_only:
-            spec = _FLOAT
+            return _FLOAT if self.takes_missing else _PRESENT_FLOAT
         if spec is not None and not self.takes_missing:
-            return _without_missing(spec)
+            return replace(spec, missing="refused")
         return spec
 
 
-_TEXT, _FLOAT = ColumnSpec("text"), ColumnSpec("float")
-
-
-@cache
-def _without_missing(spec: ColumnSpec) -> ColumnSpec:
-    return replace(spec, missing="refused")
+# Made once, as a file may have thousands of such columns.
+_TEXT = ColumnSpec("text")
+_FLOAT, _PRESENT_FLOAT = ColumnSpec("float"), ColumnSpec("float", "refused")

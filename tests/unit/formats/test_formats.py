@@ -3,6 +3,7 @@ import re
 import pyarrow as pa
 import pytest
 
+from worker.columns import ColumnSpec
 from worker.errors import SchemaMismatch, Unparsable
 from worker.formats import ModelInputs, select_columns
 from worker.formats.base import CellForm, rebatch
@@ -137,3 +138,14 @@ def test_by_position_the_columns_of_the_index_are_none() -> None:
 
 def test_typed_columns_may_be_named_by_numbers() -> None:
     assert names_of(select_columns(["1.5", "2.5"], ANY, None, cells="typed")) == ("2.5",)
+
+
+def test_columns_keep_their_own_categories_also_if_those_are_equal_to_others() -> None:
+    specs = (
+        ColumnSpec("category", categories=(True, "a")),
+        ColumnSpec("category", categories=(1, "a")),
+    )
+    inputs = ModelInputs(None, None, numbers_only=False, takes_missing=False, specs=specs)
+    told = [inputs.spec(position, "x") for position in range(2)]
+    assert [spec and repr(spec.categories) for spec in told] == ["(True, 'a')", "(1, 'a')"]
+    assert {spec and spec.missing for spec in told} == {"refused"}
