@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -23,15 +24,29 @@ class Vocabulary:
     """The categories of one column; none if they are not known."""
 
     def __init__(self, categories: Collection[object], cells: CellForm) -> None:
+        self._categories = categories
         self._cells = cells
-        self.words = frozenset(value for value in categories if isinstance(value, str))
-        self._values = {_typed(value): value for value in categories}
-        self._spelled: dict[str, object] = {}
-        for value in categories:
+
+    # Most columns need few of these, and a small file may have many categories.
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """The categories that are text."""
+        return frozenset(value for value in self._categories if isinstance(value, str))
+
+    @cached_property
+    def _values(self) -> dict[tuple[str, object], object]:
+        return {_typed(value): value for value in self._categories}
+
+    @cached_property
+    def _spelled(self) -> dict[str, object]:
+        spelled: dict[str, object] = {}
+        for value in self._categories:
             for spelling in _spellings(value):
-                known = self._spelled.setdefault(spelling, value)
+                known = spelled.setdefault(spelling, value)
                 if _typed(known) != _typed(value):
-                    self._spelled[spelling] = _AMBIGUOUS
+                    spelled[spelling] = _AMBIGUOUS
+        return spelled
 
     def to_text(self, column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, RowNumbers]:
         """Convert JSON text or values to text; also return the rows that are not certainly text.
