@@ -62,11 +62,7 @@ class InputVersion:
 
 def is_current(head: Head | None, *, etag: str | None, version_id: str | None) -> bool:
     """Return whether an input's head shows that version; a head of None is a deleted input."""
-    if head is None:
-        return False
-    if _names_a_write(head.version_id) and _names_a_write(version_id):
-        return head.version_id == version_id
-    return head.etag == etag
+    return head is not None and _is_same(head, etag, version_id) is True
 
 
 def is_replaced(head: Head | None, *, etag: str | None, version_id: str | None) -> bool:
@@ -74,11 +70,14 @@ def is_replaced(head: Head | None, *, etag: str | None, version_id: str | None) 
 
     Nothing replaces a deleted input, whose head is None, or a version of which nothing is known.
     """
-    if head is None:
-        return False
+    return head is not None and _is_same(head, etag, version_id) is False
+
+
+def _is_same(head: Head, etag: str | None, version_id: str | None) -> bool | None:
+    """Return whether a head shows that version; None if nothing is known of the version."""
     if _names_a_write(head.version_id) and _names_a_write(version_id):
-        return head.version_id != version_id
-    return etag is not None and head.etag != etag
+        return head.version_id == version_id
+    return None if etag is None else head.etag == etag
 
 
 def _names_a_write(version_id: str | None) -> bool:

@@ -119,19 +119,12 @@ class _Head:
         """Return the first row that is not blank, without its line end."""
         delimiter = dialect.delimiter or DELIMITERS
         pattern = Dialect(delimiter, dialect.quote, dialect.escape).patterns.row
-        row = self._match(pattern)
-        # A CR at the very end may be half of a line end, and a quote may close behind it.
-        while row is None or row.end() == len(self.rest) or row["wrong"] is not None:
-            if not self._read():
-                break
-            row = self._match(pattern)
-            if len(self.rest) > MAX_ROW_BYTES and (row is None or row.end() == len(self.rest)):
-                raise Unparsable(
-                    f"the header is longer than {MAX_ROW_BYTES // 2**20} MiB, or a quote in it is "
-                    "never closed"
-                )
-            if len(self.rest) > MAX_ROW_BYTES:
-                break
+        row = self._read_row(pattern, MAX_ROW_BYTES)
+        if len(self.rest) > MAX_ROW_BYTES and (row is None or row.end() == len(self.rest)):
+            raise Unparsable(
+                f"the header is longer than {MAX_ROW_BYTES // 2**20} MiB, or a quote in it is "
+                "never closed"
+            )
         if row is None or not row["row"].strip():
             raise Unparsable("the file is empty: it has not even a header")
         self._refuse_malformed(row, dialect)
@@ -145,11 +138,7 @@ class _Head:
 
     def begins_with_a_record(self, dialect: Dialect) -> bool:
         """Return whether the next row is well-formed and has a value that is hardly a name."""
-        row = self._match(dialect.patterns.row)
-        while row is None or row.end() == len(self.rest) or row["wrong"] is not None:
-            if len(self.rest) > _SAMPLE_BYTES or not self._read():
-                break
-            row = self._match(dialect.patterns.row)
+        row = self._read_row(dialect.patterns.row, _SAMPLE_BYTES)
         if row is None or row["wrong"] is not None:
             return False
         _, cells = next(rows_of(row["row"], 0, dialect), (0, []))
@@ -163,6 +152,16 @@ class _Head:
         if len(text) > _SAMPLE_BYTES:
             text = text[: 1 + max(text.rfind(end, 0, _SAMPLE_BYTES) for end in (b"\n", b"\r"))]
         return [cells for _, cells in islice(rows_of(text, 0, dialect), _SAMPLE_ROWS)]
+
+    def _read_row(self, pattern: re.Pattern[bytes], most_bytes: int) -> re.Match[bytes] | None:
+        """Read on until the row is whole, or so many bytes are read; returns what it is by then."""
+        row = self._match(pattern)
+        # A CR at the very end may be half of a line end, and a quote may close behind it.
+        while row is None or row.end() == len(self.rest) or row["wrong"] is not None:
+            if len(self.rest) > most_bytes or not self._read():
+                break
+            row = self._match(pattern)
+        return row
 
     def _match(self, pattern: re.Pattern[bytes]) -> re.Match[bytes] | None:
         blank = _BLANK_LINES.match(self.rest)

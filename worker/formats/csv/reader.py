@@ -174,7 +174,7 @@ class CsvReader:
             fits = pc.and_(fits, column)
         if pc.all(fits).as_py():
             return named
-        numbers = (number for number in range(table.num_rows + len(malformed)))
+        numbers = range(table.num_rows + len(malformed))
         well_formed = [number for number in numbers if number not in malformed]
         for number, row_fits in zip(well_formed, fits.to_pylist(), strict=True):
             if not row_fits:

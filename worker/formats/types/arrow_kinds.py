@@ -9,11 +9,9 @@ import pyarrow.compute as pc
 
 from worker.errors import SchemaMismatch
 from worker.formats.types.objects import Values, to_objects
+from worker.formats.types.plain_columns import TEXT_TYPES, numbers_to_floats, refuse_nested
 
-_TEXT = (pa.string(), pa.large_string(), pa.string_view())
-_MOST_CATEGORIES = (
-    100_000  # they are held in memory, and a job's memory must not grow with its file
-)
+_MOST_CATEGORIES = 100_000  # held in memory, which must not grow with the file
 
 ArrowType = tuple[bool, int]
 """Whether cells are missing somewhere in the file, and how many categories the file has."""
@@ -56,10 +54,7 @@ class ArrowKinds:
 
 def convert_arrow(name: str, column: pa.ChunkedArray, kinds: ArrowKinds) -> Values:
     """Return the column as pandas.read_parquet gives it; raises SchemaMismatch if it is nested."""
-    if pa.types.is_nested(column.type):
-        raise SchemaMismatch(
-            f"the column {name!r} is of type {column.type}: no model takes values within values"
-        )
+    refuse_nested(name, column.type)
     if _has_categories(column.type):
         if len(kinds.categories) > _MOST_CATEGORIES:
             raise SchemaMismatch(
@@ -72,7 +67,7 @@ def convert_arrow(name: str, column: pa.ChunkedArray, kinds: ArrowKinds) -> Valu
         column = pc.cast(column, column.type.value_type)
     has_gaps, _ = kinds.type
     if has_gaps and pa.types.is_integer(column.type):
-        return pc.cast(column, pa.float64(), safe=False)
+        return numbers_to_floats(column)
     if has_gaps and pa.types.is_boolean(column.type):
         return to_objects(column.to_pylist(), None)
     if pa.types.is_null(column.type):
@@ -82,4 +77,4 @@ def convert_arrow(name: str, column: pa.ChunkedArray, kinds: ArrowKinds) -> Valu
 
 def _has_categories(data_type: pa.DataType) -> bool:
     """Return whether a column is of pandas' category type in the frame: a dictionary of text."""
-    return pa.types.is_dictionary(data_type) and data_type.value_type in _TEXT
+    return pa.types.is_dictionary(data_type) and data_type.value_type in TEXT_TYPES

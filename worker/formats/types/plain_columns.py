@@ -10,7 +10,7 @@ from worker.errors import SchemaMismatch
 from worker.formats.types.text_cells import MAX_INT64, MIN_INT64, RowNumbers, rows_where
 
 _NO_ROWS: RowNumbers = np.empty(0, np.int64)
-_TEXT = (pa.string(), pa.large_string(), pa.string_view())
+TEXT_TYPES = (pa.string(), pa.large_string(), pa.string_view())
 _NUMBERS = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_null)
 _BINARY = (pa.binary(), pa.large_binary(), pa.binary_view())
 
@@ -27,13 +27,18 @@ def plain(name: str, column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, RowNumbe
         return plain(name, pa.chunked_array(storage, column.type.storage_type))
     if pa.types.is_dictionary(column.type):
         return plain(name, pc.cast(column, column.type.value_type))
-    if pa.types.is_nested(column.type):
-        raise SchemaMismatch(
-            f"the column {name!r} is of type {column.type}: no model takes values within values"
-        )
+    refuse_nested(name, column.type)
     if column.type in _BINARY or pa.types.is_fixed_size_binary(column.type):
         return _decode(column)
-    return (pc.cast(column, pa.string()) if column.type in _TEXT else column), _NO_ROWS
+    return (pc.cast(column, pa.string()) if column.type in TEXT_TYPES else column), _NO_ROWS
+
+
+def refuse_nested(name: str, data_type: pa.DataType) -> None:
+    """Raise SchemaMismatch if a column of this type holds values within values."""
+    if pa.types.is_nested(data_type):
+        raise SchemaMismatch(
+            f"the column {name!r} is of type {data_type}: no model takes values within values"
+        )
 
 
 def _decode(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, RowNumbers]:

@@ -18,12 +18,13 @@ _FEATURE_INFOS = re.compile(r"^feature_infos=(.*)$", re.MULTILINE)
 def library_of(model: object) -> str | None:
     """Return the booster's library whose own class the model is; None: of none."""
     library = type(model).__module__.partition(".")[0]
-    return library if library in _CLAIMS else None
+    return library if library in _LIBRARIES else None
 
 
 def booster_names(model: Any) -> tuple[str, ...] | None:  # noqa: ANN401 - the libraries are untyped
     """Return the names of a booster's columns; None: it was trained on an array."""
-    names = _NAMES[type(model).__module__.partition(".")[0]](model)
+    names_of, _ = _LIBRARIES[library_of(model) or ""]
+    names = names_of(model)
     return None if names is None else tuple(str(name) for name in names)
 
 
@@ -42,7 +43,8 @@ def booster_width(model: Any) -> int | None:  # noqa: ANN401 - see above
 
 def booster_claims(model: Any) -> Claims:  # noqa: ANN401 - see above
     """Return what a booster says of each of its columns."""
-    return _CLAIMS[type(model).__module__.partition(".")[0]](model)
+    _, claims_of = _LIBRARIES[library_of(model) or ""]
+    return claims_of(model)
 
 
 def _lightgbm_names(model: Any) -> Sequence[str] | None:  # noqa: ANN401 - see above
@@ -139,13 +141,8 @@ def _catboost_claims(model: Any) -> Claims:  # noqa: ANN401 - see above
     return claims
 
 
-_NAMES: dict[str, Callable[[Any], Sequence[str] | None]] = {
-    "lightgbm": _lightgbm_names,
-    "xgboost": _xgboost_names,
-    "catboost": _catboost_names,
-}
-_CLAIMS: dict[str, Callable[[Any], Claims]] = {
-    "lightgbm": _lightgbm_claims,
-    "xgboost": _xgboost_claims,
-    "catboost": _catboost_claims,
+_LIBRARIES: dict[str, tuple[Callable[[Any], Sequence[str] | None], Callable[[Any], Claims]]] = {
+    "lightgbm": (_lightgbm_names, _lightgbm_claims),
+    "xgboost": (_xgboost_names, _xgboost_claims),
+    "catboost": (_catboost_names, _catboost_claims),
 }
