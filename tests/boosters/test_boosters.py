@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,38 +12,18 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
+from tests.support.boosters import CODE, COLOUR, FLOAT, ROWS, X, Y, loaded
 from worker.columns import ColumnSpec
 from worker.errors import ModelError
-from worker.models import load_predictor
 
 xgboost = pytest.importorskip("xgboost")
 catboost = pytest.importorskip("catboost")
 
-CHANCE = np.random.default_rng(3)
-ROWS = 300
-X = pd.DataFrame(
-    {
-        "unit price": CHANCE.random(ROWS),
-        "colour": pd.Categorical(CHANCE.choice(["red", "blue", "green"], ROWS)),
-        "code": pd.Categorical(CHANCE.choice([10, 20, 30], ROWS)),
-        "flag": CHANCE.random(ROWS) > 0.5,
-    }
-)
 TEXT = X.astype({"colour": str, "code": int})
-Y = ((X["colour"] == "red") & (X["unit price"] > 0.3) | (X["code"] == 20)).astype(int)
 THREE = X["colour"].astype(str)
 NUMBERS = X[["unit price", "flag"]].astype(float)
 NAMES = ("unit price", "colour", "code", "flag")
-FLOAT = ColumnSpec("float")
-COLOUR = ColumnSpec("text", categories=("blue", "green", "red"), as_categorical=True)
-CODE = ColumnSpec("int", categories=(10, 20, 30), as_categorical=True)
 HASHED = ColumnSpec("text", "refused")
-
-
-def loaded(tmp_path: Path, model: object) -> Any:  # noqa: ANN401 - a predictor
-    path = tmp_path / "model.joblib"
-    joblib.dump(model, path)
-    return load_predictor(path)
 
 
 def xgb_classifier(**settings: object) -> Any:  # noqa: ANN401 - xgboost is untyped

@@ -20,7 +20,8 @@ class FakePool(Pool):
     """A body of digits takes that many seconds; each "bad" in a body is a rejected row.
 
     An output has the Content-Encoding of its input. `before` is called with each body before its
-    prediction, and may raise. `predicted` keeps the bodies that were predicted.
+    prediction, and may raise. `predicted` keeps the bodies that were predicted. A subclass may
+    `prepare` an attempt.
     """
 
     running: int = 0
@@ -36,10 +37,11 @@ class FakePool(Pool):
         output: AsyncOutputSink,
         *,
         on_start: Callable[[], None] = lambda: None,
-        fresh: bool = False,  # noqa: ARG002 - the signature is Pool's
+        fresh: bool = False,
     ) -> ScoreResult:
         async with self.slots:
             on_start()
+            await self.prepare(reader, options, output, fresh=fresh)
             await output.open(OutputForm("text/csv", None, options.content_encoding))
             body = await read_all(reader)
             predictions = await self._predict(body)
@@ -47,6 +49,16 @@ class FakePool(Pool):
                 await output.reject(b"line,reason,row\n1,bad,bad\n")
             await output.write(predictions)
             return ScoreResult(1, bad)
+
+    async def prepare(
+        self,
+        reader: AsyncInputReader,
+        options: ScoreOptions,
+        output: AsyncOutputSink,
+        *,
+        fresh: bool,
+    ) -> None:
+        """Look at an attempt, wait, write or raise, before anything else is done for it."""
 
     async def _predict(self, body: bytes) -> bytes:
         self.running += 1

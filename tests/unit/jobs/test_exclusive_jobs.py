@@ -1,7 +1,6 @@
 """Exclusive jobs: a message that failed often runs while no other job runs, in a new process."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +11,7 @@ from tests.support.fakes.queue import FakeQueue
 from tests.support.fakes.storage import FakeStorage
 from tests.support.fakes.worker import Cloud
 from worker.errors import ProcessLost
-from worker.interfaces import AsyncInputReader, AsyncOutputSink, ScoreOptions, ScoreResult
+from worker.interfaces import AsyncInputReader, AsyncOutputSink, ScoreOptions
 from worker.job import S3Uri
 
 EXCLUSIVE, OTHER = b"20", b"10"  # inputs; each is the seconds that its prediction takes
@@ -24,20 +23,13 @@ class RecordingPool(FakePool):
 
     fresh: list[bytes] = field(default_factory=list)
 
-    async def score(
-        self,
-        reader: AsyncInputReader,
-        options: ScoreOptions,
-        output: AsyncOutputSink,
-        *,
-        on_start: Callable[[], None] = lambda: None,
-        fresh: bool = False,
-    ) -> ScoreResult:
+    async def prepare(
+        self, reader: AsyncInputReader, _: ScoreOptions, __: AsyncOutputSink, *, fresh: bool
+    ) -> None:
         if fresh:
             self.fresh.append(reader.first)
         if not reader.first:
             await asyncio.sleep(10)
-        return await super().score(reader, options, output, on_start=on_start, fresh=fresh)
 
 
 class SlowUploads(FakeStorage):

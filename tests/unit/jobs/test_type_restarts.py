@@ -1,6 +1,5 @@
 """A file whose later rows change the types of its first ones is started again, with those types."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -10,13 +9,7 @@ from tests.support.fakes.queue import FakeQueue
 from tests.support.fakes.worker import INPUT, Cloud
 from tests.unit.jobs.test_exclusive_jobs import receive_and_release
 from worker.errors import NeedsMemory, NeedsTypes
-from worker.interfaces import (
-    AsyncInputReader,
-    AsyncOutputSink,
-    OutputForm,
-    ScoreOptions,
-    ScoreResult,
-)
+from worker.interfaces import AsyncInputReader, AsyncOutputSink, OutputForm, ScoreOptions
 from worker.job import S3Uri
 
 
@@ -26,22 +19,20 @@ class TypedPool(FakePool):
 
     attempts: list[tuple[bytes, str | None, bool]] = field(default_factory=list)
 
-    async def score(
+    async def prepare(
         self,
         reader: AsyncInputReader,
         options: ScoreOptions,
         output: AsyncOutputSink,
         *,
-        on_start: Callable[[], None] = lambda: None,
-        fresh: bool = False,
-    ) -> ScoreResult:
+        fresh: bool,
+    ) -> None:
         self.attempts.append((reader.first, options.found_types, fresh))
-        if options.found_types == f"types of {reader.first!r}":
-            return await super().score(reader, options, output, on_start=on_start, fresh=fresh)
-        on_start()
-        await output.open(OutputForm("text/csv", None))
-        await output.write(b"with the wrong types")
-        raise NeedsTypes(f"types of {reader.first!r}")
+        types = f"types of {reader.first!r}"
+        if options.found_types != types:
+            await output.open(OutputForm("text/csv", None))
+            await output.write(b"with the wrong types")
+            raise NeedsTypes(types)
 
 
 async def test_a_file_is_started_again_once_with_its_types_and_nothing_else_is_visible() -> None:
@@ -62,21 +53,19 @@ async def test_a_file_that_needs_more_memory_and_other_types_gets_both(
     attempts: list[tuple[str | None, bool]] = []
 
     class NeedyPool(TypedPool):
-        async def score(
+        async def prepare(
             self,
             reader: AsyncInputReader,
             options: ScoreOptions,
             output: AsyncOutputSink,
             *,
-            on_start: Callable[[], None] = lambda: None,
-            fresh: bool = False,
-        ) -> ScoreResult:
+            fresh: bool,
+        ) -> None:
             has_memory = options.reserved_bytes == needed
             attempts.append((options.found_types, has_memory))
             if not has_memory and (memory_first or options.found_types is not None):
-                on_start()
                 raise NeedsMemory(needed)
-            return await super().score(reader, options, output, on_start=on_start, fresh=fresh)
+            await super().prepare(reader, options, output, fresh=fresh)
 
     cloud = Cloud(pool=NeedyPool())
     cloud.submit("a.csv", b"abc")

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import joblib
 import lightgbm
 import numpy as np
 import pandas as pd
@@ -14,35 +13,16 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from tests.support.boosters import CODE, COLOUR, FLOAT, ROWS, X, Y, loaded
 from worker.columns import ColumnSpec
-from worker.models import SklearnPredictor, load_predictor
+from worker.models import SklearnPredictor
 from worker.models.column_specs import find_columns
 
-CHANCE = np.random.default_rng(3)
-ROWS = 300
-X = pd.DataFrame(
-    {
-        "unit price": CHANCE.random(ROWS),
-        "colour": pd.Categorical(CHANCE.choice(["red", "blue", "green"], ROWS)),
-        "code": pd.Categorical(CHANCE.choice([10, 20, 30], ROWS)),
-        "flag": CHANCE.random(ROWS) > 0.5,
-    }
-)
-Y = ((X["colour"] == "red") & (X["unit price"] > 0.3) | (X["code"] == 20)).astype(int)
 NUMBERS = X[["unit price", "flag"]]
-FLOAT = ColumnSpec("float")
-COLOUR = ColumnSpec("text", categories=("blue", "green", "red"), as_categorical=True)
-CODE = ColumnSpec("int", categories=(10, 20, 30), as_categorical=True)
 
 
 def classifier() -> Any:  # noqa: ANN401 - lightgbm is untyped
     return lightgbm.LGBMClassifier(n_estimators=5, verbose=-1)
-
-
-def loaded(tmp_path: Path, model: object) -> Any:  # noqa: ANN401 - a predictor
-    path = tmp_path / "model.joblib"
-    joblib.dump(model, path)
-    return load_predictor(path)
 
 
 def described(frame: pd.DataFrame) -> pd.DataFrame:
