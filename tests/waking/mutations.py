@@ -29,8 +29,11 @@ MUTATIONS = Mutations()
 def caught(mutation: Mutation) -> str:
     """Return the first promise that the search finds broken by a mutation; empty if none is."""
     with mutated(mutation):
-        for seed in (mutation.seed, *range(MOST_SCHEDULES)):
-            for broken in play(seed, to_the_end=True).broken:
+        # To the end only where another promise breaks first: a mutated schedule may never be quiet.
+        for seed, to_the_end in itertools.product(
+            (mutation.seed, *range(MOST_SCHEDULES)), (False, True)
+        ):
+            for broken in play(seed, to_the_end=to_the_end).broken:
                 if mutation.breaks in broken:
                     return f"seed {seed}: {broken}"
     return ""

@@ -1,9 +1,11 @@
-"""A scheduler on virtual time; each invocation has a thread, and exactly one of them runs."""
+"""A scheduler on virtual time; each invocation is a greenlet, which waits inside its calls."""
 
 import heapq
 import itertools
-import threading
 from collections.abc import Callable
+from functools import partial
+
+from greenlet import getcurrent, greenlet
 
 START = 1_800_000_000.0  # the beginning of a minute
 
@@ -52,7 +54,7 @@ class Scheduler:
 
 
 class Invocation:
-    """One invocation of the function, in a thread that runs only in its turn."""
+    """One invocation of the function, which hands over to the scheduler wherever it waits."""
 
     def __init__(
         self, scheduler: Scheduler, name: str, kind: str, body: Callable[[], None]
@@ -63,48 +65,34 @@ class Invocation:
         # When ListTasks answered, and RunTask was called.
         self.listed_at = self.filled_at = scheduler.now
         self.wanted = 0
-        self._scheduler, self._body = scheduler, body
-        # Each lock is held until its turn is given.
-        self._turn, self._back = threading.Lock(), threading.Lock()
-        self._turn.acquire()
-        self._back.acquire()
-        self._ended = False
-        self._error: BaseException | None = None
+        self._scheduler = scheduler
+        self._parent = getcurrent()
+        self._greenlet = greenlet(body, self._parent)
 
     def begin(self) -> None:
         """Run until the first wait."""
         self._scheduler.running[self.name] = self
-        threading.Thread(target=self._run, daemon=True).start()
         self.go_on()
 
     def go_on(self) -> None:
         """Run until the next wait or the end; an unexpected error is raised here."""
-        if self.name not in self._scheduler.running:
-            return
-        self._scheduler.current = self
-        self._turn.release()
-        self._back.acquire()
-        self._scheduler.current = None
-        if self._error:
-            raise self._error
+        if self.name in self._scheduler.running:
+            self._run(self._greenlet.switch)
 
     def wait(self) -> None:
-        """Give the turn back and wait for the next one, in the invocation's own thread."""
-        self._back.release()
-        self._turn.acquire()
-        if self._ended:
-            raise Ended
+        """Give the turn back and wait for the next one, inside the invocation."""
+        self._parent.switch()
 
     def end(self) -> None:
         """End it, if it still runs."""
-        self._ended = True
-        self.go_on()
+        if self.name in self._scheduler.running:
+            self._run(partial(self._greenlet.throw, Ended))
 
-    def _run(self) -> None:
-        self._turn.acquire()
+    def _run(self, resume: Callable[[], object]) -> None:
+        self._scheduler.current = self
         try:
-            self._body()
-        except BaseException as error:  # noqa: BLE001 - raised again by go_on, in the main thread
-            self._error = error
-        del self._scheduler.running[self.name]
-        self._back.release()
+            resume()
+        finally:
+            self._scheduler.current = None
+            if self._greenlet.dead:
+                del self._scheduler.running[self.name]
