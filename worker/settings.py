@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from worker.columns import ColumnType
 from worker.errors import SettingsError
-from worker.interfaces import Format, PredictMethod
+from worker.interfaces import Format, PredictMethod, ScoreOptions
 
 PREFIX = "WORKER_"
 MAX_STOP_SECONDS = 120  # the largest stopTimeout that Fargate accepts
@@ -252,6 +252,21 @@ class Settings(BaseSettings):
                 f"WORKER_HEARTBEAT_SECONDS ({heartbeat:g}) must be below half of "
                 f"{source} ({visibility})"
             )
+
+    def score_options(self) -> ScoreOptions:
+        """Return how a file is read and what its output looks like."""
+        return ScoreOptions(
+            delimiter=self.delimiter,
+            encoding=self.encoding,
+            quote=self.quote,
+            escape=self.escape,
+            has_header=self.header == "present",
+            dtypes=self.dtypes,
+            keep_columns=self.keep_columns,
+            output_format=self.output_format,
+            max_rejected=self.max_rejected,
+            memory_bytes=self.memory_mb << 20,
+        )
 
     @property
     def finish_seconds(self) -> float:

@@ -19,6 +19,8 @@ UV = Path(sys.executable).with_name("uv")
 IMPORTED = ["worker.service.run", "worker.pool.child", "dispatcher.handler"]
 COMMANDS = {
     "tidegate --help": "batch predictions on aws",
+    "tidegate check --help": "as a worker does",
+    "tidegate predict --help": "as a worker does",
     "tidegate demo --help": "local cloud",
     "tidegate cloud --help": "local cloud",
     "python -m tidegate --help": "batch predictions on aws",

@@ -1,55 +1,115 @@
-"""The `tidegate` command."""
+"""The `tidegate` command: its subcommands, their options and their help."""
 
-import argparse
+# ruff: noqa: PLC0415 - `--help` must not wait for pandas, botocore and the like
 import asyncio
-import inspect
 import signal
 import sys
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
 
+import click
+
 from worker import __version__
 from worker.errors import TidegateError
 
-OUTPUT = Path("demo-output")
+DEMO_OUTPUT = Path("demo-output")
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
+MODEL = click.argument("model", type=click.Path(path_type=Path))
+PREDICTOR = click.option(
+    "--predictor",
+    metavar="MODULE:FACTORY",
+    help="Make the predictor by code of your own: FACTORY(path) of MODULE.",
+)
+SET = click.option(
+    "--set",
+    "assignments",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="A worker's setting, such as MAX_REJECTED=0.05; repeat for more. "
+    "`python -m worker --help` lists them.",
+)
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return 0, 1 after a failure, or 128 + the signal's number after a signal."""
-    chosen = _parser().parse_args(arguments)
-    try:
-        return asyncio.run(_run_until_signal(chosen.command()))
-    except Exception as error:
-        cause = _first_cause(error)
-        if not isinstance(cause, TidegateError):
-            raise
-        print(f"\ntidegate: {cause}", file=sys.stderr)
-        return 1
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="None of these commands needs an AWS account, and none touches one.",
+)
+@click.version_option(__version__, message="tidegate %(version)s")
+def cli() -> None:
+    """Batch predictions on AWS that cost nothing while idle."""
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="tidegate",
-        description="Batch predictions on AWS that cost nothing while idle.",
-        epilog="Both commands run on this machine alone. They need no AWS account and touch none.",
+@cli.command(short_help="say whether a model takes your files, and what a worker would do")
+@MODEL
+@click.argument("files", metavar="[FILE]...", nargs=-1)
+@PREDICTOR
+@SET
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
+def check(
+    *,
+    model: Path,
+    files: Sequence[str],
+    predictor: str | None,
+    assignments: Sequence[str],
+    as_json: bool,
+) -> int:
+    """Load MODEL as a worker does, and try it on each FILE. Nothing is written.
+
+    Prints what the model is, the columns that it reads, and what comes out; for each file its
+    format, the bad rows with line and reason, the first predictions, and the speed; and the size of
+    the task that a worker with this model needs.
+
+    Exit status: 0 if every row can be predicted, 1 if the model or a file cannot, 3 if some rows
+    of a file are bad.
+    """
+    from tidegate.cli.check import check as run
+
+    return run(model, files, predictor=predictor, assignments=assignments, as_json=as_json)
+
+
+@cli.command(short_help="predict files on this machine, with the bytes that a worker writes")
+@MODEL
+@click.argument("sources", metavar="IN... [OUT]", nargs=-1, required=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="The same as OUT, for scripts: whatever exists, all arguments are then inputs.",
+)
+@PREDICTOR
+@SET
+@click.option("--json", "as_json", is_flag=True, help="Print the outcomes as JSON, for programs.")
+def predict(
+    *,
+    model: Path,
+    sources: Sequence[str],
+    output: Path | None,
+    predictor: str | None,
+    assignments: Sequence[str],
+    as_json: bool,
+) -> int:
+    """Predict the files IN by MODEL, as a worker does, and write the same bytes.
+
+    IN is a file, a folder or a glob. An output has its input's name, format and compression.
+    Rejected rows go beside it, to NAME.rejected.csv. A file that fails says why, and the others go
+    on.
+
+    OUT is a folder, or a file if IN is one file. Without it the predictions of one file go to
+    standard output, and those of several files to the folder `predictions`. A file that exists is
+    always an input.
+
+    Exit status: 0 if every row was predicted, 1 if nothing was, 3 if some files or rows were not.
+    """
+    from tidegate.cli.predict import predict as run
+
+    return run(
+        model, sources, output, predictor=predictor, assignments=assignments, as_json=as_json
     )
-    parser.add_argument("--version", action="version", version=f"tidegate {__version__}")
-    commands = parser.add_subparsers(metavar="command", required=True)
-    for run in (_demo, _cloud):
-        text = inspect.getdoc(run) or ""
-        summary = text.partition("\n")[0]
-        command = commands.add_parser(
-            run.__name__.strip("_"),
-            help=summary[0].lower() + summary[1:].rstrip("."),
-            description=text,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        command.set_defaults(command=run)
-    return parser
 
 
-def _demo() -> Coroutine[None, None, None]:
+@cli.command(short_help="run the whole system on a local cloud with real files")
+def demo() -> int:
     """Run the whole system on a local cloud with real files, and check every prediction.
 
     A dozen files (CSV, gzip, Parquet; one of them broken, one delivered twice) go through the real
@@ -58,26 +118,50 @@ def _demo() -> Coroutine[None, None, None]:
 
     Exit status: 0 if every check passed, 1 if one failed, 130 after Ctrl-C.
     """
-    from tidegate.localcloud.cloud import require_checkout  # noqa: PLC0415 (--help needs no botocore)
+    from tidegate.localcloud.cloud import require_checkout
 
     require_checkout()
-    from tidegate.cli.demo.run import demo  # noqa: PLC0415 (--help needs no pandas, slow to import)
+    from tidegate.cli.demo.run import demo as run
 
-    return demo(OUTPUT)
+    return _run_async(run(DEMO_OUTPUT))
 
 
-def _cloud() -> Coroutine[None, None, None]:
+@cli.command(short_help="start a local cloud with the system on it, until Ctrl-C")
+def cloud() -> int:
     """Start a local cloud with the system deployed on it, and keep it running until Ctrl-C.
 
     Prints the variables to export so that the AWS CLI and boto3 in another terminal use this cloud.
     Copy a file into the input bucket: the iris model's predictions appear in the output bucket.
     """
-    from tidegate.localcloud.cloud import require_checkout  # noqa: PLC0415 (as above)
+    from tidegate.localcloud.cloud import require_checkout
 
     require_checkout()
-    from tidegate.cli.cloud import cloud  # noqa: PLC0415 (as above)
+    from tidegate.cli.cloud import cloud as run
 
-    return cloud()
+    return _run_async(run())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return its exit status, or 128 + the signal's number after a signal."""
+    try:
+        status = cli.main(arguments, prog_name="tidegate", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        print("\nstopped", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except Exception as error:
+        cause = _first_cause(error)
+        if not isinstance(cause, TidegateError):
+            raise
+        print(f"tidegate: {cause}", file=sys.stderr)
+        return 1
+    return int(status or 0)
+
+
+def _run_async(work: Coroutine[None, None, None]) -> int:
+    return asyncio.run(_run_until_signal(work))
 
 
 async def _run_until_signal(work: Coroutine[None, None, None]) -> int:

@@ -26,7 +26,7 @@ class SklearnPredictor:
                 "an xgboost.Booster predicts only from xgboost's own DMatrix: save the "
                 "XGBClassifier or XGBRegressor that has it"
             )
-        self._model = model
+        self.model = model
         self._classes = _single_output_classes(model, method)
         has_probabilities = self._classes is not None and hasattr(model, "predict_proba")
         self._method = "predict" if method == "auto" and not has_probabilities else method
@@ -55,7 +55,7 @@ class SklearnPredictor:
         rows = self._rows(frame)
         # A forest's threads add up its trees in any order, which changes the last bit of the sum.
         with joblib.parallel_config(backend="sequential"):
-            return pd.DataFrame(self._columns(lambda method: getattr(self._model, method)(rows)))
+            return pd.DataFrame(self._columns(lambda method: getattr(self.model, method)(rows)))
 
     def _rows(self, frame: pd.DataFrame) -> Any:  # noqa: ANN401 - what the model takes
         """Return the frame as the model was trained on one."""

@@ -34,7 +34,7 @@ def load_checked(path: Path, load: Callable[[Path], object]) -> object:
         except ModelError:
             raise
         except BaseException as error:  # a module may raise SystemExit: it must not end the worker
-            _refuse_other_minor(path, _versions_in_warnings(caught) or _version_in_pickle(path))
+            _refuse_other_minor(path, _versions_in_warnings(caught) or version_in_pickle(path))
             raise ModelError(_load_error(path, error)) from error
     versions = _versions_in_warnings(caught)
     _refuse_other_minor(path, versions)
@@ -63,8 +63,8 @@ def _versions_in_warnings(caught: Iterable[warnings.WarningMessage]) -> set[str]
     }
 
 
-def _version_in_pickle(path: Path) -> set[str]:
-    """Find the version in a pickle whose loading fails before scikit-learn can warn."""
+def version_in_pickle(path: Path) -> set[str]:
+    """Find the version of scikit-learn in an uncompressed pickle, without loading it."""
     found = _PICKLED_VERSION.search(path.read_bytes()) if path.is_file() else None
     return {found[1].decode()} if found else set()
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worker import logs
-from worker.interfaces import ScoreOptions
 from worker.jobs.dead_letters import DeadLetters
 from worker.jobs.failure_reports import FailureReports
 from worker.jobs.limits import PART_BYTES, ByteBudget, JobMemory, JobTimeouts
@@ -79,7 +78,7 @@ def build(
         ByteBudget(settings.memory_mb << 20),
         JobMemory(part_bytes, outputs=2 if settings.max_rejected else 1),
         timeouts,
-        _score_options(settings),
+        settings.score_options(),
         settings.output_template,
         settings.model,
         model_sha256,
@@ -133,19 +132,4 @@ def _failure_reports(settings: Settings, storage: Storage, model_sha256: str) ->
         template=settings.failure_template,
         model=settings.model,
         model_sha256=model_sha256,
-    )
-
-
-def _score_options(settings: Settings) -> ScoreOptions:
-    return ScoreOptions(
-        delimiter=settings.delimiter,
-        encoding=settings.encoding,
-        quote=settings.quote,
-        escape=settings.escape,
-        has_header=settings.header == "present",
-        dtypes=settings.dtypes,
-        keep_columns=settings.keep_columns,
-        output_format=settings.output_format,
-        max_rejected=settings.max_rejected,
-        memory_bytes=settings.memory_mb << 20,
     )

@@ -1,0 +1,238 @@
+"""The commands `tidegate check` and `predict`; a real worker writes the same bytes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import joblib
+import pandas as pd
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+
+from tests.integration.test_worker_formats import FILES
+from tests.support.scenario import Endpoint
+from tests.support.template import ROOT
+
+IRIS = load_iris(as_frame=True)
+BROKEN = "id,a\n1,2\n"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "model.pkl"
+    joblib.dump(LogisticRegression(max_iter=1000).fit(IRIS.data, IRIS.target), path)
+    return path
+
+
+@pytest.fixture
+def flowers() -> pd.DataFrame:
+    frame: pd.DataFrame = IRIS.data.copy()
+    frame.insert(0, "id", [f"{number:04}" for number in range(len(frame))])
+    return frame
+
+
+def tidegate(*arguments: object, cwd: Path) -> "subprocess.CompletedProcess[bytes]":
+    return subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-m", "tidegate", *map(str, arguments)],
+        cwd=cwd,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "COLUMNS": "100"},
+        capture_output=True,
+        check=False,
+    )
+
+
+def with_bad_cell(flowers: pd.DataFrame) -> str:
+    lines = str(flowers.to_csv(index=False)).split("\n")
+    lines[3] = lines[3].replace(lines[3].split(",")[1], "tall")
+    return "\n".join(lines)
+
+
+async def test_predict_writes_the_bytes_of_a_worker_in_every_format(
+    endpoint: Endpoint, model: Path, flowers: pd.DataFrame, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    for key, (write, _) in FILES.items():
+        body = write(flowers)
+        endpoint.submit(key, body)
+        (tmp_path / "in" / key).write_bytes(body)
+    ended = await endpoint.worker(WORKER_MODEL=str(model))
+    assert ended.status == 0, ended.stderr
+
+    ran = tidegate("predict", model, "in", "out", cwd=tmp_path)
+
+    assert ran.returncode == 0, ran.stderr
+    for key in FILES:
+        assert (tmp_path / "out" / key).read_bytes() == endpoint.get(f"p/{key}"), key
+
+
+def test_predict_sends_one_file_to_standard_output_and_all_else_to_standard_error(
+    model: Path, flowers: pd.DataFrame, tmp_path: Path
+) -> None:
+    flowers.to_csv(tmp_path / "iris.csv", index=False)
+
+    ran = tidegate("predict", model, "iris.csv", cwd=tmp_path)
+
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    lines = ran.stdout.decode().splitlines()
+    assert lines[0] == "id,prediction,activation_0,activation_1,activation_2"
+    assert len(lines) == 1 + len(flowers)
+    assert lines[1].startswith("0000,0,")
+
+
+def test_predict_goes_on_after_a_file_that_fails_and_says_why(
+    model: Path, flowers: pd.DataFrame, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "broken.csv").write_text(BROKEN)
+    flowers.to_csv(tmp_path / "in" / "good.csv", index=False)
+
+    ran = tidegate("predict", model, "in", "--json", cwd=tmp_path)
+
+    assert ran.returncode == 3
+    broken, good = json.loads(ran.stdout)["files"]
+    assert (broken["status"], broken["error_type"]) == ("failed", "SchemaMismatch")
+    assert (good["status"], good["rows"]) == ("predicted", 150)
+    assert "4 of the 4 model's columns" in ran.stderr.decode()
+    assert (tmp_path / "predictions" / "good.csv").exists()
+    assert not (tmp_path / "predictions" / "broken.csv").exists()
+
+
+def test_predict_sets_bad_rows_aside_where_the_setting_allows_them(
+    model: Path, flowers: pd.DataFrame, tmp_path: Path
+) -> None:
+    (tmp_path / "iris.csv").write_text(with_bad_cell(flowers))
+
+    refused = tidegate("predict", model, "iris.csv", "out/", cwd=tmp_path)
+    assert refused.returncode == 1
+    assert "line 4" in refused.stderr.decode()
+
+    ran = tidegate("predict", model, "iris.csv", "out/", "--set", "max_rejected=0.1", cwd=tmp_path)
+    assert ran.returncode == 3
+    assert b"4," in (tmp_path / "out" / "iris.csv.rejected.csv").read_bytes()
+
+
+def test_predict_refuses_to_replace_its_input(
+    model: Path, flowers: pd.DataFrame, tmp_path: Path
+) -> None:
+    flowers.to_csv(tmp_path / "iris.csv", index=False)
+    before = (tmp_path / "iris.csv").read_bytes()
+
+    ran = tidegate("predict", model, "iris.csv", ".", cwd=tmp_path)
+
+    assert ran.returncode == 1
+    assert "would replace an input" in ran.stderr.decode()
+    assert (tmp_path / "iris.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["none.pkl", "iris.csv"], "none.pkl"),
+        (["model.pkl", "none.csv"], "there is no file none.csv"),
+        (["model.pkl", "iris.csv", "--set", "MAX_REJECTD=1"], "mean WORKER_MAX_REJECTED?"),
+        (["model.pkl", "iris.csv", "--set", "MAX_REJECTED=7"], "WORKER_MAX_REJECTED"),
+        (["model.pkl", "iris.csv", "--set", "MAX_REJECTED"], "must be NAME=VALUE"),
+        (["model.pkl", "iris.csv", "--predictor", "none:make"], "none:make"),
+    ],
+)
+def test_a_mistake_is_one_readable_error(
+    model: Path, flowers: pd.DataFrame, tmp_path: Path, arguments: list[str], reason: str
+) -> None:
+    (tmp_path / "model.pkl").write_bytes(model.read_bytes())
+    flowers.to_csv(tmp_path / "iris.csv", index=False)
+
+    for command in ("check", "predict"):
+        ran = tidegate(command, *arguments, cwd=tmp_path)
+
+        assert ran.returncode == 1
+        assert reason in ran.stderr.decode()
+        assert "Traceback" not in ran.stderr.decode()
+        assert ran.stdout == b""
+
+
+def check(model: Path, tmp_path: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
+    ran = tidegate("check", model, *arguments, "--json", cwd=tmp_path)
+    return ran.returncode, json.loads(ran.stdout)
+
+
+def test_check_says_what_the_model_is_and_reads(model: Path, tmp_path: Path) -> None:
+    status, found = check(model, tmp_path)
+
+    assert status == 0
+    assert found["model"]["kind"] == "LogisticRegression"
+    assert found["model"]["library"].startswith("scikit-learn ")
+    assert [column["name"] for column in found["model"]["columns"]] == list(IRIS.data.columns)
+    assert {column["type"] for column in found["model"]["columns"]} == {"number"}
+    assert {column["missing"] for column in found["model"]["columns"]} == {"makes a bad row"}
+    assert found["model"]["outputs"][0] == "prediction"
+    assert found["task"]["memory_mib"] == 2048
+
+
+def test_check_predicts_a_file_and_writes_nothing(
+    model: Path, flowers: pd.DataFrame, tmp_path: Path
+) -> None:
+    flowers.to_csv(tmp_path / "iris.csv", index=False, sep=";")
+
+    status, found = check(model, tmp_path, "iris.csv")
+
+    (file,) = found["files"]
+    assert status == 0
+    assert file["form"] == "CSV, delimiter ';', utf-8"
+    assert (file["result"]["rows"], file["result"]["rejected"]) == (150, 0)
+    assert file["predictions"][0][:2] == ["id", "prediction"]
+    assert file["predictions"][1][:2] == ["0000", "0"]
+    assert [path.name for path in tmp_path.iterdir()] == ["iris.csv"]
+
+
+def test_check_names_bad_rows_and_how_to_set_them_aside(
+    model: Path, flowers: pd.DataFrame, tmp_path: Path
+) -> None:
+    (tmp_path / "iris.csv").write_text(with_bad_cell(flowers))
+
+    status, found = check(model, tmp_path, "iris.csv")
+    (file,) = found["files"]
+    assert status == 3
+    assert file["file_fails"] is True
+    assert [row["line"] for row in file["bad_rows"]] == [4]
+    assert "tall" in file["bad_rows"][0]["reason"]
+
+    shown = tidegate("check", model, "iris.csv", cwd=tmp_path)
+    assert shown.returncode == 3
+    assert "--set MAX_REJECTED=0.01" in shown.stdout.decode()
+    status, found = check(model, tmp_path, "iris.csv", "--set", "MAX_REJECTED=0.01")
+    assert (status, found["files"][0]["file_fails"]) == (3, False)
+
+
+def test_check_says_why_a_file_cannot_be_predicted(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.csv").write_text(BROKEN)
+
+    ran = tidegate("check", model, "broken.csv", cwd=tmp_path)
+
+    assert ran.returncode == 1
+    assert "SchemaMismatch" in ran.stdout.decode()
+    assert "4 of the 4 model's columns" in ran.stdout.decode()
+
+
+def test_what_a_model_prints_is_not_among_the_data(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        "import os\n"
+        "import pandas as pd\n"
+        "class Own:\n"
+        "    def predict(self, frame):\n"
+        "        print('from python')\n"
+        "        os.write(1, b'from below')\n"
+        "        return pd.DataFrame({'prediction': frame['a'] * 2})\n"
+        "def make(path):\n"
+        "    return Own()\n"
+    )
+    (tmp_path / "weights.txt").write_text("2")
+    (tmp_path / "in.csv").write_text("id,a\nx,21\n")
+
+    ran = tidegate("predict", "weights.txt", "in.csv", "--predictor", "own:make", cwd=tmp_path)
+
+    assert (ran.returncode, ran.stdout) == (0, b"id,prediction\nx,42\n"), ran.stderr
+    assert b"from python" in ran.stderr
+    assert b"from below" in ran.stderr
