@@ -115,7 +115,7 @@ def test_an_odd_cell_is_a_bad_row_and_the_other_rows_are_predicted_with_the_type
         frame = pd.DataFrame({"c": [*cells[:odd], *cells[odd + 1 :]]})
     if encoder == "boosting":
         frame["c"] = pd.Categorical(frame["c"], codes.seen)
-    wanted = predictor._model.predict(frame)
+    wanted = predictor.model.predict(frame)
     scored = score(FORMATS[form](cells), predictor, LENIENT)
     found = predictions(scored, form)
     if odd is not None and kind == "text" and not scored.rejected:

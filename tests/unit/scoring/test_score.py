@@ -124,7 +124,7 @@ def test_without_kept_columns_only_predictions_leave() -> None:
 def test_predictions_are_those_of_the_model_on_the_whole_file() -> None:
     body = b"id,width,length,note\na,0.5,1.25,hi\nb,4,3.5,\n"
     table = pd.read_csv(io.BytesIO(body))
-    expected = MODEL._model.predict_proba(table[["length", "width"]])[:, 1]
+    expected = MODEL.model.predict_proba(table[["length", "width"]])[:, 1]
     scored = score(body, MODEL, DEFAULT)
     found = pd.read_csv(io.BytesIO(scored.output))["activation"]
     np.testing.assert_allclose(found, expected, rtol=1e-12)
