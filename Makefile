@@ -76,6 +76,9 @@ template: .venv/dev.stamp .venv-checks/stamp ## lint the template, Dockerfile, w
 	PATH="$(CURDIR)/.venv-checks/bin:$$PATH" .venv-checks/bin/actionlint .github/workflows/*.yaml
 	.venv-checks/bin/shellcheck .ci/run infra/*.sh
 
+# Models of a few rows are slower with several threads, which wait for each other by spinning.
+unit robustness: export OMP_NUM_THREADS = 1
+
 unit: .venv/dev.stamp ## tests on fakes and a virtual clock
 	$(BIN)/python -m pytest tests/unit
 
