@@ -29,7 +29,7 @@ FEW = 8  # the next file is uploaded when fewer messages wait
 def terminal(tmp_path: Path, system: System, request: pytest.FixtureRequest) -> Iterator[Terminal]:
     """A terminal in a checkout with a model; `--transcript` names a file for what it printed."""
     typed = Terminal.at(tmp_path, system.cloud)
-    shutil.copy(system.example / "model.pkl", typed.folder)
+    shutil.copy(system.model, typed.folder)
     yield typed
     if path := request.config.getoption("--transcript"):
         Path(path).write_text("".join(typed.transcript).lstrip())
@@ -45,7 +45,7 @@ async def test_a_stack_goes_up_is_changed_under_load_without_a_loss_and_goes_dow
     stack = await adapt_to_emulator(system.cloud, STACK)
     code = deployed_code(system, stack)
     traffic = StackClient(system.cloud, stack)
-    content = many_flowers(system.example / "iris.csv")
+    content = many_flowers(system.model.with_name("iris.csv"))
 
     keys = await change_under_load(system, stack, terminal, content)
 
@@ -74,7 +74,7 @@ async def change_under_load(
 ) -> list[str]:
     """Change worker, dispatcher and a parameter while files arrive, and wait for all of them."""
     traffic = StackClient(system.cloud, stack)
-    async with fargate(system.cloud, stack) as agent:
+    async with fargate(system.cloud, stack, {}) as agent:
         terminal.note(f"{len(BEFORE)} files are uploaded, then one whenever fewer than {FEW} wait")
         for key in BEFORE:
             await traffic.upload(key, content)

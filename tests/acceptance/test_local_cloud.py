@@ -13,7 +13,7 @@ from tidegate.localcloud.system import System
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
-    from mypy_boto3_ecs.type_defs import KeyValuePairTypeDef
+    from mypy_boto3_ecs.type_defs import KeyValuePairTypeDef, RunTaskRequestTypeDef
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
 
@@ -60,6 +60,25 @@ def test_a_worker_has_the_rights_of_the_task_role_and_no_others(
     log = task.log.read_text()
     assert "denied" in log
     assert "assumed-role/tidegate-TaskRole" in log
+
+
+def test_a_client_token_starts_one_task(system: System, ecs: "ECSClient") -> None:
+    request: RunTaskRequestTypeDef = {
+        "cluster": system.stack.cluster,
+        "taskDefinition": system.stack.task_definition,
+        "clientToken": "one slot",
+        "overrides": {
+            "containerOverrides": [
+                {"name": "worker", "environment": [{"name": "WORKER_QUEUE", "value": "none"}]}
+            ]
+        },
+    }
+    first, again = ecs.run_task(**request), ecs.run_task(**request)
+
+    assert [task["taskArn"] for task in again["tasks"]] == [first["tasks"][0]["taskArn"]]
+    with pytest.raises(ecs.exceptions.ClientError, match="ConflictException"):
+        ecs.run_task(**request, startedBy="somebody else")
+    eventually(lambda: over(system, first["tasks"][0]["taskArn"]))
 
 
 def test_when_a_worker_has_left_its_task_is_stopped_and_the_dispatcher_looks_again(

@@ -1,35 +1,85 @@
-"""The command `tidegate cloud`: a local cloud to try things on, until Ctrl-C."""
+"""The command `tidegate cloud`: a local cloud to try one's own model and files on, until Ctrl-C."""
 
 import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
 
 from tidegate.cli.display import Display
+from tidegate.cli.live_files import LiveFiles
 from tidegate.localcloud.cloud import REGION, ROOT
-from tidegate.localcloud.stack_client import OUTPUT_PREFIX
-from tidegate.localcloud.system import local_system
+from tidegate.localcloud.stack_client import OUTPUT_PREFIX, StackClient
+from tidegate.localcloud.system import System, local_system
+from tidegate.localcloud.watched_folder import WatchedFolder
+from tidegate.offline.model import load_model, read_settings
 
 PARAMETERS = {"IdleSeconds": "20", "MaxTasks": "2", "OutputKey": OUTPUT_PREFIX}
+POLL_SECONDS = 0.5
 
 
-async def cloud() -> None:
-    """Start the system, print how to reach it, and wait to be cancelled."""
+async def cloud(
+    model: Path | None, *, predictor: str | None, assignments: Sequence[str], files: Path | None
+) -> None:
+    """Start the system, print how to reach it, and show the files until cancelled."""
     display = Display()
     display.title()
-    async with local_system(PARAMETERS, display.step) as system:
+    variables = worker_variables(predictor, assignments)
+    if model is not None:
+        with display.step(f"model loaded: {model.name}"):
+            # As a worker does: what is wrong with it or a setting is said before anything starts.
+            settings = read_settings(model, predictor, assignments)
+            await asyncio.to_thread(load_model, settings)
+    async with local_system(
+        PARAMETERS, display.step, model=model, image_environment=variables
+    ) as system:
         display.emulator_note()
-        exports = {
-            "AWS_ENDPOINT_URL": system.cloud.url,
-            "AWS_ACCESS_KEY_ID": ROOT.key_id,
-            "AWS_SECRET_ACCESS_KEY": ROOT.secret,
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
-        }
-        display.line("\n  In another terminal:\n")
-        for name, value in exports.items():
-            display.line(f"export {name}={value}")
-        display.line(f"aws s3 cp {system.example}/iris.csv s3://{system.stack.input_bucket}/")
-        display.line(f"aws s3 ls --recursive s3://{system.stack.output_bucket}/")
-        display.line(
-            f"\n  Logs are in {system.cloud.folder}."
-            " Ctrl-C stops the local cloud and removes all its files."
-        )
-        await asyncio.Event().wait()
+        _print_access(system, display, has_files=files is not None)
+        await _show_files(system, files)
+
+
+def worker_variables(predictor: str | None, assignments: Sequence[str]) -> dict[str, str]:
+    """Return the variables that an image of one's own would set for a worker."""
+    pairs = (assignment.partition("=") for assignment in assignments)
+    variables = {
+        f"WORKER_{name.strip().upper().removeprefix('WORKER_')}": value for name, _, value in pairs
+    }
+    if predictor is not None:
+        # The predictor's module is found where this command was typed.
+        variables |= {"WORKER_PREDICTOR": predictor, "PYTHONPATH": os.getcwd()}  # noqa: PTH109
+    return variables
+
+
+def _print_access(system: System, display: Display, *, has_files: bool) -> None:
+    exports = {
+        "AWS_ENDPOINT_URL": system.cloud.url,
+        "AWS_ACCESS_KEY_ID": ROOT.key_id,
+        "AWS_SECRET_ACCESS_KEY": ROOT.secret,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+    }
+    display.line("\n  In another terminal:\n")
+    for name, value in exports.items():
+        display.line(f"export {name}={value}")
+    example = system.model.with_name("iris.csv")
+    file = example if example.exists() and not has_files else "FILE"
+    display.line(f"aws s3 cp {file} s3://{system.stack.input_bucket}/")
+    display.line(f"aws s3 cp --recursive s3://{system.stack.output_bucket}/ .")
+    display.line(
+        f"\n  Logs are in {system.cloud.folder}."
+        " Ctrl-C stops the local cloud and removes all its files.\n"
+    )
+
+
+async def _show_files(system: System, folder: Path | None) -> None:
+    """Show what becomes of the files, and put those of the folder into the bucket."""
+    client = StackClient(system.cloud, system.stack)
+    live = LiveFiles(Console(highlight=False))
+    watched = WatchedFolder(folder) if folder else None
+    with live.shown():
+        while True:
+            for key, content in await asyncio.to_thread(watched.changes) if watched else ():
+                await client.upload(key, content)
+            live.update(await client.files())
+            await asyncio.sleep(POLL_SECONDS)

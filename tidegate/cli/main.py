@@ -126,19 +126,34 @@ def demo() -> int:
     return _run_async(run(DEMO_OUTPUT))
 
 
-@cli.command(short_help="start a local cloud with the system on it, until Ctrl-C")
-def cloud() -> int:
+@cli.command(short_help="start a local cloud with the system and your model, until Ctrl-C")
+@click.option(
+    "--model",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Your model; without it, one of iris flowers is trained.",
+)
+@PREDICTOR
+@SET
+@click.option(
+    "--files",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A folder whose files go into the input bucket, also those that come or change later.",
+)
+def cloud(
+    *, model: Path | None, predictor: str | None, assignments: Sequence[str], files: Path | None
+) -> int:
     """Start a local cloud with the system deployed on it, and keep it running until Ctrl-C.
 
     Prints the variables to export so that the AWS CLI and boto3 in another terminal use this cloud.
-    Copy a file into the input bucket: the iris model's predictions appear in the output bucket.
+    Each file that lands in the input bucket is shown, with its output or the reason why there is
+    none. Ctrl-C removes everything, outputs too.
     """
     from tidegate.localcloud.cloud import require_checkout
 
     require_checkout()
     from tidegate.cli.cloud import cloud as run
 
-    return _run_async(run())
+    return _run_async(run(model, predictor=predictor, assignments=assignments, files=files))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

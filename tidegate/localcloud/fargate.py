@@ -6,20 +6,23 @@ When the process exits, the agent does what ECS does: it stops the task and send
 event. EventBridge accepts `aws.ecs` events from ECS alone, so the agent invokes the function
 itself, as the rule would.
 
-Two differences from AWS remain. RunTask called twice with one client token starts two tasks.
-StopTask always records exit code 0; only the event has the real exit code.
+One difference from AWS remains: StopTask always records exit code 0; only the event has the real
+exit code.
 """
 
 import asyncio
 import json
+import logging
 import sys
 import time
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from tidegate.localcloud.cloud import CHECKOUT, Cloud, Credentials
 from tidegate.localcloud.ecs_task import Container, exit_code, state_change_event
@@ -34,6 +37,11 @@ if TYPE_CHECKING:
     from mypy_boto3_sts import STSClient
 
 POLL_SECONDS = 0.2
+RETRY_SECONDS = 1.0
+NOT_RUN = 1  # the exit code of a task whose process could not be started
+AWS_ERRORS = (BotoCoreError, ClientError)
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -52,7 +60,8 @@ class WorkerTask:
 class Fargate:
     """Runs the tasks of one cluster, and remembers those that are over."""
 
-    def __init__(self, cloud: Cloud, stack: Stack) -> None:
+    def __init__(self, cloud: Cloud, stack: Stack, image_environment: Mapping[str, str]) -> None:
+        self._image_environment = image_environment
         self.tasks: dict[str, WorkerTask] = {}
         self._changed = asyncio.Condition()
         self._cloud = cloud
@@ -75,7 +84,7 @@ class Fargate:
         """Poll the cluster until cancelled: run new tasks, and end those that are to stop."""
         async with asyncio.TaskGroup() as group:
             while True:
-                running_arns = await asyncio.to_thread(self._list_running)
+                running_arns = await self._running_arns()
                 for arn in running_arns - self.tasks.keys():
                     log = self._cloud.folder / f"worker-{arn.rpartition('/')[2]}.log"
                     self.tasks[arn] = WorkerTask(arn, log)
@@ -86,13 +95,36 @@ class Fargate:
                         task.stop.set()
                 await asyncio.sleep(POLL_SECONDS)
 
+    async def _running_arns(self) -> set[str]:
+        """List the running tasks; while the list fails, as during an update, nothing changes."""
+        while True:
+            try:
+                return await asyncio.to_thread(self._list_running)
+            except AWS_ERRORS as error:
+                log.warning("tasks not listed: %s", error)
+                await asyncio.sleep(RETRY_SECONDS)
+
     async def _run(self, task: WorkerTask) -> None:
+        """Run one task; one that cannot be run is over, and the others go on."""
+        try:
+            await self._run_process(task)
+        except (*AWS_ERRORS, OSError) as error:
+            log.warning("task %s not run: %s", task.arn.rpartition("/")[2], error)
+            task.exit_code = NOT_RUN if task.exit_code is None else task.exit_code
+        task.over = True
+        await self._notify()
+
+    async def _run_process(self, task: WorkerTask) -> None:
         """Run one task's process, and report its end to ECS and the dispatcher."""
         container = await asyncio.to_thread(self._container, task.arn)
         credentials = await asyncio.to_thread(self._assume, container.role)
         async with running(
             *(sys.executable, "-m", "worker"),
-            environment={**container.environment, **self._cloud.environment(credentials)},
+            environment={
+                **self._image_environment,
+                **container.environment,
+                **self._cloud.environment(credentials),
+            },
             folder=CHECKOUT,
             log=task.log,
         ) as process:
@@ -100,8 +132,6 @@ class Fargate:
             status = await _until_exit(process, task.stop, container.stop_seconds)
         task.exited, task.exit_code = time.monotonic(), exit_code(status)
         await asyncio.to_thread(self._report, task, task.exit_code)
-        task.over = True
-        await self._notify()
 
     async def _notify(self) -> None:
         async with self._changed:
@@ -160,9 +190,11 @@ async def _until_exit(process: Process, stop: asyncio.Event, stop_seconds: float
 
 
 @asynccontextmanager
-async def fargate(cloud: Cloud, stack: Stack) -> AsyncIterator[Fargate]:
+async def fargate(
+    cloud: Cloud, stack: Stack, image_environment: Mapping[str, str]
+) -> AsyncIterator[Fargate]:
     """Run the cluster's tasks for the length of the block; no process outlives the block."""
-    agent = Fargate(cloud, stack)
+    agent = Fargate(cloud, stack, image_environment)
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(agent.serve())
         try:

@@ -3,7 +3,9 @@
 import asyncio
 import json
 from collections import Counter
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
 
 from tidegate.localcloud.cloud import Cloud
 from tidegate.localcloud.stack import Stack
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 OUTPUT_PREFIX = "predictions"
+FORMATS = ("csv", "jsonl", "parquet")  # appended to the key of an output of another format
 
 
 def output_key(key: str) -> str:
@@ -24,6 +27,18 @@ def output_key(key: str) -> str:
 def report_key(key: str) -> str:
     """Return the key of an input's failure report."""
     return f"{OUTPUT_PREFIX}/_failed/{key}.json"
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """What became of the present version of one input."""
+
+    status: Literal["waiting", "predicted", "failed"]
+    etag: str
+    output: str | None = None  # its key
+    rows: int | None = None
+    rejected: int | None = None
+    failure: str | None = None
 
 
 class StackClient:
@@ -49,6 +64,43 @@ class StackClient:
             Bucket=self._stack.output_bucket
         )
         return Counter(version["Key"] for page in pages for version in page.get("Versions", []))
+
+    async def files(self) -> dict[str, FileState]:
+        """Return the state of each object in the input bucket, by its key."""
+        return await asyncio.to_thread(self._files)
+
+    def _files(self) -> dict[str, FileState]:
+        inputs = self._listed(self._stack.input_bucket)
+        written = self._listed(self._stack.output_bucket)
+        return {key: self._state(key, *found, written) for key, found in inputs.items()}
+
+    def _listed(self, bucket: str) -> dict[str, tuple[str, datetime]]:
+        """Return ETag and time of each object, by its key."""
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+        return {
+            found["Key"]: (found["ETag"].strip('"'), found["LastModified"])
+            for page in pages
+            for found in page.get("Contents", [])
+        }
+
+    def _state(
+        self, key: str, etag: str, landed: datetime, written: dict[str, tuple[str, datetime]]
+    ) -> FileState:
+        for name in (output_key(key), *(f"{output_key(key)}.{form}" for form in FORMATS)):
+            if name in written:
+                known = self._s3.head_object(Bucket=self._stack.output_bucket, Key=name)
+                if known["Metadata"].get("source-etag") == etag:
+                    rows, rejected = (
+                        int(known["Metadata"][count]) if count in known["Metadata"] else None
+                        for count in ("rows", "rejected")
+                    )
+                    return FileState("predicted", etag, name, rows, rejected)
+        _, failed = written.get(report_key(key), (None, None))
+        if failed is not None and failed >= landed:
+            report = json.loads(self._read(report_key(key)))
+            failure = f"{report['error_type']}: {report['message']}"
+            return FileState("failed", etag, failure=failure)
+        return FileState("waiting", etag)
 
     async def read(self, key: str) -> bytes:
         """Return the content of an object in the output bucket."""

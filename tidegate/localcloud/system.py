@@ -22,23 +22,32 @@ class System:
     cloud: Cloud
     stack: Stack
     agent: Fargate
-    example: Path  # the folder that holds model.pkl and the iris files
+    model: Path  # the example's lies beside the iris files
 
 
 @asynccontextmanager
 async def local_system(
-    parameters: Mapping[str, str], show_step: ShowStep = nullcontext
+    parameters: Mapping[str, str],
+    show_step: ShowStep = nullcontext,
+    *,
+    model: Path | None = None,
+    image_environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[System]:
-    """Start all parts, with these parameters of the template; stop them in reverse order."""
+    """Start all parts, with these parameters of the template; stop them in reverse order.
+
+    Without a model, the example's is trained. `image_environment` are the variables that an image
+    of one's own would set.
+    """
     async with AsyncExitStack() as blocks:
         with show_step("local cloud up: MiniStack, IAM enforced"):
             cloud = await blocks.enter_async_context(local_cloud())
-        with show_step("model trained: is this iris a virginica?"):
-            example = await train(cloud.folder)
+        if model is None:
+            with show_step("model trained: is this iris a virginica?"):
+                model = await train(cloud.folder) / "model.pkl"
         with show_step("stack deployed: infra/cloudformation.yaml, by the AWS CLI"):
-            stack = await deploy(cloud, example / "model.pkl", parameters)
-        agent = await blocks.enter_async_context(fargate(cloud, stack))
-        yield System(cloud, stack, agent, example)
+            stack = await deploy(cloud, model, parameters)
+        agent = await blocks.enter_async_context(fargate(cloud, stack, image_environment or {}))
+        yield System(cloud, stack, agent, model)
 
 
 async def train(folder: Path) -> Path:

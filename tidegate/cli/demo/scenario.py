@@ -28,8 +28,8 @@ class Scenario:
         self._display = display
         self._folder = folder
         self._client = StackClient(system.cloud, system.stack)
-        self._model: ClassifierMixin = joblib.load(system.example / "model.pkl")
-        flowers = pd.read_csv(system.example / "iris.csv", dtype={"id": str})
+        self._model: ClassifierMixin = joblib.load(system.model)
+        flowers = pd.read_csv(system.model.with_name("iris.csv"), dtype={"id": str})
         self._files = make_inputs(flowers)
         self._rows = {file.key: FileRow(file.key) for file in self._files}
         self._results = {
