@@ -1,6 +1,7 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from itertools import pairwise
 
 import pytest
 from structlog.testing import LogCapture
@@ -9,10 +10,12 @@ from tests.support.fakes.faults import raising
 from tests.support.fakes.queue import FakeQueue
 from tests.support.fakes.settlement import SettlementSetup
 from tests.support.fakes.storage import FakeStorage
-from tests.support.fakes.worker import body, report
+from tests.support.fakes.worker import Cloud, body, report
+from worker.clock import now
 from worker.errors import LeaseLost, OutputRefused, TransientError, Unparsable, UnreadableBody
 from worker.job import Job, Message, Reject, S3Uri
 from worker.jobs.dead_letters import Recorded
+from worker.jobs.failure_reports import REPORT_MARK
 from worker.queue.sqs import RedrivePolicy
 
 MAX_RECEIVE_COUNT = 3
@@ -119,6 +122,23 @@ async def test_a_refused_report_does_not_prevent_the_dead_letter() -> None:
     setup = Setup()
     setup.storage.before = raising(OutputRefused("taken"), on="put")
     assert await setup.record(setup.held_message()) == Recorded(None, dead_letter=True)
+
+
+async def test_reports_that_conflict_again_and_again_wait_between_their_attempts() -> None:
+    setup = Setup()
+    times = []
+
+    def write_another(name: str, uri: S3Uri) -> None:
+        if (name, uri) == ("put", REPORT):
+            times.append(now())
+            metadata = {REPORT_MARK: "0.0"}
+            setup.storage.add(REPORT, b"another worker's %d" % len(times), metadata)
+
+    setup.storage.before = write_another
+    with pytest.raises(TransientError, match="kept changing"):
+        await setup.record(setup.held_message())
+    pauses = [after - before for before, after in pairwise(times)]
+    assert all(pause > 0 for pause in pauses[1:])
 
 
 async def test_a_message_whose_lease_is_lost_is_not_reported() -> None:
