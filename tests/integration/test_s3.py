@@ -596,3 +596,7 @@ async def test_the_endpoint_of_a_bucket_is_worked_out_once_for_all_its_keys(
         add(endpoint, S3Uri(INPUT.bucket, key), b"body")  # by a client that does as botocore does
         await storage.get(S3Uri(INPUT.bucket, key), version_id=None, etag=None, max_bytes=100)
     assert len([asked for asked in worked_out if "Key" not in asked]) == 1
+    # The rules that botocore has loaded are as they were, for other clients of the session.
+    client: Any = storage._client
+    rules = client._loader.load_service_model("s3", "endpoint-rule-set-1")
+    assert "Key" in rules["parameters"]
