@@ -97,6 +97,7 @@ class JobTimeout:
 
     def __init__(self, job: str, timeout: asyncio.Timeout) -> None:
         self.job = job
+        self.newer_versions = 0  # for which the job has started again
         self._timeout = timeout
         self._overdue_checks = 0
 
@@ -129,6 +130,7 @@ class JobTimeouts:
     @asynccontextmanager
     async def limit(self, job: str) -> AsyncIterator[JobTimeout]:
         """Cancel the block when its time is over; raises TransientError then."""
+        changed = ""
         try:
             async with asyncio.timeout(self._seconds) as timeout:
                 job_timeout = JobTimeout(job, timeout)
@@ -137,9 +139,11 @@ class JobTimeouts:
                     yield job_timeout
                 finally:
                     del self._under_way[job_timeout]
+                    if count := job_timeout.newer_versions:
+                        changed = f": it kept changing, and was started again {count} times"
         except TimeoutError as error:
             raise TransientError(
-                f"{job} took longer than WORKER_JOB_SECONDS ({self._seconds:g})"
+                f"{job} took longer than WORKER_JOB_SECONDS ({self._seconds:g}){changed}"
             ) from error
 
     async def watch(self) -> None:

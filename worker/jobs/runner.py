@@ -68,12 +68,23 @@ class Runner:
         PermanentError and TransientError.
         """
         started = now()
+        # One limit for all versions: an input may change again and again.
+        async with self.timeouts.limit(str(job.source)) as job_timeout:
+            done = await self._run_to_newest(job, check_lease, job_timeout, exclusive=exclusive)
+        return replace(done, seconds=now() - started)
+
+    async def _run_to_newest(
+        self, job: Job, check_lease: CheckLease, job_timeout: JobTimeout, *, exclusive: bool
+    ) -> Done:
+        """Run the job, and again as long as the input changes in a way that only this job sees."""
         done: Done | None = None
         while True:
             try:
-                done, outdated = await self._run_version(job, check_lease, exclusive=exclusive)
+                done, outdated = await self._run_version(
+                    job, check_lease, job_timeout, exclusive=exclusive
+                )
                 if not outdated:
-                    break
+                    return done
             except InputOverwritten:
                 if job.sequencer is not None:
                     # The write that replaced this version has an event, and so a message, of its
@@ -83,12 +94,12 @@ class Runner:
             except NoSuchInput:
                 if done is None:
                     raise
-                break  # the input was deleted meanwhile: the output is of its last version
+                return done  # the input was deleted meanwhile: the output is of its last version
             job = job.of_current_version()
-        return replace(done, seconds=now() - started)
+            job_timeout.newer_versions += 1
 
     async def _run_version(
-        self, job: Job, check_lease: CheckLease, *, exclusive: bool
+        self, job: Job, check_lease: CheckLease, job_timeout: JobTimeout, *, exclusive: bool
     ) -> tuple[Done, bool]:
         """Predict the version that the job names, or the current one, and write its output.
 
@@ -97,23 +108,22 @@ class Runner:
         """
         # An exclusive job reserves the whole budget, so that no other job holds data meanwhile.
         needs = _Needs(self.budget.limit if exclusive else None)
-        async with self.timeouts.limit(str(job.source)) as job_timeout:
-            while True:
-                try:
-                    done, result = await self._attempt(
-                        job, check_lease, job_timeout, needs, exclusive=exclusive
-                    )
-                except NeedsMemory as error:
-                    # Bytes are reserved before a pool process is taken, never while one is held:
-                    # otherwise two jobs could wait for each other.
-                    needs.input_bytes = error.size
-                except NeedsTypes:
-                    pass  # the attempt has put them into `needs`, and nothing is visible yet
-                except PermanentError as error:
-                    await self._check_current(job, needs.read, error)
-                    raise
-                else:
-                    return done, await self._is_outdated(job, done, result)
+        while True:
+            try:
+                done, result = await self._attempt(
+                    job, check_lease, job_timeout, needs, exclusive=exclusive
+                )
+            except NeedsMemory as error:
+                # Bytes are reserved before a pool process is taken, never while one is held:
+                # otherwise two jobs could wait for each other.
+                needs.input_bytes = error.size
+            except NeedsTypes:
+                pass  # the attempt has put them into `needs`, and nothing is visible yet
+            except PermanentError as error:
+                await self._check_current(job, needs.read, error)
+                raise
+            else:
+                return done, await self._is_outdated(job, done, result)
 
     async def _attempt(
         self,
