@@ -19,7 +19,7 @@ from worker.jobs.dead_letters import DeadLetters
 from worker.jobs.limits import JobTimeouts
 from worker.jobs.output_writer import OutputWriter
 from worker.jobs.processor import Processor
-from worker.jobs.rejected_rows import empty_older_rejects
+from worker.jobs.rejected_rows import empty_older_rejects, empty_superseded_rejects
 from worker.jobs.runner import CheckLease, Runner
 from worker.jobs.settlement import Settlement
 from worker.queue.consumer import Consumer, ReceivedBatch, _dated, _wait_for_answer
@@ -379,6 +379,21 @@ def _(patch: Patch) -> None:
         pass
 
     patch.replace(empty_older_rejects, not_at_all)
+
+
+@MUTATIONS.add("a superseded version leaves its rejected rows", seed=358)
+def _(patch: Patch) -> None:
+    async def not_at_all(
+        storage: Storage,
+        output: S3Uri,
+        source: S3Uri,
+        *,
+        metadata: Mapping[str, str],
+        check_lease: Callable[[], None],
+    ) -> None:
+        pass
+
+    patch.replace(empty_superseded_rejects, not_at_all)
 
 
 @MUTATIONS.add("a truncated body is predicted", seed=46)

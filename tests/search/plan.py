@@ -27,6 +27,8 @@ SMALL_PART = 12  # bytes, of contents and outputs of twenty to fifty
 BAD_ROWS = b" bad"  # the end of a content of which some rows are rejected
 HAS_BAD_ROWS = (0.0, 0.4)  # the share of such versions
 FIRST_FAILS = 0.4  # the share of first of several versions that cannot be predicted
+AT_ONCE = 0.1  # the share of schedules in which the versions of a file race with each other
+RACE_SECONDS = 0.01  # from one version to the next in a race
 MANY = 50  # receives: more than all faults of a schedule use up
 INPUT, OUTPUT, PREFIX = "in", "out", "p"
 QUEUE, DEAD = "q", "q-dead"
@@ -89,6 +91,7 @@ def plan(seed: int) -> Plan:
     """Draw a schedule. Each leaves out some kinds of faults, so that no kind hides another."""
     draw = random.Random(f"plan {seed}")  # noqa: S311 - no secret
     apart = random.Random(f"versions {seed}")  # noqa: S311 - apart, so that the other draws stay
+    at_once = random.Random(f"races {seed}").random() < AT_ONCE  # noqa: S311 - apart likewise
     bad_rows = apart.choice(HAS_BAD_ROWS)
     calm_at = draw.choice((60.0, 200.0, 600.0))
     visibility = draw.choice((6, 15, 30, 60))
@@ -102,7 +105,7 @@ def plan(seed: int) -> Plan:
         behaviour=_behaviour(draw),
         slots=draw.choice((1, 2, 4)),
         workers=draw.choice((1, 1, 2, 3)),
-        uploads=tuple(_uploads(draw, apart, bad_rows, calm_at, most)),
+        uploads=tuple(_uploads(draw, apart, bad_rows, calm_at, most, at_once=at_once)),
         process_faults=tuple(_process_faults(draw, calm_at, visibility)),
         outages=tuple(_outages(draw, calm_at, visibility)),
         fault_rate=draw.choice((0.0, 0.02, 0.1, 0.3)),
@@ -139,7 +142,13 @@ def _behaviour(draw: random.Random) -> SqsBehaviour:
 
 
 def _uploads(
-    draw: random.Random, apart: random.Random, bad_rows: float, calm_at: float, most: int | None
+    draw: random.Random,
+    apart: random.Random,
+    bad_rows: float,
+    calm_at: float,
+    most: int | None,
+    *,
+    at_once: bool,
 ) -> list[Upload]:
     uploads = []
     longest = draw.choice((0, 2, 30, 30))
@@ -154,7 +163,8 @@ def _uploads(
             # Many programs write an empty version first, and then the real one.
             fails = version == 0 and versions > 1 and apart.random() < FIRST_FAILS
             version_kind: FileKind = "poison" if fails else kind
-            content = f"{version_kind} {draw.uniform(0, longest):.3f} {key} {version}".encode()
+            seconds = draw.uniform(0, longest)
+            content = f"{version_kind} {0 if at_once else seconds:.3f} {key} {version}".encode()
             if apart.random() < bad_rows:
                 content += BAD_ROWS
             uploads.append(
@@ -167,7 +177,8 @@ def _uploads(
                     detailed=draw.random() < 0.7,
                 )
             )
-            at += draw.uniform(0.01, calm_at / 4)
+            pause = draw.uniform(0.01, calm_at / 4)
+            at += RACE_SECONDS if at_once else pause
     return sorted(uploads, key=lambda upload: upload.at)
 
 

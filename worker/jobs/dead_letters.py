@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -38,12 +39,14 @@ class DeadLetters:
         leases: Leases,
         reports: FailureReports,
         storage: Storage,
+        empty_superseded_rejects: EmptyRejects,
     ) -> None:
         self._queue = queue
         self._queue_name = queue_name
         self._leases = leases
         self._reports = reports
         self._storage = storage
+        self._empty_superseded_rejects = empty_superseded_rejects
 
     async def record(self, message: Message, rejection: Reject) -> Recorded | None:
         """Write the report and send the dead letter; raises TransientError and LeaseLost.
@@ -51,13 +54,25 @@ class DeadLetters:
         Returns None, and records nothing, if a newer version of the input has superseded the one
         that failed.
         """
-        if rejection.job is not None and await self._is_superseded(message, rejection.job):
-            return None
+        if rejection.job is not None:
+            await self._leave_no_older_rejects(message, rejection.job)
+            if await self._is_superseded(message, rejection.job):
+                return None
         report = await self._report(message, rejection)
         self._leases.check(message)
         attributes = self._attributes(message, rejection.error)
         sent = await self._queue.send_to_dead_letters(message.body, attributes)
         return Recorded(report, dead_letter=sent)
+
+    async def _leave_no_older_rejects(self, message: Message, job: Job) -> None:
+        """Empty what an earlier attempt may have left; no later attempt will look after it."""
+        try:
+            with suppress(PermanentError):  # an output key that is refused has no rejected rows
+                await self._empty_superseded_rejects(job, partial(self._leases.check, message))
+        except TransientError as failure:
+            if not message.last_receive:
+                raise
+            log.warning("rejected rows not emptied", failure=str(failure))
 
     async def _is_superseded(self, message: Message, job: Job) -> bool:
         """Return whether a newer version of the input is there, with a message of its own."""

@@ -89,8 +89,7 @@ class Runner:
                 if job.sequencer is not None:
                     # The write that replaced this version has an event, and so a message, of its
                     # own.
-                    done = await self._superseded(job, check_lease)
-                    break
+                    return await self._superseded(job, check_lease)
             except NoSuchInput:
                 if done is None:
                     raise
@@ -201,18 +200,25 @@ class Runner:
 
     async def _superseded(self, job: Job, check_lease: CheckLease) -> Done:
         """Give way to a newer version; an earlier attempt may have left rejected rows beside it."""
-        output = output_uri(self.output_template, job, None, None)
-        if self.options.max_rejected:
-            # Nobody has read the file, so its format is not known.
-            for converted_to in dict.fromkeys((None, self.options.output_format)):
-                await empty_superseded_rejects(
-                    self.storage,
-                    output_uri(self.output_template, job, None, converted_to),
-                    job.source,
-                    metadata={"model-sha256": self.model_sha256},
-                    check_lease=check_lease,
-                )
-        return Done("superseded", output)
+        await self.empty_superseded_rejects(job, check_lease)
+        return Done("superseded", output_uri(self.output_template, job, None, None))
+
+    async def empty_superseded_rejects(self, job: Job, check_lease: CheckLease) -> None:
+        """Empty the rejected rows that this version may have left beside a newer output.
+
+        Raises OutputRefused, TransientError and LeaseLost.
+        """
+        if not self.options.max_rejected:
+            return
+        # Nobody has read the file, so its format is not known.
+        for converted_to in dict.fromkeys((None, self.options.output_format)):
+            await empty_superseded_rejects(
+                self.storage,
+                output_uri(self.output_template, job, None, converted_to),
+                job.source,
+                metadata={"model-sha256": self.model_sha256},
+                check_lease=check_lease,
+            )
 
     async def _check_current(
         self, job: Job, read: InputVersion | None, error: PermanentError

@@ -94,6 +94,7 @@ def build(
             leases=leases,
             reports=_failure_reports(settings, storage, model_sha256),
             storage=storage,
+            empty_superseded_rejects=runner.empty_superseded_rejects,
         ),
         metrics=metrics,
         retry_seconds=settings.retry_seconds,

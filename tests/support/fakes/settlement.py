@@ -1,7 +1,10 @@
 """Everything that settles a message, on a fake queue and a fake storage, without a worker."""
 
+from collections.abc import Callable
+
 from tests.support.fakes.queue import FakeQueue
 from tests.support.fakes.storage import FakeStorage
+from worker.job import Job
 from worker.jobs.dead_letters import DeadLetters
 from worker.jobs.failure_reports import FailureReports
 from worker.jobs.settlement import Settlement
@@ -10,6 +13,10 @@ from worker.queue.deletes import Deletes
 from worker.queue.leases import Leases
 
 VISIBILITY_SECONDS = 30
+
+
+async def _no_rejects(_: Job, __: Callable[[], None]) -> None:
+    """Do nothing: this worker writes no rejected rows."""
 
 
 class SettlementSetup:
@@ -27,7 +34,12 @@ class SettlementSetup:
             model_sha256="0" * 64,
         )
         self.dead_letters = DeadLetters(
-            queue, queue_name="q", leases=self.leases, reports=reports, storage=self.storage
+            queue,
+            queue_name="q",
+            leases=self.leases,
+            reports=reports,
+            storage=self.storage,
+            empty_superseded_rejects=_no_rejects,
         )
         self.settlement = Settlement(
             queue,
