@@ -1,6 +1,7 @@
 """Dead letters: a rejected message is reported, then sent to the dead-letter queue."""
 
-import re
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -8,6 +9,7 @@ import structlog
 
 from worker.errors import PermanentError, TransientError
 from worker.job import Job, Message, Reject, S3Uri
+from worker.jobs.dead_letter_attributes import fitting_attributes
 from worker.jobs.failure_reports import FailureReports
 from worker.queue.leases import Leases
 from worker.queue.sqs import SqsQueue
@@ -16,8 +18,8 @@ from worker.storage.provenance import is_replaced
 
 log = structlog.get_logger()
 
-MAX_ATTRIBUTE_CHARACTERS = 1000  # ten attributes of that length fit into a message with its body
-NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# Empties the rejected rows that a version left beside a newer output; may raise any error.
+EmptyRejects = Callable[[Job, Callable[[], None]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class DeadLetters:
         report = await self._report(message, rejection)
         self._leases.check(message)
         attributes = self._attributes(message, rejection.error)
+        room = self._queue.dead_letter_bytes - len(message.body.encode())
+        attributes = fitting_attributes(attributes, room)
         sent = await self._queue.send_to_dead_letters(message.body, attributes)
         return Recorded(report, dead_letter=sent)
 
@@ -101,15 +105,11 @@ class DeadLetters:
             return None
 
     def _attributes(self, message: Message, error: BaseException) -> dict[str, str]:
-        """Return the reason as message attributes, of which SQS takes ten."""
-        attributes = {
+        """Return the reason as attributes, the most important first; SQS takes ten."""
+        return {
             "error_type": type(error).__name__,
             "error_message": str(error),
             "receive_count": str(message.receive_count),
             "source_queue": self._queue_name,
             "source_message_id": message.id,
-        }
-        return {
-            name: NOT_IN_XML.sub("?", text)[:MAX_ATTRIBUTE_CHARACTERS] or "?"
-            for name, text in attributes.items()
         }

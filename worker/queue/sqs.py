@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # the stubs are a development package
 log = structlog.get_logger()
 
 BATCH_SIZE = 10  # SQS takes or returns at most this many messages in one call
+MAX_MESSAGE_BYTES = 1 << 20  # body and attributes together; a queue may set less
 MAX_CALL_SECONDS = 45.0  # covers three attempts of the client, and the pauses between them
 EXCLUSIVE_WITHOUT_POLICY = 4  # receives
 QUEUE_MISSING = frozenset({"NonExistentQueue", "QueueDoesNotExist", "InvalidAddress"})
@@ -91,6 +92,7 @@ class SqsQueue:
         self._address = address
         self._url = ""
         self._dead_letter_url: str | None = None
+        self.dead_letter_bytes = MAX_MESSAGE_BYTES  # of a dead letter with its attributes, at most
         self._redrive = RedrivePolicy(None)
         self._receive_client = receive_client
         self._client = client
@@ -104,13 +106,17 @@ class SqsQueue:
         self._url = await _url_of(self._address, self._client)
         async with _map_queue_errors(f"reading the attributes of {self._address}"):
             response = await self._client.get_queue_attributes(
-                QueueUrl=self._url, AttributeNames=["VisibilityTimeout", "RedrivePolicy"]
+                QueueUrl=self._url,
+                AttributeNames=["VisibilityTimeout", "RedrivePolicy", "MaximumMessageSize"],
             )
         attributes = response.get("Attributes", {})
         policy = json.loads(attributes.get("RedrivePolicy", "{}"))
         dead_letter_queue = policy.get("deadLetterTargetArn")
         if dead_letter_queue is not None:
             self._dead_letter_url = await _url_of(dead_letter_queue, self._client)
+            self.dead_letter_bytes = await self._read_dead_letter_bytes(
+                _max_message_bytes(attributes)
+            )
         max_receive_count = int(policy["maxReceiveCount"]) if policy else None
         self._redrive = RedrivePolicy(max_receive_count)
         return QueueAttributes(
@@ -119,6 +125,23 @@ class SqsQueue:
             max_receive_count=max_receive_count,
             dead_letter_queue=dead_letter_queue,
         )
+
+    async def _read_dead_letter_bytes(self, own_limit: int) -> int:
+        """Read how many bytes a dead letter may take: as many as a redrive can send back, too.
+
+        If the worker may not read the attributes of the dead-letter queue, its own queue's limit
+        counts.
+        """
+        async with _map_queue_errors("reading the attributes of the dead-letter queue"):
+            try:
+                response = await self._client.get_queue_attributes(
+                    QueueUrl=self._dead_letter_url or "", AttributeNames=["MaximumMessageSize"]
+                )
+            except ClientError as error:
+                if error_code(error) not in ACCESS_DENIED:
+                    raise
+                return own_limit
+        return min(own_limit, _max_message_bytes(response.get("Attributes", {})))
 
     async def receive(self, limit: int, wait_seconds: int) -> list[Message]:
         """Long-poll for at most `limit` messages."""
@@ -203,6 +226,10 @@ async def open_queue(
         open_client("sqs", others) as client,
     ):
         yield SqsQueue(address, receive_client, client, visibility_seconds)
+
+
+def _max_message_bytes(attributes: Mapping[Any, str]) -> int:
+    return int(attributes.get("MaximumMessageSize", MAX_MESSAGE_BYTES))
 
 
 async def _url_of(name: str, client: "SQSClient") -> str:

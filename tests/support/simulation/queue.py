@@ -10,6 +10,7 @@ from typing import NamedTuple
 from tests.support.simulation.message import StoredMessage
 
 LONGEST_SECONDS = 43_200  # twelve hours
+LARGEST_MESSAGE_BYTES = 1 << 20
 ACCOUNT = "000000000000"
 ARN = f"arn:aws:sqs:eu-central-1:{ACCOUNT}:"
 URL = f"https://sqs.eu-central-1.amazonaws.com/{ACCOUNT}/"
@@ -51,6 +52,11 @@ class SimulatedQueue:
         return Redrive(
             policy["deadLetterTargetArn"].rsplit(":", 1)[-1], int(policy["maxReceiveCount"])
         )
+
+    @property
+    def max_message_bytes(self) -> int:
+        """The bytes that body and attributes of a message may take together."""
+        return int(self.attributes.get("MaximumMessageSize", LARGEST_MESSAGE_BYTES))
 
     def is_spent(self, message: StoredMessage) -> bool:
         """Return whether the next receive moves it to the dead-letter queue."""

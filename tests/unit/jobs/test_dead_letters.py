@@ -47,6 +47,10 @@ class Setup(SettlementSetup):
         assert recorded is not None
         return recorded
 
+    async def limit_dead_letters(self, size: int) -> None:
+        self.queue.limit_dead_letters(size)
+        await self.queue.read_attributes()
+
     def has_report(self) -> bool:
         return REPORT in self.storage.versions
 
@@ -72,6 +76,42 @@ async def test_a_dead_letter_names_its_error_and_its_source() -> None:
         "source_queue": "q",
         "source_message_id": "m",
     }
+
+
+async def test_the_reason_is_shortened_to_the_room_that_a_large_body_leaves() -> None:
+    setup = Setup()
+    message = setup.held_message(content=body("a.csv", more="x" * 5000))
+    await setup.limit_dead_letters(len(message.body) + 300)
+    reason = Unparsable("line 3: nonsense, " * 50)
+    await setup.dead_letters.record(message, Reject(reason, None))
+    ((dead_body, attributes),) = setup.queue.dead_letters
+    assert dead_body == message.body
+    assert attributes["error_type"] == "Unparsable"
+    assert attributes["error_message"].startswith("line 3: nonsense, line 3: nonsense")
+    assert str(reason).startswith(attributes["error_message"])
+    assert attributes["source_message_id"] == "m"
+
+
+async def test_a_body_that_leaves_no_room_is_dead_lettered_without_attributes() -> None:
+    setup = Setup()
+    message = setup.held_message(content=body("a.csv", more="x" * 5000))
+    await setup.limit_dead_letters(len(message.body))
+    await setup.dead_letters.record(message, Reject(UNPARSABLE, None))
+    assert setup.queue.dead_letters == [(message.body, {})]
+
+
+async def test_the_limit_of_the_dead_letter_queue_is_read_at_the_start() -> None:
+    queue = FakeQueue(max_receive_count=1)
+    text = body("a.csv", more="x" * 5000)
+    queue.limit_dead_letters(len(text) + 100)
+    cloud = Cloud(queue)
+    cloud.storage.add(S3Uri("in", "a.csv"), b"abc")
+    cloud.pool.before = raising(Unparsable("nonsense " * 100))
+    queue.send(text)
+    await cloud.run_worker()
+    ((dead_body, attributes),) = queue.dead_letters
+    assert dead_body == text
+    assert attributes["error_type"] == "Unparsable"
 
 
 async def test_an_error_with_an_empty_message_is_dead_lettered_too() -> None:
