@@ -2,8 +2,9 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 import structlog
 from structlog.contextvars import bind_contextvars
@@ -53,6 +54,12 @@ class Settlement:
         self._dead_letters = dead_letters
         self._metrics = metrics
         self._retry_seconds = retry_seconds
+        # Message ids: between its lease and its delete a message is in neither.
+        self._under_way: Counter[str] = Counter()
+
+    def message_ids(self) -> list[str]:
+        """Return the ids of the messages that are being settled."""
+        return list(self._under_way)
 
     async def settle(self, message: Message, outcome: Outcome) -> None:
         """Settle a message; a cancellation waits for it, but not for a call that hangs.
@@ -96,7 +103,7 @@ class Settlement:
         message = self._leases.latest(message)  # it may have been received again meanwhile
         bind_contextvars(message_id=message.id, receive_count=message.receive_count)
         try:
-            with stray_cancellations_as_errors():
+            with stray_cancellations_as_errors(), self._noted([message]):
                 await self._carry_out(message, final_outcome(message, outcome))
         except FatalError:
             raise
@@ -173,6 +180,10 @@ class Settlement:
         self._deletes.add(message.id, lease.handle)
 
     async def _release(self, messages: Sequence[Message], seconds: float | None) -> None:
+        with self._noted(messages):
+            await self._release_noted(messages, seconds)
+
+    async def _release_noted(self, messages: Sequence[Message], seconds: float | None) -> None:
         ended: list[Lease] = []
         try:
             async with asyncio.timeout(seconds):
@@ -187,6 +198,16 @@ class Settlement:
         else:
             if ended:
                 log.info("messages released", message_ids=[lease.message.id for lease in ended])
+
+    @contextmanager
+    def _noted(self, messages: Sequence[Message]) -> Iterator[None]:
+        """Count messages as being settled for the length of the block."""
+        ids = Counter(message.id for message in messages)
+        self._under_way.update(ids)
+        try:
+            yield
+        finally:
+            self._under_way -= ids
 
     async def _make_visible_at_once(self, ended: Sequence[Lease]) -> None:
         # From the first deadline on, a message may be another worker's.

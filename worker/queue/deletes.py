@@ -41,6 +41,10 @@ class Deletes:
         if len(self._handles) >= BATCH_SIZE:
             self._full.set()
 
+    def message_ids(self) -> list[str]:
+        """Return the ids of the messages whose delete SQS has not confirmed."""
+        return list(self._handles)
+
     def settles(self, message: Message) -> bool:
         """Return whether a received message was settled before, and only needs its delete."""
         if message.id not in self._handles and message.id not in self._deleted:

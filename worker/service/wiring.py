@@ -46,6 +46,15 @@ class Worker:
         self.slots.close()
         self.idle.active.set()  # so that every consumer sees the stop
 
+    def unsettled(self) -> list[str]:
+        """Return the ids of the messages that a sudden end would leave invisible, or undeleted."""
+        ids = [
+            *self.leases.message_ids(),
+            *self.settlement.message_ids(),
+            *self.deletes.message_ids(),
+        ]
+        return list(dict.fromkeys(ids))
+
     async def release_unstarted(self, *, hurry: bool = False) -> None:
         """Release the messages that no processor has taken."""
         if unstarted := self.buffer.take_all():
