@@ -43,8 +43,9 @@ from worker.interfaces import InputReader, OutputForm, OutputSink, Range, ScoreO
 from worker.pool import child, forkserver
 from worker.pool.channel import Assignment
 from worker.pool.channel import ChildChannel as PoolLine
-from worker.pool.child import OOM_SCORE_ADJ, ModelPlan, Score
+from worker.pool.child import OOM_SCORE_ADJ, Score
 from worker.pool.forkserver import THREAD_VARIABLES
+from worker.pool.model_plan import ModelPlan
 from worker.pool.pool import Pool, open_pool
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ class WithModel:
     path: Path
 
     def __call__(self) -> Score:
-        plan = ModelPlan(self.path, "auto", None, log_format="json", log_level="error")
+        plan = ModelPlan(self.path, None, "m", "auto", None, "json", "error")
         score = plan.load()
 
         def either(reader: InputReader, options: ScoreOptions, output: OutputSink) -> ScoreResult:

@@ -1,10 +1,9 @@
 """The pool process: loads the model, then predicts file after file for its parent.
 
-The parent imports this module too, but not the libraries that it uses: they are imported inside
-functions, and the forkserver has imported them before it forks a pool process.
+The parent imports this module too, but not the libraries that loading a model takes: the forkserver
+has imported them before it forks a pool process.
 """
 
-# ruff: noqa: PLC0415 - as the docstring says
 import fcntl
 import gc
 import multiprocessing
@@ -16,13 +15,12 @@ import threading
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from worker.errors import ModelError, TidegateError, TransientError
-from worker.interfaces import InputReader, OutputSink, PredictMethod, ScoreOptions, ScoreResult
+from worker.interfaces import InputReader, OutputSink, ScoreOptions, ScoreResult
 from worker.pool.channel import ChildChannel
 
 # The kernel's OOM killer adds this many thousandths of the whole memory to what a process uses, and
@@ -34,27 +32,6 @@ OOM_SCORE_ADJ = 1000
 T = TypeVar("T")
 Score = Callable[[InputReader, ScoreOptions, OutputSink], ScoreResult]
 LoadModel = Callable[[], Score]  # raises ModelError; must be picklable
-
-
-@dataclass(frozen=True, slots=True)
-class ModelPlan:
-    """Which model a pool process loads, how the model predicts, and how the process logs."""
-
-    path: Path
-    method: PredictMethod
-    factory: str | None
-    log_format: Literal["console", "json"]
-    log_level: str
-
-    def load(self) -> Score:
-        """Load the model and return what predicts a file; raises ModelError."""
-        from worker import logs
-        from worker.models import load_predictor
-        from worker.scoring.score import score
-
-        logs.configure(self.log_format, self.log_level)
-        predictor = load_predictor(self.path, method=self.method, factory=self.factory)
-        return lambda reader, options, output: score(reader, predictor, options, output)
 
 
 def serve(sock: socket.socket, load_model: LoadModel) -> None:

@@ -64,7 +64,7 @@ async def open_worker(
         await openers.libraries()
     limit.waits_for(_loading(settings))
     pool = await opened.enter_async_context(
-        openers.pool(model_plan(settings, model.path).load, settings.predict_processes)
+        openers.pool(model_plan(settings, model).load, settings.predict_processes)
     )
     log.info("ready", queue=attributes.name, model=settings.model, model_sha256=model.sha256)
     return build(

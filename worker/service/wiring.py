@@ -1,7 +1,6 @@
 """Wiring: builds a worker from its settings, its queue, its storage and its process pool."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from worker import logs
 from worker.interfaces import ScoreOptions
@@ -13,13 +12,14 @@ from worker.jobs.runner import Runner
 from worker.jobs.settlement import Settlement
 from worker.lifecycle.stop import Stop
 from worker.metrics import Metrics, stream_for
-from worker.pool.child import ModelPlan
+from worker.pool.model_plan import ModelPlan
 from worker.pool.pool import Pool
 from worker.queue.consumer import Consumer, IdleTracker
 from worker.queue.deletes import Deletes
 from worker.queue.flow import Buffer, Slots
 from worker.queue.leases import Leases
 from worker.queue.sqs import BATCH_SIZE, QueueAttributes, SqsQueue
+from worker.service.model_fetch import ModelFile
 from worker.settings import Settings
 from worker.storage.protocol import Storage
 
@@ -126,10 +126,12 @@ def build(
     )
 
 
-def model_plan(settings: Settings, path: Path) -> ModelPlan:
+def model_plan(settings: Settings, model: ModelFile) -> ModelPlan:
     """Return what each pool process loads."""
     return ModelPlan(
-        path=path,
+        path=model.path,
+        original=model.original,
+        source=settings.model,
         method=settings.predict,
         factory=settings.predictor,
         log_format=logs.resolve(settings.log_format),
