@@ -40,6 +40,7 @@ from worker.errors import (
     Unparsable,
 )
 from worker.interfaces import InputReader, OutputForm, OutputSink, Range, ScoreOptions, ScoreResult
+from worker.metrics import Metrics
 from worker.pool import child, forkserver
 from worker.pool.channel import Assignment
 from worker.pool.channel import ChildChannel as PoolLine
@@ -98,6 +99,7 @@ def obey(orders: str) -> object:
         "fork": lambda: fork(detail),
         "raise": lambda: fail(detail),
         "compute": compute,
+        "print": lambda: talk(detail),
         "heavy": lambda: sorted(set(HEAVY) & set(sys.modules)),
         "oom": lambda: oom_score_adj(os.getpid()),
     }
@@ -129,6 +131,14 @@ def fork(port: str) -> None:
         finally:
             os._exit(0)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def talk(text: str) -> None:
+    """Print without a line end, as Python does and as a C library does."""
+    print(text, end="", flush=True)  # noqa: T201 - as a model might
+    print(text, end="")  # noqa: T201 - which stays in the buffer
+    os.write(1, text.encode())
+    sys.__stdout__.write(text)  # type: ignore[union-attr] # a process has one
 
 
 def compute() -> object:
@@ -321,6 +331,16 @@ async def say_what_a_process_begins_with() -> None:
         print(await tell(pool, "heavy"))  # noqa: T201 - for the test
 
 
+async def print_among_metrics() -> None:
+    """Run as a process of its own: write metrics while the model of the pool prints."""
+    metrics = Metrics("q", sys.stdout)
+    async with open_pool(Obedient("print loading"), 1) as pool:
+        for _ in range(3):
+            await tell(pool, "print predicting")
+            metrics.retried()
+            metrics.flush()
+
+
 SLOW_IMPORT = """
 import os
 
@@ -506,6 +526,18 @@ async def test_a_file_whose_rest_never_comes_is_not_predicted() -> None:
         with suppress(EOFError):
             child.predict_next(PoolLine(stream), score)
     assert predicted == []
+
+
+async def test_what_a_model_prints_does_not_stand_among_the_metrics(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "printing_library.py").write_text("print('importing', end='')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    process = await run_here("print_among_metrics()", [__name__, "printing_library"])
+    stdout, stderr = await process.communicate()
+    assert [json.loads(line)["JobsRetried"] for line in stdout.splitlines()] == [1, 1, 1]
+    for said in (b"importing", b"loading", b"predicting"):
+        assert said in stderr
 
 
 async def test_a_body_larger_than_any_buffer_arrives_whole(pool: Pool) -> None:

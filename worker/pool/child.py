@@ -6,6 +6,7 @@ has imported them before it forks a pool process.
 
 import fcntl
 import gc
+import io
 import multiprocessing
 import os
 import signal
@@ -28,6 +29,7 @@ from worker.pool.channel import ChildChannel
 # holds many files, rather than the job that needs too much. All pool processes have the same score,
 # so among them the largest is killed.
 OOM_SCORE_ADJ = 1000
+STDOUT, STDERR = 1, 2
 
 T = TypeVar("T")
 Score = Callable[[InputReader, ScoreOptions, OutputSink], ScoreResult]
@@ -58,7 +60,8 @@ def predict_next(channel: ChildChannel, score: Score) -> None:
 
 
 def _prepare_process() -> None:
-    """Ignore stop signals, end with the parent, and be the OOM killer's first choice."""
+    """Print to stderr, ignore stop signals, end with the parent, be the OOM killer's choice."""
+    redirect_stdout()
     gc.freeze()  # a collection would write to the pages shared with the forkserver, and copy them
     # Ctrl-C reaches the whole process group, and must not kill a job that the drain waits for.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -66,6 +69,18 @@ def _prepare_process() -> None:
     _die_with_parent()
     with suppress(OSError):  # exists on Linux only
         Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE_ADJ))
+
+
+def redirect_stdout() -> None:
+    """Let all that this process prints go to standard error, also what a C library prints.
+
+    The worker writes its metrics to standard output, a line for each. What a model prints must not
+    stand within such a line.
+    """
+    with suppress(OSError):  # standard error may be closed
+        os.dup2(STDERR, STDOUT)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # whole lines: the log stands there too
 
 
 def _die_with_parent() -> None:
