@@ -136,6 +136,10 @@ class Settings(BaseSettings):
     max_rejected: float = Field(
         default=0.0, ge=0, le=1, description="fraction of bad rows a file may have; 0 = none"
     )
+    report_values: Literal["show", "mask"] = Field(
+        default="show",
+        description="mask = no cell's value in failure reports, dead-letter attributes and logs",
+    )
     log_format: Literal["auto", "console", "json"] = Field(
         default="auto", description="auto = console on a terminal, JSON lines elsewhere"
     )

@@ -72,6 +72,7 @@ def test_every_missing_variable_is_named_on_a_line_of_its_own(
         ("WORKER_ENCODING", "klingon"),
         ("WORKER_OUTPUT_FORMAT", "xls"),
         ("WORKER_OUTPUT_TEMPLATE", "{bucket}/{key}"),
+        ("WORKER_REPORT_VALUES", "hide"),
         ("WORKER_LOG_LEVEL", "loud"),
         ("WORKER_QUEUE", "jobs.fifo"),
     ],

@@ -13,13 +13,13 @@ import signal
 import socket
 import sys
 import threading
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TypeVar
 
+from worker import quoting
 from worker.errors import ModelError, TidegateError, TransientError
 from worker.interfaces import InputReader, OutputSink, ScoreOptions, ScoreResult
 from worker.pool.channel import ChildChannel
@@ -112,7 +112,7 @@ def _attempt(call: Callable[[], T], *, otherwise: type[TidegateError]) -> T | Ti
 def _picklable(error: BaseException, otherwise: type[TidegateError]) -> TidegateError:
     # Unpickling another error class would make the parent import the library it comes from.
     ours = [kind for kind in type(error).__mro__ if kind.__module__ == TidegateError.__module__]
-    picklable = ours[0](str(error)) if ours else otherwise(f"{type(error).__name__}: {error}")
+    picklable = ours[0](str(error)) if ours else otherwise(quoting.describe(error))
     # Pickling drops the traceback but keeps the notes.
-    picklable.add_note("In the pool process:\n" + "".join(traceback.format_exception(error)))
+    picklable.add_note("In the pool process:\n" + quoting.traceback_of(error))
     return picklable

@@ -136,6 +136,7 @@ def model_plan(settings: Settings, model: ModelFile) -> ModelPlan:
         factory=settings.predictor,
         log_format=logs.resolve(settings.log_format),
         log_level=settings.log_level,
+        masks_values=settings.report_values == "mask",
     )
 
 
