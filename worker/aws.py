@@ -12,6 +12,7 @@ from botocore.exceptions import (
     ClientError,
     NoCredentialsError,
     NoRegionError,
+    ParamValidationError,
     PartialCredentialsError,
     ProfileNotFound,
 )
@@ -19,7 +20,9 @@ from botocore.exceptions import (
 from worker import __version__
 from worker.errors import (
     FatalError,
+    InfrastructureError,
     SettingsError,
+    StrayCancellation,
     TidegateError,
     TransientError,
     stray_cancellations_as_errors,
@@ -41,6 +44,41 @@ CREDENTIALS_REFUSED = frozenset(
 EXPIRED_TOKEN = frozenset({"ExpiredToken", "ExpiredTokenException"})
 # Some services have no error code for an old signature, only these words in the message.
 LATE_SIGNATURE = ("signature expired", "signature not yet current")
+# AWS is overloaded, or the caller asks too often. SQS and KMS say so with the status 400 or 403.
+THROTTLED = frozenset(
+    {
+        "BandwidthLimitExceeded",
+        "KmsThrottled",
+        "LimitExceededException",
+        "OverLimit",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "Throttling.Rate",
+        "ThrottlingException",
+        "TooManyRequests",
+        "TooManyRequestsException",
+        "TransactionInProgressException",
+    }
+)
+DISTURBED = frozenset(
+    {
+        "InternalError",
+        "InternalFailure",
+        "InternalServerError",
+        "RequestExpired",
+        "RequestTimeTooSkewed",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "ServiceUnavailable",
+    }
+)
+TOO_MANY_REQUESTS, SERVER_ERROR, NOT_IMPLEMENTED = 429, 500, 501  # HTTP statuses
 USER_AGENT = f"tidegate/{__version__}"  # botocore would build its own for every call
 ACCESS_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403", "Forbidden"})
 
@@ -107,22 +145,49 @@ def error_code(error: ClientError) -> str:
 async def map_errors(doing: str) -> AsyncIterator[None]:
     """Convert AWS's errors into the worker's own; the message begins with `doing`.
 
-    Raises FatalError if the credentials are refused or missing, and otherwise TransientError.
+    Raises FatalError if the credentials are refused or missing, InfrastructureError if the same
+    call may succeed later, and otherwise TransientError.
     """
     try:
         with stray_cancellations_as_errors():
             yield
+    except StrayCancellation as error:
+        raise InfrastructureError(f"{doing}: {error}") from error
     except TidegateError:
         raise
     except (NoCredentialsError, PartialCredentialsError) as error:
         raise FatalError(f"{doing}: no usable AWS credentials: {error}") from error
     except ClientError as error:
-        kind = FatalError if _is_refused(error) else TransientError
-        raise kind(f"{doing}: {error}") from error
+        raise _kind(error)(f"{doing}: {error}") from error
+    except (ParamValidationError, UnicodeEncodeError) as error:
+        # The request cannot be made: a bucket's name, say, that no bucket can have.
+        raise TransientError(f"{doing}: {type(error).__name__}: {error}") from error
     except Exception as error:
         # A response may be incomplete or garbled, also that of the credentials' endpoint. The SDK's
         # parsers may then raise any error.
-        raise TransientError(f"{doing}: {type(error).__name__}: {error}") from error
+        raise InfrastructureError(f"{doing}: {type(error).__name__}: {error}") from error
+
+
+def _kind(error: ClientError) -> type[TidegateError]:
+    if _is_refused(error):
+        return FatalError
+    return InfrastructureError if _is_infrastructure(error) else TransientError
+
+
+def _is_infrastructure(error: ClientError) -> bool:
+    """Return whether the service, or the way to the service, fails, and not this request."""
+    code = error_code(error)
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if status == NOT_IMPLEMENTED:
+        return False  # an S3 that is not AWS's: no later attempt succeeds either
+    if status == TOO_MANY_REQUESTS or status >= SERVER_ERROR:
+        return True
+    return code in THROTTLED | DISTURBED | EXPIRED_TOKEN or _is_late(error)
+
+
+def _is_late(error: ClientError) -> bool:
+    """Return whether the signature is late, by a lagging event loop or a wrong clock."""
+    return any(words in str(error).lower() for words in LATE_SIGNATURE)
 
 
 def _is_refused(error: ClientError) -> bool:
@@ -131,6 +196,5 @@ def _is_refused(error: ClientError) -> bool:
     if code in EXPIRED_TOKEN:
         # The SDK renews credentials that it fetched; it cannot renew those of the environment.
         return "AWS_ACCESS_KEY_ID" in os.environ
-    # A late signature comes from a lagging event loop or a wrong clock, not from wrong keys.
-    late = any(words in str(error).lower() for words in LATE_SIGNATURE)
-    return code in CREDENTIALS_REFUSED and not late
+    # A late signature does not come from wrong keys.
+    return code in CREDENTIALS_REFUSED and not _is_late(error)

@@ -16,6 +16,7 @@ from moto.core.authorization import enable_iam_authentication
 from tests.support.scenario import Endpoint
 from tests.support.tcp_server import served
 from worker.errors import (
+    AccessDenied,
     FatalError,
     InputOverwritten,
     ModelError,
@@ -557,7 +558,7 @@ async def test_a_version_id_that_is_none_is_no_input(monkeypatch: pytest.MonkeyP
     ("status", "code", "error"),
     [
         (400, "KeyTooLongError", OutputRefused),
-        (403, "AccessDenied", TransientError),
+        (403, "AccessDenied", AccessDenied),
         (404, "NoSuchKey", WriteConflict),
         (409, "ConditionalRequestConflict", WriteConflict),
         (412, "PreconditionFailed", WriteConflict),

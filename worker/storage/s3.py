@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from botocore.exceptions import ClientError
 
 from worker.aws import ACCESS_DENIED, client_config, error_code, map_errors, open_client
-from worker.errors import InputOverwritten, ModelError, NoSuchInput, OutputRefused, TransientError
+from worker.errors import (
+    AccessDenied,
+    InfrastructureError,
+    InputOverwritten,
+    ModelError,
+    NoSuchInput,
+    OutputRefused,
+    TransientError,
+)
 from worker.job import S3Uri
 from worker.storage.protocol import Head, ObjectStart, UploadLost, WriteConflict
 
@@ -24,6 +32,13 @@ MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404", "NotFo
 DELETED = frozenset({"MethodNotAllowed", "405"})  # the version asked for is a delete marker
 PRECONDITION = frozenset({"PreconditionFailed", "412"})
 CONFLICT = frozenset({"ConditionalRequestConflict", "OperationAborted", "409"})
+# What a role needs for an operation, where AWS does not say it.
+PERMISSIONS = {
+    "GetObject": "s3:GetObject and s3:GetObjectVersion",
+    "HeadObject": "s3:GetObject",
+    "AbortMultipartUpload": "s3:AbortMultipartUpload",
+}
+READS = frozenset({"GetObject", "HeadObject"})
 
 
 class S3Storage:
@@ -84,20 +99,17 @@ class S3Storage:
                     while chunk := await response["Body"].read(CHUNK_BYTES):
                         size += file.write(chunk)
         if size != response["ContentLength"]:
-            raise TransientError(
+            raise InfrastructureError(
                 f"reading the model {uri}: {size} of {response['ContentLength']} bytes arrived"
             )
 
     async def head(self, uri: S3Uri) -> Head | None:
         """Read the current version's head; returns None if there is no object."""
-        async with map_errors(f"looking at {uri}"):
-            try:
-                response = await self._client.head_object(Bucket=uri.bucket, Key=uri.key)
-            except ClientError as error:
-                if error_code(error) in MISSING | DELETED:
-                    return None
-                raise
-        return _head(response)
+        try:
+            async with _map_s3_errors(f"looking at {uri}", uri, _head_error):
+                return _head(await self._client.head_object(Bucket=uri.bucket, Key=uri.key))
+        except NoSuchInput:
+            return None
 
     async def put(
         self,
@@ -232,7 +244,7 @@ async def _read(body: Any, limit: int | None) -> bytes:  # noqa: ANN401 - aiobot
 
 def _checked(uri: S3Uri, body: bytes, size: int) -> bytes:
     if len(body) != size:
-        raise TransientError(f"reading {uri}: {len(body)} of {size} bytes arrived")
+        raise InfrastructureError(f"reading {uri}: {len(body)} of {size} bytes arrived")
     return body
 
 
@@ -245,7 +257,27 @@ async def _map_s3_errors(
         try:
             yield
         except ClientError as error:
-            raise error_of(uri, error) from error
+            mapped = error_of(uri, error)
+            if mapped is error and error_code(error) in ACCESS_DENIED:
+                mapped = AccessDenied(f"{doing}: access denied, {_needed(uri, error)}: {error}")
+            raise mapped from error
+
+
+def _needed(uri: S3Uri, error: ClientError) -> str:
+    """Return what the worker's role needs, as for a HEAD request AWS does not say it."""
+    operation = error.operation_name
+    permission = PERMISSIONS.get(operation, "s3:PutObject")
+    needed = f"the worker's role needs {permission} on arn:aws:s3:::{uri.bucket}/{uri.key}"
+    # Without the right to list a bucket, a missing object is answered in the same way.
+    listing = f", and s3:ListBucket on arn:aws:s3:::{uri.bucket} to see that an object is missing"
+    return needed + (listing if operation in READS else "")
+
+
+def _head_error(uri: S3Uri, error: ClientError) -> Exception:
+    """Return the error to raise when an object cannot be looked at."""
+    if error_code(error) in MISSING | DELETED:
+        return NoSuchInput(f"{uri} does not exist")
+    return error
 
 
 def _read_error(uri: S3Uri, error: ClientError) -> Exception:
