@@ -16,6 +16,8 @@ UNITS = {
     "JobsRetried": "Count",
     "JobsRejected": "Count",
     "JobSeconds": "Seconds",
+    "CallsRetried": "Count",
+    "BreakerTripped": "Count",
 }
 
 
@@ -27,6 +29,7 @@ class Metrics:
         self._stream = stream
         self._counts: Counter[str] = Counter()
         self._seconds: list[float] = []
+        self._tripped = False
 
     def done(self, outcome: Done) -> None:
         """Count a job whose output is durable."""
@@ -43,8 +46,23 @@ class Metrics:
         """Count a job that was rejected."""
         self._counts["JobsRejected"] += 1
 
+    def call_retried(self) -> None:
+        """Count a call that is tried again in place."""
+        self._counts["CallsRetried"] += 1
+
+    def breaker_tripped(self) -> None:
+        """Count 1 in each line from now on, and at least in the next one."""
+        self._tripped = True
+        self._counts["BreakerTripped"] = 1
+
+    def breaker_closed(self) -> None:
+        """Count no more lines."""
+        self._tripped = False
+
     def flush(self) -> None:
         """Write a line with the counts, unless all are zero, and reset them."""
+        if self._tripped:
+            self._counts["BreakerTripped"] = 1
         values: dict[str, object] = dict(self._counts)
         if self._seconds:
             values["JobSeconds"] = self._seconds[-100:]  # one line may hold no more values

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from worker.errors import PermanentError, TransientError
+from worker.errors import InputOverwritten, PermanentError, TransientError
 from worker.job import Job, Message, Reject, S3Uri
 from worker.jobs.failure_reports import FailureReports
 from worker.queue.leases import Leases
@@ -49,27 +49,41 @@ class DeadLetters:
         """Write the report and send the dead letter; raises TransientError and LeaseLost.
 
         Returns None, and records nothing, if a newer version of the input has superseded the one
-        that failed.
+        that failed. If no other message may name the newer version, raises InputOverwritten.
         """
-        if rejection.job is not None and await self._is_superseded(message, rejection.job):
-            return None
+        if rejection.job is not None:
+            error = rejection.error
+            if await self._is_superseded(message, rejection.job, *error.failed_version):
+                return None
         report = await self._report(message, rejection)
         self._leases.check(message)
         attributes = self._attributes(message, rejection.error)
         sent = await self._queue.send_to_dead_letters(message.body, attributes)
         return Recorded(report, dead_letter=sent)
 
-    async def _is_superseded(self, message: Message, job: Job) -> bool:
-        """Return whether a newer version of the input is there, with a message of its own."""
+    async def _is_superseded(
+        self, message: Message, job: Job, failed_etag: str | None, failed_version_id: str | None
+    ) -> bool:
+        """Return whether a newer version of the input is there, with a message of its own.
+
+        Without a sequencer the runner has looked and found none, but an outage may have passed
+        since.
+        """
+        etag, version_id = job.etag, job.version_id
         if job.sequencer is None:
-            return False  # the runner starts again on the current version
+            etag, version_id = failed_etag, failed_version_id
+        if etag is version_id is None:
+            return False
         try:
             current = await self._storage.head(job.source)
+            replaced = is_replaced(current, etag=etag, version_id=version_id)
+            if replaced and job.sequencer is None:
+                raise InputOverwritten(f"{job.source} was overwritten before its failure was noted")
         except TransientError:
             if not message.last_receive:
                 raise
             return False  # the dead letter has the reason, and there is no later chance to send it
-        return is_replaced(current, etag=job.etag, version_id=job.version_id)
+        return replaced
 
     async def _report(self, message: Message, rejection: Reject) -> S3Uri | None:
         """Write the report; returns None if the message does not say where, or on a failure."""

@@ -5,8 +5,8 @@ outputs a part that is being filled and a part that is being uploaded.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from worker.clock import now
@@ -17,6 +17,10 @@ PART_BYTES = 5 << 20  # the smallest part that S3 accepts: each file holds sever
 EXPECTED_GROWTH = 2  # an output of up to so many times its input fits into MAX_PARTS parts
 CHECK_SECONDS = 10.0
 GRACE_CHECKS = 6  # in which an overdue job has to end; after them the worker fails
+# How long a call that fails for infrastructure is tried again in place, before the message is given
+# back; longer once there is a result that would be lost.
+PATIENCE_SECONDS = 900.0
+RESULT_PATIENCE_SECONDS = 7200.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,20 +97,47 @@ class ByteBudget:
 
 
 class JobTimeout:
-    """The time limit of one job; paused while the job waits for memory or a pool process."""
+    """The time limit of one job, and of the new attempts at a call that fails.
 
-    def __init__(self, job: str, timeout: asyncio.Timeout) -> None:
+    It is paused while the job waits: for memory, for a pool process, or for AWS.
+    """
+
+    def __init__(
+        self, job: str, timeout: asyncio.Timeout, patience_seconds: float = PATIENCE_SECONDS
+    ) -> None:
         self.job = job
+        self.patience_seconds = patience_seconds
         self._timeout = timeout
+        self._pauses = 0
+        self._seconds_left = 0.0
         self._overdue_checks = 0
 
+    def has_result(self) -> None:
+        """Try calls again for longer from now on, since the result would be lost."""
+        self.patience_seconds = RESULT_PATIENCE_SECONDS
+
     def pause(self) -> Callable[[], None]:
-        """Pause until the returned function is called: other jobs' time does not count."""
+        """Pause until the returned function is called; several calls of a job may wait at once."""
         end = self._timeout.when()
-        assert end is not None
-        seconds_left = end - now()
-        self._timeout.reschedule(None)
-        return lambda: self._timeout.reschedule(now() + seconds_left)
+        if not self._pauses and end is not None and not self._timeout.expired():
+            self._seconds_left = end - now()
+            self._timeout.reschedule(None)
+        self._pauses += 1
+        return self._resume
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Pause for the length of the block."""
+        resume = self.pause()
+        try:
+            yield
+        finally:
+            resume()
+
+    def _resume(self) -> None:
+        self._pauses -= 1
+        if not self._pauses and self._timeout.when() is None and not self._timeout.expired():
+            self._timeout.reschedule(now() + self._seconds_left)
 
     def is_wedged(self) -> bool:
         """Check once more; returns whether too many checks in a row found the job overdue.

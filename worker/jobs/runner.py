@@ -19,7 +19,9 @@ from worker.job import Done, Job, S3Uri, Status
 from worker.jobs.limits import ByteBudget, JobMemory, JobTimeout, JobTimeouts
 from worker.jobs.output_keys import output_uri
 from worker.jobs.output_writer import AlreadyWritten, OutputWriter
+from worker.jobs.patience import Patience, PatientStorage
 from worker.jobs.rejected_rows import empty_superseded_rejects
+from worker.lifecycle.breaker import Breaker
 from worker.pool.pool import Pool
 from worker.storage.conditional_write import WriteResult
 from worker.storage.protocol import Storage
@@ -52,6 +54,7 @@ class Runner:
     """Runs jobs, each within the limits of memory and time."""
 
     storage: Storage
+    breaker: Breaker
     pool: Pool
     budget: ByteBudget
     memory: JobMemory
@@ -85,6 +88,7 @@ class Runner:
                     raise
                 break  # the input was deleted meanwhile: the output is of its last version
             job = job.of_current_version()
+        self.breaker.succeeded()
         return replace(done, seconds=now() - started)
 
     async def _run_version(
@@ -95,25 +99,38 @@ class Runner:
         Returns the result, and whether the input has changed since in a way that no other message
         will report.
         """
+        async with self.timeouts.limit(str(job.source)) as job_timeout:
+            patient = self._with_patience(job_timeout, check_lease)
+            return await patient.run_until_done(job, check_lease, job_timeout, exclusive=exclusive)
+
+    def _with_patience(self, job_timeout: JobTimeout, check_lease: CheckLease) -> "Runner":
+        """Return a runner for one job, whose calls to S3 outlast an outage."""
+        patience = Patience(self.breaker, job_timeout, check_lease)
+        return replace(self, storage=PatientStorage(self.storage, patience))
+
+    async def run_until_done(
+        self, job: Job, check_lease: CheckLease, job_timeout: JobTimeout, *, exclusive: bool
+    ) -> tuple[Done, bool]:
+        """Attempt the job until it needs nothing more; returns what `_run_version` returns."""
         # An exclusive job reserves the whole budget, so that no other job holds data meanwhile.
         needs = _Needs(self.budget.limit if exclusive else None)
-        async with self.timeouts.limit(str(job.source)) as job_timeout:
-            while True:
-                try:
-                    done, result = await self._attempt(
-                        job, check_lease, job_timeout, needs, exclusive=exclusive
-                    )
-                except NeedsMemory as error:
-                    # Bytes are reserved before a pool process is taken, never while one is held:
-                    # otherwise two jobs could wait for each other.
-                    needs.input_bytes = error.size
-                except NeedsTypes:
-                    pass  # the attempt has put them into `needs`, and nothing is visible yet
-                except PermanentError as error:
-                    await self._check_current(job, needs.read, error)
-                    raise
-                else:
-                    return done, await self._is_outdated(job, done, result)
+        while True:
+            try:
+                done, result = await self._attempt(
+                    job, check_lease, job_timeout, needs, exclusive=exclusive
+                )
+            except NeedsMemory as error:
+                # Bytes are reserved before a pool process is taken, never while one is held:
+                # otherwise two jobs could wait for each other.
+                needs.input_bytes = error.size
+            except NeedsTypes:
+                pass  # the attempt has put them into `needs`, and nothing is visible yet
+            except PermanentError as error:
+                job_timeout.has_result()
+                await self._check_current(job, needs.read, error)
+                raise
+            else:
+                return done, await self._is_outdated(job, done, result)
 
     async def _attempt(
         self,
@@ -151,6 +168,7 @@ class Runner:
                     return done, existing.result
                 if not exclusive:
                     held.correct(len(download.first) + output.held)
+                job_timeout.has_result()
                 result = await output.publish(score)
                 return self._done(output.target, version, result, score), result
 
@@ -193,16 +211,23 @@ class Runner:
         """Give way to a newer version; an earlier attempt may have left rejected rows beside it."""
         output = output_uri(self.output_template, job, None, None)
         if self.options.max_rejected:
-            # Nobody has read the file, so its format is not known.
-            for converted_to in dict.fromkeys((None, self.options.output_format)):
-                await empty_superseded_rejects(
-                    self.storage,
-                    output_uri(self.output_template, job, None, converted_to),
-                    job.source,
-                    metadata={"model-sha256": self.model_sha256},
-                    check_lease=check_lease,
-                )
+            async with self.timeouts.limit(str(job.source)) as job_timeout:
+                job_timeout.has_result()
+                patient = self._with_patience(job_timeout, check_lease)
+                await patient.empty_rejects(job, check_lease)
         return Done("superseded", output)
+
+    async def empty_rejects(self, job: Job, check_lease: CheckLease) -> None:
+        """Empty the rejected rows beside a newer output."""
+        # Nobody has read the file, so its format is not known.
+        for converted_to in dict.fromkeys((None, self.options.output_format)):
+            await empty_superseded_rejects(
+                self.storage,
+                output_uri(self.output_template, job, None, converted_to),
+                job.source,
+                metadata={"model-sha256": self.model_sha256},
+                check_lease=check_lease,
+            )
 
     async def _check_current(
         self, job: Job, read: InputVersion | None, error: PermanentError
@@ -214,6 +239,7 @@ class Runner:
         if job.sequencer is not None:
             return
         etag, version_id = (read.etag, read.version_id) if read else (job.etag, job.version_id)
+        error.failed_version = etag, version_id
         try:
             current = await self.storage.head(job.source)
         except TransientError as failure:

@@ -11,6 +11,7 @@ from worker.jobs.limits import PART_BYTES, ByteBudget, JobMemory, JobTimeouts
 from worker.jobs.processor import Processor
 from worker.jobs.runner import Runner
 from worker.jobs.settlement import Settlement
+from worker.lifecycle.breaker import Breaker
 from worker.lifecycle.stop import Stop
 from worker.metrics import Metrics, stream_for
 from worker.pool.child import ModelPlan
@@ -68,6 +69,7 @@ def build(
     leases = Leases(queue, visibility_seconds=visibility, heartbeat_seconds=heartbeat)
     deletes = Deletes(queue)
     metrics = Metrics(attributes.name, stream_for(logs.resolve(settings.log_format)))
+    breaker = Breaker(metrics)
     buffer = Buffer()
     # The buffer is still half full when more messages are received.
     slots = Slots(2 * settings.concurrency, least=min(BATCH_SIZE, (settings.concurrency + 1) // 2))
@@ -75,6 +77,7 @@ def build(
     idle = IdleTracker(settings.idle_seconds, settings.wait_seconds)
     runner = Runner(
         storage,
+        breaker,
         pool,
         ByteBudget(settings.memory_mb << 20),
         JobMemory(part_bytes, outputs=2 if settings.max_rejected else 1),
@@ -86,6 +89,7 @@ def build(
     )
     settlement = Settlement(
         queue,
+        breaker=breaker,
         leases=leases,
         deletes=deletes,
         dead_letters=DeadLetters(
@@ -100,7 +104,7 @@ def build(
     )
     return Worker(
         consumers=[
-            Consumer(number == 0, queue, buffer, slots, leases, deletes, idle, stop)
+            Consumer(number == 0, queue, buffer, slots, leases, deletes, idle, stop, breaker)
             for number in range(settings.consumers)
         ],
         processor=Processor(buffer, slots, leases, runner, settlement),

@@ -5,6 +5,7 @@ from tests.support.fakes.storage import FakeStorage
 from worker.jobs.dead_letters import DeadLetters
 from worker.jobs.failure_reports import FailureReports
 from worker.jobs.settlement import Settlement
+from worker.lifecycle.breaker import Breaker
 from worker.metrics import Metrics
 from worker.queue.deletes import Deletes
 from worker.queue.leases import Leases
@@ -29,11 +30,14 @@ class SettlementSetup:
         self.dead_letters = DeadLetters(
             queue, queue_name="q", leases=self.leases, reports=reports, storage=self.storage
         )
+        metrics = Metrics("q", None)
+        self.breaker = Breaker(metrics)
         self.settlement = Settlement(
             queue,
+            breaker=self.breaker,
             leases=self.leases,
             deletes=self.deletes,
             dead_letters=self.dead_letters,
-            metrics=Metrics("q", None),
+            metrics=metrics,
             retry_seconds=30,
         )
