@@ -1,6 +1,9 @@
 """Checks the promises against the ledger: at each effect, at each exit, and at the end."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from structlog.contextvars import get_contextvars
 
@@ -13,6 +16,7 @@ from tests.search.processes import Process
 from tests.support.simulation.s3 import S3Effect, SimulatedS3, Written
 from tests.support.simulation.sqs import Deleted, Received, Sent, SimulatedSqs, SqsEffect
 from worker.clock import now
+from worker.jobs.limits import PATIENCE_SECONDS
 from worker.jobs.rejected_rows import REJECTS_SUFFIX
 from worker.jobs.settlement import MAX_RECORD_SECONDS
 
@@ -39,6 +43,8 @@ class Checks:
     def on_call(self, call: Call) -> None:
         """P2: an output is written only while the worker holds its message."""
         self.ledger.on_call(call)
+        if call.operation == "receive_message":
+            self._on_poll(call)
         if call.operation not in WRITES or call.caller != "processor":
             return
         message_id, name = get_contextvars()["message_id"], call.process.name
@@ -55,6 +61,37 @@ class Checks:
         expired = is_of_flight and stored.visible_at < now() - ANSWER_SECONDS
         if taken or (expired and (by, through) == (name, handle)):
             self._break(now(), f"P2: {name} uploads for {message_id}, which it lost")
+
+    def _on_poll(self, call: Call) -> None:
+        """P10: while jobs or heartbeats fail, one message at most is received, to probe."""
+        name, most = call.process.name, call.arguments["MaxNumberOfMessages"]
+        record = self.ledger.records[name]
+        if now() > record.tripped_at and most > 1:
+            self._break(now(), f"P10: {name} receives though its breaker is tripped")
+        if now() > record.heartbeats_fail_at and most > 1:
+            self._break(now(), f"P10: {name} receives though its heartbeats fail")
+        if now() > record.deletes_fail_at:
+            self._break(now(), f"P10: {name} receives though its deletes fail")
+
+    def on_log(self, process: Process, event: Mapping[str, Any]) -> None:
+        """P10: a failure of infrastructure is tried again in place for a quarter of an hour."""
+        record = self.ledger.records[process.name]
+        match event["event"]:
+            case "lease lost":
+                self.on_lost(process, event["message_id"])
+            case "breaker tripped":
+                record.tripped_at = now()
+            case "breaker closed":
+                record.tripped_at = math.inf
+            case "heartbeat failed, retrying":
+                record.heartbeats_fail_at = min(now(), record.heartbeats_fail_at)
+            case "delete failed, retrying":
+                record.deletes_fail_at = min(now(), record.deletes_fail_at)
+            case "job failed, retrying" if event["error_type"] == "InfrastructureError":
+                held = now() - record.since.pop(event["message_id"], now())
+                if held < PATIENCE_SECONDS:
+                    what = f"P10: {process.name} gave {event['message_id']} back after {held:.1f} s"
+                    self._break(now(), what)
 
     def on_sqs(self, effect: SqsEffect) -> None:
         """P2: a message is deleted only if its outcome is durable."""

@@ -21,6 +21,22 @@ EVERYWHERE: tuple[Kind, ...] = (
     "error before", "error after", "throttled", "hangs", "hangs after", "deaf", "slow request",
     "slow answer",
 )  # fmt: skip
+# What an outage of minutes or of an hour takes: the whole of a service, or a part that fails alone.
+READS = frozenset({"get_object", "head_object"})
+WRITES = frozenset(
+    {
+        "put_object",
+        "create_multipart_upload",
+        "upload_part",
+        "complete_multipart_upload",
+        "abort_multipart_upload",
+    }
+)
+SETTLING = frozenset({"delete_message_batch"})
+QUEUE_CALLS = SETTLING | {
+    "receive_message", "change_message_visibility_batch", "send_message",
+}  # fmt: skip
+SERVICES = (READS | WRITES, READS, WRITES, QUEUE_CALLS, SETTLING, READS | WRITES | QUEUE_CALLS)
 # The operations that an outage can hit, and the faults that only this operation has.
 OPERATIONS: Mapping[str, tuple[Kind, ...]] = {
     "receive_message": (),
@@ -52,16 +68,20 @@ class Fate:
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """A time in which every call of some operations fails."""
+    """A time in which every call of some operations fails, in one of these ways."""
 
     start: float
     end: float
     operations: frozenset[str]
+    kinds: tuple[Kind, ...] = OUTAGES
 
 
 @dataclass
 class Faults:
-    """The faults of one schedule: none from `calm_at` on; if `only` is given, only those in it."""
+    """The faults of one schedule: but for outages, none from `calm_at` on.
+
+    If `only` is given, only the faults in it.
+    """
 
     seed: int
     rate: float
@@ -79,14 +99,13 @@ class Faults:
         name = f"{process} {operation} {self.calls[f'{process} {operation}']}"
         out, back, pick, luck = _fractions(f"{self.seed} {name}")
         out, back = 0.001 + 0.05 * out, 0.001 + 0.05 * back
-        down = any(
-            one.start <= now < one.end and operation in one.operations for one in self.outages
-        )
-        is_due = (down or luck < self.rate) and now < self.calm_at
+        outages = (one for one in self.outages if operation in one.operations)
+        down = next((one for one in outages if one.start <= now < one.end), None)
+        is_due = down is not None or (luck < self.rate and now < self.calm_at)
         if not is_due or not (self.only is None or name in self.only):
             return Fate(None, out, back, pick)
         draw = random.Random(f"{self.seed} {name}")  # noqa: S311 - no secret
-        kind = draw.choice(OUTAGES) if down else self._kind(draw, operation)
+        kind = draw.choice(down.kinds) if down else self._kind(draw, operation)
         self.injected[name] = kind
         if kind == "slow request":
             out = draw.uniform(1, 30)

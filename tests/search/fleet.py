@@ -126,6 +126,7 @@ class Fleet:
         del self.live[worker]
         what = "is killed" if worker.killed.is_set() else f"ends: {worker.stop.reason}"
         self._checks.ledger.note(now(), worker.process.name, what)
+        self._checks.ledger.predictions.update(worker.pool.predicted)
         if not worker.killed.is_set():
             self._check_end(worker, main)
 

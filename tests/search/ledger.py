@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -70,6 +70,11 @@ class WorkerRecord:
     abort_failed: set[str] = field(default_factory=set)  # ids of uploads whose abort had a fault
     fatal: bool = False  # a call was denied, or its credentials had expired
     logged: set[str] = field(default_factory=set)  # ids of messages in its warnings
+    since: dict[str, float] = field(default_factory=dict)  # message id -> its first receive
+    # Since when nothing may be received, as it logged.
+    tripped_at: float = math.inf
+    deletes_fail_at: float = math.inf
+    heartbeats_fail_at: float = math.inf
 
 
 @dataclass
@@ -94,6 +99,8 @@ class Ledger:
     overridden: set[tuple[str, str]] = field(default_factory=set)
     late_heartbeats: list[VisibilityChanged] = field(default_factory=list)  # after a settlement
     dead: list[Dead] = field(default_factory=list)
+    # How often each content was predicted, by workers that have ended.
+    predictions: Counter[bytes] = field(default_factory=Counter)
     timeline: list[tuple[float, str, object]] = field(default_factory=list)
 
     def note(self, at: float, who: str, what: object) -> None:
@@ -121,7 +128,11 @@ class Ledger:
         self.note(at, call.process.name, f"  {call.operation}: {fate.kind} ({call.caller})")
 
     def on_answer(self, call: Call, answer: Mapping[str, object]) -> None:
-        """Record which uploads a worker began."""
+        """Record which uploads a worker began, and that its deletes or heartbeats succeed."""
+        if call.caller == "heartbeat":
+            self.records[call.process.name].heartbeats_fail_at = math.inf
+        if call.operation == "delete_message_batch":
+            self.records[call.process.name].deletes_fail_at = math.inf
         if call.operation == "create_multipart_upload":
             self.records[call.process.name].uploads.add(str(answer["UploadId"]))
 
@@ -157,6 +168,7 @@ class Ledger:
             record.received_while_suspended.add(effect.message_id)
         if call.fate.kind is None:  # with a fault the answer may not arrive
             record.received[effect.message_id] = effect.handle
+            record.since.setdefault(effect.message_id, effect.at)
 
     def _on_change(self, effect: VisibilityChanged, call: Call) -> None:
         newest, holder = self.holder[effect.message_id]

@@ -18,13 +18,15 @@ from worker.job import Done, Job, Message, Outcome, Reject, Release, S3Uri
 from worker.jobs.dead_letters import DeadLetters
 from worker.jobs.limits import JobTimeouts
 from worker.jobs.output_writer import OutputWriter
+from worker.jobs.patience import Patience
 from worker.jobs.processor import Processor
 from worker.jobs.rejected_rows import empty_older_rejects
 from worker.jobs.runner import CheckLease, Runner
 from worker.jobs.settlement import Settlement
 from worker.queue.consumer import Consumer, ReceivedBatch, _dated, _wait_for_answer
+from worker.queue.deletes import Deletes
 from worker.queue.leases import Lease, Leases
-from worker.queue.sqs import EntryResult, SqsQueue, _entry_results
+from worker.queue.sqs import BATCH_SIZE, EntryResult, SqsQueue, _entry_results
 from worker.service.shutdown import Shutdown
 from worker.service.wiring import Worker
 from worker.storage import conditional_write
@@ -116,7 +118,7 @@ def _(patch: Patch) -> None:
     patch.replace(claim, count_claimed)
 
 
-@MUTATIONS.add("a deadline moves before the heartbeat has succeeded", seed=111)
+@MUTATIONS.add("a deadline moves before the heartbeat has succeeded", seed=64)
 def _(patch: Patch) -> None:
     beat = Leases._beat
 
@@ -129,7 +131,7 @@ def _(patch: Patch) -> None:
     patch.replace(beat, move_and_beat)
 
 
-@MUTATIONS.add("the lease is not checked before an upload", seed=163)
+@MUTATIONS.add("the lease is not checked before an upload", seed=441)
 def _(patch: Patch) -> None:
     write = conditional_write.write
 
@@ -347,7 +349,13 @@ def _(patch: Patch) -> None:
 def _(patch: Patch) -> None:
     is_superseded = DeadLetters._is_superseded
 
-    async def never(self: DeadLetters, message: Message, job: Job) -> bool:
+    async def never(
+        self: DeadLetters,
+        message: Message,
+        job: Job,
+        failed_etag: str | None,
+        failed_version_id: str | None,
+    ) -> bool:
         return False
 
     patch.replace(is_superseded, never)
@@ -381,7 +389,7 @@ def _(patch: Patch) -> None:
     patch.replace(empty_older_rejects, not_at_all)
 
 
-@MUTATIONS.add("a truncated body is predicted", seed=46)
+@MUTATIONS.add("a truncated body is predicted", seed=115)
 def _(patch: Patch) -> None:
     checked = _checked
 
@@ -414,3 +422,61 @@ def _(patch: Patch) -> None:
             await leave(self, kind, error, trace)
 
     patch.replace(leave, leave_unless_cancelled)
+
+
+@MUTATIONS.add("an infrastructure error gives the message back at once", seed=0)
+def _(patch: Patch) -> None:
+    call = Patience.call
+
+    async def call_once(self: Patience, once: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401 - of any call
+        return await once()
+
+    patch.replace(call, call_once)
+
+
+@MUTATIONS.add("messages are received while the breaker is tripped", seed=64)
+def _(patch: Patch) -> None:
+    limit = Consumer._limit
+
+    async def always_ten(self: Consumer) -> int:
+        return BATCH_SIZE
+
+    patch.replace(limit, always_ten)
+
+
+@MUTATIONS.add("messages are received while deletes fail", seed=17)
+def _(patch: Patch) -> None:
+    flush = Deletes._flush
+
+    async def flush_unnoticed(self: Deletes, *, full_batches_only: bool = False) -> None:
+        await flush(self, full_batches_only=full_batches_only)
+        self.failing = False
+
+    patch.replace(flush, flush_unnoticed)
+
+
+@MUTATIONS.add("the lease is not checked after a wait for S3", seed=1495)
+def _(patch: Patch) -> None:
+    attempt = Patience._attempt
+
+    async def attempt_unchecked(
+        self: Patience, once: Callable[[], Awaitable[Any]], *, again: bool
+    ) -> Any:  # noqa: ANN401 - of any call
+        unchecked = Patience(self.breaker, self.limit, lambda: None)
+        return await attempt(unchecked, once, again=again)
+
+    patch.replace(attempt, attempt_unchecked)
+
+
+@MUTATIONS.add("messages are received while heartbeats fail", seed=0)
+def _(patch: Patch) -> None:
+    send_beat = Leases._send_beat
+
+    async def send_unnoticed(
+        self: Leases, changes: Sequence[tuple[str, int]]
+    ) -> Sequence[EntryResult]:
+        results = await send_beat(self, changes)
+        self._failing_since = None
+        return results
+
+    patch.replace(send_beat, send_unnoticed)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from tests.search.faults import EVERYWHERE, OPERATIONS, Kind, Outage
+from tests.search.faults import EVERYWHERE, OPERATIONS, SERVICES, Kind, Outage
 from tests.support.simulation.sqs import SqsBehaviour
 from worker.jobs.limits import PART_BYTES
 
@@ -27,6 +27,8 @@ SMALL_PART = 12  # bytes, of contents and outputs of twenty to fifty
 BAD_ROWS = b" bad"  # the end of a content of which some rows are rejected
 HAS_BAD_ROWS = (0.0, 0.4)  # the share of such versions
 FIRST_FAILS = 0.4  # the share of first of several versions that cannot be predicted
+HAS_LONG_OUTAGE = 0.08  # the share of schedules with an outage of minutes, up to an hour
+OUTAGE_SECONDS = (240.0, 600.0, 1200.0, 3600.0)
 MANY = 50  # receives: more than all faults of a schedule use up
 INPUT, OUTPUT, PREFIX = "in", "out", "p"
 QUEUE, DEAD = "q", "q-dead"
@@ -79,6 +81,11 @@ class Plan:
     calm_at: float
     part_bytes: int  # of a download or an upload
 
+    @property
+    def quiet_at(self) -> float:
+        """When the last fault is over."""
+        return max([self.calm_at, *(outage.end for outage in self.outages)])
+
     def runs_exclusively(self, receive_count: int) -> bool:
         """Return whether a job runs alone: at the last two receives, or from the fourth on."""
         most = self.max_receive_count
@@ -90,6 +97,7 @@ def plan(seed: int) -> Plan:
     draw = random.Random(f"plan {seed}")  # noqa: S311 - no secret
     apart = random.Random(f"versions {seed}")  # noqa: S311 - apart, so that the other draws stay
     bad_rows = apart.choice(HAS_BAD_ROWS)
+    outage = random.Random(f"outage {seed}")  # noqa: S311 - likewise
     calm_at = draw.choice((60.0, 200.0, 600.0))
     visibility = draw.choice((6, 15, 30, 60))
     most = draw.choice((None, 3, 5, MANY, MANY, MANY))
@@ -104,7 +112,7 @@ def plan(seed: int) -> Plan:
         workers=draw.choice((1, 1, 2, 3)),
         uploads=tuple(_uploads(draw, apart, bad_rows, calm_at, most)),
         process_faults=tuple(_process_faults(draw, calm_at, visibility)),
-        outages=tuple(_outages(draw, calm_at, visibility)),
+        outages=(*_outages(draw, calm_at, visibility), *_long_outages(outage, calm_at)),
         fault_rate=draw.choice((0.0, 0.02, 0.1, 0.3)),
         fault_kinds=_some(draw, EVERYWHERE),
         fatal=draw.random() < 0.2,
@@ -190,7 +198,14 @@ def _outages(draw: random.Random, calm_at: float, visibility: int) -> Iterator[O
         start = draw.uniform(0, calm_at)
         end = start + draw.choice((0.5, 1.5, 4)) * visibility
         count = draw.choice((1, 2, len(OPERATIONS)))
-        yield Outage(start, end, frozenset(draw.sample(list(OPERATIONS), count)))
+        operations = frozenset(draw.sample(list(OPERATIONS), count))
+        yield Outage(start, min(end, calm_at), operations)
+
+
+def _long_outages(draw: random.Random, calm_at: float) -> Iterator[Outage]:
+    if draw.random() < HAS_LONG_OUTAGE:
+        start = draw.uniform(0, calm_at)
+        yield Outage(start, start + draw.choice(OUTAGE_SECONDS), draw.choice(SERVICES))
 
 
 def _some(draw: random.Random, of: tuple[T, ...]) -> tuple[T, ...]:

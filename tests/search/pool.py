@@ -38,6 +38,7 @@ class SimulatedPool(Pool):
     slots: asyncio.Semaphore
     runs_exclusively: Callable[[int], bool]  # by the receive count
     broken: list[str] = field(default_factory=list)  # promises that it saw broken
+    predicted: list[bytes] = field(default_factory=list)  # the content of each prediction
     _running: dict[asyncio.Future[bool], bool] = field(default_factory=dict)
     _ends: dict[asyncio.Future[bool], float] = field(default_factory=dict)
 
@@ -91,6 +92,7 @@ class SimulatedPool(Pool):
             raise ProcessLost("killed")
         if kind == b"poison":
             raise Unparsable("not a table")
+        self.predicted.append(body)
         return predicted(body)
 
 

@@ -16,12 +16,14 @@ from tests.search.faults import Faults
 from tests.search.fleet import Fleet
 from tests.search.ledger import Ledger, Request
 from tests.search.network import Network
-from tests.search.plan import DEAD, INPUT, OUTPUT, PREFIX, QUEUE, Upload, plan
+from tests.search.plan import DEAD, INPUT, OUTPUT, PREFIX, QUEUE, Plan, Upload, plan
 from tests.search.processes import PROCESS, FleetLoop
 from tests.support.simulation.s3 import SimulatedS3
 from tests.support.simulation.sqs import SimulatedSqs
 from worker.clock import now
 
+# A line that names a message and does not say that the message is left behind.
+IN_HAND = frozenset(["call failed, trying again in place", "breaker tripped"])
 OMITTED_FIELDS = frozenset(["event", "model_sha256", "exc_info"])
 LONGEST_SECONDS = 3600.0  # from the last fault to the end: four times the longest backoff
 
@@ -42,10 +44,15 @@ class Verdict:
 
 def play(seed: int, only: Collection[str] | None = None) -> Verdict:
     """Play a schedule; with `only`, just these of its faults."""
-    random.seed(seed)  # the workers' own jitter
-    chosen = plan(seed)
+    checks, injected = play_plan(plan(seed), only)
+    return Verdict(seed, checks.broken, injected, checks.ledger.timeline)
+
+
+def play_plan(chosen: Plan, only: Collection[str] | None = None) -> tuple[Checks, dict[str, str]]:
+    """Play a plan; returns what the checks recorded, and the faults that were injected."""
+    random.seed(chosen.seed)  # the workers' own jitter
     faults = Faults(
-        seed=seed,
+        seed=chosen.seed,
         rate=chosen.fault_rate,
         kinds=chosen.fault_kinds,
         fatal=chosen.fatal,
@@ -53,14 +60,15 @@ def play(seed: int, only: Collection[str] | None = None) -> Verdict:
         outages=chosen.outages,
         only=None if only is None else frozenset(only),
     )
-    sqs = SimulatedSqs(random.Random(f"sqs {seed}"), chosen.behaviour)  # noqa: S311 - no secret
+    randomness = random.Random(f"sqs {chosen.seed}")  # noqa: S311 - no secret
+    sqs = SimulatedSqs(randomness, chosen.behaviour)
     checks = Checks(chosen, Ledger(), sqs, SimulatedS3(smallest_part=1))
     with _record_logs(checks), asyncio.Runner(loop_factory=FleetLoop) as runner:
         try:
             runner.run(_play(checks, faults))
         except RuntimeError as error:  # the virtual clock's, if nothing is due
             checks.broken.append(f"unbounded wait: {error}")
-    return Verdict(seed, checks.broken, dict(faults.injected), checks.ledger.timeline)
+    return checks, dict(faults.injected)
 
 
 def judge(seed: int) -> Verdict:
@@ -135,7 +143,7 @@ async def _upload_file(checks: Checks, upload: Upload, sequencer: str) -> None:
 
 async def _drained(checks: Checks) -> None:
     """Wait until the queue is empty, for a limited time."""
-    await asyncio.sleep(checks.plan.calm_at - now())
+    await asyncio.sleep(checks.plan.quiet_at - now())
     end = now() + LONGEST_SECONDS
     while checks.sqs.queues[QUEUE].messages and now() < end:  # noqa: ASYNC110 - virtual
         await asyncio.sleep(1)
@@ -160,9 +168,8 @@ def _record_logs(checks: Checks) -> Iterator[None]:
             facts = sorted(f"{name}={event[name]}" for name in event if name not in OMITTED_FIELDS)
             line = " ".join([f"{level}: {event['event']}", *facts])
             checks.ledger.note(now(), process.name, line)
-            if event["event"] == "lease lost":
-                checks.on_lost(process, event["message_id"])
-            if level in ("warning", "error"):
+            checks.on_log(process, event)
+            if level in ("warning", "error") and event["event"] not in IN_HAND:
                 named = checks.ledger.records[process.name].logged
                 named.update(event.get("message_ids", ()))
                 named.update([event["message_id"]] if "message_id" in event else [])
