@@ -1,5 +1,10 @@
 """python -m worker: read the settings, run the worker, return its exit status."""
 
+from worker.lifecycle import early_signals
+
+if __name__ == "__main__":  # before the imports below: they take seconds on a small task
+    early_signals.install()
+
 import argparse
 import asyncio
 import os
@@ -42,26 +47,24 @@ def main() -> int:
     stop = Stop()
     try:
         with Watchdog(stop, settings.drain_seconds) as watchdog:
+            # Started first: its imports take longest.
+            forkserver.start(max(1, usable_cores() // settings.predict_processes))
             asyncio.run(_run(settings, stop, watchdog))
-    except KeyboardInterrupt:  # a signal before the handlers were installed
-        return 128 + signal.SIGINT
     except Exception as error:  # noqa: BLE001 - every error ends here, with a log line
         return _fail(error)
     finally:
         # A late signal must not change the exit status.
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in early_signals.STOP_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
     return 0
 
 
 async def _run(settings: Settings, stop: Stop, watchdog: Watchdog) -> None:
-    install_signal_handlers(stop)
-    # Started first: its imports take longest.
-    forkserver.start(max(1, usable_cores() // settings.predict_processes))
-
     # Imported here because it is slow: --help, a wrong setting and a signal must not wait for it.
     from worker.service.run import run  # noqa: PLC0415
 
+    # Until here a signal ends the process at once; from here on there is something to end in order.
+    install_signal_handlers(stop)
     with stray_cancellations_as_errors():
         async with background("watchdog", watchdog.ticks):
             await run(settings, stop)
@@ -73,7 +76,7 @@ def install_signal_handlers(stop: Stop) -> None:
     A signal to a worker that stops by itself counts as the first one, so that the stop may finish.
     """
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in early_signals.STOP_SIGNALS:
         loop.add_signal_handler(number, _on_signal, number, stop)
 
 
