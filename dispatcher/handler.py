@@ -66,13 +66,10 @@ NOT_CREATED_IN_EVENTBRIDGE = frozenset(
 # Stop codes of a task that AWS took back.
 RECLAIMED = frozenset({"SpotInterruption", "TerminationNotice"})
 # ECS reports throttling in many ways, and not always in the error's code.
-THROTTLED = (
-    "throttl",
-    "rate exceeded",
-    "requestlimitexceeded",
-    "toomanyrequests",
-    "reached the limit",
-)
+# In an error's code only: a message may name a cluster or a queue, which people name as they like.
+THROTTLED_CODES = ("throttl", "requestlimitexceeded", "toomanyrequests")
+# In an error's message, under codes of other meanings. No name has a space.
+THROTTLED_WORDS = ("rate exceeded", "reached the limit")
 NO_CAPACITY = "capacity is unavailable"
 # The capacities to try, in order: ECS itself never replaces Spot with on-demand capacity.
 CAPACITIES = {"FARGATE": ("FARGATE",), "FARGATE_SPOT": ("FARGATE_SPOT", "FARGATE")}
@@ -569,7 +566,13 @@ def is_transient(error: Exception) -> bool:
     if not isinstance(error, ClientError):
         return isinstance(error, HTTPClientError | BotoConnectionError)
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    return status >= SERVER_ERROR or any(text in str(error).lower() for text in THROTTLED)
+    code = error.response["Error"].get("Code", "").lower()
+    message = error.response["Error"].get("Message", "").lower()
+    return (
+        status >= SERVER_ERROR
+        or any(word in code for word in THROTTLED_CODES)
+        or any(words in message for words in THROTTLED_WORDS)
+    )
 
 
 def _short(arn: str) -> str:
