@@ -10,11 +10,12 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import structlog
 
 from worker import __version__, logs, settings_help
+from worker.advice.machine import on_machine
 from worker.errors import (
     FatalError,
     LoopFailed,
@@ -25,6 +26,7 @@ from worker.errors import (
 from worker.lifecycle.stop import Stop
 from worker.lifecycle.supervision import background
 from worker.pool import forkserver
+from worker.service import preflight
 from worker.service.watchdog import Watchdog, exit_now
 from worker.settings import Settings, usable_cores
 
@@ -40,12 +42,13 @@ def main() -> int:
     try:
         settings = settings_help.load()
     except SettingsError as error:
-        return _print_settings_error(error)
+        return _print_settings_error(error, settings_help.unknown(os.environ))
     logs.configure(logs.resolve(settings.log_format), settings.log_level)
     for name, nearest in settings_help.unknown(os.environ):
         log.warning("unknown setting", setting=name, nearest=nearest)
     stop = Stop()
     try:
+        preflight.check(settings, os.environ)
         with Watchdog(stop, settings.drain_seconds) as watchdog:
             # Started first: its imports take longest.
             forkserver.start(max(1, usable_cores() // settings.predict_processes))
@@ -95,7 +98,7 @@ def _on_signal(number: signal.Signals, stop: Stop) -> None:
 
 
 def _fail(error: Exception) -> int:
-    first, *rest = sorted(_leaves(error), key=_rank)
+    first, *rest = sorted(map(_with_advice, _leaves(error)), key=_rank)
     if isinstance(first, SettingsError):
         return _print_settings_error(first)
     fields = {"error_type": type(first).__name__, "error": str(first)}
@@ -124,9 +127,21 @@ def _rank(error: BaseException) -> int:
     return 2 if isinstance(error, TidegateError) else 1
 
 
-def _print_settings_error(error: SettingsError) -> int:
+def _with_advice(error: BaseException) -> BaseException:
+    """Return a FatalError that says what to do, for what the machine refuses."""
+    if isinstance(error, TidegateError) or (advice := on_machine(error)) is None:
+        return error
+    return FatalError(f"{type(error).__name__}: {error}. {advice}")
+
+
+def _print_settings_error(
+    error: SettingsError, unknown: Iterable[tuple[str, str | None]] = ()
+) -> int:
     for line in str(error).splitlines():
         print(f"error: {line}", file=sys.stderr)  # noqa: T201 - for a person, before logs are configured
+    for name, nearest in unknown:
+        hint = f": did you mean {nearest}?" if nearest else ""
+        print(f"warning: {name} is no setting{hint}", file=sys.stderr)  # noqa: T201
     print("help: python -m worker --help lists every setting", file=sys.stderr)  # noqa: T201
     return EXIT_SETTINGS
 

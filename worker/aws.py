@@ -9,7 +9,9 @@ import aioboto3
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession, get_session
 from botocore.exceptions import (
+    BotoCoreError,
     ClientError,
+    InvalidRegionError,
     NoCredentialsError,
     NoRegionError,
     PartialCredentialsError,
@@ -17,6 +19,8 @@ from botocore.exceptions import (
 )
 
 from worker import __version__
+from worker.advice.answers import DENIED, explain, is_late
+from worker.advice.texts import Advice
 from worker.errors import (
     FatalError,
     SettingsError,
@@ -39,10 +43,8 @@ CREDENTIALS_REFUSED = frozenset(
     }
 )
 EXPIRED_TOKEN = frozenset({"ExpiredToken", "ExpiredTokenException"})
-# Some services have no error code for an old signature, only these words in the message.
-LATE_SIGNATURE = ("signature expired", "signature not yet current")
 USER_AGENT = f"tidegate/{__version__}"  # botocore would build its own for every call
-ACCESS_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403", "Forbidden"})
+ACCESS_DENIED = DENIED
 
 
 @asynccontextmanager
@@ -67,8 +69,12 @@ async def open_client(service: str, config: AioConfig) -> AsyncIterator[Any]:
         raise SettingsError("AWS_REGION is required: the region of the queue") from None
     except ProfileNotFound as error:
         raise SettingsError(f"AWS_PROFILE: {error}") from None
+    except InvalidRegionError as error:
+        raise SettingsError(f"AWS_REGION: {error}") from None
     except ValueError as error:  # botocore's error for an endpoint that is no URL
         raise SettingsError(f"AWS_ENDPOINT_URL: {error}") from None
+    except BotoCoreError as error:  # no request is made here: a file or a variable is wrong
+        raise SettingsError(f"the AWS settings: {error}") from None
     try:
         yield client
     finally:
@@ -115,10 +121,11 @@ async def map_errors(doing: str) -> AsyncIterator[None]:
     except TidegateError:
         raise
     except (NoCredentialsError, PartialCredentialsError) as error:
-        raise FatalError(f"{doing}: no usable AWS credentials: {error}") from error
+        text = f"{doing}: no usable AWS credentials: {str(error).rstrip('. ')}"
+        raise FatalError(f"{text}. {Advice.NO_CREDENTIALS.fill()}") from error
     except ClientError as error:
         kind = FatalError if _is_refused(error) else TransientError
-        raise kind(f"{doing}: {error}") from error
+        raise kind(f"{doing}: {explain(error, error_code(error))}") from error
     except Exception as error:
         # A response may be incomplete or garbled, also that of the credentials' endpoint. The SDK's
         # parsers may then raise any error.
@@ -132,5 +139,4 @@ def _is_refused(error: ClientError) -> bool:
         # The SDK renews credentials that it fetched; it cannot renew those of the environment.
         return "AWS_ACCESS_KEY_ID" in os.environ
     # A late signature comes from a lagging event loop or a wrong clock, not from wrong keys.
-    late = any(words in str(error).lower() for words in LATE_SIGNATURE)
-    return code in CREDENTIALS_REFUSED and not late
+    return code in CREDENTIALS_REFUSED and not is_late(error)

@@ -220,7 +220,7 @@ async def test_an_endpoint_that_fails_at_the_start_ends_it_with_a_line(
     as_a_task: Endpoint, role: Role
 ) -> None:
     role.fault = lambda: (500, "busy")
-    ended = await as_a_task.worker(WORKER_MODEL="m.pkl")
+    ended = await as_a_task.worker(WORKER_MODEL="s3://jobs-in/m.pkl")
     assert ended.status == 1
     (line,) = ended.events
     assert ended.stderr.count("\n") == 1

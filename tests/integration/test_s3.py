@@ -525,6 +525,9 @@ async def test_a_model_that_breaks_off_is_fetched_again_from_the_start(
     assert server.requests == 2
 
 
+WHO = "User: arn:aws:sts::1:assumed-role/worker/session"
+
+
 # What moto cannot be brought to answer.
 @pytest.mark.parametrize(
     ("status", "code", "error"),
@@ -551,6 +554,75 @@ async def test_a_version_id_that_is_none_is_no_input(monkeypatch: pytest.MonkeyP
     async with behind(refusing, monkeypatch) as storage:
         with pytest.raises(NoSuchInput, match=str(INPUT)):
             await get(storage, version_id="nonsense")
+
+
+async def test_the_words_of_a_key_do_not_make_a_denied_input_a_missing_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words = f"{WHO} is not authorized to perform: s3:GetObject on resource: in/version id.csv"
+    async with behind(Refusing(403, "AccessDenied", words), monkeypatch) as storage:
+        with pytest.raises(TransientError, match="Next step: allow s3:GetObject"):
+            await get(storage, version_id="v1")
+
+
+async def test_another_invalid_argument_is_no_missing_version(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refusing = Refusing(400, "InvalidArgument", "The version id of the rule is not valid")
+    async with behind(refusing, monkeypatch) as storage:
+        with pytest.raises(TransientError):
+            await get(storage, version_id="v1")
+
+
+@pytest.mark.parametrize("bucket", ["two words", "line\nend", "x" * 300])
+async def test_a_bucket_that_no_bucket_can_be_named_is_no_input_and_no_place_for_outputs(
+    storage: S3Storage, bucket: str
+) -> None:
+    with pytest.raises(NoSuchInput, match="Invalid bucket name"):
+        await storage.get(S3Uri(bucket, "a"), version_id=None, etag=None, max_bytes=MOST)
+    with pytest.raises(OutputRefused, match="Invalid bucket name"):
+        await storage.put(
+            S3Uri(bucket, "a"), b"", metadata={}, content_type="text/csv", replacing=None
+        )
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message", "words"),
+    [
+        (403, "AccessDenied", "Access Denied", "access to .* is denied: .*s3:ListBucket"),
+        (
+            403,
+            "AccessDenied",
+            f"{WHO} is not authorized to perform: s3:ListBucket on resource: arn:aws:s3:::models",
+            "is denied: .*Cause: the object does not exist, .*check the key",
+        ),
+        (
+            403,
+            "AccessDenied",
+            f"{WHO} is not authorized to perform: kms:Decrypt on resource: arn:aws:kms:eu:1:key/0",
+            "cannot be decrypted: .*the KMS key arn:aws:kms:eu:1:key/0.*allow kms:Decrypt",
+        ),
+        (400, "KMS.DisabledException", "is disabled", "cannot be decrypted: .*enable the key"),
+        (404, "NoSuchKey", "no", r"does not exist \(NoSuchKey\).*aws s3 ls --recursive s3://"),
+        (404, "NoSuchVersion", "no", "the version was deleted.*list-object-versions --bucket"),
+        (405, "MethodNotAllowed", "no", "the version was deleted.*leave .versionId= out"),
+        (400, "InvalidArgument", "Invalid version id specified", "or its id is wrong"),
+        (404, "NoSuchBucket", "no", "there is no such bucket.*check the name of the bucket"),
+        (403, "InvalidObjectState", "no", "cannot be read: .*archived.*restore it"),
+        (400, "AuthorizationHeaderMalformed", "no", "cannot be read: .*set AWS_REGION"),
+    ],
+)
+async def test_a_model_that_is_refused_is_fatal_with_its_cause_and_the_next_step(  # noqa: PLR0917 - a table
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    status: int,
+    code: str,
+    message: str,
+    words: str,
+) -> None:
+    async with behind(Refusing(status, code, message), monkeypatch) as storage:
+        with pytest.raises(ModelError, match=words):
+            await storage.download(INPUT, tmp_path / "model.pkl", version_id="v1")
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ class Canned:
     def __init__(self) -> None:
         self.status = 200
         self.answer: dict[str, Any] = {}
+        self.header = ""  # one more line of each answer's head
         self.asked: list[dict[str, Any]] = []
         self.held: asyncio.Event | None = None
         self.receives = asyncio.Semaphore(0)  # one more for each receive that was asked
@@ -74,7 +75,7 @@ class Canned:
                 if "Failed" in answer:
                     answer = self.completed(asked["Entries"])
             body = json.dumps(answer).encode()
-            about = f"HTTP/1.1 {status} Canned\r\nContent-Length: {len(body)}\r\n\r\n"
+            about = f"HTTP/1.1 {status} Canned\r\n{self.header}Content-Length: {len(body)}\r\n\r\n"
             writer.write(about.encode() + body)
 
     def completed(self, entries: list[dict[str, Any]]) -> dict[str, Any]:
@@ -358,6 +359,19 @@ async def test_a_dead_letter_queue_deleted_while_in_use_is_no_reason_to_end(
     endpoint.sqs.delete_queue(QueueUrl=endpoint.dead)
     with pytest.raises(TransientError):
         await queue.send_to_dead_letters("the body", {"error": "bad"})
+
+
+@pytest.mark.parametrize("older", ["", "x-amzn-query-error: KMS.DisabledException;Sender\r\n"])
+async def test_a_kms_key_that_cannot_be_used_is_fatal_in_the_words_of_both_protocols(
+    monkeypatch: pytest.MonkeyPatch, older: str
+) -> None:
+    canned = Canned()
+    canned.header = older
+    canned.status = 400
+    canned.answer = {"__type": "com.amazonaws.sqs#KmsDisabled", "message": "key/0b1c is disabled."}
+    async with answering(canned, monkeypatch) as queue:
+        with pytest.raises(FatalError, match=r"KMS key .* is disabled.*Next step: enable the key"):
+            await queue.receive(10, 0)
 
 
 @pytest.mark.usefixtures("endpoint")

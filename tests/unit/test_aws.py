@@ -57,6 +57,8 @@ async def test_refused_credentials_are_fatal(code: str) -> None:
 
 @pytest.mark.parametrize("code", ["SignatureDoesNotMatch", "InvalidSignatureException"])
 async def test_a_wrong_secret_is_fatal_and_a_late_signature_is_not(code: str) -> None:
+    named = f"The request for signature expired.csv failed. {EXPIRED}"
+    assert await mapped_type(client_error(code, named, 403)) is FatalError
     assert await mapped_type(client_error(code, MISMATCH, 403)) is FatalError
     assert await mapped_type(client_error(code, EXPIRED, 403)) is TransientError
     assert await mapped_type(client_error(code, EARLY, 403)) is TransientError
@@ -150,6 +152,26 @@ async def test_a_garbled_answer_is_transient(error: Exception) -> None:
 )
 async def test_missing_credentials_are_fatal(error: Exception) -> None:
     assert await mapped_type(error) is FatalError
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "step"),
+    [
+        ("KMS.DisabledException", "is disabled", "enable the key"),
+        ("KMS.NotFoundException", "no", "encrypt the queue or the bucket with a key that exists"),
+        (
+            "AccessDenied",
+            "User: a is not authorized to perform: kms:Decrypt on resource: arn:aws:kms:eu:1:key/0",
+            "allow kms:Decrypt on the key",
+        ),
+    ],
+)
+async def test_a_kms_key_of_an_object_is_a_matter_of_its_message(
+    code: str, message: str, step: str
+) -> None:
+    with pytest.raises(TransientError, match=f"Next step: {step}"):
+        async with map_errors("reading s3://in/a"):
+            raise client_error(code, message)
 
 
 async def test_a_cancellation_that_nobody_requested_is_transient() -> None:

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from botocore.exceptions import ClientError
 
+from worker.advice.answers import explain, kms_refusal
+from worker.advice.texts import Advice
 from worker.aws import ACCESS_DENIED, client_config, error_code, map_errors, open_client
-from worker.errors import FatalError
+from worker.errors import FatalError, TransientError
 from worker.job import Message
+from worker.queue.address import check_address
 
 if TYPE_CHECKING:  # the stubs are a development package
     from types_aiobotocore_sqs import SQSClient
@@ -92,6 +95,7 @@ class SqsQueue:
         self._url = ""
         self._dead_letter_url: str | None = None
         self._redrive = RedrivePolicy(None)
+        self._kms_key: str | None = None  # by which SQS encrypts the messages
         self._receive_client = receive_client
         self._client = client
         # Sent only if the user set it: overriding the queue's own timeout by default surprises.
@@ -104,9 +108,14 @@ class SqsQueue:
         self._url = await _url_of(self._address, self._client)
         async with _map_queue_errors(f"reading the attributes of {self._address}"):
             response = await self._client.get_queue_attributes(
-                QueueUrl=self._url, AttributeNames=["VisibilityTimeout", "RedrivePolicy"]
+                QueueUrl=self._url,
+                # By name, servers that are not AWS refuse those that they do not have.
+                AttributeNames=["All"],
             )
-        attributes = response.get("Attributes", {})
+            attributes = response.get("Attributes", {})
+            if "VisibilityTimeout" not in attributes:
+                raise TransientError(f"{self._address} has no attributes. {Advice.NOT_AWS.fill()}")
+        self._kms_key = attributes.get("KmsMasterKeyId")
         policy = json.loads(attributes.get("RedrivePolicy", "{}"))
         dead_letter_queue = policy.get("deadLetterTargetArn")
         if dead_letter_queue is not None:
@@ -122,7 +131,8 @@ class SqsQueue:
 
     async def receive(self, limit: int, wait_seconds: int) -> list[Message]:
         """Long-poll for at most `limit` messages."""
-        async with _map_queue_errors("receiving messages", wait_seconds + MAX_CALL_SECONDS):
+        seconds = wait_seconds + MAX_CALL_SECONDS
+        async with _map_queue_errors("receiving messages", seconds, kms_key=self._kms_key):
             response = await self._receive_client.receive_message(
                 QueueUrl=self._url,
                 MaxNumberOfMessages=min(limit, BATCH_SIZE),
@@ -202,6 +212,7 @@ async def open_queue(
         open_client("sqs", receives) as receive_client,
         open_client("sqs", others) as client,
     ):
+        check_address(address, client.meta.region_name, client.meta.endpoint_url)
         yield SqsQueue(address, receive_client, client, visibility_seconds)
 
 
@@ -214,6 +225,8 @@ async def _url_of(name: str, client: "SQSClient") -> str:
             response = await client.get_queue_url(QueueName=queue, QueueOwnerAWSAccountId=account)
         else:
             response = await client.get_queue_url(QueueName=name)
+        if "QueueUrl" not in response:
+            raise TransientError(f"the queue {name} has no URL. {Advice.NOT_AWS.fill()}")
     return response["QueueUrl"]
 
 
@@ -242,8 +255,10 @@ def _entry_results(
 
 
 @asynccontextmanager
-async def _map_queue_errors(doing: str, seconds: float = MAX_CALL_SECONDS) -> AsyncIterator[None]:
-    """Map errors as `map_errors` does; a queue that is missing or denied is fatal.
+async def _map_queue_errors(
+    doing: str, seconds: float = MAX_CALL_SECONDS, *, kms_key: str | None = None
+) -> AsyncIterator[None]:
+    """Map errors as `map_errors` does; a queue that is missing or denied is fatal, as is its key.
 
     The clients' own timeouts end a call sooner; `seconds` limits the call as a whole.
     """
@@ -251,8 +266,12 @@ async def _map_queue_errors(doing: str, seconds: float = MAX_CALL_SECONDS) -> As
         try:
             yield
         except ClientError as error:
-            if error_code(error) in QUEUE_MISSING:
-                raise FatalError(f"{doing}: the queue does not exist: {error}") from error
-            if error_code(error) in ACCESS_DENIED:
-                raise FatalError(f"{doing}: access denied: {error}") from error
+            code = error_code(error)
+            text = explain(error, code, kms_key=kms_key)
+            if kms_refusal(error, code):
+                raise FatalError(f"{doing}: its KMS key cannot be used: {text}") from error
+            if code in QUEUE_MISSING:
+                raise FatalError(f"{doing}: the queue does not exist: {text}") from error
+            if code in ACCESS_DENIED:
+                raise FatalError(f"{doing}: access denied: {text}") from error
             raise

@@ -6,10 +6,19 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 
+from worker.advice.answers import OTHER_REGION, explain, kms_refusal
+from worker.advice.texts import Advice
 from worker.aws import ACCESS_DENIED, client_config, error_code, map_errors, open_client
-from worker.errors import InputOverwritten, ModelError, NoSuchInput, OutputRefused, TransientError
+from worker.errors import (
+    InputOverwritten,
+    ModelError,
+    NoSuchInput,
+    OutputRefused,
+    PermanentError,
+    TransientError,
+)
 from worker.job import S3Uri
 from worker.storage.protocol import Head, ObjectStart, UploadLost, WriteConflict
 
@@ -22,6 +31,7 @@ READ_ATTEMPTS = 4
 CHUNK_BYTES = 1 << 20
 MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404", "NotFound"})
 DELETED = frozenset({"MethodNotAllowed", "405"})  # the version asked for is a delete marker
+NO_VERSION_ID = "Invalid version id specified"  # S3's whole message
 PRECONDITION = frozenset({"PreconditionFailed", "412"})
 CONFLICT = frozenset({"ConditionalRequestConflict", "OperationAborted", "409"})
 
@@ -246,6 +256,9 @@ async def _map_s3_errors(
             yield
         except ClientError as error:
             raise error_of(uri, error) from error
+        except ParamValidationError as error:  # the SDK: no bucket and no object has this name
+            text = f"{doing}: {' '.join(str(error).split())}"
+            raise _IMPOSSIBLE.get(error_of, OutputRefused)(text) from error
 
 
 def _read_error(uri: S3Uri, error: ClientError) -> Exception:
@@ -262,11 +275,33 @@ def _read_error(uri: S3Uri, error: ClientError) -> Exception:
 
 def _model_error(uri: S3Uri, error: ClientError) -> Exception:
     """Return the error to raise when the model cannot be read."""
+    code = error_code(error)
     if _is_missing(error):
-        return ModelError(f"the model {uri} does not exist")
-    if error_code(error) in ACCESS_DENIED:
-        return ModelError(f"access to the model {uri} is denied: {error}")
+        where = {"bucket": uri.bucket, "key": uri.key}
+        advice = _version_or_key(error, code).fill(**where)
+        return ModelError(f"the model {uri} does not exist ({code}). {advice}")
+    text = explain(error, code)
+    if kms_refusal(error, code):
+        return ModelError(f"the model {uri} cannot be decrypted: {text}")
+    if code in ACCESS_DENIED:
+        return ModelError(f"access to the model {uri} is denied: {text}")
+    if code in OTHER_REGION or code == "InvalidObjectState":
+        return ModelError(f"the model {uri} cannot be read: {text}")
     return error
+
+
+def _version_or_key(error: ClientError, code: str) -> Advice:
+    """Return what is missing: the bucket, the object, or one version of the object."""
+    if code == "NoSuchBucket":
+        return Advice.BUCKET_MISSING
+    of_version = code == "NoSuchVersion" or code in DELETED or _is_no_version_id(error)
+    return Advice.VERSION_MISSING if of_version else Advice.MODEL_MISSING
+
+
+_IMPOSSIBLE: dict[Any, type[PermanentError | ModelError]] = {
+    _read_error: NoSuchInput,
+    _model_error: ModelError,
+}
 
 
 def _write_error(uri: S3Uri, error: ClientError) -> Exception:
@@ -294,5 +329,10 @@ def _completion_error(uri: S3Uri, error: ClientError) -> Exception:
 
 
 def _is_missing(error: ClientError) -> bool:
-    # For a malformed version id the code is "InvalidArgument", as for many other mistakes.
-    return error_code(error) in MISSING | DELETED or "version id" in str(error).lower()
+    return error_code(error) in MISSING | DELETED or _is_no_version_id(error)
+
+
+def _is_no_version_id(error: ClientError) -> bool:
+    """Return whether S3 takes the version id for none, which has the code of other mistakes too."""
+    message = error.response.get("Error", {}).get("Message")
+    return error_code(error) == "InvalidArgument" and message == NO_VERSION_ID
