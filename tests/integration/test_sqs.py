@@ -13,7 +13,6 @@ import pytest
 from moto.core.authorization import enable_iam_authentication
 from structlog.testing import capture_logs
 
-from tests.support.fakes.clock import VirtualLoop
 from tests.support.fakes.worker import settings
 from tests.support.scenario import REGION, Endpoint
 from tests.support.tcp_server import served
@@ -446,40 +445,6 @@ async def test_a_body_that_does_not_match_its_digest_is_left_out_and_logged(
     assert (message.id, message.body) == ("intact", "ünï")
     (line,) = logs
     assert (line["event"], line["message_id"]) == ("message damaged in transit", "damaged")
-
-
-class Silent:
-    """A client whose every call is never answered."""
-
-    def __getattr__(self, call: str) -> Callable[..., Awaitable[None]]:
-        return self._for_ever
-
-    async def _for_ever(self, **_: object) -> None:
-        await asyncio.Event().wait()
-
-
-@pytest.mark.parametrize(
-    ("call", "seconds"),
-    [("receive", 20 + 45), ("delete", 45), ("change_visibility", 45), ("dead_letter", 45)],
-)
-def test_a_call_that_never_ends_is_given_up_for_now(call: str, seconds: float) -> None:
-    silent: Any = Silent()
-    queue = SqsQueue("https://sqs/jobs", silent, silent)
-    queue._dead_letter_url = "https://sqs/jobs-dead"
-    calls: dict[str, Callable[[], Awaitable[object]]] = {
-        "receive": lambda: queue.receive(1, 20),
-        "delete": lambda: queue.delete(["handle"]),
-        "change_visibility": lambda: queue.change_visibility([("handle", 1)]),
-        "dead_letter": lambda: queue.send_to_dead_letters("body", {}),
-    }
-
-    async def give_up() -> float:
-        with pytest.raises(TransientError):
-            await calls[call]()
-        return asyncio.get_running_loop().time()
-
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        assert runner.run(give_up()) == pytest.approx(seconds)
 
 
 async def test_a_stop_during_the_start_does_not_wait_for_an_answer(

@@ -1,6 +1,5 @@
 """The queue on SQS: every call to SQS is made here, and its errors become the worker's own."""
 
-import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -12,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from botocore.exceptions import ClientError
 
-from worker.aws import ACCESS_DENIED, client_config, error_code, map_errors, open_client
+from worker.aws import ACCESS_DENIED, client_config, error_code, open_client
+from worker.call_limits import (
+    RECEIVE_ATTEMPTS,
+    RECEIVE_READ_SECONDS,
+    SQS_ATTEMPTS,
+    SQS_READ_SECONDS,
+    limited,
+)
 from worker.errors import FatalError
 from worker.job import Message
 
@@ -27,7 +33,6 @@ if TYPE_CHECKING:  # the stubs are a development package
 log = structlog.get_logger()
 
 BATCH_SIZE = 10  # SQS takes or returns at most this many messages in one call
-MAX_CALL_SECONDS = 45.0  # covers three attempts of the client, and the pauses between them
 EXCLUSIVE_WITHOUT_POLICY = 4  # receives
 QUEUE_MISSING = frozenset({"NonExistentQueue", "QueueDoesNotExist", "InvalidAddress"})
 HANDLE_REFUSED = frozenset(
@@ -102,7 +107,7 @@ class SqsQueue:
     async def read_attributes(self) -> QueueAttributes:
         """Find the queue and its dead-letter queue; raises FatalError if the queue is missing."""
         self._url = await _url_of(self._address, self._client)
-        async with _map_queue_errors(f"reading the attributes of {self._address}"):
+        async with _call("read_attributes", f"reading the attributes of {self._address}"):
             response = await self._client.get_queue_attributes(
                 QueueUrl=self._url, AttributeNames=["VisibilityTimeout", "RedrivePolicy"]
             )
@@ -122,7 +127,7 @@ class SqsQueue:
 
     async def receive(self, limit: int, wait_seconds: int) -> list[Message]:
         """Long-poll for at most `limit` messages."""
-        async with _map_queue_errors("receiving messages", wait_seconds + MAX_CALL_SECONDS):
+        async with _call("receive", "receiving messages", wait_seconds):
             response = await self._receive_client.receive_message(
                 QueueUrl=self._url,
                 MaxNumberOfMessages=min(limit, BATCH_SIZE),
@@ -146,7 +151,7 @@ class SqsQueue:
 
     async def delete(self, handles: Sequence[str]) -> list[EntryResult]:
         """Delete up to ten messages; returns one result for each receipt handle."""
-        async with _map_queue_errors("deleting messages"):
+        async with _call("delete", "deleting messages"):
             response = await self._client.delete_message_batch(
                 QueueUrl=self._url,
                 # Positions as ids: a message that was delivered twice may be in one batch twice.
@@ -162,7 +167,7 @@ class SqsQueue:
 
         A change is a receipt handle and the seconds until the message is visible again.
         """
-        async with _map_queue_errors("changing visibility"):
+        async with _call("change_visibility", "changing visibility"):
             response = await self._client.change_message_visibility_batch(
                 QueueUrl=self._url,
                 Entries=[
@@ -176,10 +181,7 @@ class SqsQueue:
         """Send a message to the dead-letter queue; returns False if the queue has none."""
         if self._dead_letter_url is None:
             return False
-        async with (
-            map_errors("sending to the dead-letter queue"),
-            asyncio.timeout(MAX_CALL_SECONDS),
-        ):
+        async with limited("send_to_dead_letters", "sending to the dead-letter queue"):
             await self._client.send_message(
                 QueueUrl=self._dead_letter_url,
                 MessageBody=body,
@@ -196,8 +198,12 @@ async def open_queue(
     address: str, *, consumers: int, wait_seconds: int, visibility_seconds: int | None = None
 ) -> AsyncIterator[SqsQueue]:
     """Open the clients for the queue of a name, URL or ARN; no call is made yet."""
-    receives = client_config(connections=consumers, read_seconds=wait_seconds + 10, attempts=1)
-    others = client_config(connections=50, read_seconds=10, attempts=3)
+    receives = client_config(
+        connections=consumers,
+        read_seconds=wait_seconds + RECEIVE_READ_SECONDS,
+        attempts=RECEIVE_ATTEMPTS,
+    )
+    others = client_config(connections=50, read_seconds=SQS_READ_SECONDS, attempts=SQS_ATTEMPTS)
     async with (
         open_client("sqs", receives) as receive_client,
         open_client("sqs", others) as client,
@@ -208,7 +214,7 @@ async def open_queue(
 async def _url_of(name: str, client: "SQSClient") -> str:
     if name.startswith(("https://", "http://")):
         return name
-    async with _map_queue_errors(f"looking up the queue {name}"):
+    async with _call("read_attributes", f"looking up the queue {name}"):
         if name.startswith("arn:"):
             account, queue = name.split(":")[-2:]
             response = await client.get_queue_url(QueueName=queue, QueueOwnerAWSAccountId=account)
@@ -242,12 +248,9 @@ def _entry_results(
 
 
 @asynccontextmanager
-async def _map_queue_errors(doing: str, seconds: float = MAX_CALL_SECONDS) -> AsyncIterator[None]:
-    """Map errors as `map_errors` does; a queue that is missing or denied is fatal.
-
-    The clients' own timeouts end a call sooner; `seconds` limits the call as a whole.
-    """
-    async with map_errors(doing), asyncio.timeout(seconds):
+async def _call(name: str, doing: str, wait_seconds: float = 0) -> AsyncIterator[None]:
+    """Make a call under its time limit; a queue that is missing or denied is fatal."""
+    async with limited(name, doing, wait_seconds=wait_seconds):
         try:
             yield
         except ClientError as error:

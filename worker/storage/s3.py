@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from botocore.exceptions import ClientError
 
 from worker.aws import ACCESS_DENIED, client_config, error_code, map_errors, open_client
+from worker.call_limits import S3_ATTEMPTS, S3_READ_SECONDS, limited
 from worker.errors import InputOverwritten, ModelError, NoSuchInput, OutputRefused, TransientError
 from worker.job import S3Uri
 from worker.storage.protocol import Head, ObjectStart, UploadLost, WriteConflict
@@ -40,7 +41,8 @@ class S3Storage:
         Raises NoSuchInput if there is nothing to read, and InputOverwritten if the ETag differs.
         """
         which = _version(version_id, etag)
-        return await _with_retries(lambda: self._get_once(uri, which, max_bytes))
+        async with limited("get", f"reading {uri}", size=max_bytes):
+            return await _with_retries(lambda: self._get_once(uri, which, max_bytes))
 
     async def _get_once(self, uri: S3Uri, which: Mapping[str, Any], max_bytes: int) -> ObjectStart:
         async with _map_s3_errors(f"reading {uri}", uri, _read_error):
@@ -62,7 +64,8 @@ class S3Storage:
         Raises NoSuchInput and InputOverwritten as `get` does.
         """
         which = _version(version_id, etag) | {"Range": f"bytes={start}-{stop - 1}"}
-        return await _with_retries(lambda: self._read_once(uri, which, stop - start))
+        async with limited("read", f"reading {uri}", size=stop - start):
+            return await _with_retries(lambda: self._read_once(uri, which, stop - start))
 
     async def _read_once(self, uri: S3Uri, which: Mapping[str, Any], size: int) -> bytes:
         async with _map_s3_errors(f"reading {uri}", uri, _read_error):
@@ -73,7 +76,8 @@ class S3Storage:
     async def download(self, uri: S3Uri, path: Path, *, version_id: str | None) -> None:
         """Download the model to a path; raises ModelError if it is missing or denied."""
         which = _version(version_id, None)
-        await _with_retries(lambda: self._download_once(uri, path, which))
+        async with limited("download", f"reading the model {uri}"):
+            await _with_retries(lambda: self._download_once(uri, path, which))
 
     async def _download_once(self, uri: S3Uri, path: Path, which: Mapping[str, Any]) -> None:
         size = 0
@@ -90,7 +94,7 @@ class S3Storage:
 
     async def head(self, uri: S3Uri) -> Head | None:
         """Read the current version's head; returns None if there is no object."""
-        async with map_errors(f"looking at {uri}"):
+        async with limited("head", f"looking at {uri}"):
             try:
                 response = await self._client.head_object(Bucket=uri.bucket, Key=uri.key)
             except ClientError as error:
@@ -110,7 +114,7 @@ class S3Storage:
         replacing: str | None,
     ) -> None:
         """Write an object if none is there, or over the object with the ETag `replacing`."""
-        async with _map_s3_errors(f"writing {uri}", uri, _write_error):
+        async with _call("put", f"writing {uri}", uri, _write_error, size=len(body)):
             await self._client.put_object(
                 Bucket=uri.bucket,
                 Key=uri.key,
@@ -130,7 +134,7 @@ class S3Storage:
         content_encoding: str | None = None,
     ) -> str:
         """Begin a multipart upload; returns its id."""
-        async with _map_s3_errors(f"writing {uri}", uri, _write_error):
+        async with _call("begin", f"writing {uri}", uri, _write_error):
             response = await self._client.create_multipart_upload(
                 Bucket=uri.bucket,
                 Key=uri.key,
@@ -142,7 +146,8 @@ class S3Storage:
 
     async def put_part(self, uri: S3Uri, upload: str, number: int, body: bytes) -> str:
         """Upload a part; returns its ETag."""
-        async with _map_s3_errors(f"writing part {number} of {uri}", uri, _write_error):
+        doing = f"writing part {number} of {uri}"
+        async with _call("put_part", doing, uri, _write_error, size=len(body)):
             response = await self._client.upload_part(
                 Bucket=uri.bucket, Key=uri.key, UploadId=upload, PartNumber=number, Body=body
             )
@@ -155,7 +160,7 @@ class S3Storage:
         parts: list[Any] = [
             {"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, start=1)
         ]
-        async with _map_s3_errors(f"writing {uri}", uri, _completion_error):
+        async with _call("complete", f"writing {uri}", uri, _completion_error):
             await self._client.complete_multipart_upload(
                 Bucket=uri.bucket,
                 Key=uri.key,
@@ -167,7 +172,7 @@ class S3Storage:
     async def abort(self, uri: S3Uri, upload: str) -> None:
         """Remove a multipart upload and its parts; succeeds if it does not exist any more."""
         try:
-            async with _map_s3_errors(f"aborting the upload of {uri}", uri, _write_error):
+            async with _call("abort", f"aborting the upload of {uri}", uri, _write_error):
                 await self._client.abort_multipart_upload(
                     Bucket=uri.bucket, Key=uri.key, UploadId=upload
                 )
@@ -178,7 +183,9 @@ class S3Storage:
 @asynccontextmanager
 async def open_storage(*, connections: int) -> AsyncIterator[S3Storage]:
     """Open the storage; up to `connections` requests may be under way at once."""
-    config = client_config(connections=connections, read_seconds=60, attempts=4)
+    config = client_config(
+        connections=connections, read_seconds=S3_READ_SECONDS, attempts=S3_ATTEMPTS
+    )
     async with open_client("s3", config) as client:
         yield S3Storage(client)
 
@@ -234,6 +241,20 @@ def _checked(uri: S3Uri, body: bytes, size: int) -> bytes:
     if len(body) != size:
         raise TransientError(f"reading {uri}: {len(body)} of {size} bytes arrived")
     return body
+
+
+@asynccontextmanager
+async def _call(
+    name: str,
+    doing: str,
+    uri: S3Uri,
+    error_of: Callable[[S3Uri, ClientError], Exception],
+    *,
+    size: int = 0,
+) -> AsyncIterator[None]:
+    """Make a call under its time limit; its errors are mapped as `_map_s3_errors` does."""
+    async with limited(name, doing, size=size), _map_s3_errors(doing, uri, error_of):
+        yield
 
 
 @asynccontextmanager
