@@ -1,8 +1,11 @@
 """Runs one job: reserves bytes, downloads, predicts and publishes the newest version."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+
+import structlog
 
 from worker.clock import now
 from worker.errors import (
@@ -16,7 +19,14 @@ from worker.errors import (
 )
 from worker.interfaces import ScoreOptions, ScoreResult
 from worker.job import Done, Job, S3Uri, Status
-from worker.jobs.limits import ByteBudget, JobMemory, JobTimeout, JobTimeouts
+from worker.jobs.limits import (
+    EXCLUSIVE_WAIT_SECONDS,
+    ByteBudget,
+    JobMemory,
+    JobTimeout,
+    JobTimeouts,
+    Reservation,
+)
 from worker.jobs.output_keys import output_uri
 from worker.jobs.output_writer import AlreadyWritten, OutputWriter
 from worker.jobs.rejected_rows import empty_superseded_rejects
@@ -25,6 +35,8 @@ from worker.storage.conditional_write import WriteResult
 from worker.storage.protocol import Storage
 from worker.storage.provenance import InputVersion, is_replaced
 from worker.storage.streaming import Download
+
+log = structlog.get_logger()
 
 CheckLease = Callable[[], None]
 
@@ -40,7 +52,9 @@ STATUSES: Mapping[WriteResult, Status] = {
 class _Needs:
     """What the attempts at a job so far have found out that it needs."""
 
-    input_bytes: int | None
+    exclusive: bool
+    """Whether to wait until no other job runs."""
+    input_bytes: int | None = None
     types: dict[str, str] = field(default_factory=dict)
     """The types of the file's columns, by the ETag of the version that has them."""
     read: InputVersion | None = None
@@ -62,8 +76,10 @@ class Runner:
     model_sha256: str
 
     async def run(self, job: Job, *, check_lease: CheckLease, exclusive: bool = False) -> Done:
-        """Predict the job's input and write its output; `exclusive`: while no other job runs.
+        """Predict the job's input and write its output.
 
+        An `exclusive` job runs in a process of its own, and while no other job runs, unless others
+        go on for more than a minute.
         `check_lease` is called just before anything becomes visible, and raises LeaseLost. Raises
         PermanentError and TransientError.
         """
@@ -95,13 +111,12 @@ class Runner:
         Returns the result, and whether the input has changed since in a way that no other message
         will report.
         """
-        # An exclusive job reserves the whole budget, so that no other job holds data meanwhile.
-        needs = _Needs(self.budget.limit if exclusive else None)
-        async with self.timeouts.limit(str(job.source)) as job_timeout:
+        needs = _Needs(exclusive)
+        async with self.timeouts.limit(str(job.source), exclusive=exclusive) as job_timeout:
             while True:
                 try:
                     done, result = await self._attempt(
-                        job, check_lease, job_timeout, needs, exclusive=exclusive
+                        job, check_lease, job_timeout, needs, fresh=exclusive
                     )
                 except NeedsMemory as error:
                     # Bytes are reserved before a pool process is taken, never while one is held:
@@ -122,14 +137,15 @@ class Runner:
         job_timeout: JobTimeout,
         needs: _Needs,
         *,
-        exclusive: bool,
+        fresh: bool,
     ) -> tuple[Done, WriteResult]:
         resume = job_timeout.pause()
-        input_bytes = needs.input_bytes
-        async with self.budget.reserve(self.memory.reservation(job.size, input_bytes)) as held:
+        async with self._reserved(job, needs) as held:
             resume()
+            # With the whole budget no other job holds data meanwhile.
+            input_bytes = self.budget.limit if held.exclusive else needs.input_bytes
             download = await self._download(job)
-            if not exclusive:
+            if not held.exclusive:
                 held.correct(self.memory.reservation(download.size, input_bytes))
             version = needs.read = InputVersion.of(job, download.head)
             options = replace(
@@ -141,7 +157,7 @@ class Runner:
             async with self._output_writer(job, version, download, check_lease) as output:
                 try:
                     score = await self.pool.score(
-                        download, options, output, on_start=job_timeout.pause(), fresh=exclusive
+                        download, options, output, on_start=job_timeout.pause(), fresh=fresh
                     )
                 except NeedsTypes as error:
                     needs.types[version.etag] = str(error)
@@ -149,10 +165,19 @@ class Runner:
                 except AlreadyWritten as existing:
                     done = self._done(existing.target, version, existing.result, None)
                     return done, existing.result
-                if not exclusive:
+                if not held.exclusive:
                     held.correct(len(download.first) + output.held)
                 result = await output.publish(score)
                 return self._done(output.target, version, result, score), result
+
+    @asynccontextmanager
+    async def _reserved(self, job: Job, needs: _Needs) -> AsyncIterator[Reservation]:
+        size = self.memory.reservation(job.size, needs.input_bytes)
+        async with self.budget.reserve(size, exclusive=needs.exclusive) as held:
+            if needs.exclusive and not held.exclusive:
+                log.warning("job runs beside others", waited_seconds=EXCLUSIVE_WAIT_SECONDS)
+                needs.exclusive = False  # a further attempt does not wait again
+            yield held
 
     async def _download(self, job: Job) -> Download:
         part_bytes = self.memory.part_bytes

@@ -25,6 +25,20 @@ async def test_a_job_past_its_time_limit_fails_naming_the_file_and_the_setting()
     assert now() == pytest.approx(50)
 
 
+async def test_an_exclusive_job_has_fifteen_minutes_at_most() -> None:
+    with pytest.raises(TransientError, match=r"a\.csv took longer than the limit of .* \(900\)$"):
+        async with JobTimeouts(3600).limit("a.csv", exclusive=True):
+            await asyncio.sleep(10_000)
+    assert now() == pytest.approx(900)
+
+
+async def test_an_exclusive_job_has_no_more_time_than_other_jobs() -> None:
+    with pytest.raises(TransientError, match=r"WORKER_JOB_SECONDS \(50\)$"):
+        async with JobTimeouts(50).limit("a.csv", exclusive=True):
+            await asyncio.sleep(10_000)
+    assert now() == pytest.approx(50)
+
+
 async def test_time_passed_while_a_timeout_is_paused_does_not_count() -> None:
     async with JobTimeouts(50).limit("a.csv") as job_timeout:
         await asyncio.sleep(20)
