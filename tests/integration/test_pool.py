@@ -331,7 +331,7 @@ if port := os.environ.get("SLOW_IMPORT_PORT"):
 
 
 async def replace_a_process_while_its_forkserver_imports() -> None:
-    """Run as a process of its own, whose event loop the import of the new forkserver waits for."""
+    """Run as a process of its own, whose event loop the imports of the new forkserver wait for."""
     async with listening() as line, open_pool(Obedient(), 1) as pool:
         server = await pid_of(pool, "parent")
         os.environ["SLOW_IMPORT_PORT"] = str(line.port)
@@ -340,7 +340,7 @@ async def replace_a_process_while_its_forkserver_imports() -> None:
         job = asyncio.create_task(_tell_though_the_process_may_die(pool, "parent"))
         importing = await line.let_in()
         assert await job == importing.pid
-    print("replaced")  # noqa: T201 - for the test
+        print(await tell(pool, "heavy"))  # noqa: T201 - for the test
 
 
 async def _tell_though_the_process_may_die(pool: Pool, order: str) -> object:
@@ -880,7 +880,7 @@ async def test_the_imports_of_a_new_forkserver_do_not_block_the_event_loop(
     (tmp_path / "slow_import.py").write_text(SLOW_IMPORT)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     call = "replace_a_process_while_its_forkserver_imports()"
-    process = await run_here(call, [__name__, "slow_import"])
+    process = await run_here(call, [*forkserver.LIBRARIES, "slow_import"])
     stdout, stderr = await process.communicate()
-    assert stdout.endswith(b"replaced\n")
+    assert stdout.endswith(f"{sorted(HEAVY)}\n".encode())  # a warning that a process died precedes
     assert stderr == b""
