@@ -11,13 +11,25 @@ from tests.search.plan import BAD_ROWS, DEAD, OUTPUT, PREFIX, QUEUE, Plan
 from tests.search.pool import predicted, rejects
 from tests.search.processes import Process
 from tests.support.simulation.s3 import S3Effect, SimulatedS3, Written
-from tests.support.simulation.sqs import Deleted, Received, Sent, SimulatedSqs, SqsEffect
+from tests.support.simulation.sqs import (
+    DeadLettered,
+    Deleted,
+    Received,
+    Sent,
+    SimulatedSqs,
+    SqsEffect,
+)
 from worker.clock import now
 from worker.jobs.rejected_rows import REJECTS_SUFFIX
 from worker.jobs.settlement import MAX_RECORD_SECONDS
 
 WRITES = ("put_object", "complete_multipart_upload")
 RECORD_SECONDS = MAX_RECORD_SECONDS + 60  # from the look at an input to a late dead letter
+# How long a call may take whose service is silent, and the longest call of each other operation. A
+# read may be of a part, whose size extends it.
+LONGEST_CALL_SECONDS = 121.0
+LONGEST_CALLS = {"complete_multipart_upload": 301.0, "get_object": 201.0}
+KNOWN_SECONDS = 1.0  # after a receive its answer has arrived, unless the call had a fault
 EXCUSED_SECONDS = 40.0  # a faulty call may take effect so late, or make others wait so long
 
 
@@ -49,12 +61,21 @@ class Checks:
         by, through, _ = self.ledger.last_change.get(message_id, (name, handle, None))
         # The worker repeats a call that seemed to fail; its older handle may still be valid.
         overridden = (message_id, name) in self.ledger.overridden
-        taken = holder != name and not self.plan.behaviour.duplicate and not overridden
+        taken = holder != name and not self.plan.has_duplicates and not overridden
         # If two handles are valid, the other one may have released the message: no expiry then.
         is_of_flight = holder == name or own in stored.usable
         expired = is_of_flight and stored.visible_at < now() - ANSWER_SECONDS
         if taken or (expired and (by, through) == (name, handle)):
             self._break(now(), f"P2: {name} uploads for {message_id}, which it lost")
+
+    def on_end(self, call: Call, began: float) -> None:
+        """4.4: every call to AWS has a time limit, whatever the service does."""
+        process, at = call.process, now()
+        if not process.alive or process.suspended or process.resumed_at >= began:
+            return
+        longest = LONGEST_CALLS.get(call.operation, LONGEST_CALL_SECONDS)
+        if at - began > longest:
+            self._break(at, f"4.4: {process.name} waited {at - began:.0f} s for {call.operation}")
 
     def on_sqs(self, effect: SqsEffect) -> None:
         """P2: a message is deleted only if its outcome is durable."""
@@ -65,6 +86,8 @@ class Checks:
             request = self.ledger.requests[effect.message_id]
             if not self.outcomes.are_durable(effect.message_id, request):
                 self._break(effect.at, f"P2: {effect.message_id} deleted, no outcome: {request}")
+        if isinstance(effect, DeadLettered):
+            self._on_moved(effect)
         call = CALL.get(None)
         if isinstance(effect, Sent) and effect.queue == DEAD and call is not None:
             self._on_dead_letter(effect, call.process)
@@ -83,9 +106,21 @@ class Checks:
         if replaced_at < effect.at and not is_unseen and process.resumed_at < recently:
             self._break(effect.at, f"5.3: {name} is dead, and a newer version is there: {request}")
 
+    def _on_moved(self, effect: DeadLettered) -> None:
+        """P7: SQS moves a message, without a reason, only if nobody settled its last receive."""
+        name, given_back = effect.message_id, self.ledger.given_back.get(effect.message_id)
+        handle, holder = self.ledger.holder[name]
+        record = self.ledger.records[holder]
+        if given_back is None or given_back.worker != holder or record.received[name] != handle:
+            return
+        unknown = given_back.at < self.ledger.received_at[name] + KNOWN_SECONDS
+        faulty = given_back.last_fault_at > given_back.at - RECORD_SECONDS
+        if not unknown and not faulty:
+            self._break(effect.at, f"P7: {holder} gave {name} back on its last receive")
+
     def _is_shared(self) -> bool:
         """Return whether two handles of a message can be valid, so that others may settle it."""
-        return self.plan.behaviour.duplicate > 0 or self.plan.behaviour.stale_handles == "honoured"
+        return self.plan.has_duplicates or self.plan.behaviour.stale_handles == "honoured"
 
     def _is_too_late(self) -> bool:
         call = CALL.get(None)

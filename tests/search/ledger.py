@@ -52,6 +52,15 @@ class Look:
 NO_LOOK = Look(-math.inf, failed=False)
 
 
+@dataclass(frozen=True, slots=True)
+class GivenBack:
+    """When a worker made a message visible again, and its last faulty call before that."""
+
+    worker: str
+    at: float
+    last_fault_at: float
+
+
 @dataclass
 class WorkerRecord:
     """What one worker received, and the faults that it met."""
@@ -87,6 +96,9 @@ class Ledger:
     holder: dict[str, tuple[str, str]] = field(default_factory=dict)
     # Message id -> the last change of visibility: worker, handle, and end unless a heartbeat.
     last_change: dict[str, tuple[str, str, float | None]] = field(default_factory=dict)
+    # Message id -> its last receive, and since then the last retry or release.
+    received_at: dict[str, float] = field(default_factory=dict)
+    given_back: dict[str, GivenBack] = field(default_factory=dict)
     # Handle -> until when its worker may assume that it holds the message.
     held_until: dict[str, float] = field(default_factory=dict)
     # Message id, and who received it last and has it no more: an older handle that was good too has
@@ -145,6 +157,8 @@ class Ledger:
     def _on_received(self, effect: Received, call: Call | None, who: str) -> None:
         self.holder[effect.message_id] = (effect.handle, who)
         self.last_change.pop(effect.message_id, None)
+        self.given_back.pop(effect.message_id, None)
+        self.received_at[effect.message_id] = effect.at
         self.held_until[effect.handle] = effect.visible_at + ANSWER_SECONDS
         self.overridden.discard((effect.message_id, who))
         if call is None:
@@ -172,6 +186,9 @@ class Ledger:
                 self.late_heartbeats.append(effect)
             else:  # the worker's call had timed out, and took effect later
                 self.records[call.process.name].heartbeat_after_settlement.add(effect.message_id)
+        if not beat:
+            fault_at = self.records[call.process.name].last_fault_at
+            self.given_back[effect.message_id] = GivenBack(call.process.name, effect.at, fault_at)
         until = None if beat else effect.visible_at
         self.last_change[effect.message_id] = (call.process.name, effect.handle, until)
 

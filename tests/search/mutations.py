@@ -11,8 +11,10 @@ from types import TracebackType
 from typing import Any
 
 from tests.support.mutation import Mutation, Mutations, Patch
+from worker.aws import map_errors
+from worker.call_limits import limited
 from worker.clock import now
-from worker.errors import LeaseLost, PermanentError
+from worker.errors import LeaseLost, PermanentError, stray_cancellations_as_errors
 from worker.interfaces import ScoreResult
 from worker.job import Done, Job, Message, Outcome, Reject, Release, S3Uri
 from worker.jobs.dead_letters import DeadLetters
@@ -22,10 +24,12 @@ from worker.jobs.processor import Processor
 from worker.jobs.rejected_rows import empty_older_rejects
 from worker.jobs.runner import CheckLease, Runner
 from worker.jobs.settlement import Settlement
+from worker.lifecycle.stop import Stop
 from worker.queue.consumer import Consumer, ReceivedBatch, _dated, _wait_for_answer
 from worker.queue.leases import Lease, Leases
 from worker.queue.sqs import EntryResult, SqsQueue, _entry_results
 from worker.service.shutdown import Shutdown
+from worker.service.start_limit import StartLimit
 from worker.service.wiring import Worker
 from worker.storage import conditional_write
 from worker.storage.conditional_write import WriteResult
@@ -170,7 +174,7 @@ def _(patch: Patch) -> None:
     patch.replace(Settlement.release, not_at_all)
 
 
-@MUTATIONS.add("a poll under way is cancelled", seed=44)
+@MUTATIONS.add("a poll under way is cancelled", seed=18)
 def _(patch: Patch) -> None:
     async def wait_unshielded(poll: "asyncio.Future[list[Message]]") -> float:
         looked = now()
@@ -198,7 +202,7 @@ def _(patch: Patch) -> None:
     patch.replace(SqsQueue.send_to_dead_letters, as_if_sent)
 
 
-@MUTATIONS.add("a wait for S3 has no end", seed=19)
+@MUTATIONS.add("a job has no time limit", seed=37)
 def _(patch: Patch) -> None:
     create = JobTimeouts.__init__
 
@@ -206,6 +210,61 @@ def _(patch: Patch) -> None:
         create(self, 10**9)
 
     patch.replace(create, create_without_end)
+
+
+@MUTATIONS.add("a write to S3 has no time limit", seed=44)
+def _(patch: Patch) -> None:
+    limit = limited
+
+    @asynccontextmanager
+    async def limit_reads(
+        call: str, doing: str, *, size: int = 0, wait_seconds: float = 0
+    ) -> AsyncIterator[None]:
+        if call in ("put", "begin", "put_part", "complete", "abort"):
+            async with map_errors(doing):
+                yield
+        else:
+            async with limit(call, doing, size=size, wait_seconds=wait_seconds):
+                yield
+
+    patch.replace(limit, limit_reads)
+
+
+@MUTATIONS.add("the start has no time limit", seed=26)
+def _(patch: Patch) -> None:
+    @asynccontextmanager
+    async def not_at_all(self: StartLimit, stop: Stop) -> AsyncIterator[None]:
+        yield
+
+    patch.replace(StartLimit.applied, not_at_all)
+
+
+@MUTATIONS.add("a cancellation that nobody requested ends what it meets", seed=52)
+def _(patch: Patch) -> None:
+    @contextmanager
+    def not_at_all() -> Iterator[None]:
+        yield
+
+    patch.replace(stray_cancellations_as_errors, not_at_all)
+
+
+@MUTATIONS.add("a message that is received again in hand starts a second job", seed=18)
+def _(patch: Patch) -> None:
+    claim = Leases.claim
+
+    def claim_as_new(self: Leases, message: Message, *, answered: float | None = None) -> bool:
+        claim(self, message, answered=answered)
+        return True
+
+    patch.replace(claim, claim_as_new)
+
+
+@MUTATIONS.add("a message that is received again in hand keeps its older count", seed=232)
+def _(patch: Patch) -> None:
+    def not_the_latest(self: Leases, message: Message) -> Message:
+        return message
+
+    patch.replace(Leases.latest, not_the_latest)
 
 
 @MUTATIONS.add("a suspect job does not run exclusively", seed=12)
@@ -258,7 +317,7 @@ def _noted(lost: ContextVar[bool]) -> Iterator[None]:
         raise
 
 
-@MUTATIONS.add("the buffer is released while a poll is under way", seed=60)
+@MUTATIONS.add("the buffer is released while a poll is under way", seed=54)
 def _(patch: Patch) -> None:
     on_stop, release_unstarted = Shutdown.on_stop, Worker.release_unstarted
 
@@ -299,7 +358,7 @@ def _(patch: Patch) -> None:
     patch.replace(_dated, dated_now)
 
 
-@MUTATIONS.add("an entry of a batch that failed counts as done", seed=42)
+@MUTATIONS.add("an entry of a batch that failed counts as done", seed=0)
 def _(patch: Patch) -> None:
     entry_results = _entry_results
 
@@ -381,7 +440,7 @@ def _(patch: Patch) -> None:
     patch.replace(empty_older_rejects, not_at_all)
 
 
-@MUTATIONS.add("a truncated body is predicted", seed=46)
+@MUTATIONS.add("a truncated body is predicted", seed=219)
 def _(patch: Patch) -> None:
     checked = _checked
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from tests.search.faults import EVERYWHERE, OPERATIONS, Kind, Outage
+from tests.search.faults import APART, EVERYWHERE, OPERATIONS, Kind, Outage
 from tests.support.simulation.sqs import SqsBehaviour
 from worker.jobs.limits import PART_BYTES
 
@@ -27,6 +27,9 @@ SMALL_PART = 12  # bytes, of contents and outputs of twenty to fifty
 BAD_ROWS = b" bad"  # the end of a content of which some rows are rejected
 HAS_BAD_ROWS = (0.0, 0.4)  # the share of such versions
 FIRST_FAILS = 0.4  # the share of first of several versions that cannot be predicted
+APART_RATES = (0.0, 0.0, 0.0, 0.02, 0.1)
+HANGING_STARTS = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5)
+HANGING_PREDICTIONS = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.1)
 MANY = 50  # receives: more than all faults of a schedule use up
 INPUT, OUTPUT, PREFIX = "in", "out", "p"
 QUEUE, DEAD = "q", "q-dead"
@@ -78,6 +81,16 @@ class Plan:
     fatal: bool
     calm_at: float
     part_bytes: int  # of a download or an upload
+    apart_rate: float = 0.0
+    apart_kinds: tuple[Kind, ...] = ()
+    hanging_starts: float = 0.0
+    hanging_predictions: float = 0.0
+
+    @property
+    def has_duplicates(self) -> bool:
+        """Return whether SQS delivers messages that are in hand, so that two handles are valid."""
+        again = self.apart_rate > 0 and "received again" in self.apart_kinds
+        return again or self.behaviour.duplicate > 0
 
     def runs_exclusively(self, receive_count: int) -> bool:
         """Return whether a job runs alone: at the last two receives, or from the fourth on."""
@@ -89,6 +102,7 @@ def plan(seed: int) -> Plan:
     """Draw a schedule. Each leaves out some kinds of faults, so that no kind hides another."""
     draw = random.Random(f"plan {seed}")  # noqa: S311 - no secret
     apart = random.Random(f"versions {seed}")  # noqa: S311 - apart, so that the other draws stay
+    later = random.Random(f"besides {seed}")  # noqa: S311 - likewise
     bad_rows = apart.choice(HAS_BAD_ROWS)
     calm_at = draw.choice((60.0, 200.0, 600.0))
     visibility = draw.choice((6, 15, 30, 60))
@@ -110,6 +124,10 @@ def plan(seed: int) -> Plan:
         fatal=draw.random() < 0.2,
         calm_at=calm_at,
         part_bytes=draw.choice((PART_BYTES, PART_BYTES, SMALL_PART)),
+        apart_rate=later.choice(APART_RATES),
+        apart_kinds=_some(later, APART),
+        hanging_starts=later.choice(HANGING_STARTS),
+        hanging_predictions=later.choice(HANGING_PREDICTIONS),
     )
 
 

@@ -7,15 +7,17 @@ import json
 import random
 from collections.abc import Collection, Iterator, MutableMapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NoReturn
 
 import structlog
+from structlog.contextvars import get_contextvars
 
 from tests.search.checks import Checks
 from tests.search.faults import Faults
 from tests.search.fleet import Fleet
 from tests.search.ledger import Ledger, Request
-from tests.search.network import Network
+from tests.search.network import Call, Network
 from tests.search.plan import DEAD, INPUT, OUTPUT, PREFIX, QUEUE, Upload, plan
 from tests.search.processes import PROCESS, FleetLoop
 from tests.support.simulation.s3 import SimulatedS3
@@ -51,6 +53,10 @@ def play(seed: int, only: Collection[str] | None = None) -> Verdict:
         fatal=chosen.fatal,
         calm_at=chosen.calm_at,
         outages=chosen.outages,
+        apart_rate=chosen.apart_rate,
+        apart_kinds=chosen.apart_kinds,
+        hanging_starts=chosen.hanging_starts,
+        hanging_predictions=chosen.hanging_predictions,
         only=None if only is None else frozenset(only),
     )
     sqs = SimulatedSqs(random.Random(f"sqs {seed}"), chosen.behaviour)  # noqa: S311 - no secret
@@ -71,7 +77,13 @@ def judge(seed: int) -> Verdict:
 async def _play(checks: Checks, faults: Faults) -> None:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: checks.broken.append(f"unhandled: {context}"))
-    network = Network(faults, checks.on_call, checks.ledger.on_answer)
+    network = Network(
+        faults,
+        on_call=checks.on_call,
+        on_answer=checks.ledger.on_answer,
+        on_end=checks.on_end,
+        redeliver=partial(_deliver_again, checks.sqs),
+    )
     await _build(checks)
     fleet = Fleet(checks.plan, network, checks)
     async with asyncio.TaskGroup() as group:
@@ -131,6 +143,14 @@ async def _upload_file(checks: Checks, upload: Upload, sequencer: str) -> None:
         answer = await checks.sqs.send_message(QueueUrl=queue, MessageBody=text)
         request = Request(upload.key, upload.kind, version, detailed=upload.detailed)
         ledger.requests[answer["MessageId"]] = request
+
+
+def _deliver_again(sqs: SimulatedSqs, call: Call) -> None:
+    """Let SQS deliver the message once more that a call is about, while it is in hand."""
+    queue = sqs.queues[QUEUE]
+    handles = [entry["ReceiptHandle"] for entry in call.arguments.get("Entries", ())]
+    ids = [queue.issued[handle] for handle in handles]
+    queue.deliver_again(ids[0] if ids else get_contextvars().get("message_id", ""))
 
 
 async def _drained(checks: Checks) -> None:

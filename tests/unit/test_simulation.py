@@ -215,6 +215,28 @@ async def test_a_message_on_its_last_receive_is_not_duplicated() -> None:
     assert await receive(sqs) == []
 
 
+async def test_a_message_in_flight_that_is_delivered_again_reaches_the_poll_under_way() -> None:
+    sqs = await sqs_with()
+    first = await handle_of_one(sqs)
+    poll = asyncio.create_task(receive(sqs, wait=20))
+    await asyncio.sleep(5)
+    (stored,) = sqs.queues[QUEUE].messages.values()
+    sqs.queues[QUEUE].deliver_again(stored.id)
+    (again,) = await poll
+    assert now() == 5
+    assert [await change(sqs, one, 60) for one in (first, again["ReceiptHandle"])] == ["OK", "OK"]
+    assert await receive(sqs) == []  # once
+
+
+async def test_a_message_that_was_deleted_is_not_delivered_again() -> None:
+    sqs = await sqs_with()
+    handle = await handle_of_one(sqs)
+    (stored,) = sqs.queues[QUEUE].messages.values()
+    sqs.queues[QUEUE].deliver_again(stored.id)
+    await delete(sqs, handle)
+    assert await receive(sqs) == []
+
+
 async def test_a_receive_may_return_nothing_though_messages_wait() -> None:
     sqs = await sqs_with(SqsBehaviour(empty=1.0))
     await send(sqs, "one")

@@ -33,6 +33,7 @@ class SimulatedQueue:
     attributes: dict[str, str]
     messages: dict[str, StoredMessage] = field(default_factory=dict)
     issued: dict[str, str] = field(default_factory=dict)  # handle to message id
+    again: list[str] = field(default_factory=list)  # ids of messages to be delivered once more
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -69,6 +70,17 @@ class SimulatedQueue:
     def deliver(self, message: StoredMessage, handle: str, visibility_seconds: int) -> None:
         message.receive(handle, visibility_seconds)
         self.issued[handle] = message.id
+
+    def deliver_again(self, message_id: str) -> None:
+        """Deliver a message to the next poll, also if it is in flight; both handles are valid."""
+        self.again.append(message_id)
+        self.changed()
+
+    def due_again(self) -> list[StoredMessage]:
+        """Return the messages in flight that are to be delivered once more, and forget them."""
+        ids, self.again = self.again, []
+        due = [self.messages[name] for name in dict.fromkeys(ids) if name in self.messages]
+        return [one for one in due if one.in_flight and not self.is_spent(one)]
 
     def add(self, message: StoredMessage) -> None:
         self.messages[message.id] = message
