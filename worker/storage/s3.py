@@ -12,6 +12,7 @@ from worker.aws import ACCESS_DENIED, client_config, error_code, map_errors, ope
 from worker.errors import InputOverwritten, ModelError, NoSuchInput, OutputRefused, TransientError
 from worker.job import S3Uri
 from worker.storage.protocol import Head, ObjectStart, UploadLost, WriteConflict
+from worker.storage.redirects import follow_redirects
 
 if TYPE_CHECKING:  # the stubs are a development package
     from types_aiobotocore_s3 import S3Client
@@ -180,6 +181,7 @@ async def open_storage(*, connections: int) -> AsyncIterator[S3Storage]:
     """Open the storage; up to `connections` requests may be under way at once."""
     config = client_config(connections=connections, read_seconds=60, attempts=4)
     async with open_client("s3", config) as client:
+        follow_redirects(client)
         yield S3Storage(client)
 
 
