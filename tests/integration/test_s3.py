@@ -1,4 +1,7 @@
-"""The storage, through the real client: moto's server, and a small one that breaks off."""
+"""The storage, through the real client: moto's server, and small ones that break off.
+
+Each test runs over HTTP and over TLS, where the SDK sends bodies in another way.
+"""
 
 import asyncio
 import base64
@@ -13,8 +16,11 @@ import pytest
 from botocore.endpoint_provider import RuleSet
 from moto.core.authorization import enable_iam_authentication
 
+from tests.support.certificates import server_context
+from tests.support.http_messages import CONTINUE, expects_continue, read_body, read_head
 from tests.support.scenario import Endpoint
 from tests.support.tcp_server import served
+from tests.support.tls_front import Front
 from worker.errors import (
     FatalError,
     InputOverwritten,
@@ -33,9 +39,22 @@ OUTPUT = S3Uri("jobs-out", "p/dir/a.csv")
 NOWHERE = S3Uri("no-such-bucket", "a.csv")
 
 
+@pytest.fixture(autouse=True, params=["http", "https"])
+def scheme(request: pytest.FixtureRequest, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How the storage reaches its server."""
+    if request.param == "https":
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
+    scheme: str = request.param
+    return scheme
+
+
 @pytest.fixture
-async def storage(endpoint: Endpoint) -> AsyncIterator[S3Storage]:
+async def storage(
+    endpoint: Endpoint, front: Front, scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[S3Storage]:
     assert endpoint.url == os.environ["AWS_ENDPOINT_URL"]
+    if scheme == "https":
+        monkeypatch.setenv("AWS_ENDPOINT_URL", front.url)
     async with open_storage(connections=4) as storage:
         yield storage
 
@@ -461,11 +480,10 @@ class Refusing:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError):  # the client has left
             while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-                if "expect: 100-continue" in head:
-                    writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-                length = head.partition("\ncontent-length: ")[2].partition("\r\n")[0] or "0"
-                await reader.readexactly(int(length))
+                head = await read_head(reader)
+                if expects_continue(head):
+                    writer.write(CONTINUE)
+                await read_body(head, reader)
                 writer.write(self._answer)
         writer.close()
 
@@ -474,7 +492,9 @@ class Refusing:
 async def behind(
     server: Breaking | Corrupting | Refusing, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[S3Storage]:
-    async with served(server.serve) as url:
+    bundle = os.environ.get("AWS_CA_BUNDLE")
+    tls = None if bundle is None else server_context(Path(bundle))
+    async with served(server.serve, tls) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL", url)
         async with open_storage(connections=1) as storage:
             yield storage
