@@ -48,6 +48,7 @@ acceptance-run: .venv/dev.stamp .venv-cloud/stamp
 
 chaos: .venv/dev.stamp .venv-cloud/stamp ## break everything at once: thousands of simulated schedules, then real processes
 	$(BIN)/python -m tests.search --schedules $(SCHEDULES)
+	$(BIN)/python -m tests.search.outage
 	$(BIN)/python -m tests.waking --schedules $(SCHEDULES)
 	HYPOTHESIS_PROFILE=chaos $(BIN)/python -m pytest tests/unit -m hypothesis
 	$(BIN)/python -m pytest tests/chaos $(foreach seed,$(SEEDS),--seed $(seed))

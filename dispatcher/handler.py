@@ -13,8 +13,9 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 from urllib.parse import unquote_plus
 
 import boto3
@@ -32,6 +33,10 @@ WORKER_CONTAINER = "worker"
 MESSAGES_PER_BATCH = 10
 TASKS_PER_DESCRIBE = 100
 SEND_ATTEMPTS = 3
+# A call of the SDK takes so long at most: each of its attempts connects and waits for an answer.
+# The pauses between three attempts take one and two seconds.
+CALL_ATTEMPTS, CONNECT_SECONDS, READ_SECONDS, PAUSE_SECONDS = 3, 2, 6, 3
+CALL_SECONDS = CALL_ATTEMPTS * (CONNECT_SECONDS + READ_SECONDS) + PAUSE_SECONDS
 GENERATIONS = 3  # attempts to start a task in one slot and minute
 CLOCK_SKEW_SECONDS = 1
 SERVER_ERROR = 500
@@ -66,13 +71,10 @@ NOT_CREATED_IN_EVENTBRIDGE = frozenset(
 # Stop codes of a task that AWS took back.
 RECLAIMED = frozenset({"SpotInterruption", "TerminationNotice"})
 # ECS reports throttling in many ways, and not always in the error's code.
-THROTTLED = (
-    "throttl",
-    "rate exceeded",
-    "requestlimitexceeded",
-    "toomanyrequests",
-    "reached the limit",
-)
+# In an error's code only: a message may name a cluster or a queue, which people name as they like.
+THROTTLED_CODES = ("throttl", "requestlimitexceeded", "toomanyrequests")
+# In an error's message, under codes of other meanings. No name has a space.
+THROTTLED_WORDS = ("rate exceeded", "reached the limit")
 NO_CAPACITY = "capacity is unavailable"
 # The capacities to try, in order: ECS itself never replaces Spot with on-demand capacity.
 CAPACITIES = {"FARGATE": ("FARGATE",), "FARGATE_SPOT": ("FARGATE_SPOT", "FARGATE")}
@@ -94,26 +96,56 @@ class NoCapacity(Exception):
     """AWS has no capacity for another task now."""
 
 
+class OutOfTime(HTTPClientError):
+    """Less of the invocation's time is left than a call may take, so that no call is begun."""
+
+    fmt = "{left:.0f} s of the invocation are left, and a call may take {call} s"
+
+
 # -------------------------------------------------------------------------------------- entry point
 
 
-def handler(event: object, _context: object) -> None:
+class Invocation(Protocol):
+    """What the dispatcher uses of Lambda's context object."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return the time until Lambda ends the invocation."""
+
+
+_invocation: ContextVar[Invocation | None] = ContextVar("_invocation", default=None)
+
+
+def handler(event: object, context: Invocation | None) -> None:
     """Lambda's entry point."""
+    _invocation.set(context)
     _dispatcher().handle(event)
 
 
 @functools.cache
 def _dispatcher() -> "Dispatcher":
-    # Few attempts and short timeouts, so that all of them fit into the function's own timeout.
     config = Config(
-        retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=3, read_timeout=10
+        retries={"mode": "standard", "total_max_attempts": CALL_ATTEMPTS},
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
     )
     settings = Settings.from_environment(os.environ)
-    return Dispatcher(
-        settings=settings,
-        sqs=boto3.client("sqs", config=config),
-        fleet=Fleet(settings, boto3.client("ecs", config=config)),
-    )
+    sqs, ecs = boto3.client("sqs", config=config), boto3.client("ecs", config=config)
+    for client in (sqs, ecs):
+        client.meta.events.register("before-call", _check_time)
+    return Dispatcher(settings=settings, sqs=sqs, fleet=Fleet(settings, ecs))
+
+
+def _check_time(**_: object) -> None:
+    """Raise OutOfTime unless a call that begins now ends before Lambda ends the invocation.
+
+    Lambda would count the invocation as failed, although its messages may have been sent.
+    """
+    context = _invocation.get()
+    if context is None:
+        return
+    left = context.get_remaining_time_in_millis() / 1000
+    if left < CALL_SECONDS:
+        raise OutOfTime(left=left, call=CALL_SECONDS)
 
 
 def log(decision: str, **facts: object) -> None:
@@ -569,7 +601,13 @@ def is_transient(error: Exception) -> bool:
     if not isinstance(error, ClientError):
         return isinstance(error, HTTPClientError | BotoConnectionError)
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    return status >= SERVER_ERROR or any(text in str(error).lower() for text in THROTTLED)
+    code = error.response["Error"].get("Code", "").lower()
+    message = error.response["Error"].get("Message", "").lower()
+    return (
+        status >= SERVER_ERROR
+        or any(word in code for word in THROTTLED_CODES)
+        or any(words in message for words in THROTTLED_WORDS)
+    )
 
 
 def _short(arn: str) -> str:

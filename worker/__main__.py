@@ -1,15 +1,21 @@
 """python -m worker: read the settings, run the worker, return its exit status."""
 
+from worker.lifecycle import early_signals
+
+if __name__ == "__main__":  # before the imports below: they take seconds on a small task
+    early_signals.install()
+
 import argparse
 import asyncio
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import structlog
 
 from worker import __version__, logs, settings_help
+from worker.advice.machine import on_machine
 from worker.errors import (
     FatalError,
     LoopFailed,
@@ -20,6 +26,7 @@ from worker.errors import (
 from worker.lifecycle.stop import Stop
 from worker.lifecycle.supervision import background
 from worker.pool import forkserver
+from worker.service import preflight
 from worker.service.watchdog import Watchdog, exit_now
 from worker.settings import Settings, usable_cores
 
@@ -35,33 +42,32 @@ def main() -> int:
     try:
         settings = settings_help.load()
     except SettingsError as error:
-        return _print_settings_error(error)
+        return _print_settings_error(error, settings_help.unknown(os.environ))
     logs.configure(logs.resolve(settings.log_format), settings.log_level)
     for name, nearest in settings_help.unknown(os.environ):
         log.warning("unknown setting", setting=name, nearest=nearest)
     stop = Stop()
     try:
+        preflight.check(settings, os.environ)
         with Watchdog(stop, settings.drain_seconds) as watchdog:
+            # Started first: its imports take longest.
+            forkserver.start(max(1, usable_cores() // settings.predict_processes))
             asyncio.run(_run(settings, stop, watchdog))
-    except KeyboardInterrupt:  # a signal before the handlers were installed
-        return 128 + signal.SIGINT
     except Exception as error:  # noqa: BLE001 - every error ends here, with a log line
         return _fail(error)
     finally:
         # A late signal must not change the exit status.
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in early_signals.STOP_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
     return 0
 
 
 async def _run(settings: Settings, stop: Stop, watchdog: Watchdog) -> None:
-    install_signal_handlers(stop)
-    # Started first: its imports take longest.
-    forkserver.start(max(1, usable_cores() // settings.predict_processes))
-
     # Imported here because it is slow: --help, a wrong setting and a signal must not wait for it.
     from worker.service.run import run  # noqa: PLC0415
 
+    # Until here a signal ends the process at once; from here on there is something to end in order.
+    install_signal_handlers(stop)
     with stray_cancellations_as_errors():
         async with background("watchdog", watchdog.ticks):
             await run(settings, stop)
@@ -73,7 +79,7 @@ def install_signal_handlers(stop: Stop) -> None:
     A signal to a worker that stops by itself counts as the first one, so that the stop may finish.
     """
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in early_signals.STOP_SIGNALS:
         loop.add_signal_handler(number, _on_signal, number, stop)
 
 
@@ -92,7 +98,7 @@ def _on_signal(number: signal.Signals, stop: Stop) -> None:
 
 
 def _fail(error: Exception) -> int:
-    first, *rest = sorted(_leaves(error), key=_rank)
+    first, *rest = sorted(map(_with_advice, _leaves(error)), key=_rank)
     if isinstance(first, SettingsError):
         return _print_settings_error(first)
     fields = {"error_type": type(first).__name__, "error": str(first)}
@@ -121,9 +127,21 @@ def _rank(error: BaseException) -> int:
     return 2 if isinstance(error, TidegateError) else 1
 
 
-def _print_settings_error(error: SettingsError) -> int:
+def _with_advice(error: BaseException) -> BaseException:
+    """Return a FatalError that says what to do, for what the machine refuses."""
+    if isinstance(error, TidegateError) or (advice := on_machine(error)) is None:
+        return error
+    return FatalError(f"{type(error).__name__}: {error}. {advice}")
+
+
+def _print_settings_error(
+    error: SettingsError, unknown: Iterable[tuple[str, str | None]] = ()
+) -> int:
     for line in str(error).splitlines():
         print(f"error: {line}", file=sys.stderr)  # noqa: T201 - for a person, before logs are configured
+    for name, nearest in unknown:
+        hint = f": did you mean {nearest}?" if nearest else ""
+        print(f"warning: {name} is no setting{hint}", file=sys.stderr)  # noqa: T201
     print("help: python -m worker --help lists every setting", file=sys.stderr)  # noqa: T201
     return EXIT_SETTINGS
 

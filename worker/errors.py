@@ -63,6 +63,14 @@ class TransientError(TidegateError):
     """The same job may succeed later: its message becomes visible again after a backoff."""
 
 
+class InfrastructureError(TransientError):
+    """AWS, or the way to AWS, failed: a throttle, a 5xx, a timeout, a broken connection."""
+
+
+class AccessDenied(TransientError):
+    """Access to an object of the job is denied: only a person can change that."""
+
+
 class ProcessLost(TransientError):
     """The pool process that ran the job died."""
 
@@ -89,7 +97,12 @@ class InputOverwritten(TransientError):
 
 
 class PermanentError(TidegateError):
-    """No attempt at this job can succeed: it is reported and dead-lettered."""
+    """No attempt at this job can succeed: it is reported and dead-lettered.
+
+    `failed_version` is the ETag and the version id of the input that failed, where they are known.
+    """
+
+    failed_version: tuple[str | None, str | None] = (None, None)
 
 
 class UnreadableBody(PermanentError):

@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 from worker.columns import ColumnType
 
 Format = Literal["csv", "jsonl", "parquet"]
+MODEL_SUFFIXES = (".pkl", ".pickle", ".joblib", ".skops", ".onnx")
 PredictMethod = Literal["auto", "predict", "predict_proba", "decision_function"]
 
 

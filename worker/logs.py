@@ -7,6 +7,8 @@ from typing import Literal
 import structlog
 from structlog.typing import Processor
 
+from worker.quoting import MASK
+
 LogFormat = Literal["auto", "console", "json"]
 
 
@@ -17,8 +19,13 @@ def resolve(log_format: LogFormat) -> Literal["console", "json"]:
     return log_format
 
 
-def configure(log_format: Literal["console", "json"], level: str) -> None:
-    """Send the worker's logs and the libraries' warnings to standard error."""
+def configure(
+    log_format: Literal["console", "json"], level: str, *, masks_libraries: bool = False
+) -> None:
+    """Send the worker's logs and the libraries' warnings to standard error.
+
+    With `masks_libraries` a library's line has no message, which may quote a value of a file.
+    """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -50,9 +57,18 @@ def configure(log_format: Literal["console", "json"], level: str) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
+    if masks_libraries:
+        handler.addFilter(_without_message)
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.captureWarnings(capture=True)
     logging.getLogger("aiobotocore.credentials").addFilter(_without_traceback)
+
+
+def _without_message(record: logging.LogRecord) -> bool:
+    """Keep who has logged and where, without the message and its traceback."""
+    record.msg, record.args, record.exc_info = f"{record.name}: {MASK}", (), None
+    record.stack_info = record.exc_text = None
+    return True
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:

@@ -4,11 +4,13 @@ import json
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from typing import TextIO
 
 from worker.job import Done
 
 NAMESPACE = "Tidegate"
+MAX_VALUES = 100  # of one metric in one line; CloudWatch drops a line with more
 UNITS = {
     "Jobs": "Count",
     "Rows": "Count",
@@ -16,6 +18,8 @@ UNITS = {
     "JobsRetried": "Count",
     "JobsRejected": "Count",
     "JobSeconds": "Seconds",
+    "CallsRetried": "Count",
+    "BreakerTripped": "Count",
 }
 
 
@@ -27,6 +31,7 @@ class Metrics:
         self._stream = stream
         self._counts: Counter[str] = Counter()
         self._seconds: list[float] = []
+        self._tripped = False
 
     def done(self, outcome: Done) -> None:
         """Count a job whose output is durable."""
@@ -43,16 +48,40 @@ class Metrics:
         """Count a job that was rejected."""
         self._counts["JobsRejected"] += 1
 
+    def call_retried(self) -> None:
+        """Count a call that is tried again in place."""
+        self._counts["CallsRetried"] += 1
+
+    def breaker_tripped(self) -> None:
+        """Count 1 in each line from now on, and at least in the next one."""
+        self._tripped = True
+        self._counts["BreakerTripped"] = 1
+
+    def breaker_closed(self) -> None:
+        """Count no more lines."""
+        self._tripped = False
+
     def flush(self) -> None:
-        """Write a line with the counts, unless all are zero, and reset them."""
-        values: dict[str, object] = dict(self._counts)
-        if self._seconds:
-            values["JobSeconds"] = self._seconds[-100:]  # one line may hold no more values
-        if values and self._stream is not None:
-            self._stream.write(json.dumps(self._line(values)) + "\n")
+        """Write the counts, unless all are zero, and reset them.
+
+        One line has them all. More lines follow if there are more seconds than a line may hold.
+        """
+        if self._tripped:
+            self._counts["BreakerTripped"] = 1
+        if self._stream is not None:
+            lines = [json.dumps(self._line(values)) + "\n" for values in self._values() if values]
+            # At once and flushed: no other writer's text may stand within a line.
+            self._stream.write("".join(lines))
             self._stream.flush()
         self._counts.clear()
         self._seconds.clear()
+
+    def _values(self) -> Iterator[dict[str, object]]:
+        """Yield the values of each line; the first line has the counts."""
+        for start in range(0, max(1, len(self._seconds)), MAX_VALUES):
+            seconds = self._seconds[start : start + MAX_VALUES]
+            values: dict[str, object] = {} if start else dict(self._counts)
+            yield values | ({"JobSeconds": seconds} if seconds else {})
 
     def _line(self, values: dict[str, object]) -> dict[str, object]:
         described = [{"Name": name, "Unit": UNITS[name]} for name in values]

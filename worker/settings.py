@@ -3,6 +3,7 @@
 import csv
 import os
 import string
+import unicodedata
 from collections.abc import Iterator
 from itertools import combinations
 from typing import Annotated, Any, Literal, Self, get_args
@@ -10,6 +11,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import AliasChoices, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from worker.advice.texts import Advice
 from worker.columns import ColumnType
 from worker.errors import SettingsError
 from worker.interfaces import Format, PredictMethod, ScoreOptions
@@ -49,7 +51,7 @@ class Settings(BaseSettings):
     )
     predictor: str | None = Field(
         default=None,
-        pattern=r"^[\w.]+:[\w.]+$",
+        pattern=r"^\w+(\.\w+)*:\w+(\.\w+)*$",
         description="package.module:factory of a predictor of your own; factory(path) makes it",
     )
     predict: PredictMethod = Field(
@@ -136,6 +138,10 @@ class Settings(BaseSettings):
     max_rejected: float = Field(
         default=0.0, ge=0, le=1, description="fraction of bad rows a file may have; 0 = none"
     )
+    report_values: Literal["show", "mask"] = Field(
+        default="show",
+        description="mask = no cell's value in failure reports, dead-letter attributes and logs",
+    )
     log_format: Literal["auto", "console", "json"] = Field(
         default="auto", description="auto = console on a terminal, JSON lines elsewhere"
     )
@@ -171,6 +177,13 @@ class Settings(BaseSettings):
         if queue.endswith(".fifo"):
             raise ValueError("FIFO queues lose their order under concurrency; use a standard queue")
         return queue
+
+    @field_validator("queue", "model", "output_template", "failure_template")
+    @classmethod
+    def _without_control_characters(cls, value: str) -> str:
+        if has_control_character(value):
+            raise ValueError(Advice.CONTROL_CHARACTER.fill_setting())
+        return value
 
     @field_validator("delimiter", mode="before")
     @classmethod
@@ -286,6 +299,11 @@ class Settings(BaseSettings):
         for problem in self._heartbeat_problem(visibility, "the queue's visibility timeout"):
             raise SettingsError(problem)
         return visibility, self.heartbeat_seconds or visibility / 3
+
+
+def has_control_character(value: str) -> bool:
+    """Return whether the value holds a line end, a tab or another control character."""
+    return any(unicodedata.category(character) == "Cc" for character in value)
 
 
 def _split(value: str) -> tuple[str, ...]:

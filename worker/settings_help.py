@@ -1,5 +1,6 @@
 """Help with settings: the table for --help, and readable errors for wrong values."""
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
@@ -19,6 +20,9 @@ _PATTERNS = {
     "WORKER_QUOTE": _MARK,
     "WORKER_ESCAPE": _MARK,
 }
+
+ALIASES = {"WORKER_QUEUE": ("SQS_QUEUE",)}
+MISSPELT = 0.8  # how similar a name must be to be taken for another one
 
 
 def variable(field: str) -> str:
@@ -43,20 +47,36 @@ def _lines(problem: dict[str, Any]) -> list[str]:
     name = name if name.startswith(PREFIX) else variable(name)
     if problem["type"] == "missing":
         field = Settings.model_fields[name.removeprefix(PREFIX).lower()]
-        return [f"{name} is required: {field.description}"]
+        return [f"{name} is required: {field.description}{_hint(name)}"]
     if problem["type"] == "string_pattern_mismatch":
         text = _PATTERNS.get(name, text)
     text = text.removeprefix("Input ")
     return [f"{name}: {text} (it is {problem['input']!r})"]
 
 
+def _hint(required: str) -> str:
+    """Return what the environment holds in place of a required variable."""
+    accepted = [required, *ALIASES.get(required, ())]
+    if any(name in os.environ for name in accepted):
+        return "; it is set, but empty"
+    known = {variable(field) for field in Settings.model_fields} | {*accepted}
+    others = {name.upper(): name for name in sorted(os.environ) if name.upper() not in known}
+    for name in accepted:
+        if near := get_close_matches(name, others, n=1, cutoff=MISSPELT):
+            return f"; {others[near[0]]} is set, which is no setting: did you mean {name}?"
+    return ""
+
+
 def unknown(environment: Mapping[str, str]) -> Iterator[tuple[str, str | None]]:
     """Yield each WORKER_ variable that is not a setting, with the most similar setting."""
-    known = [variable(field) for field in Settings.model_fields]
+    known = [field.upper() for field in Settings.model_fields]
     for name in sorted(environment):
-        if name.startswith(PREFIX) and name not in known:
-            nearest = get_close_matches(name, known, n=1)
-            yield name, nearest[0] if nearest else None
+        if name.upper().startswith(PREFIX):
+            # Without the prefix, by which all of them are similar.
+            field = name.upper().removeprefix(PREFIX)
+            if field not in known:
+                nearest = get_close_matches(field, known, n=1)
+                yield name, variable(nearest[0]) if nearest else None
 
 
 def table() -> list[tuple[str, str, str]]:

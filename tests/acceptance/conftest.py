@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.support.conformance.sides import SIMULATED, Side, local_cloud_side, simulated_side
-from tests.support.scenario import Endpoint
+from tests.support.scenario import REGION, Endpoint
 from tests.support.threads import entered_in_thread
 from tidegate.localcloud.stack_client import OUTPUT_PREFIX
 from tidegate.localcloud.system import System, local_system
@@ -26,15 +26,15 @@ def system() -> Iterator[System]:
 
 
 @pytest.fixture(scope="session")
-def by_hand(system: System) -> Callable[[], Endpoint]:
+def by_hand(system: System) -> Callable[..., Endpoint]:
     """Make buckets and queues on the local cloud that belong to no stack.
 
     The workers put their temporary files into the cloud's folder: what a killed worker leaves
     behind is removed with it.
     """
 
-    def make() -> Endpoint:
-        own = Endpoint(system.cloud.url, f"by-hand-{next(numbers)}")
+    def make(output_region: str = REGION) -> Endpoint:
+        own = Endpoint(system.cloud.url, f"by-hand-{next(numbers)}", output_region=output_region)
         quick_to_leave = {"WORKER_IDLE_SECONDS": "0", "WORKER_CONSUMERS": "1"}
         own.environment = system.cloud.environment() | own.environment | quick_to_leave
         return own

@@ -73,11 +73,12 @@ def test_a_client_token_starts_one_task(system: System, ecs: "ECSClient") -> Non
             ]
         },
     }
+    other: RunTaskRequestTypeDef = {**request, "startedBy": "somebody else"}
     first, again = ecs.run_task(**request), ecs.run_task(**request)
 
     assert [task["taskArn"] for task in again["tasks"]] == [first["tasks"][0]["taskArn"]]
     with pytest.raises(ecs.exceptions.ClientError, match="ConflictException"):
-        ecs.run_task(**request, startedBy="somebody else")
+        ecs.run_task(**other)
     eventually(lambda: over(system, first["tasks"][0]["taskArn"]))
 
 

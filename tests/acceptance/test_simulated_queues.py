@@ -140,6 +140,21 @@ async def test_a_message_has_ten_attributes_at_most(side: Side) -> None:
         )
 
 
+@on_both(local_cloud_differs="attributes are not counted there")
+async def test_attributes_count_towards_the_largest_size_of_a_message(side: Side) -> None:
+    queue = await side.queue(MaximumMessageSize="1024")
+    reason = {"DataType": "String", "StringValue": "x" * 88}
+    sizes = [len("reason"), len("String"), 88]
+    body = "x" * (1024 - sum(sizes))
+    await side.sqs.send_message(
+        QueueUrl=queue, MessageBody=body, MessageAttributes={"reason": reason}
+    )
+    with refused("InvalidParameterValue"):
+        await side.sqs.send_message(
+            QueueUrl=queue, MessageBody=body + "x", MessageAttributes={"reason": reason}
+        )
+
+
 @on_both(local_cloud_differs="an attribute without a value is accepted there")
 async def test_an_attribute_of_a_message_has_a_value(side: Side) -> None:
     queue = await side.queue()

@@ -1,11 +1,14 @@
 """Workers that the test starts on the local cloud."""
 
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.support.scenario import Endpoint, drain_ten, iris, model_file
+from tests.support.certificates import make_authority
+from tests.support.scenario import OTHER_REGION, Endpoint, drain_ten, iris, model_file
+from tests.support.tls_front import tls_front
 from tests.support.waiting import eventually
 
 PREDICTOR = '''
@@ -36,6 +39,17 @@ async def test_ten_messages_in_the_origins_format_are_drained_and_the_worker_lea
     endpoint: Endpoint, tmp_path: Path
 ) -> None:
     await drain_ten(endpoint, tmp_path)
+
+
+async def test_over_tls_a_worker_writes_to_a_bucket_in_another_region(
+    by_hand: Callable[..., Endpoint], tmp_path: Path
+) -> None:
+    endpoint = by_hand(output_region=OTHER_REGION)
+    with tls_front(endpoint.url, make_authority(tmp_path)) as front:
+        endpoint.environment |= front.environment
+        await drain_ten(endpoint, tmp_path)
+    # Some outputs were redirected, and each of the ten was taken.
+    assert front.seen["aws-chunked"] > 10
 
 
 async def test_a_missing_variable_ends_the_start_with_status_2_and_names_it(

@@ -15,8 +15,9 @@ from tests.chaos.inputs import Inputs, draw
 from tests.chaos.outcome import Outcome
 from tests.chaos.proxy import Proxy, rough_network
 from tests.chaos.verdict import problems_of, problems_of_bucket, problems_of_queues
+from tests.support.certificates import make_authority
 from tests.support.processes import processes_below
-from tests.support.scenario import Endpoint, model_file
+from tests.support.scenario import OTHER_REGION, Endpoint, model_file
 
 TICK_SECONDS = 0.1
 # Only a hang lasts as long as these, also on a slow machine.
@@ -73,9 +74,9 @@ def chaos(seed: int, plan: Plan, cloud: Mapping[str, str], folder: Path) -> Outc
     feed = Feed(endpoint, inputs)
     with (
         TemporaryDirectory(prefix="chaos-") as temporary,  # short: there are sockets in it
-        rough_network(endpoint.url, seed) as network,
+        rough_network(endpoint.url, seed, make_authority(folder)) as network,
     ):
-        changes = {"TMPDIR": temporary, "AWS_ENDPOINT_URL": network.url}
+        changes = {"TMPDIR": temporary, **network.environment}
         fleet = Fleet(plan.workers, endpoint.environment | plan.environment() | changes, folder)
         try:
             conductor = Conductor(seed, fleet, plan.blows, plan.rough_seconds, plan.pause_seconds)
@@ -87,6 +88,7 @@ def chaos(seed: int, plan: Plan, cloud: Mapping[str, str], folder: Path) -> Outc
             problems = list(_left_behind(Path(temporary)))
         finally:
             fleet.kill()
+    problems += network.problems
     problems += problems_of_bucket(endpoint, expected, inputs.poison())
     problems += problems_of_queues(endpoint, feed.poison())
     problems += [problem for worker in fleet.ended for problem in problems_of(worker)]
@@ -94,9 +96,15 @@ def chaos(seed: int, plan: Plan, cloud: Mapping[str, str], folder: Path) -> Outc
 
 
 def _endpoint(cloud: Mapping[str, str], plan: Plan, model: bytes) -> Endpoint:
-    """Make buckets and queues of a run's own, with the model in a bucket."""
+    """Make buckets and queues of a run's own, with the model in a bucket.
+
+    The output bucket is in another region than the rest.
+    """
     endpoint = Endpoint(
-        cloud["AWS_ENDPOINT_URL"], f"chaos-{next(numbers)}", max_receives=plan.max_receives
+        cloud["AWS_ENDPOINT_URL"],
+        f"chaos-{next(numbers)}",
+        max_receives=plan.max_receives,
+        output_region=OTHER_REGION,
     )
     endpoint.s3.put_object(Bucket=endpoint.input, Key="model.pkl", Body=model)
     endpoint.environment = {

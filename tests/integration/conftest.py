@@ -2,12 +2,15 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
 from moto.server import ThreadedMotoServer
 
+from tests.support.certificates import make_authority
 from tests.support.scenario import REGION, Endpoint
+from tests.support.tls_front import Front, tls_front
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +20,19 @@ def moto_url() -> Iterator[str]:
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle of the authority that certifies the tests' servers."""
+    return make_authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="session")
+def front(moto_url: str, bundle: Path) -> Iterator[Front]:
+    """moto's server over TLS."""
+    with tls_front(moto_url, bundle) as front:
+        yield front
 
 
 @pytest.fixture(autouse=True)

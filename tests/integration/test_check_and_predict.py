@@ -109,6 +109,11 @@ def test_predict_sets_bad_rows_aside_where_the_setting_allows_them(
     assert refused.returncode == 1
     assert "line 4" in refused.stderr.decode()
 
+    masked = ["--set", "REPORT_VALUES=mask"]
+    refused = tidegate("predict", model, "iris.csv", "out/", *masked, cwd=tmp_path)
+    assert "line 4" in refused.stderr.decode()
+    assert "tall" not in refused.stderr.decode()
+
     ran = tidegate("predict", model, "iris.csv", "out/", "--set", "max_rejected=0.1", cwd=tmp_path)
     assert ran.returncode == 3
     assert b"4," in (tmp_path / "out" / "iris.csv.rejected.csv").read_bytes()

@@ -18,7 +18,8 @@ from botocore.utils import ContainerMetadataFetcher
 from tests.support.scenario import Endpoint, iris, model_file
 from tests.support.tcp_server import served
 from tests.support.waiting import HANG_SECONDS
-from worker.aws import client_config, map_errors, open_client
+from worker.aws.clients import client_config, open_client
+from worker.aws.errors import map_errors
 from worker.errors import TransientError
 
 # The SDK renews keys that last for less than fifteen minutes, and uses none below ten.
@@ -220,7 +221,7 @@ async def test_an_endpoint_that_fails_at_the_start_ends_it_with_a_line(
     as_a_task: Endpoint, role: Role
 ) -> None:
     role.fault = lambda: (500, "busy")
-    ended = await as_a_task.worker(WORKER_MODEL="m.pkl")
+    ended = await as_a_task.worker(WORKER_MODEL="s3://jobs-in/m.pkl")
     assert ended.status == 1
     (line,) = ended.events
     assert ended.stderr.count("\n") == 1

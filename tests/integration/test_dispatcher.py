@@ -148,3 +148,22 @@ def test_a_sweep_starts_tasks_for_what_waits(sqs: SQSClient, ecs: ECSClient, que
     function.handler({"source": "aws.events", "detail-type": "Scheduled Event"}, None)
 
     assert len(ecs.list_tasks(cluster="tide")["taskArns"]) == 1
+
+
+class Invocation:
+    """Lambda's context object, with less and less time left."""
+
+    def __init__(self, *seconds: float) -> None:
+        self._seconds = list(seconds)
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(self._seconds.pop(0) * 1000)
+
+
+def test_when_the_time_runs_out_the_messages_are_sent_and_the_fleet_is_left_to_the_sweep(
+    sqs: SQSClient, ecs: ECSClient, queue: str
+) -> None:
+    function.handler(upload("a.csv"), Invocation(60, 10))
+
+    assert [body["key"] for body in receive_all(sqs, queue)] == ["a.csv"]
+    assert ecs.list_tasks(cluster="tide")["taskArns"] == []

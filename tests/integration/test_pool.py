@@ -40,11 +40,13 @@ from worker.errors import (
     Unparsable,
 )
 from worker.interfaces import InputReader, OutputForm, OutputSink, Range, ScoreOptions, ScoreResult
+from worker.metrics import Metrics
 from worker.pool import child, forkserver
 from worker.pool.channel import Assignment
 from worker.pool.channel import ChildChannel as PoolLine
-from worker.pool.child import OOM_SCORE_ADJ, ModelPlan, Score
+from worker.pool.child import OOM_SCORE_ADJ, Score
 from worker.pool.forkserver import THREAD_VARIABLES
+from worker.pool.model_plan import ModelPlan
 from worker.pool.pool import Pool, open_pool
 
 if TYPE_CHECKING:
@@ -97,6 +99,7 @@ def obey(orders: str) -> object:
         "fork": lambda: fork(detail),
         "raise": lambda: fail(detail),
         "compute": compute,
+        "print": lambda: talk(detail),
         "heavy": lambda: sorted(set(HEAVY) & set(sys.modules)),
         "oom": lambda: oom_score_adj(os.getpid()),
     }
@@ -128,6 +131,14 @@ def fork(port: str) -> None:
         finally:
             os._exit(0)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def talk(text: str) -> None:
+    """Print without a line end, as Python does and as a C library does."""
+    print(text, end="", flush=True)  # noqa: T201 - as a model might
+    print(text, end="")  # noqa: T201 - which stays in the buffer
+    os.write(1, text.encode())
+    sys.__stdout__.write(text)  # type: ignore[union-attr] # a process has one
 
 
 def compute() -> object:
@@ -175,7 +186,7 @@ class WithModel:
     path: Path
 
     def __call__(self) -> Score:
-        plan = ModelPlan(self.path, "auto", None, log_format="json", log_level="error")
+        plan = ModelPlan(self.path, None, "m", "auto", None, "json", "error")
         score = plan.load()
 
         def either(reader: InputReader, options: ScoreOptions, output: OutputSink) -> ScoreResult:
@@ -320,6 +331,16 @@ async def say_what_a_process_begins_with() -> None:
         print(await tell(pool, "heavy"))  # noqa: T201 - for the test
 
 
+async def print_among_metrics() -> None:
+    """Run as a process of its own: write metrics while the model of the pool prints."""
+    metrics = Metrics("q", sys.stdout)
+    async with open_pool(Obedient("print loading"), 1) as pool:
+        for _ in range(3):
+            await tell(pool, "print predicting")
+            metrics.retried()
+            metrics.flush()
+
+
 SLOW_IMPORT = """
 import os
 
@@ -331,7 +352,7 @@ if port := os.environ.get("SLOW_IMPORT_PORT"):
 
 
 async def replace_a_process_while_its_forkserver_imports() -> None:
-    """Run as a process of its own, whose event loop the import of the new forkserver waits for."""
+    """Run as a process of its own, whose event loop the imports of the new forkserver wait for."""
     async with listening() as line, open_pool(Obedient(), 1) as pool:
         server = await pid_of(pool, "parent")
         os.environ["SLOW_IMPORT_PORT"] = str(line.port)
@@ -340,7 +361,7 @@ async def replace_a_process_while_its_forkserver_imports() -> None:
         job = asyncio.create_task(_tell_though_the_process_may_die(pool, "parent"))
         importing = await line.let_in()
         assert await job == importing.pid
-    print("replaced")  # noqa: T201 - for the test
+        print(await tell(pool, "heavy"))  # noqa: T201 - for the test
 
 
 async def _tell_though_the_process_may_die(pool: Pool, order: str) -> object:
@@ -505,6 +526,18 @@ async def test_a_file_whose_rest_never_comes_is_not_predicted() -> None:
         with suppress(EOFError):
             child.predict_next(PoolLine(stream), score)
     assert predicted == []
+
+
+async def test_what_a_model_prints_does_not_stand_among_the_metrics(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "printing_library.py").write_text("print('importing', end='')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    process = await run_here("print_among_metrics()", [__name__, "printing_library"])
+    stdout, stderr = await process.communicate()
+    assert [json.loads(line)["JobsRetried"] for line in stdout.splitlines()] == [1, 1, 1]
+    for said in (b"importing", b"loading", b"predicting"):
+        assert said in stderr
 
 
 async def test_a_body_larger_than_any_buffer_arrives_whole(pool: Pool) -> None:
@@ -880,7 +913,7 @@ async def test_the_imports_of_a_new_forkserver_do_not_block_the_event_loop(
     (tmp_path / "slow_import.py").write_text(SLOW_IMPORT)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     call = "replace_a_process_while_its_forkserver_imports()"
-    process = await run_here(call, [__name__, "slow_import"])
+    process = await run_here(call, [*forkserver.LIBRARIES, "slow_import"])
     stdout, stderr = await process.communicate()
-    assert stdout.endswith(b"replaced\n")
+    assert stdout.endswith(f"{sorted(HEAVY)}\n".encode())  # a warning that a process died precedes
     assert stderr == b""

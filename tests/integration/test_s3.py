@@ -1,4 +1,7 @@
-"""The storage, through the real client: moto's server, and a small one that breaks off."""
+"""The storage, through the real client: moto's server, and small ones that break off.
+
+Each test runs over HTTP and over TLS, where the SDK sends bodies in another way.
+"""
 
 import asyncio
 import base64
@@ -13,9 +16,13 @@ import pytest
 from botocore.endpoint_provider import RuleSet
 from moto.core.authorization import enable_iam_authentication
 
+from tests.support.certificates import server_context
+from tests.support.http_messages import CONTINUE, expects_continue, read_body, read_head
 from tests.support.scenario import Endpoint
 from tests.support.tcp_server import served
+from tests.support.tls_front import Front
 from worker.errors import (
+    AccessDenied,
     FatalError,
     InputOverwritten,
     ModelError,
@@ -33,9 +40,22 @@ OUTPUT = S3Uri("jobs-out", "p/dir/a.csv")
 NOWHERE = S3Uri("no-such-bucket", "a.csv")
 
 
+@pytest.fixture(autouse=True, params=["http", "https"])
+def scheme(request: pytest.FixtureRequest, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How the storage reaches its server."""
+    if request.param == "https":
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
+    scheme: str = request.param
+    return scheme
+
+
 @pytest.fixture
-async def storage(endpoint: Endpoint) -> AsyncIterator[S3Storage]:
+async def storage(
+    endpoint: Endpoint, front: Front, scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[S3Storage]:
     assert endpoint.url == os.environ["AWS_ENDPOINT_URL"]
+    if scheme == "https":
+        monkeypatch.setenv("AWS_ENDPOINT_URL", front.url)
     async with open_storage(connections=4) as storage:
         yield storage
 
@@ -461,11 +481,10 @@ class Refusing:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError):  # the client has left
             while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-                if "expect: 100-continue" in head:
-                    writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-                length = head.partition("\ncontent-length: ")[2].partition("\r\n")[0] or "0"
-                await reader.readexactly(int(length))
+                head = await read_head(reader)
+                if expects_continue(head):
+                    writer.write(CONTINUE)
+                await read_body(head, reader)
                 writer.write(self._answer)
         writer.close()
 
@@ -474,7 +493,9 @@ class Refusing:
 async def behind(
     server: Breaking | Corrupting | Refusing, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[S3Storage]:
-    async with served(server.serve) as url:
+    bundle = os.environ.get("AWS_CA_BUNDLE")
+    tls = None if bundle is None else server_context(Path(bundle))
+    async with served(server.serve, tls) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL", url)
         async with open_storage(connections=1) as storage:
             yield storage
@@ -525,6 +546,9 @@ async def test_a_model_that_breaks_off_is_fetched_again_from_the_start(
     assert server.requests == 2
 
 
+WHO = "User: arn:aws:sts::1:assumed-role/worker/session"
+
+
 # What moto cannot be brought to answer.
 @pytest.mark.parametrize(
     ("status", "code", "error"),
@@ -553,11 +577,80 @@ async def test_a_version_id_that_is_none_is_no_input(monkeypatch: pytest.MonkeyP
             await get(storage, version_id="nonsense")
 
 
+async def test_the_words_of_a_key_do_not_make_a_denied_input_a_missing_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words = f"{WHO} is not authorized to perform: s3:GetObject on resource: in/version id.csv"
+    async with behind(Refusing(403, "AccessDenied", words), monkeypatch) as storage:
+        with pytest.raises(TransientError, match="Next step: allow s3:GetObject"):
+            await get(storage, version_id="v1")
+
+
+async def test_another_invalid_argument_is_no_missing_version(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refusing = Refusing(400, "InvalidArgument", "The version id of the rule is not valid")
+    async with behind(refusing, monkeypatch) as storage:
+        with pytest.raises(TransientError):
+            await get(storage, version_id="v1")
+
+
+@pytest.mark.parametrize("bucket", ["two words", "line\nend", "x" * 300])
+async def test_a_bucket_that_no_bucket_can_be_named_is_no_input_and_no_place_for_outputs(
+    storage: S3Storage, bucket: str
+) -> None:
+    with pytest.raises(NoSuchInput, match="Invalid bucket name"):
+        await storage.get(S3Uri(bucket, "a"), version_id=None, etag=None, max_bytes=MOST)
+    with pytest.raises(OutputRefused, match="Invalid bucket name"):
+        await storage.put(
+            S3Uri(bucket, "a"), b"", metadata={}, content_type="text/csv", replacing=None
+        )
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message", "words"),
+    [
+        (403, "AccessDenied", "Access Denied", "access to .* is denied: .*s3:ListBucket"),
+        (
+            403,
+            "AccessDenied",
+            f"{WHO} is not authorized to perform: s3:ListBucket on resource: arn:aws:s3:::models",
+            "is denied: .*Cause: the object does not exist, .*check the key",
+        ),
+        (
+            403,
+            "AccessDenied",
+            f"{WHO} is not authorized to perform: kms:Decrypt on resource: arn:aws:kms:eu:1:key/0",
+            "cannot be decrypted: .*the KMS key arn:aws:kms:eu:1:key/0.*allow kms:Decrypt",
+        ),
+        (400, "KMS.DisabledException", "is disabled", "cannot be decrypted: .*enable the key"),
+        (404, "NoSuchKey", "no", r"does not exist \(NoSuchKey\).*aws s3 ls --recursive s3://"),
+        (404, "NoSuchVersion", "no", "the version was deleted.*list-object-versions --bucket"),
+        (405, "MethodNotAllowed", "no", "the version was deleted.*leave .versionId= out"),
+        (400, "InvalidArgument", "Invalid version id specified", "or its id is wrong"),
+        (404, "NoSuchBucket", "no", "there is no such bucket.*check the name of the bucket"),
+        (403, "InvalidObjectState", "no", "cannot be read: .*archived.*restore it"),
+        (400, "AuthorizationHeaderMalformed", "no", "cannot be read: .*set AWS_REGION"),
+    ],
+)
+async def test_a_model_that_is_refused_is_fatal_with_its_cause_and_the_next_step(  # noqa: PLR0917 - a table
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    status: int,
+    code: str,
+    message: str,
+    words: str,
+) -> None:
+    async with behind(Refusing(status, code, message), monkeypatch) as storage:
+        with pytest.raises(ModelError, match=words):
+            await storage.download(INPUT, tmp_path / "model.pkl", version_id="v1")
+
+
 @pytest.mark.parametrize(
     ("status", "code", "error"),
     [
         (400, "KeyTooLongError", OutputRefused),
-        (403, "AccessDenied", TransientError),
+        (403, "AccessDenied", AccessDenied),
         (404, "NoSuchKey", WriteConflict),
         (409, "ConditionalRequestConflict", WriteConflict),
         (412, "PreconditionFailed", WriteConflict),
@@ -596,3 +689,7 @@ async def test_the_endpoint_of_a_bucket_is_worked_out_once_for_all_its_keys(
         add(endpoint, S3Uri(INPUT.bucket, key), b"body")  # by a client that does as botocore does
         await storage.get(S3Uri(INPUT.bucket, key), version_id=None, etag=None, max_bytes=100)
     assert len([asked for asked in worked_out if "Key" not in asked]) == 1
+    # The rules that botocore has loaded are as they were, for other clients of the session.
+    client: Any = storage._client
+    rules = client._loader.load_service_model("s3", "endpoint-rule-set-1")
+    assert "Key" in rules["parameters"]

@@ -13,7 +13,6 @@ import pytest
 from moto.core.authorization import enable_iam_authentication
 from structlog.testing import capture_logs
 
-from tests.support.fakes.clock import VirtualLoop
 from tests.support.fakes.worker import settings
 from tests.support.scenario import REGION, Endpoint
 from tests.support.tcp_server import served
@@ -54,6 +53,7 @@ class Canned:
     def __init__(self) -> None:
         self.status = 200
         self.answer: dict[str, Any] = {}
+        self.header = ""  # one more line of each answer's head
         self.asked: list[dict[str, Any]] = []
         self.held: asyncio.Event | None = None
         self.receives = asyncio.Semaphore(0)  # one more for each receive that was asked
@@ -74,7 +74,7 @@ class Canned:
                 if "Failed" in answer:
                     answer = self.completed(asked["Entries"])
             body = json.dumps(answer).encode()
-            about = f"HTTP/1.1 {status} Canned\r\nContent-Length: {len(body)}\r\n\r\n"
+            about = f"HTTP/1.1 {status} Canned\r\n{self.header}Content-Length: {len(body)}\r\n\r\n"
             writer.write(about.encode() + body)
 
     def completed(self, entries: list[dict[str, Any]]) -> dict[str, Any]:
@@ -360,6 +360,19 @@ async def test_a_dead_letter_queue_deleted_while_in_use_is_no_reason_to_end(
         await queue.send_to_dead_letters("the body", {"error": "bad"})
 
 
+@pytest.mark.parametrize("older", ["", "x-amzn-query-error: KMS.DisabledException;Sender\r\n"])
+async def test_a_kms_key_that_cannot_be_used_is_fatal_in_the_words_of_both_protocols(
+    monkeypatch: pytest.MonkeyPatch, older: str
+) -> None:
+    canned = Canned()
+    canned.header = older
+    canned.status = 400
+    canned.answer = {"__type": "com.amazonaws.sqs#KmsDisabled", "message": "key/0b1c is disabled."}
+    async with answering(canned, monkeypatch) as queue:
+        with pytest.raises(FatalError, match=r"KMS key .* is disabled.*Next step: enable the key"):
+            await queue.receive(10, 0)
+
+
 @pytest.mark.usefixtures("endpoint")
 async def test_refused_credentials_are_fatal() -> None:
     with enable_iam_authentication(), pytest.raises(FatalError, match="InvalidClientTokenId"):
@@ -446,40 +459,6 @@ async def test_a_body_that_does_not_match_its_digest_is_left_out_and_logged(
     assert (message.id, message.body) == ("intact", "ünï")
     (line,) = logs
     assert (line["event"], line["message_id"]) == ("message damaged in transit", "damaged")
-
-
-class Silent:
-    """A client whose every call is never answered."""
-
-    def __getattr__(self, call: str) -> Callable[..., Awaitable[None]]:
-        return self._for_ever
-
-    async def _for_ever(self, **_: object) -> None:
-        await asyncio.Event().wait()
-
-
-@pytest.mark.parametrize(
-    ("call", "seconds"),
-    [("receive", 20 + 45), ("delete", 45), ("change_visibility", 45), ("dead_letter", 45)],
-)
-def test_a_call_that_never_ends_is_given_up_for_now(call: str, seconds: float) -> None:
-    silent: Any = Silent()
-    queue = SqsQueue("https://sqs/jobs", silent, silent)
-    queue._dead_letter_url = "https://sqs/jobs-dead"
-    calls: dict[str, Callable[[], Awaitable[object]]] = {
-        "receive": lambda: queue.receive(1, 20),
-        "delete": lambda: queue.delete(["handle"]),
-        "change_visibility": lambda: queue.change_visibility([("handle", 1)]),
-        "dead_letter": lambda: queue.send_to_dead_letters("body", {}),
-    }
-
-    async def give_up() -> float:
-        with pytest.raises(TransientError):
-            await calls[call]()
-        return asyncio.get_running_loop().time()
-
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        assert runner.run(give_up()) == pytest.approx(seconds)
 
 
 async def test_a_stop_during_the_start_does_not_wait_for_an_answer(

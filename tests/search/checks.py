@@ -1,6 +1,9 @@
 """Checks the promises against the ledger: at each effect, at each exit, and at the end."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from structlog.contextvars import get_contextvars
 
@@ -11,13 +14,26 @@ from tests.search.plan import BAD_ROWS, DEAD, OUTPUT, PREFIX, QUEUE, Plan
 from tests.search.pool import predicted, rejects
 from tests.search.processes import Process
 from tests.support.simulation.s3 import S3Effect, SimulatedS3, Written
-from tests.support.simulation.sqs import Deleted, Received, Sent, SimulatedSqs, SqsEffect
+from tests.support.simulation.sqs import (
+    DeadLettered,
+    Deleted,
+    Received,
+    Sent,
+    SimulatedSqs,
+    SqsEffect,
+)
 from worker.clock import now
+from worker.jobs.limits import PATIENCE_SECONDS
 from worker.jobs.rejected_rows import REJECTS_SUFFIX
 from worker.jobs.settlement import MAX_RECORD_SECONDS
 
 WRITES = ("put_object", "complete_multipart_upload")
 RECORD_SECONDS = MAX_RECORD_SECONDS + 60  # from the look at an input to a late dead letter
+# How long a call may take whose service is silent, and the longest call of each other operation. A
+# read may be of a part, whose size extends it.
+LONGEST_CALL_SECONDS = 121.0
+LONGEST_CALLS = {"complete_multipart_upload": 301.0, "get_object": 201.0}
+KNOWN_SECONDS = 1.0  # after a receive its answer has arrived, unless the call had a fault
 EXCUSED_SECONDS = 40.0  # a faulty call may take effect so late, or make others wait so long
 
 
@@ -39,6 +55,8 @@ class Checks:
     def on_call(self, call: Call) -> None:
         """P2: an output is written only while the worker holds its message."""
         self.ledger.on_call(call)
+        if call.operation == "receive_message":
+            self._on_poll(call)
         if call.operation not in WRITES or call.caller != "processor":
             return
         message_id, name = get_contextvars()["message_id"], call.process.name
@@ -49,12 +67,52 @@ class Checks:
         by, through, _ = self.ledger.last_change.get(message_id, (name, handle, None))
         # The worker repeats a call that seemed to fail; its older handle may still be valid.
         overridden = (message_id, name) in self.ledger.overridden
-        taken = holder != name and not self.plan.behaviour.duplicate and not overridden
+        taken = holder != name and not self.plan.has_duplicates and not overridden
         # If two handles are valid, the other one may have released the message: no expiry then.
         is_of_flight = holder == name or own in stored.usable
         expired = is_of_flight and stored.visible_at < now() - ANSWER_SECONDS
         if taken or (expired and (by, through) == (name, handle)):
             self._break(now(), f"P2: {name} uploads for {message_id}, which it lost")
+
+    def _on_poll(self, call: Call) -> None:
+        """P10: while jobs or heartbeats fail, one message at most is received, to probe."""
+        name, most = call.process.name, call.arguments["MaxNumberOfMessages"]
+        record = self.ledger.records[name]
+        if now() > record.tripped_at and most > 1:
+            self._break(now(), f"P10: {name} receives though its breaker is tripped")
+        if now() > record.heartbeats_fail_at and most > 1:
+            self._break(now(), f"P10: {name} receives though its heartbeats fail")
+        if now() > record.deletes_fail_at:
+            self._break(now(), f"P10: {name} receives though its deletes fail")
+
+    def on_log(self, process: Process, event: Mapping[str, Any]) -> None:
+        """P10: a failure of infrastructure is tried again in place for a quarter of an hour."""
+        record = self.ledger.records[process.name]
+        match event["event"]:
+            case "lease lost":
+                self.on_lost(process, event["message_id"])
+            case "breaker tripped":
+                record.tripped_at = now()
+            case "breaker closed":
+                record.tripped_at = math.inf
+            case "heartbeat failed, retrying":
+                record.heartbeats_fail_at = min(now(), record.heartbeats_fail_at)
+            case "delete failed, retrying":
+                record.deletes_fail_at = min(now(), record.deletes_fail_at)
+            case "job failed, retrying" if event["error_type"] == "InfrastructureError":
+                held = now() - record.since.pop(event["message_id"], now())
+                if held < PATIENCE_SECONDS:
+                    what = f"P10: {process.name} gave {event['message_id']} back after {held:.1f} s"
+                    self._break(now(), what)
+
+    def on_end(self, call: Call, began: float) -> None:
+        """4.4: every call to AWS has a time limit, whatever the service does."""
+        process, at = call.process, now()
+        if not process.alive or process.suspended or process.resumed_at >= began:
+            return
+        longest = LONGEST_CALLS.get(call.operation, LONGEST_CALL_SECONDS)
+        if at - began > longest:
+            self._break(at, f"4.4: {process.name} waited {at - began:.0f} s for {call.operation}")
 
     def on_sqs(self, effect: SqsEffect) -> None:
         """P2: a message is deleted only if its outcome is durable."""
@@ -65,6 +123,8 @@ class Checks:
             request = self.ledger.requests[effect.message_id]
             if not self.outcomes.are_durable(effect.message_id, request):
                 self._break(effect.at, f"P2: {effect.message_id} deleted, no outcome: {request}")
+        if isinstance(effect, DeadLettered):
+            self._on_moved(effect)
         call = CALL.get(None)
         if isinstance(effect, Sent) and effect.queue == DEAD and call is not None:
             self._on_dead_letter(effect, call.process)
@@ -83,9 +143,21 @@ class Checks:
         if replaced_at < effect.at and not is_unseen and process.resumed_at < recently:
             self._break(effect.at, f"5.3: {name} is dead, and a newer version is there: {request}")
 
+    def _on_moved(self, effect: DeadLettered) -> None:
+        """P7: SQS moves a message, without a reason, only if nobody settled its last receive."""
+        name, given_back = effect.message_id, self.ledger.given_back.get(effect.message_id)
+        handle, holder = self.ledger.holder[name]
+        record = self.ledger.records[holder]
+        if given_back is None or given_back.worker != holder or record.received[name] != handle:
+            return
+        unknown = given_back.at < self.ledger.received_at[name] + KNOWN_SECONDS
+        faulty = given_back.last_fault_at > given_back.at - RECORD_SECONDS
+        if not unknown and not faulty:
+            self._break(effect.at, f"P7: {holder} gave {name} back on its last receive")
+
     def _is_shared(self) -> bool:
         """Return whether two handles of a message can be valid, so that others may settle it."""
-        return self.plan.behaviour.duplicate > 0 or self.plan.behaviour.stale_handles == "honoured"
+        return self.plan.has_duplicates or self.plan.behaviour.stale_handles == "honoured"
 
     def _is_too_late(self) -> bool:
         call = CALL.get(None)

@@ -9,18 +9,35 @@ import random
 import struct
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Kind = Literal[
     "error before", "error after", "throttled", "hangs", "hangs after", "deaf", "slow request",
     "slow answer", "repeated", "body cut", "conflict", "denied", "expired",
+    "silence", "interrupted", "received again",
 ]  # fmt: skip
 
 EVERYWHERE: tuple[Kind, ...] = (
     "error before", "error after", "throttled", "hangs", "hangs after", "deaf", "slow request",
     "slow answer",
 )  # fmt: skip
+# What an outage of minutes or of an hour takes: the whole of a service, or a part that fails alone.
+READS = frozenset({"get_object", "head_object"})
+WRITES = frozenset(
+    {
+        "put_object",
+        "create_multipart_upload",
+        "upload_part",
+        "complete_multipart_upload",
+        "abort_multipart_upload",
+    }
+)
+SETTLING = frozenset({"delete_message_batch"})
+QUEUE_CALLS = SETTLING | {
+    "receive_message", "change_message_visibility_batch", "send_message",
+}  # fmt: skip
+SERVICES = (READS | WRITES, READS, WRITES, QUEUE_CALLS, SETTLING, READS | WRITES | QUEUE_CALLS)
 # The operations that an outage can hit, and the faults that only this operation has.
 OPERATIONS: Mapping[str, tuple[Kind, ...]] = {
     "receive_message": (),
@@ -37,6 +54,11 @@ OPERATIONS: Mapping[str, tuple[Kind, ...]] = {
     "abort_multipart_upload": ("repeated",),
 }
 OUTAGES: tuple[Kind, ...] = ("error before", "throttled", "hangs")
+# Drawn apart from the others, at calls that have none of them, in some of the schedules. "Silence":
+# the request is never read, and the client does not notice. "Interrupted": the call ends in a
+# CancelledError that nobody requested. "Received again": SQS delivers the message of the call once
+# more, while it is in hand.
+APART: tuple[Kind, ...] = ("silence", "interrupted", "received again")
 FATAL_SHARE = 0.15  # of the faults, in a schedule that has fatal ones
 
 
@@ -48,20 +70,25 @@ class Fate:
     out: float
     back: float
     pick: float  # from 0 to 1, chooses among the errors of that kind
+    redelivers: bool = False  # SQS delivers the call's message again; the call itself goes well
 
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """A time in which every call of some operations fails."""
+    """A time in which every call of some operations fails, in one of these ways."""
 
     start: float
     end: float
     operations: frozenset[str]
+    kinds: tuple[Kind, ...] = OUTAGES
 
 
 @dataclass
 class Faults:
-    """The faults of one schedule: none from `calm_at` on; if `only` is given, only those in it."""
+    """The faults of one schedule: but for outages, none from `calm_at` on.
+
+    If `only` is given, only the faults in it.
+    """
 
     seed: int
     rate: float
@@ -69,6 +96,10 @@ class Faults:
     fatal: bool
     calm_at: float
     outages: tuple[Outage, ...] = ()
+    apart_rate: float = 0.0
+    apart_kinds: tuple[Kind, ...] = ()
+    hanging_starts: float = 0.0  # the share of workers whose start hangs
+    hanging_predictions: float = 0.0
     only: frozenset[str] | None = None
     injected: dict[str, str] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
@@ -79,14 +110,17 @@ class Faults:
         name = f"{process} {operation} {self.calls[f'{process} {operation}']}"
         out, back, pick, luck = _fractions(f"{self.seed} {name}")
         out, back = 0.001 + 0.05 * out, 0.001 + 0.05 * back
-        down = any(
-            one.start <= now < one.end and operation in one.operations for one in self.outages
-        )
-        is_due = (down or luck < self.rate) and now < self.calm_at
-        if not is_due or not (self.only is None or name in self.only):
-            return Fate(None, out, back, pick)
+        outages = (one for one in self.outages if operation in one.operations)
+        down = next((one for one in outages if one.start <= now < one.end), None)
+        calm = Fate(None, out, back, pick)
+        if not (self.only is None or name in self.only):
+            return calm
+        if down is None and now >= self.calm_at:
+            return calm
+        if down is None and luck >= self.rate:
+            return self._apart(name, calm)
         draw = random.Random(f"{self.seed} {name}")  # noqa: S311 - no secret
-        kind = draw.choice(OUTAGES) if down else self._kind(draw, operation)
+        kind = draw.choice(down.kinds) if down else self._kind(draw, operation)
         self.injected[name] = kind
         if kind == "slow request":
             out = draw.uniform(1, 30)
@@ -94,12 +128,36 @@ class Faults:
             back = draw.uniform(1, 30)
         return Fate(kind, out, back, pick)
 
+    def start_hangs(self, process: str, now: float) -> bool:
+        """Draw whether the start of a worker hangs."""
+        return self._hangs("start", process, self.hanging_starts, now)
+
+    def prediction_hangs(self, process: str, now: float) -> bool:
+        """Draw whether the next prediction of a worker hangs."""
+        return self._hangs("prediction", process, self.hanging_predictions, now)
+
+    def _hangs(self, what: str, process: str, share: float, now: float) -> bool:
+        self.calls[f"{process} {what}"] += 1
+        name = f"{process} {what} {self.calls[f'{process} {what}']}"
+        luck, *_ = _fractions(f"apart {self.seed} {name}")
+        return luck < share and now < self.calm_at and self.injects(name, f"{what} hangs")
+
     def injects(self, fault: str, kind: str) -> bool:
         """Return whether to inject a planned process fault, and count it."""
         if self.only is not None and fault not in self.only:
             return False
         self.injected[fault] = kind
         return True
+
+    def _apart(self, name: str, calm: Fate) -> Fate:
+        """Draw the fault of a call that has no other one."""
+        luck, pick, *_ = _fractions(f"apart {self.seed} {name}")
+        if luck >= self.apart_rate:
+            return calm
+        kind = self.apart_kinds[int(pick * len(self.apart_kinds))]
+        self.injected[name] = kind
+        redelivers = kind == "received again"
+        return replace(calm, kind=None if redelivers else kind, redelivers=redelivers)
 
     def _kind(self, draw: random.Random, operation: str) -> Kind:
         if self.fatal and draw.random() < FATAL_SHARE:

@@ -3,6 +3,7 @@
 import asyncio
 
 from tests.search.checks import Checks
+from tests.search.faults import Faults
 from tests.search.network import Network, SimulatedClient
 from tests.search.plan import QUEUE, Plan, ProcessFault
 from tests.search.pool import SimulatedPool
@@ -14,6 +15,7 @@ from worker.lifecycle.stop import Stop
 from worker.lifecycle.supervision import StopRequested, cancel_on_stop
 from worker.queue.sqs import SqsQueue
 from worker.service.run import serve
+from worker.service.start_limit import StartLimit
 from worker.service.wiring import build
 from worker.settings import Settings
 from worker.storage.s3 import S3Storage
@@ -23,6 +25,7 @@ RELEASE_SECONDS = 6.0  # from the drain's deadline to the end
 BEFORE_END_SECONDS = 0.05
 LOOK_SECONDS = 2.0
 LONGEST_STOP_SECONDS = 300.0
+LONGEST_START_SECONDS = 601.0
 
 
 class TimedStop(Stop):
@@ -39,12 +42,18 @@ class TimedStop(Stop):
 class Worker:
     """One worker of the fleet."""
 
-    def __init__(self, number: int, plan: Plan, chosen: Settings) -> None:
+    def __init__(self, number: int, plan: Plan, chosen: Settings, faults: Faults) -> None:
         self.process = Process(f"worker-{number}")
+        self.began = now()
+        self.start_hangs = faults.start_hangs(self.process.name, now())
         self.stop = TimedStop()
         self.settings = chosen
         self._part_bytes = plan.part_bytes
-        self.pool = SimulatedPool(asyncio.Semaphore(plan.slots), plan.runs_exclusively)
+        self.pool = SimulatedPool(
+            asyncio.Semaphore(plan.slots),
+            plan.runs_exclusively,
+            lambda: faults.prediction_hangs(self.process.name, now()),
+        )
         self.killed = asyncio.Event()
 
     async def run(self, network: Network, checks: Checks) -> None:
@@ -53,9 +62,12 @@ class Worker:
         calls = SimulatedClient(network, checks.sqs, CALL_SECONDS)
         queue = SqsQueue(QUEUE, polls, calls)  # type: ignore[arg-type] # a stand-in for any client
         storage = S3Storage(SimulatedClient(network, checks.s3, STORAGE_SECONDS))  # type: ignore[arg-type] # likewise
+        limit = StartLimit()
         try:
-            async with cancel_on_stop(self.stop):
+            async with limit.applied(self.stop), cancel_on_stop(self.stop):
                 facts = await queue.read_attributes()
+                if self.start_hangs:
+                    await asyncio.Event().wait()
         except StopRequested:
             return
         parts = build(
@@ -91,7 +103,8 @@ class Fleet:
         """Keep the planned number of workers running while the queue has messages."""
         while True:
             if self._checks.sqs.queues[QUEUE].messages and len(self.live) < self._plan.workers:
-                worker = Worker(len(self.workers) + 1, self._plan, self._settings)
+                number, faults = len(self.workers) + 1, self._network.faults
+                worker = Worker(number, self._plan, self._settings, faults)
                 self.workers.append(worker)
                 self.live[worker] = asyncio.create_task(self._attend(worker))
             await asyncio.sleep(LOOK_SECONDS)
@@ -126,6 +139,7 @@ class Fleet:
         del self.live[worker]
         what = "is killed" if worker.killed.is_set() else f"ends: {worker.stop.reason}"
         self._checks.ledger.note(now(), worker.process.name, what)
+        self._checks.ledger.predictions.update(worker.pool.predicted)
         if not worker.killed.is_set():
             self._check_end(worker, main)
 
@@ -136,7 +150,7 @@ class Fleet:
         for problem in worker.pool.broken:
             self._checks.broken.append(problem)
         error = _innermost(main.exception())
-        if error is not None and not self._is_expected(worker.process, error):
+        if error is not None and not self._is_expected(worker, error):
             self._checks.broken.append(f"{now():.3f} s: {name} died of {error!r}")
         longest = max(
             worker.settings.drain_seconds, worker.settings.finish_seconds + RELEASE_SECONDS
@@ -144,15 +158,20 @@ class Fleet:
         took = 0.0 if stop.at is None else now() - stop.at - worker.process.suspended_seconds
         if took > longest:
             self._checks.broken.append(f"{now():.3f} s: {name} took {took:.1f} s to stop")
+        started = now() - worker.began - worker.process.suspended_seconds
+        if worker.start_hangs and started > LONGEST_START_SECONDS:
+            self._checks.broken.append(f"{now():.3f} s: {name} took {started:.1f} s to start")
 
-    def _is_expected(self, process: Process, error: BaseException) -> bool:
+    def _is_expected(self, worker: Worker, error: BaseException) -> bool:
+        process = worker.process
         record = self._checks.ledger.records[process.name]
         if isinstance(error, TransientError):  # its start failed
             return not record.received and max(record.last_fault_at, process.resumed_at) > float(
                 "-inf"
             )
         silent = "no receive has succeeded" in str(error)
-        return isinstance(error, FatalError) and (record.fatal or silent)
+        hung = worker.start_hangs and "the start took longer" in str(error)
+        return isinstance(error, FatalError) and (record.fatal or silent or hung)
 
 
 async def _inject(worker: Worker, fault: ProcessFault) -> None:

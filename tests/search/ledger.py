@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -52,6 +52,15 @@ class Look:
 NO_LOOK = Look(-math.inf, failed=False)
 
 
+@dataclass(frozen=True, slots=True)
+class GivenBack:
+    """When a worker made a message visible again, and its last faulty call before that."""
+
+    worker: str
+    at: float
+    last_fault_at: float
+
+
 @dataclass
 class WorkerRecord:
     """What one worker received, and the faults that it met."""
@@ -70,6 +79,11 @@ class WorkerRecord:
     abort_failed: set[str] = field(default_factory=set)  # ids of uploads whose abort had a fault
     fatal: bool = False  # a call was denied, or its credentials had expired
     logged: set[str] = field(default_factory=set)  # ids of messages in its warnings
+    since: dict[str, float] = field(default_factory=dict)  # message id -> its first receive
+    # Since when nothing may be received, as it logged.
+    tripped_at: float = math.inf
+    deletes_fail_at: float = math.inf
+    heartbeats_fail_at: float = math.inf
 
 
 @dataclass
@@ -87,6 +101,9 @@ class Ledger:
     holder: dict[str, tuple[str, str]] = field(default_factory=dict)
     # Message id -> the last change of visibility: worker, handle, and end unless a heartbeat.
     last_change: dict[str, tuple[str, str, float | None]] = field(default_factory=dict)
+    # Message id -> its last receive, and since then the last retry or release.
+    received_at: dict[str, float] = field(default_factory=dict)
+    given_back: dict[str, GivenBack] = field(default_factory=dict)
     # Handle -> until when its worker may assume that it holds the message.
     held_until: dict[str, float] = field(default_factory=dict)
     # Message id, and who received it last and has it no more: an older handle that was good too has
@@ -94,6 +111,8 @@ class Ledger:
     overridden: set[tuple[str, str]] = field(default_factory=set)
     late_heartbeats: list[VisibilityChanged] = field(default_factory=list)  # after a settlement
     dead: list[Dead] = field(default_factory=list)
+    # How often each content was predicted, by workers that have ended.
+    predictions: Counter[bytes] = field(default_factory=Counter)
     timeline: list[tuple[float, str, object]] = field(default_factory=list)
 
     def note(self, at: float, who: str, what: object) -> None:
@@ -121,7 +140,11 @@ class Ledger:
         self.note(at, call.process.name, f"  {call.operation}: {fate.kind} ({call.caller})")
 
     def on_answer(self, call: Call, answer: Mapping[str, object]) -> None:
-        """Record which uploads a worker began."""
+        """Record which uploads a worker began, and that its deletes or heartbeats succeed."""
+        if call.caller == "heartbeat":
+            self.records[call.process.name].heartbeats_fail_at = math.inf
+        if call.operation == "delete_message_batch":
+            self.records[call.process.name].deletes_fail_at = math.inf
         if call.operation == "create_multipart_upload":
             self.records[call.process.name].uploads.add(str(answer["UploadId"]))
 
@@ -145,6 +168,8 @@ class Ledger:
     def _on_received(self, effect: Received, call: Call | None, who: str) -> None:
         self.holder[effect.message_id] = (effect.handle, who)
         self.last_change.pop(effect.message_id, None)
+        self.given_back.pop(effect.message_id, None)
+        self.received_at[effect.message_id] = effect.at
         self.held_until[effect.handle] = effect.visible_at + ANSWER_SECONDS
         self.overridden.discard((effect.message_id, who))
         if call is None:
@@ -157,6 +182,7 @@ class Ledger:
             record.received_while_suspended.add(effect.message_id)
         if call.fate.kind is None:  # with a fault the answer may not arrive
             record.received[effect.message_id] = effect.handle
+            record.since.setdefault(effect.message_id, effect.at)
 
     def _on_change(self, effect: VisibilityChanged, call: Call) -> None:
         newest, holder = self.holder[effect.message_id]
@@ -172,6 +198,9 @@ class Ledger:
                 self.late_heartbeats.append(effect)
             else:  # the worker's call had timed out, and took effect later
                 self.records[call.process.name].heartbeat_after_settlement.add(effect.message_id)
+        if not beat:
+            fault_at = self.records[call.process.name].last_fault_at
+            self.given_back[effect.message_id] = GivenBack(call.process.name, effect.at, fault_at)
         until = None if beat else effect.visible_at
         self.last_change[effect.message_id] = (call.process.name, effect.handle, until)
 

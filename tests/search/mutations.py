@@ -11,21 +11,27 @@ from types import TracebackType
 from typing import Any
 
 from tests.support.mutation import Mutation, Mutations, Patch
+from worker.aws.call_limits import limited
+from worker.aws.errors import map_errors
 from worker.clock import now
-from worker.errors import LeaseLost, PermanentError
+from worker.errors import LeaseLost, PermanentError, stray_cancellations_as_errors
 from worker.interfaces import ScoreResult
 from worker.job import Done, Job, Message, Outcome, Reject, Release, S3Uri
 from worker.jobs.dead_letters import DeadLetters
 from worker.jobs.limits import JobTimeouts
 from worker.jobs.output_writer import OutputWriter
+from worker.jobs.patience import Patience
 from worker.jobs.processor import Processor
-from worker.jobs.rejected_rows import empty_older_rejects
+from worker.jobs.rejected_rows import empty_older_rejects, empty_superseded_rejects
 from worker.jobs.runner import CheckLease, Runner
 from worker.jobs.settlement import Settlement
+from worker.lifecycle.stop import Stop
 from worker.queue.consumer import Consumer, ReceivedBatch, _dated, _wait_for_answer
+from worker.queue.deletes import Deletes
 from worker.queue.leases import Lease, Leases
-from worker.queue.sqs import EntryResult, SqsQueue, _entry_results
+from worker.queue.sqs import BATCH_SIZE, EntryResult, SqsQueue, _entry_results
 from worker.service.shutdown import Shutdown
+from worker.service.start_limit import StartLimit
 from worker.service.wiring import Worker
 from worker.storage import conditional_write
 from worker.storage.conditional_write import WriteResult
@@ -116,7 +122,7 @@ def _(patch: Patch) -> None:
     patch.replace(claim, count_claimed)
 
 
-@MUTATIONS.add("a deadline moves before the heartbeat has succeeded", seed=111)
+@MUTATIONS.add("a deadline moves before the heartbeat has succeeded", seed=64)
 def _(patch: Patch) -> None:
     beat = Leases._beat
 
@@ -129,7 +135,7 @@ def _(patch: Patch) -> None:
     patch.replace(beat, move_and_beat)
 
 
-@MUTATIONS.add("the lease is not checked before an upload", seed=163)
+@MUTATIONS.add("the lease is not checked before an upload", seed=441)
 def _(patch: Patch) -> None:
     write = conditional_write.write
 
@@ -149,7 +155,7 @@ def _(patch: Patch) -> None:
     patch.replace(write, write_unchecked)
 
 
-@MUTATIONS.add("a message is settled while a heartbeat is under way", seed=82)
+@MUTATIONS.add("a message is settled while a heartbeat is under way", seed=781)
 def _(patch: Patch) -> None:
     end = Leases.end
 
@@ -170,7 +176,7 @@ def _(patch: Patch) -> None:
     patch.replace(Settlement.release, not_at_all)
 
 
-@MUTATIONS.add("a poll under way is cancelled", seed=44)
+@MUTATIONS.add("a poll under way is cancelled", seed=18)
 def _(patch: Patch) -> None:
     async def wait_unshielded(poll: "asyncio.Future[list[Message]]") -> float:
         looked = now()
@@ -198,7 +204,7 @@ def _(patch: Patch) -> None:
     patch.replace(SqsQueue.send_to_dead_letters, as_if_sent)
 
 
-@MUTATIONS.add("a wait for S3 has no end", seed=19)
+@MUTATIONS.add("a job has no time limit", seed=37)
 def _(patch: Patch) -> None:
     create = JobTimeouts.__init__
 
@@ -206,6 +212,61 @@ def _(patch: Patch) -> None:
         create(self, 10**9)
 
     patch.replace(create, create_without_end)
+
+
+@MUTATIONS.add("a write to S3 has no time limit", seed=44)
+def _(patch: Patch) -> None:
+    limit = limited
+
+    @asynccontextmanager
+    async def limit_reads(
+        call: str, doing: str, *, size: int = 0, wait_seconds: float = 0
+    ) -> AsyncIterator[None]:
+        if call in ("put", "begin", "put_part", "complete", "abort"):
+            async with map_errors(doing):
+                yield
+        else:
+            async with limit(call, doing, size=size, wait_seconds=wait_seconds):
+                yield
+
+    patch.replace(limit, limit_reads)
+
+
+@MUTATIONS.add("the start has no time limit", seed=26)
+def _(patch: Patch) -> None:
+    @asynccontextmanager
+    async def not_at_all(self: StartLimit, stop: Stop) -> AsyncIterator[None]:
+        yield
+
+    patch.replace(StartLimit.applied, not_at_all)
+
+
+@MUTATIONS.add("a cancellation that nobody requested ends what it meets", seed=52)
+def _(patch: Patch) -> None:
+    @contextmanager
+    def not_at_all() -> Iterator[None]:
+        yield
+
+    patch.replace(stray_cancellations_as_errors, not_at_all)
+
+
+@MUTATIONS.add("a message that is received again in hand starts a second job", seed=18)
+def _(patch: Patch) -> None:
+    claim = Leases.claim
+
+    def claim_as_new(self: Leases, message: Message, *, answered: float | None = None) -> bool:
+        claim(self, message, answered=answered)
+        return True
+
+    patch.replace(claim, claim_as_new)
+
+
+@MUTATIONS.add("a message that is received again in hand keeps its older count", seed=232)
+def _(patch: Patch) -> None:
+    def not_the_latest(self: Leases, message: Message) -> Message:
+        return message
+
+    patch.replace(Leases.latest, not_the_latest)
 
 
 @MUTATIONS.add("a suspect job does not run exclusively", seed=12)
@@ -258,7 +319,7 @@ def _noted(lost: ContextVar[bool]) -> Iterator[None]:
         raise
 
 
-@MUTATIONS.add("the buffer is released while a poll is under way", seed=60)
+@MUTATIONS.add("the buffer is released while a poll is under way", seed=54)
 def _(patch: Patch) -> None:
     on_stop, release_unstarted = Shutdown.on_stop, Worker.release_unstarted
 
@@ -299,7 +360,7 @@ def _(patch: Patch) -> None:
     patch.replace(_dated, dated_now)
 
 
-@MUTATIONS.add("an entry of a batch that failed counts as done", seed=42)
+@MUTATIONS.add("an entry of a batch that failed counts as done", seed=0)
 def _(patch: Patch) -> None:
     entry_results = _entry_results
 
@@ -347,7 +408,13 @@ def _(patch: Patch) -> None:
 def _(patch: Patch) -> None:
     is_superseded = DeadLetters._is_superseded
 
-    async def never(self: DeadLetters, message: Message, job: Job) -> bool:
+    async def never(
+        self: DeadLetters,
+        message: Message,
+        job: Job,
+        failed_etag: str | None,
+        failed_version_id: str | None,
+    ) -> bool:
         return False
 
     patch.replace(is_superseded, never)
@@ -379,6 +446,21 @@ def _(patch: Patch) -> None:
         pass
 
     patch.replace(empty_older_rejects, not_at_all)
+
+
+@MUTATIONS.add("a superseded version leaves its rejected rows", seed=870)
+def _(patch: Patch) -> None:
+    async def not_at_all(
+        storage: Storage,
+        output: S3Uri,
+        source: S3Uri,
+        *,
+        metadata: Mapping[str, str],
+        check_lease: Callable[[], None],
+    ) -> None:
+        pass
+
+    patch.replace(empty_superseded_rejects, not_at_all)
 
 
 @MUTATIONS.add("a truncated body is predicted", seed=46)
@@ -414,3 +496,61 @@ def _(patch: Patch) -> None:
             await leave(self, kind, error, trace)
 
     patch.replace(leave, leave_unless_cancelled)
+
+
+@MUTATIONS.add("an infrastructure error gives the message back at once", seed=0)
+def _(patch: Patch) -> None:
+    call = Patience.call
+
+    async def call_once(self: Patience, once: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401 - of any call
+        return await once()
+
+    patch.replace(call, call_once)
+
+
+@MUTATIONS.add("messages are received while the breaker is tripped", seed=64)
+def _(patch: Patch) -> None:
+    limit = Consumer._limit
+
+    async def always_ten(self: Consumer) -> int:
+        return BATCH_SIZE
+
+    patch.replace(limit, always_ten)
+
+
+@MUTATIONS.add("messages are received while deletes fail", seed=17)
+def _(patch: Patch) -> None:
+    flush = Deletes._flush
+
+    async def flush_unnoticed(self: Deletes, *, full_batches_only: bool = False) -> None:
+        await flush(self, full_batches_only=full_batches_only)
+        self.failing = False
+
+    patch.replace(flush, flush_unnoticed)
+
+
+@MUTATIONS.add("the lease is not checked after a wait for S3", seed=1495)
+def _(patch: Patch) -> None:
+    attempt = Patience._attempt
+
+    async def attempt_unchecked(
+        self: Patience, once: Callable[[], Awaitable[Any]], *, again: bool
+    ) -> Any:  # noqa: ANN401 - of any call
+        unchecked = Patience(self.breaker, self.limit, lambda: None)
+        return await attempt(unchecked, once, again=again)
+
+    patch.replace(attempt, attempt_unchecked)
+
+
+@MUTATIONS.add("messages are received while heartbeats fail", seed=0)
+def _(patch: Patch) -> None:
+    send_beat = Leases._send_beat
+
+    async def send_unnoticed(
+        self: Leases, changes: Sequence[tuple[str, int]]
+    ) -> Sequence[EntryResult]:
+        results = await send_beat(self, changes)
+        self._failing_since = None
+        return results
+
+    patch.replace(send_beat, send_unnoticed)

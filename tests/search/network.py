@@ -50,13 +50,23 @@ class Call:
 CALL: ContextVar[Call] = ContextVar("CALL")  # the call that a service carries out
 
 
+class Interrupted(Exception):
+    """The client's call ends in a CancelledError that nobody requested."""
+
+
 @dataclass
 class Network:
-    """Carries calls: `on_call` is called with each, `on_answer` with each answered in time."""
+    """Carries calls: `on_call` is called with each, `on_answer` with each answered in time.
+
+    `on_end` is called with each call and when it began, `redeliver` with each call whose message
+    SQS is to deliver again.
+    """
 
     faults: Faults
     on_call: Callable[[Call], None]
     on_answer: Callable[[Call, Answer], None]
+    on_end: Callable[[Call, float], None]
+    redeliver: Callable[[Call], None]
     _outside: Context = field(default_factory=copy_context)
     _under_way: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -65,18 +75,22 @@ class Network:
         if not call.process.alive:
             raise call.error(("",), 0)
         loop = asyncio.get_running_loop()
+        began = now()
         self.on_call(call)
+        if call.fate.redelivers:
+            self.redeliver(call)
         reply: asyncio.Future[Answer] = loop.create_future()
         # A request that was sent takes effect even if its process ends.
         task = loop.create_task(self._deliver(call, service, reply), context=self._serving(call))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
-        seconds = math.inf if call.fate.kind == "deaf" else call.seconds
+        seconds = math.inf if call.fate.kind in ("deaf", "silence") else call.seconds
         timer = loop.call_later(seconds, _time_out, reply)
         try:
             answer = await reply
         finally:
             timer.cancel()
+            self.on_end(call, began)
         self.on_answer(call, answer)
         return answer
 
@@ -93,6 +107,9 @@ class Network:
     async def _deliver(self, call: Call, service: object, reply: asyncio.Future[Answer]) -> None:
         try:
             answer = await _answered(call, service)
+        except Interrupted:
+            reply.cancel()
+            return
         except Exception as error:  # noqa: BLE001 - raised in the client
             if not reply.done():
                 reply.set_exception(error)
@@ -110,8 +127,10 @@ async def _answered(call: Call, service: object) -> Answer:
             raise call.error(CODES[fate.kind], fate.pick)
         case "error before":
             raise call.error(OVERLOADED, fate.pick)
-        case "hangs":
+        case "hangs" | "silence":
             await asyncio.Event().wait()
+        case "interrupted" if fate.pick < 0.5:
+            raise Interrupted
     serve = partial(getattr(service, call.operation), **call.arguments)
     if fate.kind == "repeated":  # the client lost the first answer, and repeated the call
         with suppress(ClientError):
@@ -121,6 +140,8 @@ async def _answered(call: Call, service: object) -> Answer:
     match fate.kind:
         case "error after":
             raise call.error(OVERLOADED, fate.pick)
+        case "interrupted":
+            raise Interrupted
         case "body cut":
             answer["Body"] = _CutBody(answer["Body"], fate.pick)
     return answer

@@ -79,7 +79,7 @@ class Outcomes:
         most = self.plan.max_receive_count
         assert most is not None
         # Duplicates use up receives without limit.
-        plenty = most == MANY and not self.plan.behaviour.duplicate
+        plenty = most == MANY and not self.plan.has_duplicates
         if letter.reasons is None:
             return "ran out of receives" if plenty else None
         error = letter.reasons["error_type"]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from tests.search.faults import EVERYWHERE, OPERATIONS, Kind, Outage
+from tests.search.faults import APART, EVERYWHERE, OPERATIONS, SERVICES, Kind, Outage
 from tests.support.simulation.sqs import SqsBehaviour
 from worker.jobs.limits import PART_BYTES
 
@@ -27,6 +27,13 @@ SMALL_PART = 12  # bytes, of contents and outputs of twenty to fifty
 BAD_ROWS = b" bad"  # the end of a content of which some rows are rejected
 HAS_BAD_ROWS = (0.0, 0.4)  # the share of such versions
 FIRST_FAILS = 0.4  # the share of first of several versions that cannot be predicted
+AT_ONCE = 0.1  # the share of schedules in which the versions of a file race with each other
+RACE_SECONDS = 0.01  # from one version to the next in a race
+HAS_LONG_OUTAGE = 0.08  # the share of schedules with an outage of minutes, up to an hour
+OUTAGE_SECONDS = (240.0, 600.0, 1200.0, 3600.0)
+APART_RATES = (0.0, 0.0, 0.0, 0.02, 0.1)
+HANGING_STARTS = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5)
+HANGING_PREDICTIONS = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.1)
 MANY = 50  # receives: more than all faults of a schedule use up
 INPUT, OUTPUT, PREFIX = "in", "out", "p"
 QUEUE, DEAD = "q", "q-dead"
@@ -78,6 +85,21 @@ class Plan:
     fatal: bool
     calm_at: float
     part_bytes: int  # of a download or an upload
+    apart_rate: float = 0.0
+    apart_kinds: tuple[Kind, ...] = ()
+    hanging_starts: float = 0.0
+    hanging_predictions: float = 0.0
+
+    @property
+    def has_duplicates(self) -> bool:
+        """Return whether SQS delivers messages that are in hand, so that two handles are valid."""
+        again = self.apart_rate > 0 and "received again" in self.apart_kinds
+        return again or self.behaviour.duplicate > 0
+
+    @property
+    def quiet_at(self) -> float:
+        """When the last fault is over."""
+        return max([self.calm_at, *(outage.end for outage in self.outages)])
 
     def runs_exclusively(self, receive_count: int) -> bool:
         """Return whether a job runs alone: at the last two receives, or from the fourth on."""
@@ -89,7 +111,10 @@ def plan(seed: int) -> Plan:
     """Draw a schedule. Each leaves out some kinds of faults, so that no kind hides another."""
     draw = random.Random(f"plan {seed}")  # noqa: S311 - no secret
     apart = random.Random(f"versions {seed}")  # noqa: S311 - apart, so that the other draws stay
+    at_once = random.Random(f"races {seed}").random() < AT_ONCE  # noqa: S311 - apart likewise
+    later = random.Random(f"besides {seed}")  # noqa: S311 - likewise
     bad_rows = apart.choice(HAS_BAD_ROWS)
+    outage = random.Random(f"outage {seed}")  # noqa: S311 - likewise
     calm_at = draw.choice((60.0, 200.0, 600.0))
     visibility = draw.choice((6, 15, 30, 60))
     most = draw.choice((None, 3, 5, MANY, MANY, MANY))
@@ -102,14 +127,18 @@ def plan(seed: int) -> Plan:
         behaviour=_behaviour(draw),
         slots=draw.choice((1, 2, 4)),
         workers=draw.choice((1, 1, 2, 3)),
-        uploads=tuple(_uploads(draw, apart, bad_rows, calm_at, most)),
+        uploads=tuple(_uploads(draw, apart, bad_rows, calm_at, most, at_once=at_once)),
         process_faults=tuple(_process_faults(draw, calm_at, visibility)),
-        outages=tuple(_outages(draw, calm_at, visibility)),
+        outages=(*_outages(draw, calm_at, visibility), *_long_outages(outage, calm_at)),
         fault_rate=draw.choice((0.0, 0.02, 0.1, 0.3)),
         fault_kinds=_some(draw, EVERYWHERE),
         fatal=draw.random() < 0.2,
         calm_at=calm_at,
         part_bytes=draw.choice((PART_BYTES, PART_BYTES, SMALL_PART)),
+        apart_rate=later.choice(APART_RATES),
+        apart_kinds=_some(later, APART),
+        hanging_starts=later.choice(HANGING_STARTS),
+        hanging_predictions=later.choice(HANGING_PREDICTIONS),
     )
 
 
@@ -139,7 +168,13 @@ def _behaviour(draw: random.Random) -> SqsBehaviour:
 
 
 def _uploads(
-    draw: random.Random, apart: random.Random, bad_rows: float, calm_at: float, most: int | None
+    draw: random.Random,
+    apart: random.Random,
+    bad_rows: float,
+    calm_at: float,
+    most: int | None,
+    *,
+    at_once: bool,
 ) -> list[Upload]:
     uploads = []
     longest = draw.choice((0, 2, 30, 30))
@@ -154,7 +189,8 @@ def _uploads(
             # Many programs write an empty version first, and then the real one.
             fails = version == 0 and versions > 1 and apart.random() < FIRST_FAILS
             version_kind: FileKind = "poison" if fails else kind
-            content = f"{version_kind} {draw.uniform(0, longest):.3f} {key} {version}".encode()
+            seconds = draw.uniform(0, longest)
+            content = f"{version_kind} {0 if at_once else seconds:.3f} {key} {version}".encode()
             if apart.random() < bad_rows:
                 content += BAD_ROWS
             uploads.append(
@@ -167,7 +203,8 @@ def _uploads(
                     detailed=draw.random() < 0.7,
                 )
             )
-            at += draw.uniform(0.01, calm_at / 4)
+            pause = draw.uniform(0.01, calm_at / 4)
+            at += RACE_SECONDS if at_once else pause
     return sorted(uploads, key=lambda upload: upload.at)
 
 
@@ -190,7 +227,14 @@ def _outages(draw: random.Random, calm_at: float, visibility: int) -> Iterator[O
         start = draw.uniform(0, calm_at)
         end = start + draw.choice((0.5, 1.5, 4)) * visibility
         count = draw.choice((1, 2, len(OPERATIONS)))
-        yield Outage(start, end, frozenset(draw.sample(list(OPERATIONS), count)))
+        operations = frozenset(draw.sample(list(OPERATIONS), count))
+        yield Outage(start, min(end, calm_at), operations)
+
+
+def _long_outages(draw: random.Random, calm_at: float) -> Iterator[Outage]:
+    if draw.random() < HAS_LONG_OUTAGE:
+        start = draw.uniform(0, calm_at)
+        yield Outage(start, start + draw.choice(OUTAGE_SECONDS), draw.choice(SERVICES))
 
 
 def _some(draw: random.Random, of: tuple[T, ...]) -> tuple[T, ...]:

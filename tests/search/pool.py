@@ -1,7 +1,8 @@
 """A simulated process pool: a file's content gives its duration and its outcome."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from structlog.contextvars import get_contextvars
@@ -37,18 +38,21 @@ class SimulatedPool(Pool):
 
     slots: asyncio.Semaphore
     runs_exclusively: Callable[[int], bool]  # by the receive count
+    next_hangs: Callable[[], bool]  # whether the next prediction never ends
     broken: list[str] = field(default_factory=list)  # promises that it saw broken
+    predicted: list[bytes] = field(default_factory=list)  # the content of each prediction
     _running: dict[asyncio.Future[bool], bool] = field(default_factory=dict)
     _ends: dict[asyncio.Future[bool], float] = field(default_factory=dict)
+    _messages: list[str] = field(default_factory=list)  # ids of those whose jobs are in a slot
 
     def next_end(self) -> float:
-        """Return when the next prediction ends; now if none is under way."""
+        """Return when the next prediction ends; now if none is under way that does."""
         return min(self._ends.values(), default=now())
 
     async def score(
         self,
         reader: AsyncInputReader,
-        options: ScoreOptions,  # noqa: ARG002 - as in the base class
+        options: ScoreOptions,
         output: AsyncOutputSink,
         *,
         on_start: Callable[[], None] = lambda: None,
@@ -56,11 +60,13 @@ class SimulatedPool(Pool):
     ) -> ScoreResult:
         if self.runs_exclusively(get_contextvars()["receive_count"]) != fresh:
             self.broken.append(f"quarantine: {reader.first!r} is suspect, or is not: {fresh}")
-        async with self.slots:
+        # A suspect that others kept waiting for too long runs beside them.
+        alone = fresh and options.reserved_bytes == options.memory_bytes
+        async with self.slots, self._one_job_for_its_message():
             on_start()
             await output.open(OutputForm("text/csv", None))
             body = await read_all(reader)
-            predictions = await self._predicted(body, fresh=fresh)
+            predictions = await self._predicted(body, alone=alone)
             if is_bad := body.endswith(BAD_ROWS):
                 await output.reject(rejects(body))
             await output.write(predictions)
@@ -73,24 +79,38 @@ class SimulatedPool(Pool):
                 process.set_result(False)
                 return
 
-    async def _predicted(self, body: bytes, *, fresh: bool) -> bytes:
-        if self._running and (fresh or any(self._running.values())):
+    @asynccontextmanager
+    async def _one_job_for_its_message(self) -> AsyncIterator[None]:
+        message_id = get_contextvars()["message_id"]
+        if message_id in self._messages:
+            self.broken.append(f"5.1: two jobs of {message_id} run at once")
+        self._messages.append(message_id)
+        try:
+            yield
+        finally:
+            self._messages.remove(message_id)
+
+    async def _predicted(self, body: bytes, *, alone: bool) -> bytes:
+        if self._running and (alone or any(self._running.values())):
             self.broken.append(f"quarantine: {body!r} did not run alone")
         loop = asyncio.get_running_loop()
         process: asyncio.Future[bool] = loop.create_future()
-        kind, seconds, *_ = body.split()
-        self._running[process] = fresh
-        self._ends[process] = now() + float(seconds)
-        end = loop.call_later(float(seconds), _finish, process)
+        kind, text, *_ = body.split()
+        ends_at = now() + float(text)
+        self._running[process] = alone
+        if not self.next_hangs():
+            self._ends[process] = ends_at
+            loop.call_at(ends_at, _finish, process)
         try:
             alive = await process
         finally:
-            end.cancel()
-            del self._running[process], self._ends[process]
+            del self._running[process]
+            self._ends.pop(process, None)
         if not alive or kind == b"killer":
             raise ProcessLost("killed")
         if kind == b"poison":
             raise Unparsable("not a table")
+        self.predicted.append(body)
         return predicted(body)
 
 

@@ -7,21 +7,25 @@ import json
 import random
 from collections.abc import Collection, Iterator, MutableMapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NoReturn
 
 import structlog
+from structlog.contextvars import get_contextvars
 
 from tests.search.checks import Checks
 from tests.search.faults import Faults
 from tests.search.fleet import Fleet
 from tests.search.ledger import Ledger, Request
-from tests.search.network import Network
-from tests.search.plan import DEAD, INPUT, OUTPUT, PREFIX, QUEUE, Upload, plan
+from tests.search.network import Call, Network
+from tests.search.plan import DEAD, INPUT, OUTPUT, PREFIX, QUEUE, Plan, Upload, plan
 from tests.search.processes import PROCESS, FleetLoop
 from tests.support.simulation.s3 import SimulatedS3
 from tests.support.simulation.sqs import SimulatedSqs
 from worker.clock import now
 
+# A line that names a message and does not say that the message is left behind.
+IN_HAND = frozenset(["call failed, trying again in place", "breaker tripped"])
 OMITTED_FIELDS = frozenset(["event", "model_sha256", "exc_info"])
 LONGEST_SECONDS = 3600.0  # from the last fault to the end: four times the longest backoff
 
@@ -42,25 +46,35 @@ class Verdict:
 
 def play(seed: int, only: Collection[str] | None = None) -> Verdict:
     """Play a schedule; with `only`, just these of its faults."""
-    random.seed(seed)  # the workers' own jitter
-    chosen = plan(seed)
+    checks, injected = play_plan(plan(seed), only)
+    return Verdict(seed, checks.broken, injected, checks.ledger.timeline)
+
+
+def play_plan(chosen: Plan, only: Collection[str] | None = None) -> tuple[Checks, dict[str, str]]:
+    """Play a plan; returns what the checks recorded, and the faults that were injected."""
+    random.seed(chosen.seed)  # the workers' own jitter
     faults = Faults(
-        seed=seed,
+        seed=chosen.seed,
         rate=chosen.fault_rate,
         kinds=chosen.fault_kinds,
         fatal=chosen.fatal,
         calm_at=chosen.calm_at,
         outages=chosen.outages,
+        apart_rate=chosen.apart_rate,
+        apart_kinds=chosen.apart_kinds,
+        hanging_starts=chosen.hanging_starts,
+        hanging_predictions=chosen.hanging_predictions,
         only=None if only is None else frozenset(only),
     )
-    sqs = SimulatedSqs(random.Random(f"sqs {seed}"), chosen.behaviour)  # noqa: S311 - no secret
+    randomness = random.Random(f"sqs {chosen.seed}")  # noqa: S311 - no secret
+    sqs = SimulatedSqs(randomness, chosen.behaviour)
     checks = Checks(chosen, Ledger(), sqs, SimulatedS3(smallest_part=1))
     with _record_logs(checks), asyncio.Runner(loop_factory=FleetLoop) as runner:
         try:
             runner.run(_play(checks, faults))
         except RuntimeError as error:  # the virtual clock's, if nothing is due
             checks.broken.append(f"unbounded wait: {error}")
-    return Verdict(seed, checks.broken, dict(faults.injected), checks.ledger.timeline)
+    return checks, dict(faults.injected)
 
 
 def judge(seed: int) -> Verdict:
@@ -71,7 +85,13 @@ def judge(seed: int) -> Verdict:
 async def _play(checks: Checks, faults: Faults) -> None:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: checks.broken.append(f"unhandled: {context}"))
-    network = Network(faults, checks.on_call, checks.ledger.on_answer)
+    network = Network(
+        faults,
+        on_call=checks.on_call,
+        on_answer=checks.ledger.on_answer,
+        on_end=checks.on_end,
+        redeliver=partial(_deliver_again, checks.sqs),
+    )
     await _build(checks)
     fleet = Fleet(checks.plan, network, checks)
     async with asyncio.TaskGroup() as group:
@@ -133,9 +153,17 @@ async def _upload_file(checks: Checks, upload: Upload, sequencer: str) -> None:
         ledger.requests[answer["MessageId"]] = request
 
 
+def _deliver_again(sqs: SimulatedSqs, call: Call) -> None:
+    """Let SQS deliver the message once more that a call is about, while it is in hand."""
+    queue = sqs.queues[QUEUE]
+    handles = [entry["ReceiptHandle"] for entry in call.arguments.get("Entries", ())]
+    ids = [queue.issued[handle] for handle in handles]
+    queue.deliver_again(ids[0] if ids else get_contextvars().get("message_id", ""))
+
+
 async def _drained(checks: Checks) -> None:
     """Wait until the queue is empty, for a limited time."""
-    await asyncio.sleep(checks.plan.calm_at - now())
+    await asyncio.sleep(checks.plan.quiet_at - now())
     end = now() + LONGEST_SECONDS
     while checks.sqs.queues[QUEUE].messages and now() < end:  # noqa: ASYNC110 - virtual
         await asyncio.sleep(1)
@@ -160,9 +188,8 @@ def _record_logs(checks: Checks) -> Iterator[None]:
             facts = sorted(f"{name}={event[name]}" for name in event if name not in OMITTED_FIELDS)
             line = " ".join([f"{level}: {event['event']}", *facts])
             checks.ledger.note(now(), process.name, line)
-            if event["event"] == "lease lost":
-                checks.on_lost(process, event["message_id"])
-            if level in ("warning", "error"):
+            checks.on_log(process, event)
+            if level in ("warning", "error") and event["event"] not in IN_HAND:
                 named = checks.ledger.records[process.name].logged
                 named.update(event.get("message_ids", ()))
                 named.update([event["message_id"]] if "message_id" in event else [])

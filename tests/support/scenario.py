@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 REGION = "eu-central-1"
+OTHER_REGION = "eu-west-1"
 HEADER = "id,sepal_length,sepal_width,petal_length,petal_width"
 
 
@@ -106,6 +107,7 @@ class Endpoint:
     name: str
     environment: dict[str, str] = field(default_factory=dict)
     max_receives: int = 5
+    output_region: str = REGION
 
     def __post_init__(self) -> None:
         self.environment = {
@@ -121,9 +123,12 @@ class Endpoint:
         session = _session()
         self.s3: S3Client = session.client("s3", endpoint_url=self.url)
         self.sqs: SQSClient = session.client("sqs", endpoint_url=self.url)
-        where: dict[str, str] = {"LocationConstraint": REGION}
-        for bucket in (self.input, self.output):
-            self.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=where)  # type: ignore[arg-type]
+        for bucket, region in ((self.input, REGION), (self.output, self.output_region)):
+            client: S3Client = self.s3
+            if region != REGION:
+                client = session.client("s3", region, endpoint_url=self.url)
+            where: dict[str, str] = {"LocationConstraint": region}
+            client.create_bucket(Bucket=bucket, CreateBucketConfiguration=where)  # type: ignore[arg-type]
         self.dead = self.sqs.create_queue(QueueName=f"{self.name}-dead")["QueueUrl"]
         arn = self.sqs.get_queue_attributes(QueueUrl=self.dead, AttributeNames=["QueueArn"])
         redrive = {

@@ -1,16 +1,18 @@
 """A server for tests, on a free port of this machine."""
 
 import asyncio
+import ssl
 from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 Handler = Callable[[StreamReader, StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
-async def served(handler: Handler) -> AsyncIterator[str]:
-    """Serve for the length of the block, at the URL that is the value.
+async def served(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """Serve for the length of the block, at the URL that is the value; over TLS if that is given.
 
     At the end of the block every connection is closed, also one that its handler still waits on.
     """
@@ -22,9 +24,12 @@ async def served(handler: Handler) -> AsyncIterator[str]:
         conversations.add(conversation)
         conversation.add_done_callback(conversations.discard)
 
-    server = await asyncio.start_server(begin, "127.0.0.1", 0)
+    # The other side may never say that it closes TLS, and nobody has to wait for that.
+    ending: dict[str, Any] = {"ssl": tls, "ssl_shutdown_timeout": 0.1} if tls else {}
+    server = await asyncio.start_server(begin, "127.0.0.1", 0, **ending)
+    port = server.sockets[0].getsockname()[1]
     try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield f"https://localhost:{port}" if tls else f"http://127.0.0.1:{port}"
     finally:
         server.close()
         for conversation in conversations:

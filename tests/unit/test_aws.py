@@ -8,12 +8,13 @@ from botocore.exceptions import (
     CredentialRetrievalError,
     EndpointConnectionError,
     NoCredentialsError,
+    ParamValidationError,
     PartialCredentialsError,
     ReadTimeoutError,
 )
 
-from worker.aws import error_code, map_errors
-from worker.errors import FatalError, NoSuchInput, TransientError
+from worker.aws.errors import error_code, map_errors
+from worker.errors import FatalError, InfrastructureError, NoSuchInput, TransientError
 
 EXPIRED = "Signature expired: 20261122T101500Z is now earlier than 20261122T102000Z"
 EARLY = "Signature not yet current: 20261122T102600Z is still later than 20261122T102500Z"
@@ -57,14 +58,16 @@ async def test_refused_credentials_are_fatal(code: str) -> None:
 
 @pytest.mark.parametrize("code", ["SignatureDoesNotMatch", "InvalidSignatureException"])
 async def test_a_wrong_secret_is_fatal_and_a_late_signature_is_not(code: str) -> None:
+    named = f"The request for signature expired.csv failed. {EXPIRED}"
+    assert await mapped_type(client_error(code, named, 403)) is FatalError
     assert await mapped_type(client_error(code, MISMATCH, 403)) is FatalError
-    assert await mapped_type(client_error(code, EXPIRED, 403)) is TransientError
-    assert await mapped_type(client_error(code, EARLY, 403)) is TransientError
+    assert await mapped_type(client_error(code, EXPIRED, 403)) is InfrastructureError
+    assert await mapped_type(client_error(code, EARLY, 403)) is InfrastructureError
 
 
 @pytest.mark.parametrize("code", ["RequestTimeTooSkewed", "RequestExpired"])
 async def test_a_wrong_clock_is_not_fatal(code: str) -> None:
-    assert await mapped_type(client_error(code, status=403)) is TransientError
+    assert await mapped_type(client_error(code, status=403)) is InfrastructureError
 
 
 @pytest.mark.parametrize("code", ["ExpiredToken", "ExpiredTokenException"])
@@ -72,7 +75,7 @@ async def test_an_expired_token_is_fatal_only_if_the_sdk_cannot_renew_it(
     code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
-    assert await mapped_type(client_error(code)) is TransientError
+    assert await mapped_type(client_error(code)) is InfrastructureError
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "of the environment")
     assert await mapped_type(client_error(code)) is FatalError
 
@@ -98,8 +101,8 @@ async def test_an_expired_token_is_fatal_only_if_the_sdk_cannot_renew_it(
         ("TooManyRequestsException", 429),
     ],
 )
-async def test_throttling_is_transient_by_each_of_its_codes(code: str, status: int) -> None:
-    assert await mapped_type(client_error(code, "Rate exceeded", status)) is TransientError
+async def test_throttling_is_infrastructure_by_each_of_its_codes(code: str, status: int) -> None:
+    assert await mapped_type(client_error(code, "Rate exceeded", status)) is InfrastructureError
 
 
 @pytest.mark.parametrize(
@@ -114,7 +117,14 @@ async def test_throttling_is_transient_by_each_of_its_codes(code: str, status: i
         ("ServiceUnavailable", 503),
     ],
 )
-async def test_a_fault_of_the_service_is_transient(code: str, status: int) -> None:
+async def test_a_fault_of_the_service_is_infrastructure(code: str, status: int) -> None:
+    assert await mapped_type(client_error(code, status=status)) is InfrastructureError
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [("InvalidRequest", 400), ("AccessDenied", 403), ("NotImplemented", 501)]
+)
+async def test_a_request_that_is_refused_is_no_infrastructure(code: str, status: int) -> None:
     assert await mapped_type(client_error(code, status=status)) is TransientError
 
 
@@ -129,14 +139,26 @@ async def test_a_fault_of_the_service_is_transient(code: str, status: int) -> No
     ],
     ids=lambda error: type(error).__name__,
 )
-async def test_a_network_error_is_transient(error: Exception) -> None:
-    assert await mapped_type(error) is TransientError
+async def test_a_network_error_is_infrastructure(error: Exception) -> None:
+    assert await mapped_type(error) is InfrastructureError
 
 
 @pytest.mark.parametrize(
     "error", [KeyError("AccessKeyId"), UnicodeError(), RuntimeError("expired")]
 )
-async def test_a_garbled_answer_is_transient(error: Exception) -> None:
+async def test_a_garbled_answer_is_infrastructure(error: Exception) -> None:
+    assert await mapped_type(error) is InfrastructureError
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ParamValidationError(report="no bucket's name"),
+        UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_request_that_cannot_be_made_is_no_infrastructure(error: Exception) -> None:
     assert await mapped_type(error) is TransientError
 
 
@@ -152,8 +174,28 @@ async def test_missing_credentials_are_fatal(error: Exception) -> None:
     assert await mapped_type(error) is FatalError
 
 
-async def test_a_cancellation_that_nobody_requested_is_transient() -> None:
-    with pytest.raises(TransientError, match="nobody cancelled it"):
+@pytest.mark.parametrize(
+    ("code", "message", "step"),
+    [
+        ("KMS.DisabledException", "is disabled", "enable the key"),
+        ("KMS.NotFoundException", "no", "encrypt the queue or the bucket with a key that exists"),
+        (
+            "AccessDenied",
+            "User: a is not authorized to perform: kms:Decrypt on resource: arn:aws:kms:eu:1:key/0",
+            "allow kms:Decrypt on the key",
+        ),
+    ],
+)
+async def test_a_kms_key_of_an_object_is_a_matter_of_its_message(
+    code: str, message: str, step: str
+) -> None:
+    with pytest.raises(TransientError, match=f"Next step: {step}"):
+        async with map_errors("reading s3://in/a"):
+            raise client_error(code, message)
+
+
+async def test_a_cancellation_that_nobody_requested_is_infrastructure() -> None:
+    with pytest.raises(InfrastructureError, match=r"^calling: .* nobody cancelled it"):
         async with map_errors("calling"):
             raise asyncio.CancelledError
 

@@ -1,9 +1,11 @@
 """The last log line of a worker that failed."""
 
+import errno
+
 import pytest
 from structlog.testing import LogCapture
 
-from worker.__main__ import _fail
+from worker.__main__ import _fail, _print_settings_error
 from worker.errors import FatalError, SettingsError, TransientError
 
 FATAL = FatalError("receiving messages: the queue does not exist")
@@ -38,6 +40,31 @@ def test_an_unexpected_error_is_logged_with_its_traceback_also_behind_a_fatal_er
     (line,) = logs.entries
     assert line["error_type"] == named.__name__
     assert line["exc_info"] is error
+
+
+def test_what_the_machine_refuses_is_one_line_with_the_next_step_and_no_traceback(
+    logs: LogCapture,
+) -> None:
+    error = BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+    assert _fail(error) == 1
+    (line,) = logs.entries
+    assert line["error_type"] == "FatalError"
+    assert "Resource temporarily unavailable. Cause: the limit on processes" in line["error"]
+    assert line["exc_info"] is None
+
+
+def test_variables_that_are_no_settings_are_named_beside_what_is_wrong(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    error = SettingsError("WORKER_WAIT_SECONDS (20) must be below WORKER_DRAIN_SECONDS (10)")
+    unknown = [("WORKER_DRAIN_SECOND", "WORKER_DRAIN_SECONDS"), ("WORKER_X", None)]
+    assert _print_settings_error(error, unknown) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"error: {error}",
+        "warning: WORKER_DRAIN_SECOND is no setting: did you mean WORKER_DRAIN_SECONDS?",
+        "warning: WORKER_X is no setting",
+        "help: python -m worker --help lists every setting",
+    ]
 
 
 def test_a_settings_error_is_printed_and_not_logged(

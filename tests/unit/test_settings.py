@@ -54,6 +54,53 @@ def test_every_missing_variable_is_named_on_a_line_of_its_own(
 
 
 @pytest.mark.parametrize(
+    ("required", "misspelt"),
+    [
+        ("WORKER_MODEL", "WORKER_MODLE"),
+        ("WORKER_MODEL", "WOKER_MODEL"),
+        ("WORKER_MODEL", "worker_modell"),
+        ("WORKER_QUEUE", "WORKER_QUEUE_URL"),
+        ("WORKER_QUEUE", "SQS_QUEUE_URL"),
+    ],
+)
+def test_a_missing_variable_is_asked_for_by_the_name_under_which_it_was_set(
+    monkeypatch: pytest.MonkeyPatch, required: str, misspelt: str
+) -> None:
+    monkeypatch.delenv(required)
+    (line,) = refusal(monkeypatch, **{misspelt: "x"})
+    assert line.startswith(f"{required} is required: ")
+    assert f"{misspelt} is set, which is no setting: did you mean " in line
+
+
+def test_a_required_variable_that_is_empty_is_said_to_be_empty(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (line,) = refusal(monkeypatch, WORKER_MODEL="")
+    assert line.endswith("; it is set, but empty")
+
+
+@pytest.mark.parametrize(
+    "name", ["WORKER_QUEUE", "WORKER_MODEL", "WORKER_OUTPUT_TEMPLATE", "WORKER_FAILURE_TEMPLATE"]
+)
+def test_a_line_end_in_an_address_or_a_key_is_refused_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (line,) = refusal(monkeypatch, **{name: "{key}\n"})
+    assert line.startswith(f"{name}: ")
+    assert "holds a line end" in line
+    assert "Next step: remove it" in line
+    assert line.endswith(r"(it is '{key}\n')")
+
+
+@pytest.mark.parametrize("factory", ["a.b", "a:", ":b", "a..b:c", ".a:b", "a.:b", "a:b.", "a:b:c"])
+def test_a_factory_of_another_shape_is_refused(
+    monkeypatch: pytest.MonkeyPatch, factory: str
+) -> None:
+    (line,) = refusal(monkeypatch, WORKER_PREDICTOR=factory)
+    assert "must be package.module:factory" in line
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("WORKER_CONCURRENCY", "many"),
@@ -72,6 +119,7 @@ def test_every_missing_variable_is_named_on_a_line_of_its_own(
         ("WORKER_ENCODING", "klingon"),
         ("WORKER_OUTPUT_FORMAT", "xls"),
         ("WORKER_OUTPUT_TEMPLATE", "{bucket}/{key}"),
+        ("WORKER_REPORT_VALUES", "hide"),
         ("WORKER_LOG_LEVEL", "loud"),
         ("WORKER_QUEUE", "jobs.fifo"),
     ],
@@ -223,3 +271,16 @@ def test_a_dialect_that_contradicts_itself_is_refused_naming_the_variables(
 def test_a_misspelt_variable_is_noticed() -> None:
     unknown = settings_help.unknown({"WORKER_CONCURENCY": "4", "WORKER_QUEUE": "q"})
     assert list(unknown) == [("WORKER_CONCURENCY", "WORKER_CONCURRENCY")]
+
+
+def test_a_variable_in_small_letters_is_a_setting_and_a_misspelt_one_is_noticed() -> None:
+    unknown = settings_help.unknown({"worker_concurrency": "4", "worker_queeu": "q"})
+    assert list(unknown) == [("worker_queeu", "WORKER_QUEUE")]
+
+
+def test_a_variable_of_a_later_version_is_noticed_and_is_no_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("WORKER_BRAND_NEW", "1")
+    assert settings_help.load().queue == "jobs"
+    assert list(settings_help.unknown({"WORKER_BRAND_NEW": "1"})) == [("WORKER_BRAND_NEW", None)]

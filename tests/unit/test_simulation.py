@@ -23,7 +23,7 @@ from tests.support.simulation.sqs import (
     SqsEffect,
     VisibilityChanged,
 )
-from worker.aws import error_code
+from worker.aws.errors import error_code
 
 QUEUE, DEAD = "jobs", "jobs-dead"
 TWELVE_HOURS = 43_200
@@ -212,6 +212,28 @@ async def test_a_message_on_its_last_receive_is_not_duplicated() -> None:
     sqs = SimulatedSqs(random.Random(0), SqsBehaviour(duplicate=1.0))
     await with_dead_letter_queue(sqs, receives=1)
     await handle_of_one(sqs)
+    assert await receive(sqs) == []
+
+
+async def test_a_message_in_flight_that_is_delivered_again_reaches_the_poll_under_way() -> None:
+    sqs = await sqs_with()
+    first = await handle_of_one(sqs)
+    poll = asyncio.create_task(receive(sqs, wait=20))
+    await asyncio.sleep(5)
+    (stored,) = sqs.queues[QUEUE].messages.values()
+    sqs.queues[QUEUE].deliver_again(stored.id)
+    (again,) = await poll
+    assert now() == 5
+    assert [await change(sqs, one, 60) for one in (first, again["ReceiptHandle"])] == ["OK", "OK"]
+    assert await receive(sqs) == []  # once
+
+
+async def test_a_message_that_was_deleted_is_not_delivered_again() -> None:
+    sqs = await sqs_with()
+    handle = await handle_of_one(sqs)
+    (stored,) = sqs.queues[QUEUE].messages.values()
+    sqs.queues[QUEUE].deliver_again(stored.id)
+    await delete(sqs, handle)
     assert await receive(sqs) == []
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from worker import logs, quoting
 from worker.columns import ColumnSpec
 from worker.errors import ModelError, SettingsError
 from worker.formats import ModelInputs
@@ -60,6 +61,8 @@ def load_model(settings: Settings) -> Predictor:
         raise ModelError(f"there is no file {path}")
     if settings.model_sha256 not in (None, digest(path)):
         raise ModelError(f"{path} has another digest than WORKER_MODEL_SHA256 says: {digest(path)}")
+    logs.configure(logs.resolve(settings.log_format), settings.log_level)
+    quoting.configure(masked=settings.report_values == "mask")
     if "" not in sys.path:
         sys.path.insert(0, "")
     return load_predictor(path, method=settings.predict, factory=settings.predictor)

@@ -17,6 +17,7 @@ from worker.formats.types.conversion import ColumnConversion, Converted, missing
 from worker.formats.types.inference import InferredColumn
 from worker.formats.types.objects import Values
 from worker.formats.types.text_cells import cast, rows_where
+from worker.quoting import is_masked, message_of
 
 
 class FeatureConverter:
@@ -40,6 +41,7 @@ class FeatureConverter:
         null_count: Callable[[str], int | None] | None = None,
     ) -> None:
         self._columns = {feature.name: feature.column for feature in features}
+        self._labels = _labels(features, inputs, cells)
         self._takes_missing = inputs.takes_missing
         self._conversions: dict[str, ColumnConversion] = {}
         self._inferred: dict[str, InferredColumn] = {}
@@ -48,7 +50,9 @@ class FeatureConverter:
         for feature in features:
             spec = _with_dtype(feature, inputs, dtypes or {})
             if spec is not None:
-                self._conversions[feature.name] = ColumnConversion(feature.name, spec, cells)
+                self._conversions[feature.name] = ColumnConversion(
+                    self._labels[feature.name], spec, cells
+                )
                 if cells == "text" and spec.type == "float" and not spec.as_categorical:
                     self._text_of_floats.append(feature.name)
                 continue
@@ -131,7 +135,19 @@ class FeatureConverter:
         values = self._inferred[name].convert()
         if self._takes_missing:
             return Converted(values, {})
-        return Converted(values, dict.fromkeys(_missing_rows(values), missing_reason(name)))
+        label = self._labels[name]
+        return Converted(values, dict.fromkeys(_missing_rows(values), missing_reason(label)))
+
+
+def _labels(features: Sequence[Feature], inputs: ModelInputs, cells: CellForm) -> dict[str, str]:
+    """Return how the reasons of bad rows name each column.
+
+    Where values are masked, so are names that only a CSV's first line gives: it may be a row.
+    """
+    names = [feature.name for feature in features]
+    if is_masked() and inputs.names is None and cells == "text":
+        return {name: f"no. {place} of the model" for place, name in enumerate(names, 1)}
+    return dict(zip(names, names, strict=True))
 
 
 def _with_dtype(
@@ -183,7 +199,9 @@ def _arrow_frame(columns: Mapping[str, pa.ChunkedArray]) -> pd.DataFrame:
         frame: pd.DataFrame = pa.table(columns).to_pandas(use_threads=False)
     except (pa.ArrowException, ValueError, OverflowError) as error:
         # Python's dates have a smaller range than Arrow's, for example.
-        raise SchemaMismatch(f"pandas cannot hold {_culprit(columns)}: {error}") from error
+        raise SchemaMismatch(
+            f"pandas cannot hold {_culprit(columns)}: {message_of(error)}"
+        ) from error
     return frame
 
 

@@ -16,6 +16,7 @@ from worker.formats.json_lines.reader import JsonLinesReader
 from worker.formats.model_inputs import Feature, ModelInputs
 from worker.formats.parquet.reader import ParquetReader
 from worker.formats.types.text_cells import MISSING_VALUES
+from worker.quoting import MASK, is_masked
 
 _ALL = ("*",)  # all columns, as in WORKER_KEEP_COLUMNS
 _SHOWN_NAMES = 20
@@ -97,7 +98,8 @@ class _Columns:
         missing = [name for name in wanted if name not in self.present]
         if not missing:
             return
-        shown = list(islice(_with_nearest(missing, self.names), _SHOWN_NAMES))
+        compared = () if self._names_are_masked else self.names
+        shown = list(islice(_with_nearest(missing, compared), _SHOWN_NAMES))
         raise SchemaMismatch(
             f"{len(missing)} of the {len(wanted)} {role} are not in the file: "
             f"{', '.join(shown)}{_more(missing)}; {self.found()}"
@@ -106,11 +108,21 @@ class _Columns:
 
     def found(self) -> str:
         """Return the names in the file and the delimiter, as errors show them."""
-        found = f"the file has {_quoted(self.names[:_SHOWN_NAMES]) or 'no column'}"
-        found += _more(self.names)
+        found = f"the file has {self.listed(self.names) or 'no column'}"
         if self._csv is None:
             return found
         return f"{found}, with the delimiter {self._csv.delimiter!r} (WORKER_DELIMITER sets it)"
+
+    def listed(self, names: Sequence[str]) -> str:
+        """Return some of the file's names, as errors list them."""
+        if self._names_are_masked:
+            return f"{len(names)} columns ({MASK})"
+        return _quoted(names[:_SHOWN_NAMES]) + _more(names)
+
+    @property
+    def _names_are_masked(self) -> bool:
+        """Whether the names may be values: the first line of a CSV may be a row."""
+        return is_masked() and self._csv is not None
 
     def _refuse_repeated(self, needed: Collection[str]) -> None:
         if len(self.present) == len(self.names):
@@ -118,8 +130,7 @@ class _Columns:
         times = Counter(self.names)
         if repeated := [name for name in needed if times[name] > 1]:
             raise SchemaMismatch(
-                "column names must differ; more than once there: "
-                f"{_quoted(repeated[:_SHOWN_NAMES])}{_more(repeated)}"
+                f"column names must differ; more than once there: {self.listed(repeated)}"
             )
 
     def title_hint(self, fits: Callable[[Collection[str]], bool]) -> str:
@@ -202,12 +213,12 @@ def _by_position(
     if count is not None and len(columns) != count:
         raise SchemaMismatch(
             f"the model takes {count} columns by position, and the file has {len(columns)} after "
-            f"the first: {_quoted(columns[:_SHOWN_NAMES]) or 'none'}{_more(columns)}; "
+            f"the first: {file.listed(columns) or 'none'}; "
             f"{file.found()}{_wider_hint(file)}"
         )
     if not columns:
         raise SchemaMismatch(
-            f"the file has no column but {_quoted(file.names)}: nothing to predict on; "
+            f"the file has no column but {file.listed(file.names)}: nothing to predict on; "
             f"{file.found()}{_wider_hint(file)}"
         )
     file.require(columns, "model's columns")

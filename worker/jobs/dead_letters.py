@@ -1,12 +1,15 @@
 """Dead letters: a rejected message is reported, then sent to the dead-letter queue."""
 
-import re
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
-from worker.errors import PermanentError, TransientError
+from worker.errors import InputOverwritten, PermanentError, TransientError
 from worker.job import Job, Message, Reject, S3Uri
+from worker.jobs.dead_letter_attributes import fitting_attributes
 from worker.jobs.failure_reports import FailureReports
 from worker.queue.leases import Leases
 from worker.queue.sqs import SqsQueue
@@ -15,8 +18,8 @@ from worker.storage.provenance import is_replaced
 
 log = structlog.get_logger()
 
-MAX_ATTRIBUTE_CHARACTERS = 1000  # ten attributes of that length fit into a message with its body
-NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# Empties the rejected rows that a version left beside a newer output; may raise any error.
+EmptyRejects = Callable[[Job, Callable[[], None]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,38 +41,67 @@ class DeadLetters:
         leases: Leases,
         reports: FailureReports,
         storage: Storage,
+        empty_superseded_rejects: EmptyRejects,
     ) -> None:
         self._queue = queue
         self._queue_name = queue_name
         self._leases = leases
         self._reports = reports
         self._storage = storage
+        self._empty_superseded_rejects = empty_superseded_rejects
 
     async def record(self, message: Message, rejection: Reject) -> Recorded | None:
         """Write the report and send the dead letter; raises TransientError and LeaseLost.
 
         Returns None, and records nothing, if a newer version of the input has superseded the one
-        that failed.
+        that failed. If no other message may name the newer version, raises InputOverwritten.
         """
-        if rejection.job is not None and await self._is_superseded(message, rejection.job):
-            return None
+        if rejection.job is not None:
+            error = rejection.error
+            await self._leave_no_older_rejects(message, rejection.job)
+            if await self._is_superseded(message, rejection.job, *error.failed_version):
+                return None
         report = await self._report(message, rejection)
         self._leases.check(message)
         attributes = self._attributes(message, rejection.error)
+        room = self._queue.dead_letter_bytes - len(message.body.encode())
+        attributes = fitting_attributes(attributes, room)
         sent = await self._queue.send_to_dead_letters(message.body, attributes)
         return Recorded(report, dead_letter=sent)
 
-    async def _is_superseded(self, message: Message, job: Job) -> bool:
-        """Return whether a newer version of the input is there, with a message of its own."""
+    async def _leave_no_older_rejects(self, message: Message, job: Job) -> None:
+        """Empty what an earlier attempt may have left; no later attempt will look after it."""
+        try:
+            with suppress(PermanentError):  # an output key that is refused has no rejected rows
+                await self._empty_superseded_rejects(job, partial(self._leases.check, message))
+        except TransientError as failure:
+            if not message.last_receive:
+                raise
+            log.warning("rejected rows not emptied", failure=str(failure))
+
+    async def _is_superseded(
+        self, message: Message, job: Job, failed_etag: str | None, failed_version_id: str | None
+    ) -> bool:
+        """Return whether a newer version of the input is there, with a message of its own.
+
+        Without a sequencer the runner has looked and found none, but an outage may have passed
+        since.
+        """
+        etag, version_id = job.etag, job.version_id
         if job.sequencer is None:
-            return False  # the runner starts again on the current version
+            etag, version_id = failed_etag, failed_version_id
+        if etag is version_id is None:
+            return False
         try:
             current = await self._storage.head(job.source)
+            replaced = is_replaced(current, etag=etag, version_id=version_id)
+            if replaced and job.sequencer is None:
+                raise InputOverwritten(f"{job.source} was overwritten before its failure was noted")
         except TransientError:
             if not message.last_receive:
                 raise
             return False  # the dead letter has the reason, and there is no later chance to send it
-        return is_replaced(current, etag=job.etag, version_id=job.version_id)
+        return replaced
 
     async def _report(self, message: Message, rejection: Reject) -> S3Uri | None:
         """Write the report; returns None if the message does not say where, or on a failure."""
@@ -86,15 +118,11 @@ class DeadLetters:
             return None
 
     def _attributes(self, message: Message, error: BaseException) -> dict[str, str]:
-        """Return the reason as message attributes, of which SQS takes ten."""
-        attributes = {
+        """Return the reason as attributes, the most important first; SQS takes ten."""
+        return {
             "error_type": type(error).__name__,
             "error_message": str(error),
             "receive_count": str(message.receive_count),
             "source_queue": self._queue_name,
             "source_message_id": message.id,
-        }
-        return {
-            name: NOT_IN_XML.sub("?", text)[:MAX_ATTRIBUTE_CHARACTERS] or "?"
-            for name, text in attributes.items()
         }

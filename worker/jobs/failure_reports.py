@@ -10,7 +10,7 @@ from worker import __version__
 from worker.errors import GaveUp, OutputRefused, PermanentError, TransientError
 from worker.job import Job, S3Uri
 from worker.jobs.output_keys import report_key
-from worker.storage.conditional_write import WRITE_ATTEMPTS
+from worker.storage.conditional_write import WRITE_ATTEMPTS, pause_before
 from worker.storage.protocol import Storage, WriteConflict
 
 log = structlog.get_logger()
@@ -40,7 +40,8 @@ class FailureReports:
     async def _put(self, target: S3Uri, body: bytes) -> None:
         """Write the report, if need be over an earlier one, but never over another object."""
         replacing: str | None = None
-        for _ in range(WRITE_ATTEMPTS):
+        for attempt in range(WRITE_ATTEMPTS):
+            await pause_before(attempt)
             try:
                 await self._storage.put(
                     target,

@@ -5,8 +5,8 @@ outputs a part that is being filled and a part that is being uploaded.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 
 from worker.clock import now
@@ -17,6 +17,14 @@ PART_BYTES = 5 << 20  # the smallest part that S3 accepts: each file holds sever
 EXPECTED_GROWTH = 2  # an output of up to so many times its input fits into MAX_PARTS parts
 CHECK_SECONDS = 10.0
 GRACE_CHECKS = 6  # in which an overdue job has to end; after them the worker fails
+# How long a call that fails for infrastructure is tried again in place, before the message is given
+# back; longer once there is a result that would be lost.
+PATIENCE_SECONDS = 900.0
+RESULT_PATIENCE_SECONDS = 7200.0
+# An exclusive job keeps other jobs from starting while it waits for those under way, and while it
+# runs. Both have an end.
+EXCLUSIVE_WAIT_SECONDS = 60.0
+EXCLUSIVE_JOB_SECONDS = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +54,12 @@ class JobMemory:
 
 
 class Reservation:
-    """The bytes of the budget that one job holds."""
+    """The bytes of the budget that one job holds; `exclusive`: all of them, so that it is alone."""
 
-    def __init__(self, budget: "ByteBudget", held: int) -> None:
+    def __init__(self, budget: "ByteBudget", held: int, *, exclusive: bool) -> None:
         self._budget = budget
         self.held = held
+        self.exclusive = exclusive
 
     def correct(self, size: int) -> None:
         """Correct the reservation to `size` bytes, without a wait: the job holds them already."""
@@ -74,39 +83,88 @@ class ByteBudget:
         self._changed.set()
 
     @asynccontextmanager
-    async def reserve(self, size: int) -> AsyncIterator[Reservation]:
+    async def reserve(self, size: int, *, exclusive: bool = False) -> AsyncIterator[Reservation]:
         """Hold bytes for the length of the block; a request above the limit gets the whole budget.
 
-        A job with the whole budget runs alone, since an empty file counts as one byte.
+        An exclusive request gets the whole budget whatever its size. Its job then runs alone, since
+        an empty file counts as one byte. If other jobs still hold bytes a minute after the request,
+        it goes on as any other request of its size.
         """
         size = max(1, min(size, self.limit))
+        patience_ends = now() + EXCLUSIVE_WAIT_SECONDS  # several of them wait at the same time
         async with self._turn:
-            while self._used + size > self.limit and self._used:
-                self._changed.clear()
-                await self._changed.wait()
+            if exclusive:
+                await self._left_alone(patience_ends)
+            await self._has_room_for(size)
+            exclusive = exclusive and not self._used
+            size = self.limit if exclusive else size
             self.take(size)
-        reservation = Reservation(self, size)
+        reservation = Reservation(self, size, exclusive=exclusive)
         try:
             yield reservation
         finally:
             self.take(-reservation.held)
 
+    async def _left_alone(self, patience_ends: float) -> None:
+        """Wait until no job holds bytes, but no longer than until then."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(patience_ends):
+                await self._has_room_for(self.limit)
+
+    async def _has_room_for(self, size: int) -> None:
+        while self._used + size > self.limit and self._used:
+            self._changed.clear()
+            await self._changed.wait()
+
 
 class JobTimeout:
-    """The time limit of one job; paused while the job waits for memory or a pool process."""
+    """The time limit of one job, and of the new attempts at a call that fails.
 
-    def __init__(self, job: str, timeout: asyncio.Timeout) -> None:
+    It is paused while the job waits: for memory, for a pool process, or for AWS.
+    """
+
+    def __init__(
+        self, job: str, timeout: asyncio.Timeout, patience_seconds: float = PATIENCE_SECONDS
+    ) -> None:
         self.job = job
+        self.patience_seconds = self._first_patience_seconds = patience_seconds
+        self.newer_versions = 0  # for which the job has started again
         self._timeout = timeout
+        self._pauses = 0
+        self._seconds_left = 0.0
         self._overdue_checks = 0
 
+    def has_result(self) -> None:
+        """Try calls again for longer from now on, since the result would be lost."""
+        self.patience_seconds = RESULT_PATIENCE_SECONDS
+
+    def begin_newer_version(self) -> None:
+        """Begin again with a newer version of the input, of which there is no result yet."""
+        self.newer_versions += 1
+        self.patience_seconds = self._first_patience_seconds
+
     def pause(self) -> Callable[[], None]:
-        """Pause until the returned function is called: other jobs' time does not count."""
+        """Pause until the returned function is called; several calls of a job may wait at once."""
         end = self._timeout.when()
-        assert end is not None
-        seconds_left = end - now()
-        self._timeout.reschedule(None)
-        return lambda: self._timeout.reschedule(now() + seconds_left)
+        if not self._pauses and end is not None and not self._timeout.expired():
+            self._seconds_left = end - now()
+            self._timeout.reschedule(None)
+        self._pauses += 1
+        return self._resume
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Pause for the length of the block."""
+        resume = self.pause()
+        try:
+            yield
+        finally:
+            resume()
+
+    def _resume(self) -> None:
+        self._pauses -= 1
+        if not self._pauses and self._timeout.when() is None and not self._timeout.expired():
+            self._timeout.reschedule(now() + self._seconds_left)
 
     def is_wedged(self) -> bool:
         """Check once more; returns whether too many checks in a row found the job overdue.
@@ -127,20 +185,25 @@ class JobTimeouts:
         self._under_way: dict[JobTimeout, None] = {}
 
     @asynccontextmanager
-    async def limit(self, job: str) -> AsyncIterator[JobTimeout]:
+    async def limit(self, job: str, *, exclusive: bool = False) -> AsyncIterator[JobTimeout]:
         """Cancel the block when its time is over; raises TransientError then."""
+        changed = ""
+        seconds, name = self._seconds, "WORKER_JOB_SECONDS"
+        if exclusive and seconds > EXCLUSIVE_JOB_SECONDS:
+            seconds, name = EXCLUSIVE_JOB_SECONDS, "the limit of a job that has failed often"
         try:
-            async with asyncio.timeout(self._seconds) as timeout:
+            async with asyncio.timeout(seconds) as timeout:
                 job_timeout = JobTimeout(job, timeout)
                 self._under_way[job_timeout] = None
                 try:
                     yield job_timeout
                 finally:
                     del self._under_way[job_timeout]
+                    if count := job_timeout.newer_versions:
+                        changed = f": it kept changing, and was started again {count} times"
         except TimeoutError as error:
-            raise TransientError(
-                f"{job} took longer than WORKER_JOB_SECONDS ({self._seconds:g})"
-            ) from error
+            text = f"{job} took longer than {name} ({seconds:g}){changed}"
+            raise TransientError(text) from error
 
     async def watch(self) -> None:
         """Watch for a job that its timeout does not end; raises FatalError naming the job."""

@@ -107,15 +107,13 @@ class OutputWriter:
         await self._output.finish()  # before the lease is checked: the last parts may take a while
         counts = {"rows": str(score.rows), "rejected": str(score.rejected)}
         result = await self._write(self._output, partial(self._commit_output, counts))
-        if result is WriteResult.SUPERSEDED:
-            await self._empty_superseded_rejects(self.target)
+        await self._leave_no_older_rejects(self.target, result)
         return result
 
     async def _preview(self, target: S3Uri) -> WriteResult | None:
         """Return the result if nothing is to be written; None if the output is."""
         result = await preview(self.storage, target, version=self.version, force=self.force)
-        if result is WriteResult.SUPERSEDED:
-            await self._empty_superseded_rejects(target)
+        await self._leave_no_older_rejects(target, result)
         return result
 
     async def _publish_rejects(self, rejects: Upload) -> WriteResult | None:
@@ -134,23 +132,33 @@ class OutputWriter:
     async def _commit_output(self, counts: Mapping[str, str], replacing: str | None) -> None:
         assert self._output is not None
         if self._rejects is None and (replacing is not None or self.rejects_allowed):
-            await empty_older_rejects(
-                self.storage,
-                self.target,
-                self.version,
-                metadata=self.metadata,
-                force=self.force,
-                check_lease=self.check_lease,
-            )
+            await self._empty_older_rejects(self.target)
             self.check_lease()
         await self._output.commit(replacing, counts)
 
-    async def _empty_superseded_rejects(self, target: S3Uri) -> None:
-        await empty_superseded_rejects(
+    async def _leave_no_older_rejects(self, target: S3Uri, result: WriteResult | None) -> None:
+        """Empty older rejected rows beside an output that was there already.
+
+        An attempt may have written them while that output was written, and ended.
+        """
+        if result is WriteResult.SUPERSEDED:
+            await empty_superseded_rejects(
+                self.storage,
+                target,
+                self.version.uri,
+                metadata=self.metadata,
+                check_lease=self.check_lease,
+            )
+        elif result is WriteResult.ALREADY_DONE and self.rejects_allowed:
+            await self._empty_older_rejects(target)
+
+    async def _empty_older_rejects(self, target: S3Uri) -> None:
+        await empty_older_rejects(
             self.storage,
             target,
-            self.version.uri,
+            self.version,
             metadata=self.metadata,
+            force=self.force,
             check_lease=self.check_lease,
         )
 

@@ -1,8 +1,11 @@
 """Runs one job: reserves bytes, downloads, predicts and publishes the newest version."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+
+import structlog
 
 from worker.clock import now
 from worker.errors import (
@@ -16,15 +19,26 @@ from worker.errors import (
 )
 from worker.interfaces import ScoreOptions, ScoreResult
 from worker.job import Done, Job, S3Uri, Status
-from worker.jobs.limits import ByteBudget, JobMemory, JobTimeout, JobTimeouts
+from worker.jobs.limits import (
+    EXCLUSIVE_WAIT_SECONDS,
+    ByteBudget,
+    JobMemory,
+    JobTimeout,
+    JobTimeouts,
+    Reservation,
+)
 from worker.jobs.output_keys import output_uri
 from worker.jobs.output_writer import AlreadyWritten, OutputWriter
+from worker.jobs.patience import Patience, PatientStorage
 from worker.jobs.rejected_rows import empty_superseded_rejects
+from worker.lifecycle.breaker import Breaker
 from worker.pool.pool import Pool
 from worker.storage.conditional_write import WriteResult
 from worker.storage.protocol import Storage
 from worker.storage.provenance import InputVersion, is_replaced
 from worker.storage.streaming import Download
+
+log = structlog.get_logger()
 
 CheckLease = Callable[[], None]
 
@@ -40,7 +54,9 @@ STATUSES: Mapping[WriteResult, Status] = {
 class _Needs:
     """What the attempts at a job so far have found out that it needs."""
 
-    input_bytes: int | None
+    exclusive: bool
+    """Whether to wait until no other job runs."""
+    input_bytes: int | None = None
     types: dict[str, str] = field(default_factory=dict)
     """The types of the file's columns, by the ETag of the version that has them."""
     read: InputVersion | None = None
@@ -52,6 +68,7 @@ class Runner:
     """Runs jobs, each within the limits of memory and time."""
 
     storage: Storage
+    breaker: Breaker
     pool: Pool
     budget: ByteBudget
     memory: JobMemory
@@ -62,58 +79,73 @@ class Runner:
     model_sha256: str
 
     async def run(self, job: Job, *, check_lease: CheckLease, exclusive: bool = False) -> Done:
-        """Predict the job's input and write its output; `exclusive`: while no other job runs.
+        """Predict the job's input and write its output.
 
+        An `exclusive` job runs in a process of its own, and while no other job runs, unless others
+        go on for more than a minute.
         `check_lease` is called just before anything becomes visible, and raises LeaseLost. Raises
         PermanentError and TransientError.
         """
         started = now()
+        # One limit for all versions: an input may change again and again.
+        async with self.timeouts.limit(str(job.source), exclusive=exclusive) as job_timeout:
+            patience = Patience(self.breaker, job_timeout, check_lease)
+            patient = replace(self, storage=PatientStorage(self.storage, patience))
+            done = await patient.run_to_newest(job, check_lease, job_timeout, exclusive=exclusive)
+        self.breaker.succeeded()
+        return replace(done, seconds=now() - started)
+
+    async def run_to_newest(
+        self, job: Job, check_lease: CheckLease, job_timeout: JobTimeout, *, exclusive: bool
+    ) -> Done:
+        """Run the job, and again as long as the input changes in a way that only this job sees."""
         done: Done | None = None
         while True:
             try:
-                done, outdated = await self._run_version(job, check_lease, exclusive=exclusive)
+                done, outdated = await self._run_version(
+                    job, check_lease, job_timeout, exclusive=exclusive
+                )
                 if not outdated:
-                    break
+                    return done
             except InputOverwritten:
                 if job.sequencer is not None:
                     # The write that replaced this version has an event, and so a message, of its
                     # own.
-                    done = await self._superseded(job, check_lease)
-                    break
+                    job_timeout.has_result()
+                    return await self._superseded(job, check_lease)
             except NoSuchInput:
                 if done is None:
                     raise
-                break  # the input was deleted meanwhile: the output is of its last version
+                return done  # the input was deleted meanwhile: the output is of its last version
             job = job.of_current_version()
-        return replace(done, seconds=now() - started)
+            job_timeout.begin_newer_version()
 
     async def _run_version(
-        self, job: Job, check_lease: CheckLease, *, exclusive: bool
+        self, job: Job, check_lease: CheckLease, job_timeout: JobTimeout, *, exclusive: bool
     ) -> tuple[Done, bool]:
         """Predict the version that the job names, or the current one, and write its output.
 
         Returns the result, and whether the input has changed since in a way that no other message
         will report.
         """
-        # An exclusive job reserves the whole budget, so that no other job holds data meanwhile.
-        needs = _Needs(self.budget.limit if exclusive else None)
-        async with self.timeouts.limit(str(job.source)) as job_timeout:
-            while True:
-                try:
-                    done, result = await self._attempt(
-                        job, check_lease, job_timeout, needs, exclusive=exclusive
-                    )
-                except NeedsMemory as error:
-                    # Bytes are reserved before a pool process is taken, never while one is held:
-                    # otherwise two jobs could wait for each other.
-                    needs.input_bytes = error.size
-                except NeedsTypes:
-                    pass  # the attempt has put them into `needs`, and nothing is visible yet
-                except PermanentError as error:
-                    await self._check_current(job, needs.read, error)
-                    raise
-                else:
-                    return done, await self._is_outdated(job, done, result)
+        needs = _Needs(exclusive)
+        while True:
+            try:
+                done, result = await self._attempt(
+                    job, check_lease, job_timeout, needs, fresh=exclusive
+                )
+            except NeedsMemory as error:
+                # Bytes are reserved before a pool process is taken, never while one is held:
+                # otherwise two jobs could wait for each other.
+                needs.input_bytes = error.size
+            except NeedsTypes:
+                pass  # the attempt has put them into `needs`, and nothing is visible yet
+            except PermanentError as error:
+                job_timeout.has_result()
+                await self._check_current(job, needs.read, error)
+                raise
+            else:
+                return done, await self._is_outdated(job, done, result)
 
     async def _attempt(
         self,
@@ -122,14 +154,15 @@ class Runner:
         job_timeout: JobTimeout,
         needs: _Needs,
         *,
-        exclusive: bool,
+        fresh: bool,
     ) -> tuple[Done, WriteResult]:
         resume = job_timeout.pause()
-        input_bytes = needs.input_bytes
-        async with self.budget.reserve(self.memory.reservation(job.size, input_bytes)) as held:
+        async with self._reserved(job, needs) as held:
             resume()
+            # With the whole budget no other job holds data meanwhile.
+            input_bytes = self.budget.limit if held.exclusive else needs.input_bytes
             download = await self._download(job)
-            if not exclusive:
+            if not held.exclusive:
                 held.correct(self.memory.reservation(download.size, input_bytes))
             version = needs.read = InputVersion.of(job, download.head)
             options = replace(
@@ -141,7 +174,7 @@ class Runner:
             async with self._output_writer(job, version, download, check_lease) as output:
                 try:
                     score = await self.pool.score(
-                        download, options, output, on_start=job_timeout.pause(), fresh=exclusive
+                        download, options, output, on_start=job_timeout.pause(), fresh=fresh
                     )
                 except NeedsTypes as error:
                     needs.types[version.etag] = str(error)
@@ -149,10 +182,20 @@ class Runner:
                 except AlreadyWritten as existing:
                     done = self._done(existing.target, version, existing.result, None)
                     return done, existing.result
-                if not exclusive:
+                if not held.exclusive:
                     held.correct(len(download.first) + output.held)
+                job_timeout.has_result()
                 result = await output.publish(score)
                 return self._done(output.target, version, result, score), result
+
+    @asynccontextmanager
+    async def _reserved(self, job: Job, needs: _Needs) -> AsyncIterator[Reservation]:
+        size = self.memory.reservation(job.size, needs.input_bytes)
+        async with self.budget.reserve(size, exclusive=needs.exclusive) as held:
+            if needs.exclusive and not held.exclusive:
+                log.warning("job runs beside others", waited_seconds=EXCLUSIVE_WAIT_SECONDS)
+                needs.exclusive = False  # a further attempt does not wait again
+            yield held
 
     async def _download(self, job: Job) -> Download:
         part_bytes = self.memory.part_bytes
@@ -191,18 +234,25 @@ class Runner:
 
     async def _superseded(self, job: Job, check_lease: CheckLease) -> Done:
         """Give way to a newer version; an earlier attempt may have left rejected rows beside it."""
-        output = output_uri(self.output_template, job, None, None)
-        if self.options.max_rejected:
-            # Nobody has read the file, so its format is not known.
-            for converted_to in dict.fromkeys((None, self.options.output_format)):
-                await empty_superseded_rejects(
-                    self.storage,
-                    output_uri(self.output_template, job, None, converted_to),
-                    job.source,
-                    metadata={"model-sha256": self.model_sha256},
-                    check_lease=check_lease,
-                )
-        return Done("superseded", output)
+        await self.empty_superseded_rejects(job, check_lease)
+        return Done("superseded", output_uri(self.output_template, job, None, None))
+
+    async def empty_superseded_rejects(self, job: Job, check_lease: CheckLease) -> None:
+        """Empty the rejected rows that this version may have left beside a newer output.
+
+        Raises OutputRefused, TransientError and LeaseLost.
+        """
+        if not self.options.max_rejected:
+            return
+        # Nobody has read the file, so its format is not known.
+        for converted_to in dict.fromkeys((None, self.options.output_format)):
+            await empty_superseded_rejects(
+                self.storage,
+                output_uri(self.output_template, job, None, converted_to),
+                job.source,
+                metadata={"model-sha256": self.model_sha256},
+                check_lease=check_lease,
+            )
 
     async def _check_current(
         self, job: Job, read: InputVersion | None, error: PermanentError
@@ -214,6 +264,7 @@ class Runner:
         if job.sequencer is not None:
             return
         etag, version_id = (read.etag, read.version_id) if read else (job.etag, job.version_id)
+        error.failed_version = etag, version_id
         try:
             current = await self.storage.head(job.source)
         except TransientError as failure:

@@ -2,13 +2,16 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
 
 import structlog
 from structlog.contextvars import bind_contextvars
 
 from worker.errors import (
+    AccessDenied,
     FatalError,
     GaveUp,
     LeaseLost,
@@ -19,7 +22,10 @@ from worker.errors import (
     stray_cancellations_as_errors,
 )
 from worker.job import Done, Job, Message, Outcome, Reject, Release, Retry
-from worker.jobs.dead_letters import DeadLetters
+from worker.jobs.dead_letters import DeadLetters, Recorded
+from worker.jobs.limits import RESULT_PATIENCE_SECONDS, JobTimeout
+from worker.jobs.patience import Patience
+from worker.lifecycle.breaker import Breaker
 from worker.lifecycle.supervision import wait_then_cancel
 from worker.metrics import Metrics
 from worker.queue.deletes import Deletes
@@ -30,7 +36,8 @@ from worker.queue.visibility import make_visible
 log = structlog.get_logger()
 
 MAX_BACKOFF_SECONDS = 900
-MAX_RECORD_SECONDS = 120.0  # for report and dead letter; after that the message is retried
+LEAST_SHARE = 0.8  # of the longest backoff, where nothing but a person helps
+MAX_RECORD_SECONDS = 120.0  # for report and dead letter, waits for AWS not counted; then a retry
 HURRY_SECONDS = 1.5  # the stop has a deadline, and a call may hang
 
 
@@ -41,6 +48,7 @@ class Settlement:
         self,
         queue: SqsQueue,
         *,
+        breaker: Breaker,
         leases: Leases,
         deletes: Deletes,
         dead_letters: DeadLetters,
@@ -48,11 +56,18 @@ class Settlement:
         retry_seconds: float,
     ) -> None:
         self._queue = queue
+        self._breaker = breaker
         self._leases = leases
         self._deletes = deletes
         self._dead_letters = dead_letters
         self._metrics = metrics
         self._retry_seconds = retry_seconds
+        # Message ids: between its lease and its delete a message is in neither.
+        self._under_way: Counter[str] = Counter()
+
+    def message_ids(self) -> list[str]:
+        """Return the ids of the messages that are being settled."""
+        return list(self._under_way)
 
     async def settle(self, message: Message, outcome: Outcome) -> None:
         """Settle a message; a cancellation waits for it, but not for a call that hangs.
@@ -96,7 +111,7 @@ class Settlement:
         message = self._leases.latest(message)  # it may have been received again meanwhile
         bind_contextvars(message_id=message.id, receive_count=message.receive_count)
         try:
-            with stray_cancellations_as_errors():
+            with stray_cancellations_as_errors(), self._noted([message]):
                 await self._carry_out(message, final_outcome(message, outcome))
         except FatalError:
             raise
@@ -118,7 +133,7 @@ class Settlement:
 
     async def _retry(self, message: Message, outcome: Retry) -> None:
         error = outcome.error
-        seconds = self._backoff(message)
+        seconds = self._backoff(message, error)
         log.warning(
             "job failed, retrying",
             **_error_fields(error),
@@ -132,9 +147,8 @@ class Settlement:
     async def _reject(self, message: Message, outcome: Reject) -> None:
         fields = _error_fields(outcome.error)
         try:
-            async with asyncio.timeout(HURRY_SECONDS if outcome.stopping else MAX_RECORD_SECONDS):
-                with stray_cancellations_as_errors():
-                    recorded = await self._dead_letters.record(message, outcome)
+            with stray_cancellations_as_errors():
+                recorded = await self._record(message, outcome)
         except FatalError:
             await self._release([message], HURRY_SECONDS)
             raise
@@ -143,7 +157,7 @@ class Settlement:
             if outcome.stopping:
                 await self._release([message], HURRY_SECONDS)
             else:
-                await self._make_visible(message, self._backoff(message))
+                await self._make_visible(message, self._backoff(message, failure))
             return
         seconds = HURRY_SECONDS if outcome.stopping else None
         if recorded is None:
@@ -164,6 +178,21 @@ class Settlement:
             # The message is the only record of the failure: keep it until its retention ends.
             await self._make_visible(message, MAX_BACKOFF_SECONDS)
 
+    async def _record(self, message: Message, outcome: Reject) -> Recorded | None:
+        """Write report and dead letter, all of it again after an outage, unless the worker stops.
+
+        All of it, because a newer version of the input may have come meanwhile.
+        """
+        seconds, patience_seconds = (
+            (HURRY_SECONDS, 0.0)
+            if outcome.stopping
+            else (MAX_RECORD_SECONDS, RESULT_PATIENCE_SECONDS)
+        )
+        async with asyncio.timeout(seconds) as timeout:
+            limit = JobTimeout(message.id, timeout, patience_seconds)
+            patience = Patience(self._breaker, limit, partial(self._leases.check, message))
+            return await patience.call(partial(self._dead_letters.record, message, outcome))
+
     async def _delete(self, message: Message, seconds: float | None) -> None:
         try:
             async with asyncio.timeout(seconds):
@@ -173,6 +202,10 @@ class Settlement:
         self._deletes.add(message.id, lease.handle)
 
     async def _release(self, messages: Sequence[Message], seconds: float | None) -> None:
+        with self._noted(messages):
+            await self._release_noted(messages, seconds)
+
+    async def _release_noted(self, messages: Sequence[Message], seconds: float | None) -> None:
         ended: list[Lease] = []
         try:
             async with asyncio.timeout(seconds):
@@ -188,6 +221,16 @@ class Settlement:
             if ended:
                 log.info("messages released", message_ids=[lease.message.id for lease in ended])
 
+    @contextmanager
+    def _noted(self, messages: Sequence[Message]) -> Iterator[None]:
+        """Count messages as being settled for the length of the block."""
+        ids = Counter(message.id for message in messages)
+        self._under_way.update(ids)
+        try:
+            yield
+        finally:
+            self._under_way -= ids
+
     async def _make_visible_at_once(self, ended: Sequence[Lease]) -> None:
         # From the first deadline on, a message may be another worker's.
         async with asyncio.timeout_at(min((lease.deadline for lease in ended), default=None)):
@@ -200,8 +243,10 @@ class Settlement:
             async with asyncio.timeout_at(lease.deadline):
                 await make_visible(self._queue, [(message.id, lease.handle)], seconds)
 
-    def _backoff(self, message: Message) -> int:
-        """Draw a full-jitter exponential backoff, in seconds."""
+    def _backoff(self, message: Message, error: BaseException) -> int:
+        """Draw a full-jitter exponential backoff in seconds; a long one if access is denied."""
+        if isinstance(error, AccessDenied):
+            return int(random.uniform(LEAST_SHARE, 1) * MAX_BACKOFF_SECONDS)  # noqa: S311 - jitter
         ceiling = self._retry_seconds * 2.0 ** min(message.receive_count - 1, 20)
         return int(random.uniform(0, min(MAX_BACKOFF_SECONDS, ceiling)))  # noqa: S311 - jitter
 

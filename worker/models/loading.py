@@ -11,12 +11,10 @@ import joblib
 import pandas as pd
 
 from worker.errors import ModelError
-from worker.interfaces import PredictMethod
+from worker.interfaces import MODEL_SUFFIXES, PredictMethod
 from worker.models.file_kinds import kind_of_no_model
 from worker.models.sklearn_model import SklearnPredictor
 from worker.models.versions import load_checked
-
-SUFFIXES = (".pkl", ".pickle", ".joblib", ".skops", ".onnx")
 
 
 class Predictor(Protocol):
@@ -51,8 +49,8 @@ def load_predictor(
     if kind := kind_of_no_model(path):
         raise ModelError(f"{path} is no model: it is {kind}")
     suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise ModelError(f"{path}: the suffix must be one of {' '.join(SUFFIXES)}")
+    if suffix not in MODEL_SUFFIXES:
+        raise ModelError(f"{path}: the suffix must be one of {' '.join(MODEL_SUFFIXES)}")
     if suffix == ".onnx":
         return _load_onnx(path, method)
     model = load_checked(path, _load_skops if suffix == ".skops" else joblib.load)

@@ -14,6 +14,7 @@ from worker.errors import ModelError, PredictionFailed, SchemaMismatch
 from worker.interfaces import PredictMethod
 from worker.models.file_kinds import kind_of_text
 from worker.models.output_columns import Array, Columns, activation_columns, is_binary, name_columns
+from worker.quoting import quote_value
 
 _NUMPY_TYPES: dict[str, type[np.generic]] = {
     "tensor(float)": np.float32,
@@ -84,23 +85,24 @@ def _to_dtype(column: pd.Series, dtype: type[np.generic]) -> Array:
     """
     if dtype is np.object_:
         return _to_text(column)
+    name = quote_value(repr(column.name))
     if not pd.api.types.is_numeric_dtype(column):
-        raise SchemaMismatch(f"column {column.name!r} is text, and the graph takes numbers")
+        raise SchemaMismatch(f"column {name} is text, and the graph takes numbers")
     values = column.to_numpy()
     with np.errstate(all="ignore"):
         cells = values.astype(dtype)
     exact = not issubclass(dtype, np.floating)
     misfits = cells != values if exact else np.isfinite(values) & ~np.isfinite(cells)
     if misfits.any():
-        raise SchemaMismatch(
-            f"column {column.name!r} holds {values[misfits][0]}, which is no {dtype.__name__}"
-        )
+        cell = quote_value(str(values[misfits][0]))
+        raise SchemaMismatch(f"column {name} holds {cell}, which is no {dtype.__name__}")
     return cells
 
 
 def _to_text(column: pd.Series) -> Array:
     if not pd.api.types.is_string_dtype(column):
-        raise SchemaMismatch(f"column {column.name!r} is {column.dtype}, and the graph takes text")
+        name = quote_value(repr(column.name))
+        raise SchemaMismatch(f"column {name} is {column.dtype}, and the graph takes text")
     return column.to_numpy(np.object_)  # a missing text is nan, which converters write as text
 
 

@@ -1,28 +1,27 @@
 """The pool process: loads the model, then predicts file after file for its parent.
 
-The parent imports this module too, but not the libraries that it uses: they are imported inside
-functions, and the forkserver has imported them before it forks a pool process.
+The parent imports this module too, but not the libraries that loading a model takes: the forkserver
+has imported them before it forks a pool process.
 """
 
-# ruff: noqa: PLC0415 - as the docstring says
 import fcntl
 import gc
+import io
 import multiprocessing
 import os
 import signal
 import socket
 import sys
 import threading
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
+from worker import quoting
 from worker.errors import ModelError, TidegateError, TransientError
-from worker.interfaces import InputReader, OutputSink, PredictMethod, ScoreOptions, ScoreResult
+from worker.interfaces import InputReader, OutputSink, ScoreOptions, ScoreResult
 from worker.pool.channel import ChildChannel
 
 # The kernel's OOM killer adds this many thousandths of the whole memory to what a process uses, and
@@ -30,31 +29,11 @@ from worker.pool.channel import ChildChannel
 # holds many files, rather than the job that needs too much. All pool processes have the same score,
 # so among them the largest is killed.
 OOM_SCORE_ADJ = 1000
+STDOUT, STDERR = 1, 2
 
 T = TypeVar("T")
 Score = Callable[[InputReader, ScoreOptions, OutputSink], ScoreResult]
 LoadModel = Callable[[], Score]  # raises ModelError; must be picklable
-
-
-@dataclass(frozen=True, slots=True)
-class ModelPlan:
-    """Which model a pool process loads, how the model predicts, and how the process logs."""
-
-    path: Path
-    method: PredictMethod
-    factory: str | None
-    log_format: Literal["console", "json"]
-    log_level: str
-
-    def load(self) -> Score:
-        """Load the model and return what predicts a file; raises ModelError."""
-        from worker import logs
-        from worker.models import load_predictor
-        from worker.scoring.score import score
-
-        logs.configure(self.log_format, self.log_level)
-        predictor = load_predictor(self.path, method=self.method, factory=self.factory)
-        return lambda reader, options, output: score(reader, predictor, options, output)
 
 
 def serve(sock: socket.socket, load_model: LoadModel) -> None:
@@ -81,7 +60,8 @@ def predict_next(channel: ChildChannel, score: Score) -> None:
 
 
 def _prepare_process() -> None:
-    """Ignore stop signals, end with the parent, and be the OOM killer's first choice."""
+    """Print to stderr, ignore stop signals, end with the parent, be the OOM killer's choice."""
+    redirect_stdout()
     gc.freeze()  # a collection would write to the pages shared with the forkserver, and copy them
     # Ctrl-C reaches the whole process group, and must not kill a job that the drain waits for.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -89,6 +69,18 @@ def _prepare_process() -> None:
     _die_with_parent()
     with suppress(OSError):  # exists on Linux only
         Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE_ADJ))
+
+
+def redirect_stdout() -> None:
+    """Let all that this process prints go to standard error, also what a C library prints.
+
+    The worker writes its metrics to standard output, a line for each. What a model prints must not
+    stand within such a line.
+    """
+    with suppress(OSError):  # standard error may be closed
+        os.dup2(STDERR, STDOUT)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # whole lines: the log stands there too
 
 
 def _die_with_parent() -> None:
@@ -120,7 +112,7 @@ def _attempt(call: Callable[[], T], *, otherwise: type[TidegateError]) -> T | Ti
 def _picklable(error: BaseException, otherwise: type[TidegateError]) -> TidegateError:
     # Unpickling another error class would make the parent import the library it comes from.
     ours = [kind for kind in type(error).__mro__ if kind.__module__ == TidegateError.__module__]
-    picklable = ours[0](str(error)) if ours else otherwise(f"{type(error).__name__}: {error}")
+    picklable = ours[0](str(error)) if ours else otherwise(quoting.describe(error))
     # Pickling drops the traceback but keeps the notes.
-    picklable.add_note("In the pool process:\n" + "".join(traceback.format_exception(error)))
+    picklable.add_note("In the pool process:\n" + quoting.traceback_of(error))
     return picklable

@@ -30,6 +30,7 @@ LIBRARIES = (
     "sklearn.pipeline",
 )
 
+_FIRST_IMPORT = "worker.pool.preload"
 _imported: list[int | None] = []  # the process id of the forkserver that has done its imports
 
 
@@ -40,7 +41,7 @@ def start(threads: int, libraries: Sequence[str] = LIBRARIES) -> None:
     """
     for name in THREAD_VARIABLES:
         os.environ[name] = str(threads)
-    multiprocessing.set_forkserver_preload(list(libraries))
+    multiprocessing.set_forkserver_preload([_FIRST_IMPORT, *libraries])
     ensure_running()
 
 

@@ -1,4 +1,7 @@
-"""Consumers: long polls that fill the buffer, one of them while idle, all of them when active."""
+"""Consumers: long polls that fill the buffer, one of them while idle, all of them when active.
+
+Nothing is received that could not be settled: a message in the queue costs no receive.
+"""
 
 import asyncio
 import math
@@ -11,6 +14,7 @@ import structlog
 from worker import clock
 from worker.errors import FatalError, TransientError, error_text
 from worker.job import Message
+from worker.lifecycle.breaker import Breaker
 from worker.lifecycle.stop import Stop
 from worker.queue.deletes import Deletes
 from worker.queue.flow import Buffer, Slots
@@ -19,7 +23,8 @@ from worker.queue.sqs import BATCH_SIZE, SqsQueue
 
 log = structlog.get_logger()
 
-MAX_FAILING_SECONDS = 300  # without a successful receive: then a new worker may succeed
+# Without a successful receive, and with nothing in hand: then a new worker may succeed.
+MAX_FAILING_SECONDS = 300
 MAX_PAUSE_SECONDS = 20  # between receives that fail
 LOOK_SECONDS = 1.0  # how often the wait for an answer checks the clock
 TRANSIT_SECONDS = 1.0  # the assumed upper limit of an answer's way from SQS
@@ -47,6 +52,10 @@ class IdleTracker:
             return False
         # A poll that is still under way may receive messages.
         return not self.polls and self.remaining_seconds() <= 0
+
+    def count_anew(self) -> None:
+        """Count the idle time from now on: nobody has looked for messages before."""
+        self.last_message = clock.now()
 
     def remaining_seconds(self) -> float:
         """Return the seconds until the worker may exit; infinite if it never does."""
@@ -83,6 +92,7 @@ class Consumer:
     deletes: Deletes
     idle: IdleTracker
     stop: Stop
+    breaker: Breaker
 
     async def run(self) -> None:
         """Receive until the stop; a poll under way is always finished."""
@@ -93,10 +103,29 @@ class Consumer:
             batch = await self._receive(slots)
             claimed = self._claim(batch)
             self.slots.give_back(slots - claimed)
-            if self.idle.should_exit(received=len(batch.messages), in_hand=len(self.leases)):
+            # A message that is not deleted yet would come back to the next worker.
+            in_hand = len(self.leases) + len(self.deletes)
+            if self.idle.should_exit(received=len(batch.messages), in_hand=in_hand):
                 self.stop.request("idle")
             if not batch.messages and not self.idle.wait_seconds:
                 await self.stop.wait_for(SHORT_POLL_PAUSE_SECONDS)
+
+    async def _limit(self) -> int:
+        """Wait while jobs, deletes or heartbeats fail; returns how many messages to receive.
+
+        With nothing in hand, one message is received, which shows whether AWS works again. After a
+        stop it returns 0.
+        """
+        while self.stop.reason is None:
+            if not (self.breaker.tripped or self.deletes.failing or self.leases.failing):
+                return BATCH_SIZE
+            held = len(self.leases) or self.deletes.failing or self.leases.resting
+            # Any consumer, since the one that waits here may hold all slots; but one at a time.
+            if not held and not self.idle.polls:
+                return 1
+            await self.stop.wait_for(LOOK_SECONDS)
+            self.idle.count_anew()
+        return 0
 
     def _claim(self, batch: ReceivedBatch) -> int:
         """Lease the whole batch before anything else can run; returns the number of new jobs."""
@@ -112,14 +141,14 @@ class Consumer:
     async def _receive(self, slots: int) -> ReceivedBatch:
         failing_since: float | None = None
         pause = 0.5
-        while slots and self.stop.reason is None:
+        while limit := min(slots, await self._limit()):
             self.idle.polls += 1
             try:
-                return await self._poll(slots)
+                return await self._poll(limit)
             except TransientError as error:
                 if failing_since is None:
                     failing_since = clock.now()
-                elif clock.now() - failing_since > MAX_FAILING_SECONDS:
+                elif clock.now() - failing_since > MAX_FAILING_SECONDS and not len(self.leases):
                     raise FatalError(
                         f"no receive has succeeded for {MAX_FAILING_SECONDS} s: {error}"
                     ) from error

@@ -31,8 +31,12 @@ class Deletes:
         self._handles: dict[str, str] = {}
         self._deleted: dict[str, None] = {}  # in the order of their deletes
         self._pause = LINGER_SECONDS
+        self.failing = False  # the last call failed, and some messages still have to be deleted
         self._changed = asyncio.Event()
         self._full = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._handles)
 
     def add(self, message_id: str, handle: str) -> None:
         """Queue a message for its delete."""
@@ -40,6 +44,10 @@ class Deletes:
         self._changed.set()
         if len(self._handles) >= BATCH_SIZE:
             self._full.set()
+
+    def message_ids(self) -> list[str]:
+        """Return the ids of the messages whose delete SQS has not confirmed."""
+        return list(self._handles)
 
     def settles(self, message: Message) -> bool:
         """Return whether a received message was settled before, and only needs its delete."""
@@ -94,7 +102,9 @@ class Deletes:
             batch = entries[start : start + BATCH_SIZE]
             try:
                 done = await self._delete(batch)
+                self.failing = False
             except TransientError as error:
+                self.failing = True
                 log.warning("delete failed, retrying", messages=len(batch), error=error_text(error))
                 done = False
             self._pause = LINGER_SECONDS if done else min(MAX_PAUSE_SECONDS, self._pause * 2)

@@ -22,6 +22,7 @@ log = structlog.get_logger()
 MAX_LEASE_SECONDS = 43_200 - 60
 RETRY_SECONDS = 0.5  # from a failed heartbeat to the next one
 CONFIRM_AFTER_SECONDS = 1.0  # a message that waited longer needs a heartbeat before its job starts
+MAX_REST_SECONDS = 900.0  # after a lease was lost because heartbeats fail
 TICK_SECONDS = 0.001  # a timer may fire slightly early, and must still find its lease due
 
 
@@ -102,9 +103,21 @@ class Leases:
         self._times = LeaseTimes(visibility_seconds, heartbeat_seconds)
         self._held: dict[str, Lease] = {}
         self._wake = asyncio.Event()
+        self._failing_since: float | None = None
+        self._rests_until = 0.0
 
     def __len__(self) -> int:
         return len(self._held)
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last heartbeat failed as a call: what is received may be lost."""
+        return self._failing_since is not None
+
+    @property
+    def resting(self) -> bool:
+        """Whether a lease was lost since: for as long as heartbeats had failed, up to a limit."""
+        return self.failing and clock.now() < self._rests_until
 
     def message_ids(self) -> list[str]:
         """Return the ids of the messages in hand."""
@@ -120,7 +133,9 @@ class Leases:
         if known is not None:
             known.received_again(message, answered, self._times)
         else:
-            self._held[message.id] = Lease.of(message, answered, self._times)
+            lease = self._held[message.id] = Lease.of(message, answered, self._times)
+            if self.failing:
+                lease.due = answered  # to see whether heartbeats succeed again
         self._wake.set()
         return known is None
 
@@ -215,9 +230,12 @@ class Leases:
                 await self._sleep()
 
     def _lose_expired(self) -> None:
-        soon = clock.now() + TICK_SECONDS
+        now = clock.now()
+        soon = now + TICK_SECONDS
         for lease in [lease for lease in self._held.values() if lease.deadline <= soon]:
             self._lose(lease, _expiry_reason(lease))
+            if self._failing_since is not None:
+                self._rests_until = now + min(MAX_REST_SECONDS, now - self._failing_since)
 
     def _due(self) -> Iterator[Sequence[Lease]]:
         now = clock.now() + TICK_SECONDS
@@ -258,14 +276,18 @@ class Leases:
         try:
             with stray_cancellations_as_errors():
                 async with asyncio.timeout(max(1.0, self._times.heartbeat / 2)):
-                    return await self._queue.change_visibility(changes)
+                    results = await self._queue.change_visibility(changes)
         except FatalError:
             raise
         except Exception as error:  # noqa: BLE001 - any error may pass before the deadline
+            if self._failing_since is None:
+                self._failing_since = clock.now()
             log.warning(
                 "heartbeat failed, retrying", messages=len(changes), error=error_text(error)
             )
             return [EntryResult.FAILED] * len(changes)
+        self._failing_since = None
+        return results
 
     def _apply(self, lease: Lease, result: EntryResult, sent: float, seconds: int) -> None:
         match result:

@@ -1,6 +1,5 @@
 """The queue on SQS: every call to SQS is made here, and its errors become the worker's own."""
 
-import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -12,9 +11,20 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from botocore.exceptions import ClientError
 
-from worker.aws import ACCESS_DENIED, client_config, error_code, map_errors, open_client
-from worker.errors import FatalError
+from worker.advice.answers import explain, kms_refusal
+from worker.advice.texts import Advice
+from worker.aws.call_limits import (
+    RECEIVE_ATTEMPTS,
+    RECEIVE_READ_SECONDS,
+    SQS_ATTEMPTS,
+    SQS_READ_SECONDS,
+    limited,
+)
+from worker.aws.clients import client_config, open_client
+from worker.aws.errors import ACCESS_DENIED, error_code
+from worker.errors import FatalError, TransientError
 from worker.job import Message
+from worker.queue.address import check_address
 
 if TYPE_CHECKING:  # the stubs are a development package
     from types_aiobotocore_sqs import SQSClient
@@ -27,7 +37,7 @@ if TYPE_CHECKING:  # the stubs are a development package
 log = structlog.get_logger()
 
 BATCH_SIZE = 10  # SQS takes or returns at most this many messages in one call
-MAX_CALL_SECONDS = 45.0  # covers three attempts of the client, and the pauses between them
+MAX_MESSAGE_BYTES = 1 << 20  # body and attributes together; a queue may set less
 EXCLUSIVE_WITHOUT_POLICY = 4  # receives
 QUEUE_MISSING = frozenset({"NonExistentQueue", "QueueDoesNotExist", "InvalidAddress"})
 HANDLE_REFUSED = frozenset(
@@ -91,7 +101,9 @@ class SqsQueue:
         self._address = address
         self._url = ""
         self._dead_letter_url: str | None = None
+        self.dead_letter_bytes = MAX_MESSAGE_BYTES  # of a dead letter with its attributes, at most
         self._redrive = RedrivePolicy(None)
+        self._kms_key: str | None = None  # by which SQS encrypts the messages
         self._receive_client = receive_client
         self._client = client
         # Sent only if the user set it: overriding the queue's own timeout by default surprises.
@@ -102,15 +114,23 @@ class SqsQueue:
     async def read_attributes(self) -> QueueAttributes:
         """Find the queue and its dead-letter queue; raises FatalError if the queue is missing."""
         self._url = await _url_of(self._address, self._client)
-        async with _map_queue_errors(f"reading the attributes of {self._address}"):
+        async with _call("read_attributes", f"reading the attributes of {self._address}"):
             response = await self._client.get_queue_attributes(
-                QueueUrl=self._url, AttributeNames=["VisibilityTimeout", "RedrivePolicy"]
+                QueueUrl=self._url,
+                # By name, servers that are not AWS refuse those that they do not have.
+                AttributeNames=["All"],
             )
-        attributes = response.get("Attributes", {})
+            attributes = response.get("Attributes", {})
+            if "VisibilityTimeout" not in attributes:
+                raise TransientError(f"{self._address} has no attributes. {Advice.NOT_AWS.fill()}")
+        self._kms_key = attributes.get("KmsMasterKeyId")
         policy = json.loads(attributes.get("RedrivePolicy", "{}"))
         dead_letter_queue = policy.get("deadLetterTargetArn")
         if dead_letter_queue is not None:
             self._dead_letter_url = await _url_of(dead_letter_queue, self._client)
+            self.dead_letter_bytes = await self._read_dead_letter_bytes(
+                _max_message_bytes(attributes)
+            )
         max_receive_count = int(policy["maxReceiveCount"]) if policy else None
         self._redrive = RedrivePolicy(max_receive_count)
         return QueueAttributes(
@@ -120,9 +140,26 @@ class SqsQueue:
             dead_letter_queue=dead_letter_queue,
         )
 
+    async def _read_dead_letter_bytes(self, own_limit: int) -> int:
+        """Read how many bytes a dead letter may take: as many as a redrive can send back, too.
+
+        If the worker may not read the attributes of the dead-letter queue, its own queue's limit
+        counts.
+        """
+        async with _call("read_attributes", "reading the attributes of the dead-letter queue"):
+            try:
+                response = await self._client.get_queue_attributes(
+                    QueueUrl=self._dead_letter_url or "", AttributeNames=["MaximumMessageSize"]
+                )
+            except ClientError as error:
+                if error_code(error) not in ACCESS_DENIED:
+                    raise
+                return own_limit
+        return min(own_limit, _max_message_bytes(response.get("Attributes", {})))
+
     async def receive(self, limit: int, wait_seconds: int) -> list[Message]:
         """Long-poll for at most `limit` messages."""
-        async with _map_queue_errors("receiving messages", wait_seconds + MAX_CALL_SECONDS):
+        async with _call("receive", "receiving messages", wait_seconds, kms_key=self._kms_key):
             response = await self._receive_client.receive_message(
                 QueueUrl=self._url,
                 MaxNumberOfMessages=min(limit, BATCH_SIZE),
@@ -146,7 +183,7 @@ class SqsQueue:
 
     async def delete(self, handles: Sequence[str]) -> list[EntryResult]:
         """Delete up to ten messages; returns one result for each receipt handle."""
-        async with _map_queue_errors("deleting messages"):
+        async with _call("delete", "deleting messages"):
             response = await self._client.delete_message_batch(
                 QueueUrl=self._url,
                 # Positions as ids: a message that was delivered twice may be in one batch twice.
@@ -162,7 +199,7 @@ class SqsQueue:
 
         A change is a receipt handle and the seconds until the message is visible again.
         """
-        async with _map_queue_errors("changing visibility"):
+        async with _call("change_visibility", "changing visibility"):
             response = await self._client.change_message_visibility_batch(
                 QueueUrl=self._url,
                 Entries=[
@@ -176,10 +213,7 @@ class SqsQueue:
         """Send a message to the dead-letter queue; returns False if the queue has none."""
         if self._dead_letter_url is None:
             return False
-        async with (
-            map_errors("sending to the dead-letter queue"),
-            asyncio.timeout(MAX_CALL_SECONDS),
-        ):
+        async with limited("send_to_dead_letters", "sending to the dead-letter queue"):
             await self._client.send_message(
                 QueueUrl=self._dead_letter_url,
                 MessageBody=body,
@@ -196,24 +230,35 @@ async def open_queue(
     address: str, *, consumers: int, wait_seconds: int, visibility_seconds: int | None = None
 ) -> AsyncIterator[SqsQueue]:
     """Open the clients for the queue of a name, URL or ARN; no call is made yet."""
-    receives = client_config(connections=consumers, read_seconds=wait_seconds + 10, attempts=1)
-    others = client_config(connections=50, read_seconds=10, attempts=3)
+    receives = client_config(
+        connections=consumers,
+        read_seconds=wait_seconds + RECEIVE_READ_SECONDS,
+        attempts=RECEIVE_ATTEMPTS,
+    )
+    others = client_config(connections=50, read_seconds=SQS_READ_SECONDS, attempts=SQS_ATTEMPTS)
     async with (
         open_client("sqs", receives) as receive_client,
         open_client("sqs", others) as client,
     ):
+        check_address(address, client.meta.region_name, client.meta.endpoint_url)
         yield SqsQueue(address, receive_client, client, visibility_seconds)
+
+
+def _max_message_bytes(attributes: Mapping[Any, str]) -> int:
+    return int(attributes.get("MaximumMessageSize", MAX_MESSAGE_BYTES))
 
 
 async def _url_of(name: str, client: "SQSClient") -> str:
     if name.startswith(("https://", "http://")):
         return name
-    async with _map_queue_errors(f"looking up the queue {name}"):
+    async with _call("read_attributes", f"looking up the queue {name}"):
         if name.startswith("arn:"):
             account, queue = name.split(":")[-2:]
             response = await client.get_queue_url(QueueName=queue, QueueOwnerAWSAccountId=account)
         else:
             response = await client.get_queue_url(QueueName=name)
+        if "QueueUrl" not in response:
+            raise TransientError(f"the queue {name} has no URL. {Advice.NOT_AWS.fill()}")
     return response["QueueUrl"]
 
 
@@ -242,17 +287,20 @@ def _entry_results(
 
 
 @asynccontextmanager
-async def _map_queue_errors(doing: str, seconds: float = MAX_CALL_SECONDS) -> AsyncIterator[None]:
-    """Map errors as `map_errors` does; a queue that is missing or denied is fatal.
-
-    The clients' own timeouts end a call sooner; `seconds` limits the call as a whole.
-    """
-    async with map_errors(doing), asyncio.timeout(seconds):
+async def _call(
+    name: str, doing: str, wait_seconds: float = 0, *, kms_key: str | None = None
+) -> AsyncIterator[None]:
+    """Make a call under its time limit; a queue or key that is missing or denied is fatal."""
+    async with limited(name, doing, wait_seconds=wait_seconds):
         try:
             yield
         except ClientError as error:
-            if error_code(error) in QUEUE_MISSING:
-                raise FatalError(f"{doing}: the queue does not exist: {error}") from error
-            if error_code(error) in ACCESS_DENIED:
-                raise FatalError(f"{doing}: access denied: {error}") from error
+            code = error_code(error)
+            text = explain(error, code, kms_key=kms_key)
+            if kms_refusal(error, code):
+                raise FatalError(f"{doing}: its KMS key cannot be used: {text}") from error
+            if code in QUEUE_MISSING:
+                raise FatalError(f"{doing}: the queue does not exist: {text}") from error
+            if code in ACCESS_DENIED:
+                raise FatalError(f"{doing}: access denied: {text}") from error
             raise

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from worker.errors import ModelRaised, PredictionFailed, SchemaMismatch, TidegateError
 from worker.models import Predictor
+from worker.quoting import is_masked, message_of
 
 # After raising on so many single rows, a model that has never returned fails on any row.
 GIVE_UP_AFTER = 100
@@ -148,11 +149,15 @@ class CheckedPredictor:
         """Call the model, and check the shape and the order of what it returns."""
         try:
             predictions = self._predictor.predict(frame)
-        except (TidegateError, MemoryError):
+        except TidegateError as error:
+            if is_masked() and not _is_raised_by_the_worker(error):
+                error.args = (_raised(error, ""), *error.args[1:])  # its message may quote cells
+            raise
+        except MemoryError:
             raise
         except BaseException as error:  # SystemExit would end the process with the model's status
             where = "" if len(frame) else " on a table without rows"
-            raise ModelRaised(f"the model raised {type(error).__name__}{where}: {error}") from error
+            raise ModelRaised(_raised(error, where)) from error
         if not isinstance(predictions, pd.DataFrame):
             raise PredictionFailed(
                 f"the model answered a {type(predictions).__name__}, not a DataFrame"
@@ -166,6 +171,21 @@ class CheckedPredictor:
                 "not certain: keep the index of the frame, or reset it"
             )
         return _to_table(predictions)
+
+
+def _raised(error: BaseException, where: str) -> str:
+    """Return what the model raised; its message may quote cells, so masked it is left out."""
+    message = "" if is_masked() else f": {error}"
+    return f"the model raised {type(error).__name__}{where}{message}"
+
+
+def _is_raised_by_the_worker(error: BaseException) -> bool:
+    """Return whether an error was raised in a module of the worker, which masks what it quotes."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    module = str(frame.tb_frame.f_globals.get("__name__")) if frame is not None else ""
+    return module.startswith("worker.")
 
 
 def _to_table(predictions: pd.DataFrame) -> pa.Table:
@@ -183,7 +203,7 @@ def _to_array(name: str, column: "pd.Series[Any]") -> pa.Array:
         return pa.array(column.to_numpy() if is_sparse else column, from_pandas=True)
     except pa.ArrowException as error:
         raise PredictionFailed(
-            f"the model's answer has no one type a column: {name!r}: {error}"
+            f"the model's answer has no one type a column: {name!r}: {message_of(error)}"
         ) from error
 
 

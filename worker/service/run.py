@@ -40,7 +40,7 @@ async def serve(worker: Worker, stop: Stop, finish_seconds: float) -> None:
     A job that has not finished `finish_seconds` after the stop is cancelled, and its message is
     released.
     """
-    stop.in_hand = worker.leases.message_ids
+    stop.in_hand = worker.unsettled
     try:
         async with (
             worker.leases.kept_alive(),  # heartbeats outlive the drain

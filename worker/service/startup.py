@@ -1,12 +1,20 @@
 """Start-up: everything that is opened and checked before the first receive."""
 
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+)
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
-from worker.errors import ProcessLost
+from worker.advice.connections import on_connection
+from worker.advice.machine import on_killed_while_loading, on_machine
+from worker.advice.texts import Advice
+from worker.errors import ModelError, ProcessLost, TransientError
 from worker.lifecycle.stop import Stop
 from worker.pool import forkserver
 from worker.pool.child import LoadModel
@@ -40,6 +48,19 @@ class Openers:
 OPENERS = Openers()
 
 
+@asynccontextmanager
+async def _causes_explained() -> AsyncIterator[None]:
+    """Add the next step to a failed connection or a full disk; later it would be an outage."""
+    try:
+        yield
+    except (TransientError, ModelError) as error:
+        cause = error.__cause__
+        if (advice := on_connection(cause) or on_machine(cause)) is None:
+            raise
+        raise type(error)(f"{error}. {advice}") from cause
+
+
+@_causes_explained()
 async def open_worker(
     settings: Settings, stop: Stop, opened: AsyncExitStack, limit: StartLimit, openers: Openers
 ) -> Worker:
@@ -60,12 +81,12 @@ async def open_worker(
         openers.model(settings.model, settings.model_sha256, storage)
     )
     limit.waits_for("the import of the libraries that the pool processes share")
-    with suppress(ProcessLost):  # the pool tries again, and fails with the reason
-        await openers.libraries()
+    advice = await _advice_if_processes_die(settings, model.path, openers)
     limit.waits_for(_loading(settings))
-    pool = await opened.enter_async_context(
-        openers.pool(model_plan(settings, model.path).load, settings.predict_processes)
-    )
+    async with _deaths_explained(advice):
+        pool = await opened.enter_async_context(
+            openers.pool(model_plan(settings, model).load, settings.predict_processes)
+        )
     log.info("ready", queue=attributes.name, model=settings.model, model_sha256=model.sha256)
     return build(
         settings,
@@ -76,6 +97,24 @@ async def open_worker(
         pool=pool,
         model_sha256=model.sha256,
     )
+
+
+async def _advice_if_processes_die(settings: Settings, model: Path, openers: Openers) -> str:
+    """Import the libraries; return the likely cause if the pool cannot be opened then."""
+    try:
+        await openers.libraries()
+    except ProcessLost:  # the pool tries again
+        return Advice.FORK_FAILED.fill()
+    return on_killed_while_loading(model, settings.predict_processes)
+
+
+@asynccontextmanager
+async def _deaths_explained(advice: str) -> AsyncIterator[None]:
+    """Raise ModelError if a pool process does not start, or dies while it loads the model."""
+    try:
+        yield
+    except ProcessLost as error:
+        raise ModelError(f"{error}. {on_machine(error.__cause__) or advice}") from error
 
 
 def _queue(settings: Settings, openers: Openers) -> AbstractAsyncContextManager[SqsQueue]:

@@ -1,7 +1,6 @@
 """Wiring: builds a worker from its settings, its queue, its storage and its process pool."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from worker import logs
 from worker.jobs.dead_letters import DeadLetters
@@ -10,15 +9,17 @@ from worker.jobs.limits import PART_BYTES, ByteBudget, JobMemory, JobTimeouts
 from worker.jobs.processor import Processor
 from worker.jobs.runner import Runner
 from worker.jobs.settlement import Settlement
+from worker.lifecycle.breaker import Breaker
 from worker.lifecycle.stop import Stop
 from worker.metrics import Metrics, stream_for
-from worker.pool.child import ModelPlan
+from worker.pool.model_plan import ModelPlan
 from worker.pool.pool import Pool
 from worker.queue.consumer import Consumer, IdleTracker
 from worker.queue.deletes import Deletes
 from worker.queue.flow import Buffer, Slots
 from worker.queue.leases import Leases
 from worker.queue.sqs import BATCH_SIZE, QueueAttributes, SqsQueue
+from worker.service.model_fetch import ModelFile
 from worker.settings import Settings
 from worker.storage.protocol import Storage
 
@@ -45,6 +46,15 @@ class Worker:
         self.slots.close()
         self.idle.active.set()  # so that every consumer sees the stop
 
+    def unsettled(self) -> list[str]:
+        """Return the ids of the messages that a sudden end would leave invisible, or undeleted."""
+        ids = [
+            *self.leases.message_ids(),
+            *self.settlement.message_ids(),
+            *self.deletes.message_ids(),
+        ]
+        return list(dict.fromkeys(ids))
+
     async def release_unstarted(self, *, hurry: bool = False) -> None:
         """Release the messages that no processor has taken."""
         if unstarted := self.buffer.take_all():
@@ -67,6 +77,7 @@ def build(
     leases = Leases(queue, visibility_seconds=visibility, heartbeat_seconds=heartbeat)
     deletes = Deletes(queue)
     metrics = Metrics(attributes.name, stream_for(logs.resolve(settings.log_format)))
+    breaker = Breaker(metrics)
     buffer = Buffer()
     # The buffer is still half full when more messages are received.
     slots = Slots(2 * settings.concurrency, least=min(BATCH_SIZE, (settings.concurrency + 1) // 2))
@@ -74,6 +85,7 @@ def build(
     idle = IdleTracker(settings.idle_seconds, settings.wait_seconds)
     runner = Runner(
         storage,
+        breaker,
         pool,
         ByteBudget(settings.memory_mb << 20),
         JobMemory(part_bytes, outputs=2 if settings.max_rejected else 1),
@@ -85,6 +97,7 @@ def build(
     )
     settlement = Settlement(
         queue,
+        breaker=breaker,
         leases=leases,
         deletes=deletes,
         dead_letters=DeadLetters(
@@ -93,13 +106,14 @@ def build(
             leases=leases,
             reports=_failure_reports(settings, storage, model_sha256),
             storage=storage,
+            empty_superseded_rejects=runner.empty_superseded_rejects,
         ),
         metrics=metrics,
         retry_seconds=settings.retry_seconds,
     )
     return Worker(
         consumers=[
-            Consumer(number == 0, queue, buffer, slots, leases, deletes, idle, stop)
+            Consumer(number == 0, queue, buffer, slots, leases, deletes, idle, stop, breaker)
             for number in range(settings.consumers)
         ],
         processor=Processor(buffer, slots, leases, runner, settlement),
@@ -115,14 +129,17 @@ def build(
     )
 
 
-def model_plan(settings: Settings, path: Path) -> ModelPlan:
+def model_plan(settings: Settings, model: ModelFile) -> ModelPlan:
     """Return what each pool process loads."""
     return ModelPlan(
-        path=path,
+        path=model.path,
+        original=model.original,
+        source=settings.model,
         method=settings.predict,
         factory=settings.predictor,
         log_format=logs.resolve(settings.log_format),
         log_level=settings.log_level,
+        masks_values=settings.report_values == "mask",
     )
 
 

@@ -5,6 +5,8 @@ output of another input is never touched; an output of the same version is alrea
 versions, the newer one stays.
 """
 
+import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from enum import Enum
 
@@ -14,6 +16,8 @@ from worker.storage.protocol import Head, Storage, UploadLost, WriteConflict
 from worker.storage.provenance import InputVersion, is_current
 
 WRITE_ATTEMPTS = 8
+PAUSE_SECONDS = 0.1  # before the third attempt, at most; each later one may wait twice as long
+MAX_PAUSE_SECONDS = 5.0
 
 
 class WriteResult(Enum):
@@ -41,7 +45,8 @@ async def write(
     input is there.
     """
     replacing: str | None = None
-    for _ in range(WRITE_ATTEMPTS):
+    for attempt in range(WRITE_ATTEMPTS):
+        await pause_before(attempt)
         check_lease()
         try:
             await put(replacing)
@@ -59,6 +64,16 @@ async def write(
         else:
             return WriteResult.NEW if replacing is None else WriteResult.REPLACED
     raise TransientError(f"{target} kept changing during {WRITE_ATTEMPTS} attempts to write it")
+
+
+async def pause_before(attempt: int) -> None:
+    """Wait before an attempt, numbered from 0, at a write that goes on conflicting: full jitter.
+
+    The second attempt follows at once: it replaces the object that the first one has met.
+    """
+    if attempt > 1:
+        longest = min(MAX_PAUSE_SECONDS, PAUSE_SECONDS * 2.0 ** (attempt - 2))
+        await asyncio.sleep(random.uniform(0, longest))  # noqa: S311 - jitter
 
 
 async def preview(

@@ -6,12 +6,26 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 
-from worker.aws import ACCESS_DENIED, client_config, error_code, map_errors, open_client
-from worker.errors import InputOverwritten, ModelError, NoSuchInput, OutputRefused, TransientError
+from worker.advice.answers import OTHER_REGION, explain, kms_refusal
+from worker.advice.texts import Advice
+from worker.aws.call_limits import S3_ATTEMPTS, S3_READ_SECONDS, limited
+from worker.aws.clients import client_config, open_client
+from worker.aws.errors import ACCESS_DENIED, error_code, map_errors
+from worker.errors import (
+    AccessDenied,
+    InfrastructureError,
+    InputOverwritten,
+    ModelError,
+    NoSuchInput,
+    OutputRefused,
+    PermanentError,
+    TransientError,
+)
 from worker.job import S3Uri
 from worker.storage.protocol import Head, ObjectStart, UploadLost, WriteConflict
+from worker.storage.redirects import follow_redirects
 
 if TYPE_CHECKING:  # the stubs are a development package
     from types_aiobotocore_s3 import S3Client
@@ -22,6 +36,7 @@ READ_ATTEMPTS = 4
 CHUNK_BYTES = 1 << 20
 MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404", "NotFound"})
 DELETED = frozenset({"MethodNotAllowed", "405"})  # the version asked for is a delete marker
+NO_VERSION_ID = "Invalid version id specified"  # S3's whole message
 PRECONDITION = frozenset({"PreconditionFailed", "412"})
 CONFLICT = frozenset({"ConditionalRequestConflict", "OperationAborted", "409"})
 
@@ -40,7 +55,8 @@ class S3Storage:
         Raises NoSuchInput if there is nothing to read, and InputOverwritten if the ETag differs.
         """
         which = _version(version_id, etag)
-        return await _with_retries(lambda: self._get_once(uri, which, max_bytes))
+        async with limited("get", f"reading {uri}", size=max_bytes):
+            return await _with_retries(lambda: self._get_once(uri, which, max_bytes))
 
     async def _get_once(self, uri: S3Uri, which: Mapping[str, Any], max_bytes: int) -> ObjectStart:
         async with _map_s3_errors(f"reading {uri}", uri, _read_error):
@@ -62,7 +78,8 @@ class S3Storage:
         Raises NoSuchInput and InputOverwritten as `get` does.
         """
         which = _version(version_id, etag) | {"Range": f"bytes={start}-{stop - 1}"}
-        return await _with_retries(lambda: self._read_once(uri, which, stop - start))
+        async with limited("read", f"reading {uri}", size=stop - start):
+            return await _with_retries(lambda: self._read_once(uri, which, stop - start))
 
     async def _read_once(self, uri: S3Uri, which: Mapping[str, Any], size: int) -> bytes:
         async with _map_s3_errors(f"reading {uri}", uri, _read_error):
@@ -73,7 +90,8 @@ class S3Storage:
     async def download(self, uri: S3Uri, path: Path, *, version_id: str | None) -> None:
         """Download the model to a path; raises ModelError if it is missing or denied."""
         which = _version(version_id, None)
-        await _with_retries(lambda: self._download_once(uri, path, which))
+        async with limited("download", f"reading the model {uri}"):
+            await _with_retries(lambda: self._download_once(uri, path, which))
 
     async def _download_once(self, uri: S3Uri, path: Path, which: Mapping[str, Any]) -> None:
         size = 0
@@ -84,20 +102,17 @@ class S3Storage:
                     while chunk := await response["Body"].read(CHUNK_BYTES):
                         size += file.write(chunk)
         if size != response["ContentLength"]:
-            raise TransientError(
+            raise InfrastructureError(
                 f"reading the model {uri}: {size} of {response['ContentLength']} bytes arrived"
             )
 
     async def head(self, uri: S3Uri) -> Head | None:
         """Read the current version's head; returns None if there is no object."""
-        async with map_errors(f"looking at {uri}"):
-            try:
-                response = await self._client.head_object(Bucket=uri.bucket, Key=uri.key)
-            except ClientError as error:
-                if error_code(error) in MISSING | DELETED:
-                    return None
-                raise
-        return _head(response)
+        try:
+            async with _call("head", f"looking at {uri}", uri, _head_error):
+                return _head(await self._client.head_object(Bucket=uri.bucket, Key=uri.key))
+        except NoSuchInput:
+            return None
 
     async def put(
         self,
@@ -110,7 +125,7 @@ class S3Storage:
         replacing: str | None,
     ) -> None:
         """Write an object if none is there, or over the object with the ETag `replacing`."""
-        async with _map_s3_errors(f"writing {uri}", uri, _write_error):
+        async with _call("put", f"writing {uri}", uri, _write_error, size=len(body)):
             await self._client.put_object(
                 Bucket=uri.bucket,
                 Key=uri.key,
@@ -130,7 +145,7 @@ class S3Storage:
         content_encoding: str | None = None,
     ) -> str:
         """Begin a multipart upload; returns its id."""
-        async with _map_s3_errors(f"writing {uri}", uri, _write_error):
+        async with _call("begin", f"writing {uri}", uri, _write_error):
             response = await self._client.create_multipart_upload(
                 Bucket=uri.bucket,
                 Key=uri.key,
@@ -142,7 +157,8 @@ class S3Storage:
 
     async def put_part(self, uri: S3Uri, upload: str, number: int, body: bytes) -> str:
         """Upload a part; returns its ETag."""
-        async with _map_s3_errors(f"writing part {number} of {uri}", uri, _write_error):
+        doing = f"writing part {number} of {uri}"
+        async with _call("put_part", doing, uri, _write_error, size=len(body)):
             response = await self._client.upload_part(
                 Bucket=uri.bucket, Key=uri.key, UploadId=upload, PartNumber=number, Body=body
             )
@@ -155,7 +171,7 @@ class S3Storage:
         parts: list[Any] = [
             {"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, start=1)
         ]
-        async with _map_s3_errors(f"writing {uri}", uri, _completion_error):
+        async with _call("complete", f"writing {uri}", uri, _completion_error):
             await self._client.complete_multipart_upload(
                 Bucket=uri.bucket,
                 Key=uri.key,
@@ -167,7 +183,7 @@ class S3Storage:
     async def abort(self, uri: S3Uri, upload: str) -> None:
         """Remove a multipart upload and its parts; succeeds if it does not exist any more."""
         try:
-            async with _map_s3_errors(f"aborting the upload of {uri}", uri, _write_error):
+            async with _call("abort", f"aborting the upload of {uri}", uri, _write_error):
                 await self._client.abort_multipart_upload(
                     Bucket=uri.bucket, Key=uri.key, UploadId=upload
                 )
@@ -178,8 +194,11 @@ class S3Storage:
 @asynccontextmanager
 async def open_storage(*, connections: int) -> AsyncIterator[S3Storage]:
     """Open the storage; up to `connections` requests may be under way at once."""
-    config = client_config(connections=connections, read_seconds=60, attempts=4)
+    config = client_config(
+        connections=connections, read_seconds=S3_READ_SECONDS, attempts=S3_ATTEMPTS
+    )
     async with open_client("s3", config) as client:
+        follow_redirects(client)
         yield S3Storage(client)
 
 
@@ -232,8 +251,22 @@ async def _read(body: Any, limit: int | None) -> bytes:  # noqa: ANN401 - aiobot
 
 def _checked(uri: S3Uri, body: bytes, size: int) -> bytes:
     if len(body) != size:
-        raise TransientError(f"reading {uri}: {len(body)} of {size} bytes arrived")
+        raise InfrastructureError(f"reading {uri}: {len(body)} of {size} bytes arrived")
     return body
+
+
+@asynccontextmanager
+async def _call(
+    name: str,
+    doing: str,
+    uri: S3Uri,
+    error_of: Callable[[S3Uri, ClientError], Exception],
+    *,
+    size: int = 0,
+) -> AsyncIterator[None]:
+    """Make a call under its time limit; its errors are mapped as `_map_s3_errors` does."""
+    async with limited(name, doing, size=size), _map_s3_errors(doing, uri, error_of):
+        yield
 
 
 @asynccontextmanager
@@ -245,7 +278,21 @@ async def _map_s3_errors(
         try:
             yield
         except ClientError as error:
-            raise error_of(uri, error) from error
+            mapped = error_of(uri, error)
+            code = error_code(error)
+            if mapped is error and (code in ACCESS_DENIED or kms_refusal(error, code)):
+                mapped = AccessDenied(f"{doing}: {explain(error, code, resource=str(uri))}")
+            raise mapped from error
+        except ParamValidationError as error:  # the SDK: no bucket and no object has this name
+            text = f"{doing}: {' '.join(str(error).split())}"
+            raise _IMPOSSIBLE.get(error_of, OutputRefused)(text) from error
+
+
+def _head_error(uri: S3Uri, error: ClientError) -> Exception:
+    """Return the error to raise when an object cannot be looked at."""
+    if error_code(error) in MISSING | DELETED:
+        return NoSuchInput(f"{uri} does not exist")
+    return error
 
 
 def _read_error(uri: S3Uri, error: ClientError) -> Exception:
@@ -262,11 +309,33 @@ def _read_error(uri: S3Uri, error: ClientError) -> Exception:
 
 def _model_error(uri: S3Uri, error: ClientError) -> Exception:
     """Return the error to raise when the model cannot be read."""
+    code = error_code(error)
     if _is_missing(error):
-        return ModelError(f"the model {uri} does not exist")
-    if error_code(error) in ACCESS_DENIED:
-        return ModelError(f"access to the model {uri} is denied: {error}")
+        where = {"bucket": uri.bucket, "key": uri.key}
+        advice = _version_or_key(error, code).fill(**where)
+        return ModelError(f"the model {uri} does not exist ({code}). {advice}")
+    text = explain(error, code)
+    if kms_refusal(error, code):
+        return ModelError(f"the model {uri} cannot be decrypted: {text}")
+    if code in ACCESS_DENIED:
+        return ModelError(f"access to the model {uri} is denied: {text}")
+    if code in OTHER_REGION or code == "InvalidObjectState":
+        return ModelError(f"the model {uri} cannot be read: {text}")
     return error
+
+
+def _version_or_key(error: ClientError, code: str) -> Advice:
+    """Return what is missing: the bucket, the object, or one version of the object."""
+    if code == "NoSuchBucket":
+        return Advice.BUCKET_MISSING
+    of_version = code == "NoSuchVersion" or code in DELETED or _is_no_version_id(error)
+    return Advice.VERSION_MISSING if of_version else Advice.MODEL_MISSING
+
+
+_IMPOSSIBLE: dict[Any, type[PermanentError | ModelError]] = {
+    _read_error: NoSuchInput,
+    _model_error: ModelError,
+}
 
 
 def _write_error(uri: S3Uri, error: ClientError) -> Exception:
@@ -294,5 +363,10 @@ def _completion_error(uri: S3Uri, error: ClientError) -> Exception:
 
 
 def _is_missing(error: ClientError) -> bool:
-    # For a malformed version id the code is "InvalidArgument", as for many other mistakes.
-    return error_code(error) in MISSING | DELETED or "version id" in str(error).lower()
+    return error_code(error) in MISSING | DELETED or _is_no_version_id(error)
+
+
+def _is_no_version_id(error: ClientError) -> bool:
+    """Return whether S3 takes the version id for none, which has the code of other mistakes too."""
+    message = error.response.get("Error", {}).get("Message")
+    return error_code(error) == "InvalidArgument" and message == NO_VERSION_ID

@@ -21,7 +21,7 @@ from tests.support.fakes.clock import VirtualLoop
 from tests.support.simulation.s3 import SimulatedS3
 from tests.support.simulation.sqs import SimulatedSqs
 from tidegate.localcloud.cloud import REGION, ROOT, Cloud
-from worker.aws import error_code
+from worker.aws.errors import error_code
 
 SIMULATED, LOCAL_CLOUD = "simulated", "local cloud"
 _numbers = itertools.count(1)

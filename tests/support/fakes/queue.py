@@ -67,6 +67,10 @@ class FakeQueue(SqsQueue):
             for message in self._dead_letter_queue.messages.values()
         ]
 
+    def limit_dead_letters(self, size: int) -> None:
+        """Let the dead-letter queue refuse messages of more bytes, attributes included."""
+        self._dead_letter_queue.attributes["MaximumMessageSize"] = str(size)
+
     def send(self, body: str) -> str:
         message = StoredMessage(f"m{next(self._numbers)}", body, {}, now(), now())
         self._simulated.add(message)

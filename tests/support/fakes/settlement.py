@@ -1,15 +1,23 @@
 """Everything that settles a message, on a fake queue and a fake storage, without a worker."""
 
+from collections.abc import Callable
+
 from tests.support.fakes.queue import FakeQueue
 from tests.support.fakes.storage import FakeStorage
+from worker.job import Job
 from worker.jobs.dead_letters import DeadLetters
 from worker.jobs.failure_reports import FailureReports
 from worker.jobs.settlement import Settlement
+from worker.lifecycle.breaker import Breaker
 from worker.metrics import Metrics
 from worker.queue.deletes import Deletes
 from worker.queue.leases import Leases
 
 VISIBILITY_SECONDS = 30
+
+
+async def _no_rejects(_: Job, __: Callable[[], None]) -> None:
+    """Do nothing: this worker writes no rejected rows."""
 
 
 class SettlementSetup:
@@ -27,13 +35,21 @@ class SettlementSetup:
             model_sha256="0" * 64,
         )
         self.dead_letters = DeadLetters(
-            queue, queue_name="q", leases=self.leases, reports=reports, storage=self.storage
+            queue,
+            queue_name="q",
+            leases=self.leases,
+            reports=reports,
+            storage=self.storage,
+            empty_superseded_rejects=_no_rejects,
         )
+        metrics = Metrics("q", None)
+        self.breaker = Breaker(metrics)
         self.settlement = Settlement(
             queue,
+            breaker=self.breaker,
             leases=self.leases,
             deletes=self.deletes,
             dead_letters=self.dead_letters,
-            metrics=Metrics("q", None),
+            metrics=metrics,
             retry_seconds=30,
         )

@@ -50,6 +50,9 @@ def needed(arns: Arns, model: str) -> Mapping[str, Mapping[Act, str]]:
                 "sqs:GetQueueUrl", arns.queue("DeadLetterQueue")
             ): "find the queue of the redrive policy's ARN",
             Act(
+                "sqs:GetQueueAttributes", arns.queue("DeadLetterQueue")
+            ): "read how large a dead letter may be",
+            Act(
                 "sqs:SendMessage", arns.queue("DeadLetterQueue")
             ): "send dead letters with a reason",
             Act(

@@ -43,7 +43,8 @@ class Delivery:
         in_flight = [message for message in queue.in_flight() if not queue.is_spent(message)]
         if in_flight and len(chosen) < limit and happens(self.randomness, self.behaviour.duplicate):
             chosen.append(self.randomness.choice(in_flight))
-        return chosen
+        chosen += [again for again in queue.due_again() if again not in chosen]
+        return chosen[:limit]
 
     def _move_to_dead_letters(self, queue: SimulatedQueue) -> None:
         """Move visible messages that have used up their receives."""

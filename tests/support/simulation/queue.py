@@ -10,6 +10,7 @@ from typing import NamedTuple
 from tests.support.simulation.message import StoredMessage
 
 LONGEST_SECONDS = 43_200  # twelve hours
+LARGEST_MESSAGE_BYTES = 1 << 20
 ACCOUNT = "000000000000"
 ARN = f"arn:aws:sqs:eu-central-1:{ACCOUNT}:"
 URL = f"https://sqs.eu-central-1.amazonaws.com/{ACCOUNT}/"
@@ -33,6 +34,7 @@ class SimulatedQueue:
     attributes: dict[str, str]
     messages: dict[str, StoredMessage] = field(default_factory=dict)
     issued: dict[str, str] = field(default_factory=dict)  # handle to message id
+    again: list[str] = field(default_factory=list)  # ids of messages to be delivered once more
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -52,6 +54,11 @@ class SimulatedQueue:
             policy["deadLetterTargetArn"].rsplit(":", 1)[-1], int(policy["maxReceiveCount"])
         )
 
+    @property
+    def max_message_bytes(self) -> int:
+        """The bytes that body and attributes of a message may take together."""
+        return int(self.attributes.get("MaximumMessageSize", LARGEST_MESSAGE_BYTES))
+
     def is_spent(self, message: StoredMessage) -> bool:
         """Return whether the next receive moves it to the dead-letter queue."""
         return self.redrive is not None and message.receives >= self.redrive.receives
@@ -69,6 +76,17 @@ class SimulatedQueue:
     def deliver(self, message: StoredMessage, handle: str, visibility_seconds: int) -> None:
         message.receive(handle, visibility_seconds)
         self.issued[handle] = message.id
+
+    def deliver_again(self, message_id: str) -> None:
+        """Deliver a message to the next poll, also if it is in flight; both handles are valid."""
+        self.again.append(message_id)
+        self.changed()
+
+    def due_again(self) -> list[StoredMessage]:
+        """Return the messages in flight that are to be delivered once more, and forget them."""
+        ids, self.again = self.again, []
+        due = [self.messages[name] for name in dict.fromkeys(ids) if name in self.messages]
+        return [one for one in due if one.in_flight and not self.is_spent(one)]
 
     def add(self, message: StoredMessage) -> None:
         self.messages[message.id] = message

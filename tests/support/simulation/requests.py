@@ -15,8 +15,8 @@ WAIT_SECONDS = 20
 ALLOWED = re.compile("[\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
 
 
-def check_message(body: str, attributes: Mapping[str, Any]) -> None:
-    """Raise an error if a message is not allowed."""
+def check_message(body: str, attributes: Mapping[str, Any], limit: int) -> None:
+    """Raise an error if a message is not allowed, or takes more bytes than the limit."""
     operation = "SendMessage"
     if not body:
         raise refused(operation, "MissingParameter", "The request must contain the MessageBody.")
@@ -27,6 +27,9 @@ def check_message(body: str, attributes: Mapping[str, Any]) -> None:
         raise _invalid(operation, "A message attribute must contain a non-empty value.")
     if not all(ALLOWED.fullmatch(text) for text in [body, *texts]):
         raise refused(operation, "InvalidMessageContents", "Characters outside the allowed set.")
+    parts = [body, *texts, *attributes, *(one["DataType"] for one in attributes.values())]
+    if sum(len(part.encode()) for part in parts) > limit:
+        raise _invalid(operation, f"Message must be shorter than {limit} bytes.")
 
 
 def check_receive(limit: int, wait_seconds: int, visibility_seconds: int) -> None:

@@ -87,7 +87,7 @@ class SimulatedSqs:
     ) -> Answer:
         queue = self._queue("SendMessage", QueueUrl)
         attributes = dict(MessageAttributes or {})
-        check_message(MessageBody, attributes)
+        check_message(MessageBody, attributes, queue.max_message_bytes)
         name = f"message-{next(self._numbers)}"
         queue.add(StoredMessage(name, MessageBody, attributes, sent_at=now(), visible_at=now()))
         self._report(Sent(queue.name, name, MessageBody, attributes, now()))

@@ -402,6 +402,8 @@ REFUSALS = pytest.mark.parametrize(
     "error",
     [
         client_error("AccessDeniedException", "not authorized to perform: ecs:RunTask"),
+        # A task definition may have any name.
+        client_error("AccessDeniedException", "on resource: arn:aws:ecs:::task/throttling:3"),
         client_error("InvalidParameterException", "subnet-1 does not exist"),
         client_error("ClusterNotFoundException", "Cluster not found."),
         NoCredentialsError(),

@@ -1,5 +1,8 @@
 import asyncio
 
+import pytest
+
+from worker.clock import now
 from worker.jobs.limits import ByteBudget
 
 
@@ -40,8 +43,8 @@ async def test_a_size_found_out_later_is_counted() -> None:
     await other
 
 
-async def _enter(budget: ByteBudget, size: int) -> None:
-    async with budget.reserve(size):
+async def _enter(budget: ByteBudget, size: int, *, exclusive: bool = False) -> None:
+    async with budget.reserve(size, exclusive=exclusive):
         pass
 
 
@@ -76,6 +79,85 @@ async def test_who_wants_all_bytes_is_not_overtaken() -> None:
         for size in (60, 100, 1):
             group.create_task(job(size))
     assert entered == [60, 100, 1]
+
+
+async def test_who_wants_to_be_alone_gets_the_whole_budget_if_the_others_leave_in_time() -> None:
+    budget = ByteBudget(100)
+
+    async def other() -> None:
+        async with budget.reserve(1):
+            await asyncio.sleep(59)
+
+    others = asyncio.create_task(other())
+    await asyncio.sleep(0)
+    async with budget.reserve(10, exclusive=True) as reservation:
+        assert reservation.exclusive
+        assert reservation.held == 100
+        assert now() == pytest.approx(59)
+    await others
+
+
+async def test_who_wants_to_be_alone_goes_on_beside_the_others_after_a_minute() -> None:
+    budget = ByteBudget(100)
+    async with budget.reserve(90), budget.reserve(10, exclusive=True) as reservation:
+        assert not reservation.exclusive
+        assert reservation.held == 10
+        assert now() == pytest.approx(60)
+
+
+async def test_who_wants_to_be_alone_waits_for_room_in_its_turn_after_that_minute() -> None:
+    budget = ByteBudget(100)
+    entered = []
+
+    async def job(size: int, *, exclusive: bool = False) -> None:
+        async with budget.reserve(size, exclusive=exclusive):
+            entered.append((size, now()))
+            await asyncio.sleep(100)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(job(95))
+        group.create_task(job(10, exclusive=True))
+        group.create_task(job(1))
+    assert entered == [(95, 0), (10, 100), (1, 200)]  # it is alone after all
+
+
+async def test_several_who_want_to_be_alone_keep_others_waiting_for_one_minute_together() -> None:
+    budget = ByteBudget(100)
+    entered = []
+
+    async def job(*, exclusive: bool) -> None:
+        async with budget.reserve(10, exclusive=exclusive):
+            entered.append(now())
+
+    async with budget.reserve(10), asyncio.TaskGroup() as group:
+        for exclusive in (True, True, True, False):
+            group.create_task(job(exclusive=exclusive))
+    assert entered == [pytest.approx(60)] * 4
+
+
+async def test_who_waits_for_another_one_that_is_alone_is_alone_after_that() -> None:
+    budget = ByteBudget(100)
+    entered = []
+
+    async def job() -> None:
+        async with budget.reserve(10, exclusive=True) as reservation:
+            entered.append((now(), reservation.exclusive))
+            await asyncio.sleep(900)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(2):
+            group.create_task(job())
+    assert entered == [(0, True), (900, True)]
+
+
+async def test_who_gives_up_waiting_to_be_alone_holds_nothing() -> None:
+    budget = ByteBudget(100)
+    async with budget.reserve(10):
+        alone = asyncio.create_task(_enter(budget, 1, exclusive=True))
+        await asyncio.sleep(30)
+        alone.cancel()
+        async with budget.reserve(90):
+            assert now() == pytest.approx(30)
 
 
 async def test_who_gives_up_waiting_lets_the_next_one_in() -> None:

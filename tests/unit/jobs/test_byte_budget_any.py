@@ -19,6 +19,7 @@ class Plan:
 
     asks_at: int
     size: int
+    exclusive: bool
     corrections: list[int]  # one a second
     works_seconds: int
     cancelled_at: int | None
@@ -30,6 +31,7 @@ PLANS = st.lists(
         Plan,
         asks_at=st.integers(0, 10),
         size=SIZES,
+        exclusive=st.booleans(),
         corrections=st.lists(SIZES, max_size=3),
         works_seconds=st.integers(0, 5),
         cancelled_at=st.none() | st.integers(0, 20),
@@ -61,7 +63,7 @@ class Jobs:
                 self.waiting.remove((number, plan))
 
     async def _work(self, number: int, plan: Plan) -> None:
-        async with self.budget.reserve(plan.size) as reservation:
+        async with self.budget.reserve(plan.size, exclusive=plan.exclusive) as reservation:
             assert self.fits(plan)
             assert self.waiting.pop(0) == (number, plan)
             assert reservation.held == claim(plan)
@@ -86,7 +88,7 @@ class Jobs:
 
 def claim(plan: Plan) -> int:
     """The bytes that a job holds when it enters: an empty file counts as well."""
-    return max(1, min(plan.size, LIMIT))
+    return LIMIT if plan.exclusive else max(1, min(plan.size, LIMIT))
 
 
 @examples(2)

@@ -1,6 +1,7 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from itertools import pairwise
 
 import pytest
 from structlog.testing import LogCapture
@@ -9,10 +10,12 @@ from tests.support.fakes.faults import raising
 from tests.support.fakes.queue import FakeQueue
 from tests.support.fakes.settlement import SettlementSetup
 from tests.support.fakes.storage import FakeStorage
-from tests.support.fakes.worker import body, report
+from tests.support.fakes.worker import Cloud, body, report
+from worker.clock import now
 from worker.errors import LeaseLost, OutputRefused, TransientError, Unparsable, UnreadableBody
 from worker.job import Job, Message, Reject, S3Uri
 from worker.jobs.dead_letters import Recorded
+from worker.jobs.failure_reports import REPORT_MARK
 from worker.queue.sqs import RedrivePolicy
 
 MAX_RECEIVE_COUNT = 3
@@ -44,6 +47,10 @@ class Setup(SettlementSetup):
         assert recorded is not None
         return recorded
 
+    async def limit_dead_letters(self, size: int) -> None:
+        self.queue.limit_dead_letters(size)
+        await self.queue.read_attributes()
+
     def has_report(self) -> bool:
         return REPORT in self.storage.versions
 
@@ -69,6 +76,42 @@ async def test_a_dead_letter_names_its_error_and_its_source() -> None:
         "source_queue": "q",
         "source_message_id": "m",
     }
+
+
+async def test_the_reason_is_shortened_to_the_room_that_a_large_body_leaves() -> None:
+    setup = Setup()
+    message = setup.held_message(content=body("a.csv", more="x" * 5000))
+    await setup.limit_dead_letters(len(message.body) + 300)
+    reason = Unparsable("line 3: nonsense, " * 50)
+    await setup.dead_letters.record(message, Reject(reason, None))
+    ((dead_body, attributes),) = setup.queue.dead_letters
+    assert dead_body == message.body
+    assert attributes["error_type"] == "Unparsable"
+    assert attributes["error_message"].startswith("line 3: nonsense, line 3: nonsense")
+    assert str(reason).startswith(attributes["error_message"])
+    assert attributes["source_message_id"] == "m"
+
+
+async def test_a_body_that_leaves_no_room_is_dead_lettered_without_attributes() -> None:
+    setup = Setup()
+    message = setup.held_message(content=body("a.csv", more="x" * 5000))
+    await setup.limit_dead_letters(len(message.body))
+    await setup.dead_letters.record(message, Reject(UNPARSABLE, None))
+    assert setup.queue.dead_letters == [(message.body, {})]
+
+
+async def test_the_limit_of_the_dead_letter_queue_is_read_at_the_start() -> None:
+    queue = FakeQueue(max_receive_count=1)
+    text = body("a.csv", more="x" * 5000)
+    queue.limit_dead_letters(len(text) + 100)
+    cloud = Cloud(queue)
+    cloud.storage.add(S3Uri("in", "a.csv"), b"abc")
+    cloud.pool.before = raising(Unparsable("nonsense " * 100))
+    queue.send(text)
+    await cloud.run_worker()
+    ((dead_body, attributes),) = queue.dead_letters
+    assert dead_body == text
+    assert attributes["error_type"] == "Unparsable"
 
 
 async def test_an_error_with_an_empty_message_is_dead_lettered_too() -> None:
@@ -119,6 +162,23 @@ async def test_a_refused_report_does_not_prevent_the_dead_letter() -> None:
     setup = Setup()
     setup.storage.before = raising(OutputRefused("taken"), on="put")
     assert await setup.record(setup.held_message()) == Recorded(None, dead_letter=True)
+
+
+async def test_reports_that_conflict_again_and_again_wait_between_their_attempts() -> None:
+    setup = Setup()
+    times = []
+
+    def write_another(name: str, uri: S3Uri) -> None:
+        if (name, uri) == ("put", REPORT):
+            times.append(now())
+            metadata = {REPORT_MARK: "0.0"}
+            setup.storage.add(REPORT, b"another worker's %d" % len(times), metadata)
+
+    setup.storage.before = write_another
+    with pytest.raises(TransientError, match="kept changing"):
+        await setup.record(setup.held_message())
+    pauses = [after - before for before, after in pairwise(times)]
+    assert all(pause > 0 for pause in pauses[1:])
 
 
 async def test_a_message_whose_lease_is_lost_is_not_reported() -> None:

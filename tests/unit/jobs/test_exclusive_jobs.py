@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from structlog.testing import LogCapture
 
 from tests.support.fakes.pool import FakePool
 from tests.support.fakes.queue import FakeQueue
 from tests.support.fakes.storage import FakeStorage
 from tests.support.fakes.worker import Cloud
-from worker.errors import ProcessLost
+from worker.errors import NeedsMemory, ProcessLost
 from worker.interfaces import AsyncInputReader, AsyncOutputSink, ScoreOptions
 from worker.job import S3Uri
 
@@ -146,11 +147,83 @@ async def test_other_jobs_run_after_an_exclusive_job_failed(error: Exception) ->
     ]
 
 
-async def test_an_exclusive_job_keeps_its_lease_while_it_waits_for_other_jobs() -> None:
+async def meeting(long: bytes, exclusive: bytes = EXCLUSIVE) -> Cloud:
+    """Return a cloud with a long job, which a suspect one meets ten seconds later."""
     cloud = Cloud(queue=FakeQueue(max_receive_count=5), pool=RecordingPool())
-    cloud.submit("exclusive.csv", EXCLUSIVE)
-    await receive_and_release(cloud.queue, 3)
-    cloud.submit("long.csv", b"1000")
-    async with cloud.running_worker(concurrency=2, consumers=1, idle_seconds=-1):
-        await asyncio.sleep(1200)
-    assert sorted(cloud.pool.predicted) == [b"1000", EXCLUSIVE]
+    cloud.submit("exclusive.csv", exclusive)
+    await receive_and_release(cloud.queue, 2)
+    (message,) = await cloud.queue.receive(10, 1)
+    await cloud.queue.change_visibility([(message.receipt_handle, 10)])
+    cloud.submit("long.csv", long)
+    return cloud
+
+
+def fresh(cloud: Cloud) -> list[bytes]:
+    assert isinstance(cloud.pool, RecordingPool)
+    return cloud.pool.fresh
+
+
+async def test_an_exclusive_job_runs_alone_if_the_others_end_within_a_minute() -> None:
+    cloud = await meeting(b"65")
+    async with cloud.running_worker(concurrency=2, idle_seconds=-1):
+        await asyncio.sleep(100)
+    assert cloud.pool.predicted == [b"65", EXCLUSIVE]
+    assert cloud.pool.most_running == 1
+
+
+async def test_an_exclusive_job_waits_a_minute_for_others_and_then_runs_beside_them(
+    logs: LogCapture,
+) -> None:
+    cloud = await meeting(b"1000")
+    async with cloud.running_worker(concurrency=2, idle_seconds=-1):
+        await asyncio.sleep(68)
+        assert fresh(cloud) == []
+        await asyncio.sleep(25)
+        assert cloud.pool.predicted == [EXCLUSIVE]
+        await asyncio.sleep(1000)
+    assert fresh(cloud) == [EXCLUSIVE]  # in a process of its own all the same
+    assert cloud.pool.predicted == [EXCLUSIVE, b"1000"]
+    events = [line["event"] for line in logs.entries]
+    assert events.count("job runs beside others") == 1
+    assert "lease lost" not in events
+
+
+async def test_an_exclusive_job_that_waits_keeps_others_waiting_for_a_minute_at_most() -> None:
+    cloud = await meeting(b"1000")
+    async with cloud.running_worker(concurrency=4, idle_seconds=-1):
+        await asyncio.sleep(20)
+        cloud.submit("later.csv", b"1")
+        await asyncio.sleep(48)
+        assert cloud.pool.predicted == []
+        await asyncio.sleep(5)
+        assert cloud.pool.predicted == [b"1"]
+
+
+async def test_an_exclusive_job_runs_for_fifteen_minutes_at_most(logs: LogCapture) -> None:
+    cloud = await meeting(b"1", exclusive=b"2000")
+    async with cloud.running_worker(concurrency=4, idle_seconds=-1, retry_seconds=900):
+        await asyncio.sleep(20)
+        cloud.submit("later.csv", b"3")
+        await asyncio.sleep(880)
+        assert cloud.pool.predicted == [b"1"]
+        await asyncio.sleep(20)
+        assert cloud.pool.predicted == [b"1", b"3"]
+    (error,) = [line["error"] for line in logs.entries if line["event"] == "job failed, retrying"]
+    assert error == (
+        "s3://in/exclusive.csv took longer than the limit of a job that has failed often (900)"
+    )
+
+
+async def test_a_file_that_needs_more_memory_does_not_wait_for_another_minute() -> None:
+    cloud = await meeting(b"1000")
+    asked: list[bytes] = []
+
+    def ask_twice(content: bytes) -> None:
+        if content == EXCLUSIVE and len(asked) < 2:
+            asked.append(content)
+            raise NeedsMemory(str(1 << 20))
+
+    cloud.pool.before = ask_twice
+    async with cloud.running_worker(concurrency=2, idle_seconds=-1):
+        await asyncio.sleep(95)
+        assert cloud.pool.predicted == [EXCLUSIVE]

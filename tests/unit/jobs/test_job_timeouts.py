@@ -1,12 +1,18 @@
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import count
 
 import pytest
 
 from tests.support.fakes.clock import ignore_cancellation_until, jump
+from tests.support.fakes.queue import FakeQueue
+from tests.support.fakes.worker import INPUT, Cloud
+from tests.support.simulation.bucket import Versioning
 from worker.clock import now
 from worker.errors import FatalError, TransientError
+from worker.job import S3Uri
 from worker.jobs.limits import JobTimeouts
 
 
@@ -22,6 +28,44 @@ async def test_a_job_past_its_time_limit_fails_naming_the_file_and_the_setting()
     with pytest.raises(TransientError, match=r"s3://in/a\.csv .* WORKER_JOB_SECONDS \(50\)"):
         async with JobTimeouts(50).limit("s3://in/a.csv"):
             await asyncio.sleep(1000)
+    assert now() == pytest.approx(50)
+
+
+@pytest.mark.parametrize("versioning", ["Enabled", None])
+async def test_one_time_limit_covers_all_versions_of_an_input_that_keeps_changing(
+    versioning: Versioning | None,
+) -> None:
+    cloud = Cloud(FakeQueue(max_receive_count=1))
+    cloud.storage.versioning = versioning
+    source, contents = S3Uri(INPUT, "a.csv"), count(10)
+
+    def change_the_input(_: bytes) -> None:
+        cloud.storage.add(source, b"%d" % next(contents))  # so many seconds, and another version
+
+    cloud.submit("a.csv", b"5")
+    await cloud.run_worker()
+    cloud.pool.before = change_the_input
+    started = now()
+    cloud.submit("a.csv", b"6")
+    async with asyncio.timeout(100_000):
+        await cloud.run_worker(job_seconds=200)
+    ((_, attributes),) = cloud.queue.dead_letters
+    assert "WORKER_JOB_SECONDS (200)" in attributes["error_message"]
+    assert re.search(r"kept changing, and was started again \d+ times", attributes["error_message"])
+    assert now() - started < 400
+
+
+async def test_an_exclusive_job_has_fifteen_minutes_at_most() -> None:
+    with pytest.raises(TransientError, match=r"a\.csv took longer than the limit of .* \(900\)$"):
+        async with JobTimeouts(3600).limit("a.csv", exclusive=True):
+            await asyncio.sleep(10_000)
+    assert now() == pytest.approx(900)
+
+
+async def test_an_exclusive_job_has_no_more_time_than_other_jobs() -> None:
+    with pytest.raises(TransientError, match=r"WORKER_JOB_SECONDS \(50\)$"):
+        async with JobTimeouts(50).limit("a.csv", exclusive=True):
+            await asyncio.sleep(10_000)
     assert now() == pytest.approx(50)
 
 

@@ -3,14 +3,16 @@
 import asyncio
 
 import pytest
+from structlog.testing import LogCapture
 
 from tests.support.fakes.faults import raising
 from tests.support.fakes.queue import FakeQueue
 from tests.support.fakes.storage import FakeStorage
 from tests.support.fakes.worker import INPUT, Cloud, body, output
 from tests.support.simulation.bucket import Versioning
-from worker.errors import TransientError
+from worker.errors import ProcessLost, TransientError, Unparsable
 from worker.job import S3Uri
+from worker.storage.protocol import Head
 from worker.storage.provenance import InputVersion
 
 REJECTED = "p/a.csv.rejected.csv"
@@ -180,6 +182,69 @@ async def test_an_overwritten_version_empties_the_rejected_rows_that_it_left(
     cloud.queue.send(body("a.csv", etag=older.etag, sequencer="01"))
     await cloud.run_worker(max_rejected=0.5, output_format=output_format)
     assert cloud.outputs() == {f"p/{key}": b"GOOD", f"p/{key}.rejected.csv": b"line,reason,row\n"}
+
+
+async def left_beside_a_newer_output(cloud: Cloud) -> tuple[Head, Head]:
+    """Write the older and the newer input, the newer output, and rejected rows of the older one."""
+    source = S3Uri(INPUT, "a.csv")
+    older, newer = cloud.storage.add(source, b"bad"), cloud.storage.add(source, b"good")
+    left = InputVersion(source, older.etag, older.version_id, "01")
+    kept = InputVersion(source, newer.etag, newer.version_id, "02")
+    cloud.storage.add(output("a.csv"), b"GOOD", kept.metadata())
+    cloud.storage.add(output("a.csv.rejected.csv"), b"1,bad,bad", left.metadata())
+    return older, newer
+
+
+@pytest.mark.parametrize("error", [Unparsable("nonsense"), ProcessLost("killed")])
+async def test_a_version_that_fails_for_good_leaves_no_rejected_rows_beside_the_newer_output(
+    error: Exception,
+) -> None:
+    cloud = Cloud(FakeQueue(max_receive_count=1))
+    older, _ = await left_beside_a_newer_output(cloud)
+    cloud.pool.before = raising(error)
+    cloud.queue.send(body("a.csv", version_id=older.version_id, etag=older.etag, sequencer="01"))
+    await cloud.run_worker(max_rejected=0.5)
+    assert cloud.outputs() == {"p/a.csv": b"GOOD", REJECTED: b"line,reason,row\n"}
+    assert not cloud.queue.messages
+
+
+async def test_without_rejected_rows_a_version_that_fails_for_good_costs_no_look_at_them() -> None:
+    cloud = Cloud()
+    cloud.pool.before = raising(Unparsable("nonsense"))
+    cloud.submit("a.csv", b"bad")
+    await cloud.run_worker()
+    assert output("a.csv.rejected.csv") not in [uri for _, uri in cloud.storage.calls]
+
+
+@pytest.mark.parametrize("max_receive_count", [1, 2])
+async def test_rejected_rows_that_cannot_be_looked_at_delay_a_dead_letter_but_never_prevent_it(
+    max_receive_count: int, logs: LogCapture
+) -> None:
+    cloud = Cloud(FakeQueue(max_receive_count=max_receive_count))
+    cloud.pool.before = raising(Unparsable("nonsense"))
+
+    def fail(name: str, uri: S3Uri) -> None:
+        if (name, uri) == ("head", output("a.csv")):
+            raise TransientError("503")
+
+    cloud.storage.before = fail
+    cloud.submit("a.csv", b"bad")
+    await cloud.run_worker(max_rejected=0.5, idle_seconds=1000)
+    ((_, attributes),) = cloud.queue.dead_letters
+    assert attributes["error_type"] == "Unparsable"
+    assert attributes["receive_count"] == str(max_receive_count)
+    assert "rejected rows not emptied" in [line["event"] for line in logs.entries]
+
+
+@pytest.mark.parametrize("part_bytes", [100, 1], ids=["small", "large"])
+async def test_an_output_that_is_already_there_has_no_older_rejected_rows_beside_it(
+    part_bytes: int,
+) -> None:
+    cloud = Cloud(part_bytes=part_bytes)
+    await left_beside_a_newer_output(cloud)
+    cloud.queue.send(body("a.csv"))  # of an attempt that ended between its two writes
+    await cloud.run_worker(max_rejected=0.5)
+    assert cloud.outputs() == {"p/a.csv": b"GOOD", REJECTED: b"line,reason,row\n"}
 
 
 async def test_both_uploads_are_aborted_though_the_job_is_cancelled_meanwhile() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -142,6 +143,28 @@ async def test_a_call_that_hangs_does_not_outlast_the_drain(call: str, content: 
         started = now()
         await worker
     assert now() - started <= 50
+
+
+class Unread(FakeStorage):
+    """S3 accepts the first upload and never reads it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._put = self._s3.put_object
+        self._s3.put_object = self._hang_first  # type: ignore[method-assign]
+
+    async def _hang_first(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401 - passed on
+        if len(self.calls) <= 2:  # a read, and the first upload
+            await asyncio.Event().wait()
+        return await self._put(**request)
+
+
+async def test_an_upload_that_nobody_reads_holds_a_job_for_minutes_and_not_for_an_hour() -> None:
+    cloud = Cloud(storage=Unread())
+    cloud.submit("a.csv")
+    await cloud.run_worker(idle_seconds=60, retry_seconds=1)
+    assert cloud.outputs() == {"p/a.csv": b"ABC"}
+    assert now() < 300
 
 
 async def test_a_dead_letter_has_its_reason_though_the_report_cannot_be_written() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import resource
 from pathlib import Path
 
 import pytest
@@ -59,11 +60,55 @@ def test_a_model_with_another_digest_is_refused_before_anything_is_unpickled() -
         fetch("s3://models/dir/model.pkl", "0" * 64)
 
 
-def test_a_local_path_is_used_without_a_copy(tmp_path: Path) -> None:
+@pytest.mark.parametrize("atomically", [True, False])
+def test_a_local_model_that_is_replaced_later_stays_what_was_hashed(
+    tmp_path: Path, *, atomically: bool
+) -> None:
     path = tmp_path / "model.joblib"
     path.write_bytes(CONTENT)
-    assert fetch(str(path)).path == path
-    assert path.exists()
+
+    async def replace_and_read() -> tuple[ModelFile, bytes]:
+        async with fetch_model(str(path), None, ModelBucket()) as model:
+            new = tmp_path / "new" if atomically else path
+            new.write_bytes(b"another model")
+            new.replace(path)
+            return model, model.path.read_bytes()
+
+    model, loaded = asyncio.run(replace_and_read())
+    assert loaded == CONTENT
+    assert model.sha256 == hashlib.sha256(CONTENT).hexdigest()
+    assert model.path.name == path.name
+    assert not model.path.exists()
+    assert path.read_bytes() == b"another model"
+
+
+def test_files_beside_a_local_model_are_not_copied(tmp_path: Path) -> None:
+    path = tmp_path / "model.pkl"
+    for beside in (path, tmp_path / "model.pkl_01.npy", tmp_path / "vocabulary.json"):
+        beside.write_bytes(CONTENT)
+
+    async def copied() -> list[str]:
+        async with fetch_model(str(path), None, ModelBucket()) as model:
+            return [copy.name for copy in model.path.parent.iterdir()]
+
+    assert asyncio.run(copied()) == ["model.pkl"]
+
+
+def test_a_folder_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="cannot be read: Is a directory"):
+        fetch(str(tmp_path))
+
+
+def test_a_full_disk_is_named_with_the_model_and_its_copy(tmp_path: Path) -> None:
+    path = tmp_path / "model.pkl"
+    path.write_bytes(bytes(100_000))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))  # as a full disk, near enough
+    try:
+        with pytest.raises(ModelError, match=r"model\.pkl cannot be copied to .*: File too large"):
+            fetch(str(path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_the_error_for_a_missing_file_names_its_path(tmp_path: Path) -> None:

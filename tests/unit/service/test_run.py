@@ -157,6 +157,53 @@ async def test_deletes_that_wait_at_the_stop_are_sent(cloud: Cloud) -> None:
     assert not cloud.queue.messages
 
 
+@pytest.mark.parametrize("call", ["delete", "change_visibility"])
+async def test_a_hard_stop_names_a_message_whose_settlement_is_under_way(
+    cloud: Cloud, call: str
+) -> None:
+    message_id = cloud.submit("a.csv")
+    if call == "change_visibility":
+        cloud.pool.before = raising(TransientError("503"))
+
+    async def hang(name: str) -> None:
+        await asyncio.sleep(5 if name == call else 0)
+
+    cloud.queue.before = lambda name, _: hang(name)
+    async with cloud.running_worker(idle_seconds=-1) as stop:
+        await asyncio.sleep(2)
+        assert cloud.queue.calls_to(call)
+        assert list(stop.in_hand()) == [message_id]
+
+
+async def test_a_hard_stop_names_a_message_that_waits_for_its_delete_until_it_is_deleted(
+    cloud: Cloud,
+) -> None:
+    message_id = cloud.submit("a.csv", b"10")
+    async with cloud.running_worker(idle_seconds=-1) as stop:
+        await asyncio.sleep(10.1)
+        assert cloud.outputs()
+        assert not cloud.queue.calls_to("delete")
+        assert list(stop.in_hand()) == [message_id]
+        await asyncio.sleep(5)
+        assert list(stop.in_hand()) == []
+
+
+async def test_a_hard_stop_names_the_messages_that_are_being_released(cloud: Cloud) -> None:
+    message_id = cloud.submit("a.csv", b"1000")
+
+    async def hang(name: str) -> None:
+        await asyncio.sleep(1 if name == "change_visibility" else 0)
+
+    async with cloud.running_worker(idle_seconds=-1, wait_seconds=1, drain_seconds=5) as stop:
+        await asyncio.sleep(1)
+        stop.request("SIGTERM")
+        await asyncio.sleep(3)
+        cloud.queue.before = lambda name, _: hang(name)
+        await asyncio.sleep(2)
+        assert cloud.queue.calls_to("change_visibility")
+        assert list(stop.in_hand()) == [message_id]
+
+
 async def test_a_failed_delete_is_sent_again(cloud: Cloud) -> None:
     cloud.submit("a.csv")
     cloud.queue.fail_entries = 2

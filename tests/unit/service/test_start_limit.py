@@ -1,16 +1,21 @@
 """The start of a worker on fakes: its time limit, and what the failure says."""
 
 import asyncio
+import errno
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ConnectTimeoutError
 
 from tests.support.fakes.worker import Cloud, settings
+from worker.aws.errors import map_errors
 from worker.clock import now
-from worker.errors import FatalError, ModelError
+from worker.errors import FatalError, ModelError, ProcessLost, TransientError
 from worker.lifecycle.stop import Stop
 from worker.service.model_fetch import ModelFile
 from worker.service.run import run
@@ -108,6 +113,65 @@ async def test_an_error_of_the_start_is_not_taken_for_its_limit() -> None:
     with pytest.raises(ExceptionGroup) as error:
         await run(settings(), Stop(), refusing)
     assert error.group_contains(ModelError, match="no model")
+
+
+def failing(error: Exception) -> Callable[..., Any]:
+    """Return what opens nothing, because a call to AWS fails by that error."""
+
+    @asynccontextmanager
+    async def opening(*_: object, **__: object) -> AsyncIterator[object]:
+        async with map_errors("calling"):
+            raise error
+        yield  # type: ignore[unreachable] # makes it a context manager
+
+    return opening
+
+
+async def test_a_start_without_a_route_to_aws_names_the_cause_and_the_next_step() -> None:
+    error = ConnectTimeoutError(endpoint_url="https://sqs.eu-central-1.amazonaws.com/")
+    unreachable = replace(openers(Cloud()), queue=failing(error))
+    with pytest.raises(ExceptionGroup) as caught:
+        await run(settings(), Stop(), unreachable)
+    assert caught.group_contains(TransientError, match="Cause: no connection to sqs.*NAT gateway")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+async def test_a_disk_that_cannot_take_the_model_is_named_with_the_next_step(number: int) -> None:
+    full = replace(openers(Cloud()), model=failing(OSError(number, os.strerror(number))))
+    with pytest.raises(ExceptionGroup) as caught:
+        await run(settings(), Stop(), full)
+    words = f"{os.strerror(number)}. Cause: .*set TMPDIR"
+    assert caught.group_contains(TransientError, match=words)
+
+
+async def test_a_process_that_dies_while_it_loads_the_model_names_memory_and_setting() -> None:
+    @asynccontextmanager
+    async def killed(*_: object) -> AsyncIterator[object]:
+        raise ProcessLost("a process was killed while it loaded the model") from EOFError()
+        yield  # type: ignore[unreachable] # makes it a context manager
+
+    parts = openers(Cloud())
+    small = Openers(parts.queue, parts.storage, parts.model, parts.libraries, killed)  # type: ignore[arg-type]
+    with pytest.raises(ExceptionGroup) as error:
+        await run(settings(predict_processes=3), Stop(), small)
+    words = "killed while it loaded the model. Cause: .* 3 processes.*WORKER_PREDICT_PROCESSES"
+    assert error.group_contains(ModelError, match=words)
+
+
+async def test_where_no_process_can_be_started_memory_and_limit_are_named() -> None:
+    async def ended() -> None:
+        raise ProcessLost("a process cannot be started: EOFError") from EOFError()
+
+    @asynccontextmanager
+    async def killed(*_: object) -> AsyncIterator[object]:
+        raise ProcessLost("a process cannot be started: EOFError") from EOFError()
+        yield  # type: ignore[unreachable] # makes it a context manager
+
+    parts = openers(Cloud())
+    dead = Openers(parts.queue, parts.storage, parts.model, ended, killed)  # type: ignore[arg-type]
+    with pytest.raises(ExceptionGroup) as error:
+        await run(settings(), Stop(), dead)
+    assert error.group_contains(ModelError, match="has ended: the memory or the limit.*ulimit -u")
 
 
 async def test_an_error_while_a_late_start_is_given_up_does_not_hide_what_it_waited_for() -> None:

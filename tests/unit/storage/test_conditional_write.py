@@ -1,13 +1,15 @@
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 
 import pytest
 
 from tests.support.fakes.storage import FakeStorage
 from tests.support.simulation.bucket import Versioning
+from worker.clock import now
 from worker.errors import LeaseLost, OutputRefused, TransientError
 from worker.job import S3Uri
-from worker.storage.conditional_write import WriteResult, write
+from worker.storage.conditional_write import WRITE_ATTEMPTS, WriteResult, write
 from worker.storage.protocol import UploadLost, WriteConflict
 from worker.storage.provenance import InputVersion
 from worker.storage.streaming import Upload
@@ -190,6 +192,34 @@ async def test_an_output_that_keeps_changing_is_a_transient_error(storage: Outpu
     storage.before = change_output
     with pytest.raises(TransientError, match="kept changing"):
         await put(storage, version, b"ours")
+
+
+async def test_a_write_that_goes_on_conflicting_waits_between_its_attempts(
+    storage: OutputStorage,
+) -> None:
+    version = add_input(storage, b"1", "02")
+    storage.add(OUTPUT, b"x", {"source-id": version.source_id, "source-sequencer": "01"})
+    times = []
+
+    def change_output(name: str, uri: S3Uri) -> None:
+        if name in WRITES and uri == OUTPUT:
+            times.append(now())
+            storage.add(OUTPUT, b"x%d" % len(times), storage.metadata(OUTPUT))
+
+    storage.before = change_output
+    with pytest.raises(TransientError, match="kept changing"):
+        await put(storage, version, b"ours")
+    first, *later = [after - before for before, after in pairwise(times)]
+    assert first == 0  # the normal way to replace an older output
+    assert len(later) == WRITE_ATTEMPTS - 2
+    assert all(pause > 0 for pause in later)
+    assert sum(later) < 20
+
+
+async def test_a_conflict_that_is_over_costs_no_wait(storage: OutputStorage) -> None:
+    await put(storage, add_input(storage, b"1", "01"), b"one")
+    assert await put(storage, add_input(storage, b"2", "02"), b"two") is WriteResult.REPLACED
+    assert now() == 0
 
 
 async def test_after_a_lost_reply_the_output_is_already_done(storage: OutputStorage) -> None:

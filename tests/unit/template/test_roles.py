@@ -104,6 +104,7 @@ def test_the_workers_may_do_to_the_queues_what_they_do_and_no_more() -> None:
     assert set(allowed["DeadLetter"]) == {
         "sqs:SendMessage",
         "sqs:GetQueueUrl",
+        "sqs:GetQueueAttributes",
     }
 
 

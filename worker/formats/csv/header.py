@@ -12,6 +12,7 @@ from worker.formats.csv.blocks import Block
 from worker.formats.csv.dialect import DELIMITERS, Dialect, count_line_ends, with_doubled_quotes
 from worker.formats.csv.values import kind_of
 from worker.formats.text import MAX_ROW_BYTES
+from worker.quoting import message_of, quote_value
 
 _BLANK_LINES = re.compile(rb"(?:[ \t]*[\r\n])*")
 _SEPARATOR = re.compile(r'"?sep=(?P<delimiter>[^\w\s"\']|\t|\\t)"?[ ,;\t]*', re.IGNORECASE)
@@ -95,7 +96,7 @@ def shown_line(cells: Sequence[str]) -> str:
     """Return the beginning of a line as errors show it."""
     shown = ", ".join(cells[:_SHOWN_CELLS])
     more = ", ..." if len(cells) > _SHOWN_CELLS else ""
-    return shown[:_SHOWN_CHARACTERS] + more
+    return quote_value(shown[:_SHOWN_CHARACTERS] + more)
 
 
 def rows_of(text: bytes, line: int, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
@@ -183,7 +184,7 @@ class _Head:
             line = self.line + count_line_ends(self.rest, 0, row.start())
             raise Unparsable(
                 f"line {line}: a quote in the header is never closed, or not at the end of its "
-                f"name: {text.decode()[:_SHOWN_CHARACTERS]}"
+                f"name: {quote_value(text.decode()[:_SHOWN_CHARACTERS])}"
             )
 
 
@@ -194,7 +195,7 @@ def _cells(row: bytes, dialect: Dialect) -> list[str]:
     try:
         return next(csv.reader([text], delimiter=dialect.delimiter, quotechar=dialect.quote))
     except csv.Error as error:
-        raise Unparsable(f"the header cannot be read: {error}") from error
+        raise Unparsable(f"the header cannot be read: {message_of(error)}") from error
 
 
 def _sniff_delimiter(line: str, quote: str | None) -> str:
@@ -249,10 +250,10 @@ def _doubt(names: Sequence[str], sample: Sequence[Sequence[str]], first_line: st
         if kind is None or (kind_below := kind_of(below)) is None:
             continue
         if "missing" in (kind, kind_below) or kind == kind_below:
+            cell, other = quote_value(repr(name)), quote_value(repr(below))
             return (
-                f"{first_line} looks like data, not like a header: {name!r} stands above "
-                f"{below!r}. A file needs one line of column names; set WORKER_HEADER=absent if "
-                "this one has none"
+                f"{first_line} looks like data, not like a header: {cell} stands above {other}. A "
+                "file needs one line of column names; set WORKER_HEADER=absent if this one has none"
             )
     return None
 

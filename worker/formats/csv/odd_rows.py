@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from worker.formats.csv.blocks import Block, RawRow, Span
 from worker.formats.csv.dialect import Dialect
+from worker.quoting import quote_value
 
 
 class OddRows:
@@ -83,7 +84,9 @@ class OddRows:
         before, quote = row.text[: row.wrong_quote], (self._dialect.quote or "").encode()
         cells = self._dialect.patterns.quoted.sub(b"", before)
         number = cells.count(self._dialect.delimiter.encode())
-        where = f"cell {number + 1}" + (f", {names[number]!r}" if number < len(names) else "")
+        where = f"cell {number + 1}" + (
+            f", {quote_value(repr(names[number]))}" if number < len(names) else ""
+        )
         if self._dialect.escape is None and b"\\" + quote in row.text[row.wrong_quote :]:
             return (
                 f"a backslash stands before a quote ({where}): Spark writes quotes so, and "

@@ -20,6 +20,7 @@ from worker.formats.csv.rejects import RejectedRows
 from worker.formats.csv.writer import CsvWriter
 from worker.formats.text import resize_pieces
 from worker.interfaces import Format
+from worker.quoting import message_of
 
 BLOCK_BYTES = 2**20
 _COLUMNS_PER_BLOCK = 256  # wider files get larger blocks: Arrow's time grows with columns x blocks
@@ -163,7 +164,9 @@ class CsvReader:
                 convert,
             )
         except pa.ArrowInvalid as error:
-            raise Unparsable(f"the CSV cannot be read from line {line} on: {error}") from error
+            raise Unparsable(
+                f"the CSV cannot be read from line {line} on: {message_of(error)}"
+            ) from error
 
     def _without_nameless_cells(self, table: pa.Table, malformed: dict[int, str]) -> pa.Table:
         """Drop the columns without a name; a row with a cell in them is malformed."""

@@ -12,6 +12,7 @@ from worker.errors import PredictionFailed, SchemaMismatch
 from worker.formats.base import FEW_ROWS, RejectedRow, one_array
 from worker.formats.float_text import format_floats
 from worker.formats.json_lines.cells import json_to_text
+from worker.quoting import quote_value
 
 _REJECTED = pa.schema([("line", pa.int64()), ("reason", pa.string()), ("row", pa.string())])
 
@@ -55,9 +56,9 @@ class CsvWriter:
         try:
             return self._encoder.encode(text)
         except UnicodeEncodeError as error:
+            letter = quote_value(repr(error.object[error.start]))
             raise PredictionFailed(
-                f"{error.object[error.start]!r} cannot be written as {self._encoding} "
-                "(WORKER_ENCODING)"
+                f"{letter} cannot be written as {self._encoding} (WORKER_ENCODING)"
             ) from error
 
     def finish(self) -> bytes:
@@ -93,9 +94,9 @@ class CsvWriter:
     def _refuse_special(self, column: pa.Array | pa.ChunkedArray) -> None:
         special = pc.match_substring_regex(column, f"[\\r\\n{re.escape(self._delimiter)}]")
         if pc.any(special).as_py():
-            cell = column.filter(special)[0].as_py()
+            cell = quote_value(repr(column.filter(special)[0].as_py()))
             raise PredictionFailed(
-                f"{cell!r} holds a delimiter or a line end, so it cannot be written without quotes "
+                f"{cell} holds a delimiter or a line end, so it cannot be written without quotes "
                 "(WORKER_QUOTE=none)"
             )
 

@@ -25,6 +25,7 @@ from worker.formats.parquet.row_groups import (
 from worker.formats.parquet.unreadable import ReadableFooter, in_memory
 from worker.formats.parquet.writer import ParquetWriter
 from worker.interfaces import Format, InputReader
+from worker.quoting import message_of
 
 _READ_ROWS = 10_000
 # Small row groups are fetched together up to this size. Not up to all memory that is reserved: the
@@ -260,4 +261,6 @@ def _refusing_damage() -> Iterator[None]:
     try:
         yield
     except _DAMAGE as error:
-        raise Unparsable(f"the Parquet file is corrupt or truncated: {error}") from error
+        raise Unparsable(
+            f"the Parquet file is corrupt or truncated: {message_of(error)}"
+        ) from error

@@ -34,6 +34,7 @@ from worker.formats.types.text_cells import (
     to_floats,
     to_integers,
 )
+from worker.quoting import quote_value
 
 _SHOWN_CHARACTERS = 60
 _MISFIT = {
@@ -193,7 +194,9 @@ class ColumnConversion:
             return "missing"
         text = cell if isinstance(cell, str) else str(cell)
         shown = text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
-        return repr(shown) if isinstance(cell, str) and self._cells != "json" else shown
+        return quote_value(
+            repr(shown) if isinstance(cell, str) and self._cells != "json" else shown
+        )
 
 
 def missing_reason(name: str) -> str:

@@ -1,0 +1,41 @@
+"""Bodies as the SDK sends them over TLS: in `aws-chunked` encoding, the checksum behind them."""
+
+import base64
+import re
+import zlib
+
+from tests.support.http_messages import header
+
+STREAMING = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+
+
+class Refused(Exception):
+    """S3 refuses the body; the message is the code of S3's error."""
+
+
+def is_aws_chunked(head: bytes) -> bool:
+    """Return whether the body of a request is in aws-chunked encoding."""
+    return header(head, "x-amz-content-sha256") == STREAMING
+
+
+def decoded(head: bytes, body: bytes) -> bytes:
+    """Return the object of an aws-chunked body; raises Refused unless length and checksum fit."""
+    parts, rest = [], body
+    while size := _size_of(rest):
+        _, _, rest = rest.partition(b"\r\n")
+        parts.append(rest[:size])
+        rest = rest[size + 2 :]
+    content = b"".join(parts)
+    if len(content) != int(header(head, "x-amz-decoded-content-length") or -1):
+        raise Refused("IncompleteBody")
+    checksum = base64.b64encode(zlib.crc32(content).to_bytes(4)).decode()
+    if rest != f"0\r\n{header(head, 'x-amz-trailer')}:{checksum}\r\n\r\n".encode():
+        raise Refused("BadDigest")
+    return content
+
+
+def _size_of(chunk: bytes) -> int:
+    """Return the size that a chunk begins with."""
+    if (line := re.match(rb"([0-9a-f]+)\r\n", chunk)) is None:
+        raise Refused("IncompleteBody")
+    return int(line[1], 16)

@@ -1,0 +1,1 @@
+"""What all calls to AWS share: clients, time limits, and what errors mean."""
