@@ -75,7 +75,9 @@ async def test_a_certificate_of_another_authority_ends_the_start(
     (tmp_path / "other").mkdir()
     other = make_authority(tmp_path / "other")
 
-    ended = await over_tls.worker(WORKER_MODEL="m.pkl", AWS_CA_BUNDLE=str(other))
+    ended = await over_tls.worker(
+        WORKER_MODEL=f"s3://{over_tls.input}/model.pkl", AWS_CA_BUNDLE=str(other)
+    )
 
     assert ended.status == 1
     (line,) = ended.events

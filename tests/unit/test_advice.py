@@ -92,10 +92,10 @@ ANSWERS: list[tuple[ClientError, list[str]]] = [
     (answered("InvalidClientTokenId"), ["does not know", "aws sts get-caller-identity"]),
     (answered("ExpiredToken"), ["have expired", "get new ones"]),
     (answered("QueueDoesNotExist"), ["no such queue", "check WORKER_QUEUE and AWS_REGION"]),
-    (answered("PermanentRedirect"), ["another region", "set AWS_REGION"]),
+    (answered("PermanentRedirect"), ["another region", "check the region of the bucket"]),
     (
         answered("AuthorizationHeaderMalformed", Region="eu-west-1"),
-        ["the bucket is in the region eu-west-1", "set AWS_REGION"],
+        ["the bucket is in the region eu-west-1", "check the region of the bucket"],
     ),
     (answered("InvalidObjectState"), ["archived", "restore"]),
     (

@@ -115,6 +115,7 @@ async def test_throttling_is_infrastructure_by_each_of_its_codes(code: str, stat
         ("InternalFailure", 500),
         ("RequestTimeout", 400),
         ("ServiceUnavailable", 503),
+        ("TemporaryRedirect", 307),
     ],
 )
 async def test_a_fault_of_the_service_is_infrastructure(code: str, status: int) -> None:

@@ -91,8 +91,8 @@ class Advice(Enum):
         "set AWS_ENDPOINT_URL to the server at {host}, or give the name of a queue on AWS",
     )
     OTHER_REGION = _said(
-        "the bucket is in {region}",
-        "set AWS_REGION to the region of the bucket, or use a bucket in the region of the worker",
+        "the bucket is in {region}, and the redirect was not followed",
+        "check the region of the bucket, and AWS_ENDPOINT_URL if it is set",
     )
     BUCKET_MISSING = _said(
         "there is no such bucket",

@@ -70,7 +70,8 @@ DISTURBED = frozenset(
         "ServiceUnavailable",
     }
 )
-TOO_MANY_REQUESTS, SERVER_ERROR, NOT_IMPLEMENTED = 429, 500, 501  # HTTP statuses
+# HTTP statuses. A new bucket may answer 307 again, to a call that was redirected once.
+MOVED_FOR_A_WHILE, TOO_MANY_REQUESTS, SERVER_ERROR, NOT_IMPLEMENTED = 307, 429, 500, 501
 ACCESS_DENIED = DENIED
 
 
@@ -120,7 +121,7 @@ def _is_infrastructure(error: ClientError) -> bool:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if status == NOT_IMPLEMENTED:
         return False  # an S3 that is not AWS's: no later attempt succeeds either
-    if status == TOO_MANY_REQUESTS or status >= SERVER_ERROR:
+    if status in {MOVED_FOR_A_WHILE, TOO_MANY_REQUESTS} or status >= SERVER_ERROR:
         return True
     return code in THROTTLED | DISTURBED | EXPIRED_TOKEN or is_late(error)
 

@@ -26,7 +26,6 @@ REGION_HEADER = "x-amz-bucket-region"
 REGION = re.compile(r"(?=.{1,63}$)[a-z0-9]+(-[a-z0-9]+)*")  # it becomes a part of a host name
 REDIRECTS = frozenset({301, 302, 307, 308})
 AT_ONCE = 0  # botocore sends the request again after so many seconds
-ADVICE = "check the region of the bucket, and AWS_ENDPOINT_URL if it is set"
 
 
 def follow_redirects(client: Any) -> None:  # noqa: ANN401 - botocore makes the client's type
@@ -160,5 +159,5 @@ def _explanation(request: Mapping[str, Any], answer: _Answer, signed_for: str) -
         target = "another region, which it does not name"
     return (
         f"the bucket {context['s3_redirect']['bucket']} was looked for in the region {tried}, at "
-        f"{urlsplit(request['url']).netloc}, and S3 redirects to {target}; {ADVICE}"
+        f"{urlsplit(request['url']).netloc}, and S3 redirects to {target}"
     )
