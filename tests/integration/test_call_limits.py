@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support.aws_calls import CALLS, WAIT_SECONDS, longest
-from tests.support.forward_loop import ForwardLoop
+from tests.support.forward_loop import ForwardLoop, turns
 from tests.support.tcp_server import served
 from worker.errors import TransientError
 from worker.queue.sqs import SqsQueue, open_queue
@@ -126,7 +126,10 @@ async def ends_at(stage: Stage, patch: pytest.MonkeyPatch) -> dict[str, End]:
         await asyncio.Event().wait()
 
     async with served(serve) as url, clients(url, patch) as (storage, queue):
-        return await ends(storage, queue, lambda: len(reached) >= len(CALLS))
+        found = await ends(storage, queue, lambda: len(reached) >= len(CALLS))
+    # A connection that still had something to send ends only now that the server has closed it.
+    await turns()
+    return found
 
 
 def check(found: Mapping[str, End]) -> None:

@@ -630,7 +630,12 @@ async def test_a_bucket_that_no_bucket_can_be_named_is_no_input_and_no_place_for
         (400, "InvalidArgument", "Invalid version id specified", "or its id is wrong"),
         (404, "NoSuchBucket", "no", "there is no such bucket.*check the name of the bucket"),
         (403, "InvalidObjectState", "no", "cannot be read: .*archived.*restore it"),
-        (400, "AuthorizationHeaderMalformed", "no", "cannot be read: .*set AWS_REGION"),
+        (
+            400,
+            "AuthorizationHeaderMalformed",
+            "no",
+            "cannot be read: .*check the region of the bucket",
+        ),
     ],
 )
 async def test_a_model_that_is_refused_is_fatal_with_its_cause_and_the_next_step(  # noqa: PLR0917 - a table

@@ -155,7 +155,7 @@ def _(patch: Patch) -> None:
     patch.replace(write, write_unchecked)
 
 
-@MUTATIONS.add("a message is settled while a heartbeat is under way", seed=781)
+@MUTATIONS.add("a message is settled while a heartbeat is under way", seed=572)
 def _(patch: Patch) -> None:
     end = Leases.end
 
@@ -529,7 +529,7 @@ def _(patch: Patch) -> None:
     patch.replace(flush, flush_unnoticed)
 
 
-@MUTATIONS.add("the lease is not checked after a wait for S3", seed=1495)
+@MUTATIONS.add("the lease is not checked after a wait for S3", seed=386)
 def _(patch: Patch) -> None:
     attempt = Patience._attempt
 

@@ -2,7 +2,13 @@
 
 import asyncio
 
-TURNS = 30  # of the loop, in which sockets of this machine have done what they can do
+TURNS = 30
+
+
+async def turns() -> None:
+    """Let the loop turn until sockets of this machine have done what they can do."""
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
 
 
 class ForwardLoop(asyncio.SelectorEventLoop):
@@ -16,5 +22,4 @@ class ForwardLoop(asyncio.SelectorEventLoop):
     async def put_forward(self, seconds: float) -> None:
         """Put the clock forward, and let everything happen that is due by then."""
         self.ahead += seconds
-        for _ in range(TURNS):
-            await asyncio.sleep(0)
+        await turns()
