@@ -7,7 +7,7 @@ UV := .venv/bin/uv --quiet --system-certs
 INSTALL := pip install --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: acceptance-deploy acceptance-run search-worker search-dispatcher wheel wheel-test coverage test-pythons test-boosters
+.PHONY: integration-aws integration-worker acceptance-deploy acceptance-run search-worker search-dispatcher wheel wheel-test coverage test-pythons test-boosters
 .PHONY: help demo test test-under-load levels chaos image-test rehearsal bench check format unit robustness integration acceptance search template lock clean
 
 # `make chaos` plays this many simulated schedules, and breaks real processes once for each seed.
@@ -28,12 +28,13 @@ BUSY_LOOPS ?= 16
 test-under-load: .venv/dev.stamp ## `make test` beside sixteen busy loops; about three quarters of an hour
 	$(BIN)/python -m tests.support.busy_loops $(BUSY_LOOPS) $(MAKE) test
 
-# Four at a time, as most tests wait for processes; the longest first, with the acceptance tests and the search in
-# two halves each. Each prints its output when it has ended.
+# Four at a time, as most tests wait for processes; the longest first, with the integration and
+# acceptance tests and the search in two halves each. Each prints its output when it has ended.
 levels: .venv/dev.stamp .venv-cloud/stamp
 	@echo "unit, integration, acceptance, robustness, search and wheel tests: some minutes, four at a time"
 	@$(MAKE) --no-print-directory -j 4 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) \
-	  acceptance-deploy integration acceptance-run unit search-worker search-dispatcher robustness wheel-test
+	  integration-worker integration-aws acceptance-deploy acceptance-run unit search-worker robustness \
+	  search-dispatcher wheel-test
 
 search-worker: .venv/dev.stamp
 	$(BIN)/python -m pytest tests/search
@@ -85,6 +86,12 @@ unit: .venv/dev.stamp ## tests on fakes and a virtual clock
 
 robustness: .venv/dev.stamp ## damaged files, and models as people publish them
 	$(BIN)/python -m pytest tests/robustness tests/public_models
+
+AWS_TESTS := $(patsubst %,tests/integration/test_%.py,call_limits credentials dispatcher redirects s3 sqs tls)
+integration-aws: .venv/dev.stamp
+	$(BIN)/python -m pytest $(AWS_TESTS)
+integration-worker: .venv/dev.stamp
+	$(BIN)/python -m pytest $(filter-out $(AWS_TESTS),$(wildcard tests/integration/test_*.py))
 
 integration: .venv/dev.stamp ## tests against moto's server
 	$(BIN)/python -m pytest tests/integration

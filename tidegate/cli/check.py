@@ -14,11 +14,12 @@ from rich.padding import Padding
 from rich.table import Table
 
 from tidegate.cli.predict import data_stream
-from tidegate.offline.inputs import find_files
-from tidegate.offline.model import Column, ModelDescription, describe, load_model, read_settings
+from tidegate.offline.inputs import InputFile
+from tidegate.offline.model import Column, ModelDescription, describe, load_model
 from tidegate.offline.scoring import Failed, Predicted, peak_memory_bytes
 from tidegate.offline.task_size import MIB, TaskSize, task_size
 from tidegate.offline.trial import Trial, try_file
+from worker.settings import Settings
 
 JSON_VERSION = 1
 ALL_GOOD, NOT_PREDICTABLE, SOME_BAD_ROWS = 0, 1, 3
@@ -26,17 +27,9 @@ SHOWN_COLUMNS = 40
 SHOWN_CATEGORIES = 5
 
 
-def check(
-    model: Path,
-    sources: Sequence[str],
-    *,
-    predictor: str | None,
-    assignments: Sequence[str],
-    as_json: bool,
-) -> int:
+def check(settings: Settings, files: Sequence[InputFile], *, as_json: bool) -> int:
     """Check a model and files, print what is found, and return the exit status."""
-    settings = read_settings(model, predictor, assignments)
-    files = find_files(sources) if sources else []
+    model = Path(settings.model)
     errors = Console(stderr=True, highlight=False)
     with data_stream():
         with errors.status(f"loading {escape(str(model))}"):

@@ -13,7 +13,8 @@ from tidegate.localcloud.cloud import REGION, ROOT
 from tidegate.localcloud.stack_client import OUTPUT_PREFIX, StackClient
 from tidegate.localcloud.system import System, local_system
 from tidegate.localcloud.watched_folder import WatchedFolder
-from tidegate.offline.model import load_model, read_settings
+from tidegate.offline.model import load_model
+from tidegate.offline.worker_settings import read_settings
 
 PARAMETERS = {"IdleSeconds": "20", "MaxTasks": "2", "OutputKey": OUTPUT_PREFIX}
 POLL_SECONDS = 0.5

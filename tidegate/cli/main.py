@@ -63,9 +63,14 @@ def check(
     Exit status: 0 if every row can be predicted, 1 if the model or a file cannot, 3 if some rows
     of a file are bad.
     """
+    from tidegate.offline.inputs import find_files
+    from tidegate.offline.worker_settings import read_settings
+
+    settings = read_settings(model, predictor, assignments)
+    found = find_files(files) if files else []
     from tidegate.cli.check import check as run
 
-    return run(model, files, predictor=predictor, assignments=assignments, as_json=as_json)
+    return run(settings, found, as_json=as_json)
 
 
 @cli.command(short_help="predict files on this machine, with the bytes that a worker writes")
@@ -101,11 +106,15 @@ def predict(
 
     Exit status: 0 if every row was predicted, 1 if nothing was, 3 if some files or rows were not.
     """
+    from tidegate.offline.inputs import find_files, split_output
+    from tidegate.offline.worker_settings import read_settings
+
+    settings = read_settings(model, predictor, assignments)
+    named, output = split_output(sources, output)
+    found = find_files(named)
     from tidegate.cli.predict import predict as run
 
-    return run(
-        model, sources, output, predictor=predictor, assignments=assignments, as_json=as_json
-    )
+    return run(settings, found, output, as_json=as_json)
 
 
 @cli.command(short_help="run the whole system on a local cloud with real files")

@@ -14,12 +14,13 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tidegate.offline.files import FileWriter, StreamWriter
-from tidegate.offline.inputs import InputFile, find_files, split_output
-from tidegate.offline.model import digest, load_model, read_settings
+from tidegate.offline.inputs import InputFile
+from tidegate.offline.model import digest, load_model
 from tidegate.offline.scoring import Failed, Predicted, predict_file
 from worker.errors import TidegateError
 from worker.interfaces import ScoreOptions
 from worker.models import Predictor
+from worker.settings import Settings
 
 DEFAULT_FOLDER = Path("predictions")
 JSON_VERSION = 1
@@ -38,18 +39,10 @@ class Outcome:
 
 
 def predict(
-    model: Path,
-    arguments: Sequence[str],
-    output: Path | None,
-    *,
-    predictor: str | None,
-    assignments: Sequence[str],
-    as_json: bool,
+    settings: Settings, files: Sequence[InputFile], output: Path | None, *, as_json: bool
 ) -> int:
     """Predict the files, and return the exit status."""
-    settings = read_settings(model, predictor, assignments)
-    sources, output = split_output(arguments, output)
-    files = find_files(sources)
+    model = Path(settings.model)
     to_stdout = len(files) == 1 and output is None and not as_json
     targets = None if to_stdout else _targets(files, output)
     console = Console(stderr=True, highlight=False)

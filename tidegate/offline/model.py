@@ -1,11 +1,9 @@
 """Loads a model as a pool process does, and describes it."""
 
 import hashlib
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -13,42 +11,11 @@ import pandas as pd
 
 from worker import logs, quoting
 from worker.columns import ColumnSpec
-from worker.errors import ModelError, SettingsError
+from worker.errors import ModelError
 from worker.formats import ModelInputs
 from worker.models import Predictor, load_predictor
 from worker.models.versions import version_in_pickle
-from worker.settings import PREFIX, Settings
-from worker.settings_help import load, variable
-
-NO_QUEUE = "none"  # a worker needs a queue, and nothing here does
-
-
-def read_settings(model: Path, predictor: str | None, assignments: Sequence[str]) -> Settings:
-    """Read a worker's settings: `NAME=VALUE` before the environment; raises SettingsError.
-
-    The prefix WORKER_ may be left out.
-    """
-    given = {"WORKER_QUEUE": NO_QUEUE}
-    for assignment in assignments:
-        name, equals, value = assignment.partition("=")
-        name = name.strip().upper()
-        name = name if name.startswith(PREFIX) else PREFIX + name
-        if not equals:
-            raise SettingsError(f"--set {assignment}: must be NAME=VALUE")
-        if name.removeprefix(PREFIX).lower() not in Settings.model_fields:
-            raise SettingsError(f"--set {assignment}: there is no {name}{_nearest(name)}")
-        given[name] = value
-    given["WORKER_MODEL"] = str(model)
-    if predictor is not None:
-        given["WORKER_PREDICTOR"] = predictor
-    os.environ.update(given)
-    return load()
-
-
-def _nearest(name: str) -> str:
-    known = [variable(field) for field in Settings.model_fields]
-    found = get_close_matches(name, known, n=1)
-    return f"; did you mean {found[0]}?" if found else ""
+from worker.settings import Settings
 
 
 def load_model(settings: Settings) -> Predictor:
@@ -57,8 +24,6 @@ def load_model(settings: Settings) -> Predictor:
     A module of a predictor is found in the current folder too, as `python -m worker` finds it.
     """
     path = Path(settings.model)
-    if not path.exists():
-        raise ModelError(f"there is no file {path}")
     if settings.model_sha256 not in (None, digest(path)):
         raise ModelError(f"{path} has another digest than WORKER_MODEL_SHA256 says: {digest(path)}")
     logs.configure(logs.resolve(settings.log_format), settings.log_level)
