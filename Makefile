@@ -25,7 +25,7 @@ test: check levels ## everything that continuous integration runs: `check`, then
 
 # No test may depend on how long something takes: a machine may be slow, or have much else to do.
 BUSY_LOOPS ?= 16
-test-under-load: .venv/dev.stamp ## `make test` beside sixteen busy loops; about three quarters of an hour
+test-under-load: .venv/dev.stamp ## `make test` beside sixteen busy loops; about half an hour
 	$(BIN)/python -m tests.support.busy_loops $(BUSY_LOOPS) $(MAKE) test
 
 # Four at a time, as most tests wait for processes; the longest first, with the integration and
