@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterator, Mapping, MutableMapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -21,6 +22,7 @@ _PATTERNS = {
     "WORKER_ESCAPE": _MARK,
 }
 
+TOGETHER = "WORKER_SETTINGS"
 ALIASES = {"WORKER_QUEUE": ("SQS_QUEUE",)}
 MISSPELT = 0.8  # how similar a name must be to be taken for another one
 
@@ -32,11 +34,43 @@ def variable(field: str) -> str:
 
 def load() -> Settings:
     """Read the environment; raises SettingsError with one line for each problem."""
+    spread(os.environ)
     try:
         return Settings()
     except ValidationError as error:
         lines = [line for problem in error.errors() for line in _lines(dict(problem))]
         raise SettingsError("\n".join(lines)) from None
+
+
+def spread(environment: MutableMapping[str, str]) -> None:
+    """Set a variable for each setting in WORKER_SETTINGS: `MAX_REJECTED=0.05 DTYPES=zip=text`.
+
+    They are quoted as words of a shell. A stack gives all settings in this one variable. Raises
+    SettingsError with one line for each problem.
+    """
+    try:
+        words = shlex.split(environment.get(TOGETHER, ""))
+    except ValueError as error:
+        raise SettingsError(f"{TOGETHER}: {error} (quotes are those of a shell)") from None
+    problems: list[str] = []
+    for word in words:
+        name, equals, value = word.partition("=")
+        name = variable(name.upper().removeprefix(PREFIX))
+        if not equals:
+            problems.append(f"{TOGETHER}: must be NAME=VALUE, separated by spaces (it is {word!r})")
+        elif name.removeprefix(PREFIX).lower() not in Settings.model_fields:
+            problems.append(f"{TOGETHER}: there is no setting {name}{_suggestion(name)}")
+        elif environment.get(name, value) not in {value, ""}:
+            problems.append(f"{TOGETHER} and {name} contradict each other: set it in one place")
+        else:
+            environment[name] = value
+    if problems:
+        raise SettingsError("\n".join(problems))
+
+
+def _suggestion(name: str) -> str:
+    near = get_close_matches(name, list(map(variable, Settings.model_fields)), n=1, cutoff=MISSPELT)
+    return f": did you mean {near[0]}?" if near else ""
 
 
 def _lines(problem: dict[str, Any]) -> list[str]:
@@ -71,7 +105,7 @@ def unknown(environment: Mapping[str, str]) -> Iterator[tuple[str, str | None]]:
     """Yield each WORKER_ variable that is not a setting, with the most similar setting."""
     known = [field.upper() for field in Settings.model_fields]
     for name in sorted(environment):
-        if name.upper().startswith(PREFIX):
+        if name.upper().startswith(PREFIX) and name != TOGETHER:
             # Without the prefix, by which all of them are similar.
             field = name.upper().removeprefix(PREFIX)
             if field not in known:

@@ -48,7 +48,7 @@ class Rule:
 def boosting(folder: Path) -> list[str]:
     pipeline = make_pipeline(OrdinalEncoder(), HistGradientBoostingClassifier(max_iter=5))
     joblib.dump(pipeline.fit(ROWS[["age", "spent"]], CHURNED), folder / "model.pkl")
-    return ["--model", "model.pkl", "--set", "KEEP_COLUMNS=id,age"]
+    return ["--model", "model.pkl", "--set", "KEEP_COLUMNS=id,age", "--set", "MAX_REJECTED=0.1"]
 
 
 def light(folder: Path) -> list[str]:
@@ -114,5 +114,9 @@ def test_own_files_are_predicted_by_an_own_model_and_a_mended_one_too(
 
         ROWS.to_csv(folder / "broken.csv", index=False)
         assert until(process, 1) == ["✓ broken.csv: 200 rows → predictions/broken.csv"]
+        if model is boosting:  # the stack has the worker's settings
+            (folder / "odd.csv").write_text(ROWS.to_csv(index=False) + "x,much,1.0\n")
+            odd = "✓ odd.csv: 200 rows, 1 rejected → predictions/odd.csv"
+            assert until(process, 1) == [odd]
         process.send_signal(signal.SIGINT)
         assert process.wait() == 128 + signal.SIGINT

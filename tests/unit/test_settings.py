@@ -284,3 +284,50 @@ def test_a_variable_of_a_later_version_is_noticed_and_is_no_error(
     monkeypatch.setenv("WORKER_BRAND_NEW", "1")
     assert settings_help.load().queue == "jobs"
     assert list(settings_help.unknown({"WORKER_BRAND_NEW": "1"})) == [("WORKER_BRAND_NEW", None)]
+
+
+def test_settings_can_come_together_in_one_variable() -> None:
+    environment = {
+        "WORKER_SETTINGS": "MAX_REJECTED=0.05 worker_keep_columns=id DELIMITER=';' DTYPES=a=text"
+    }
+
+    settings_help.spread(environment)
+
+    assert environment.pop("WORKER_SETTINGS")
+    assert environment == {
+        "WORKER_MAX_REJECTED": "0.05",
+        "WORKER_KEEP_COLUMNS": "id",
+        "WORKER_DELIMITER": ";",
+        "WORKER_DTYPES": "a=text",
+    }
+
+
+def test_the_settings_of_one_variable_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKER_QUEUE", "jobs")
+    monkeypatch.setenv("WORKER_MODEL", "m.pkl")
+    monkeypatch.setenv("WORKER_MAX_REJECTED", "")  # empty, and restored after the test
+    monkeypatch.setenv("WORKER_SETTINGS", "MAX_REJECTED=0.05")
+
+    assert settings_help.load().max_rejected == 0.05
+    assert not list(settings_help.unknown({"WORKER_SETTINGS": "MAX_REJECTED=0.05"}))
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("MAX_REJECTED", "WORKER_SETTINGS: must be NAME=VALUE, .* 'MAX_REJECTED'"),
+        ("MAX_REJECTD=1", "no setting WORKER_MAX_REJECTD: did you mean WORKER_MAX_REJECTED?"),
+        ("QUOTE='", "WORKER_SETTINGS: No closing quotation"),
+        ("IDLE_SECONDS=5", "WORKER_SETTINGS and WORKER_IDLE_SECONDS contradict each other"),
+        ("ENCODING=utf-8 ENCODING=latin-1", "WORKER_SETTINGS and WORKER_ENCODING contradict"),
+    ],
+)
+def test_a_wrong_setting_among_several_is_refused(text: str, line: str) -> None:
+    with pytest.raises(SettingsError, match=line):
+        settings_help.spread({"WORKER_SETTINGS": text, "WORKER_IDLE_SECONDS": "60"})
+
+
+def test_each_wrong_setting_among_several_has_a_line() -> None:
+    with pytest.raises(SettingsError) as error:
+        settings_help.spread({"WORKER_SETTINGS": "A=1 B=2"})
+    assert len(str(error.value).splitlines()) == 2

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,30 +27,28 @@ async def cloud(
     """Start the system, print how to reach it, and show the files until cancelled."""
     display = Display()
     display.title()
-    variables = worker_variables(predictor, assignments)
     if model is not None:
         with display.step(f"model loaded: {model.name}"):
             # As a worker does: what is wrong with it or a setting is said before anything starts.
             settings = read_settings(model, predictor, assignments)
             await asyncio.to_thread(load_model, settings)
     async with local_system(
-        PARAMETERS, display.step, model=model, image_environment=variables
+        PARAMETERS | {"WorkerSettings": shlex.join(assignments)},
+        display.step,
+        model=model,
+        image_environment=_predictor_variables(predictor),
     ) as system:
         display.emulator_note()
         _print_access(system, display, has_files=files is not None)
         await _show_files(system, files)
 
 
-def worker_variables(predictor: str | None, assignments: Sequence[str]) -> dict[str, str]:
-    """Return the variables that an image of one's own would set for a worker."""
-    pairs = (assignment.partition("=") for assignment in assignments)
-    variables = {
-        f"WORKER_{name.strip().upper().removeprefix('WORKER_')}": value for name, _, value in pairs
-    }
-    if predictor is not None:
-        # The predictor's module is found where this command was typed.
-        variables |= {"WORKER_PREDICTOR": predictor, "PYTHONPATH": os.getcwd()}  # noqa: PTH109
-    return variables
+def _predictor_variables(predictor: str | None) -> dict[str, str]:
+    """Return the variables that an image with a predictor of one's own would set."""
+    if predictor is None:
+        return {}
+    # The predictor's module is found where this command was typed.
+    return {"WORKER_PREDICTOR": predictor, "PYTHONPATH": os.getcwd()}  # noqa: PTH109
 
 
 def _print_access(system: System, display: Display, *, has_files: bool) -> None:

@@ -33,7 +33,7 @@ def test_the_parameters_are_those_that_are_documented() -> None:
         *("Architecture", "TaskCpu", "TaskMemory", "Capacity"),
         *("Subnets", "SecurityGroups", "AssignPublicIp"),
         *("Suffixes", "OutputKey"),
-        *("MaxTasks", "MessagesPerTask", "IdleSeconds", "DispatcherConcurrency"),
+        *("MaxTasks", "MessagesPerTask", "IdleSeconds", "DispatcherConcurrency", "WorkerSettings"),
         *("VisibilitySeconds", "MaxReceiveCount", "LogDays", "AlarmEmail", "Dashboard"),
     }
 

@@ -7,6 +7,7 @@ import pytest
 from dispatcher.handler import WORKER_CONTAINER
 from tests.support.template import PARAMETERS, ROOT, container, properties, resolve
 from worker.settings import Settings as WorkerSettings
+from worker.settings_help import TOGETHER
 
 
 def test_the_dispatcher_knows_the_container_by_its_name() -> None:
@@ -36,7 +37,7 @@ def test_the_worker_finds_its_settings_by_their_names() -> None:
     variables = [
         entry if "Name" in entry else entry["Fn::If"][1] for entry in container()["Environment"]
     ]
-    known = {f"WORKER_{field.upper()}" for field in WorkerSettings.model_fields}
+    known = {f"WORKER_{field.upper()}" for field in WorkerSettings.model_fields} | {TOGETHER}
 
     assert {entry["Name"] for entry in variables} <= known
     assert {"WORKER_QUEUE", "WORKER_MODEL"} <= {entry["Name"] for entry in variables}

@@ -3,7 +3,6 @@ import io
 import pytest
 from rich.console import Console
 
-from tidegate.cli.cloud import worker_variables
 from tidegate.cli.live_files import LiveFiles
 from tidegate.localcloud.stack_client import FileState
 
@@ -47,11 +46,3 @@ def test_a_table_shows_each_file_with_its_output_or_reason(key: str) -> None:
     assert "predictions/a.csv (2 rejected)" in text
     assert "SchemaMismatch: no column [a]" in text
     assert "waiting" in text
-
-
-def test_settings_become_the_variables_of_a_worker() -> None:
-    assert worker_variables(None, ["keep_columns=*", "WORKER_DTYPES=a=text"]) == {
-        "WORKER_KEEP_COLUMNS": "*",
-        "WORKER_DTYPES": "a=text",
-    }
-    assert worker_variables("own:make", [])["WORKER_PREDICTOR"] == "own:make"
