@@ -165,6 +165,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m worker",
         description="Predict the files that the messages of an SQS queue name, until it is idle.",
         epilog=f"settings, from the environment (variable, default, meaning):\n{table}\n\n"
+        "WORKER_SETTINGS may hold several of them: MAX_REJECTED=0.05 KEEP_COLUMNS=id,age\n"
         "AWS_REGION, AWS_ENDPOINT_URL and credentials are read as by every AWS tool.\n\n"
         "exit status: 0 idle or stopped, every message released; 1 the queue or the model cannot\n"
         "be used, the start took ten minutes, or the worker was stuck; 2 a setting is wrong;\n"
