@@ -137,7 +137,7 @@ class Checks:
         if not request.detailed and letter.reasons["error_type"] == "GaveUp":
             return  # no one knows which version it was to predict
         replaced_at = self.ledger.replaced_at(request)
-        look = self.ledger.records[process.name].looks.get(request.key, NO_LOOK)
+        look = self.ledger.records[process.name].looks.get((request.key, name), NO_LOOK)
         recently = effect.at - RECORD_SECONDS
         is_unseen = look.at >= recently and (look.at <= replaced_at or look.failed)
         if replaced_at < effect.at and not is_unseen and process.resumed_at < recently:

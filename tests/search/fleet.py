@@ -22,6 +22,7 @@ from worker.storage.s3 import S3Storage
 
 POLL_SECONDS, CALL_SECONDS, STORAGE_SECONDS = 10.0, 30.0, 60.0  # until the clients time out
 RELEASE_SECONDS = 6.0  # from the drain's deadline to the end
+ROUNDING_SECONDS = 0.001  # of a sum of times
 BEFORE_END_SECONDS = 0.05
 LOOK_SECONDS = 2.0
 LONGEST_STOP_SECONDS = 300.0
@@ -156,7 +157,7 @@ class Fleet:
             worker.settings.drain_seconds, worker.settings.finish_seconds + RELEASE_SECONDS
         )
         took = 0.0 if stop.at is None else now() - stop.at - worker.process.suspended_seconds
-        if took > longest:
+        if took > longest + ROUNDING_SECONDS:
             self._checks.broken.append(f"{now():.3f} s: {name} took {took:.1f} s to stop")
         started = now() - worker.began - worker.process.suspended_seconds
         if worker.start_hangs and started > LONGEST_START_SECONDS:

@@ -6,6 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from structlog.contextvars import get_contextvars
+
 from tests.search.network import CALL, Call
 from tests.search.plan import INPUT, QUEUE, FileKind
 from tests.support.simulation.sqs import DeadLettered, Received, Sent, SqsEffect, VisibilityChanged
@@ -74,7 +76,8 @@ class WorkerRecord:
     # Ids of messages with a heartbeat after the settlement.
     heartbeat_after_settlement: set[str] = field(default_factory=set)
     last_fault_at: float = float("-inf")  # time of the last call with a fault
-    looks: dict[str, Look] = field(default_factory=dict)  # by the key of an input, the last one
+    # By the key of an input and the message for which it was looked at, the last one.
+    looks: dict[tuple[str, str], Look] = field(default_factory=dict)
     uploads: set[str] = field(default_factory=set)  # ids of the uploads that it began
     abort_failed: set[str] = field(default_factory=set)  # ids of uploads whose abort had a fault
     fatal: bool = False  # a call was denied, or its credentials had expired
@@ -129,7 +132,9 @@ class Ledger:
             if at <= self.held_until[handle] <= at + fate.out + ANSWER_SECONDS:
                 record.slow.add(message_id)
         if call.operation == "head_object" and call.arguments["Bucket"] == INPUT:
-            record.looks[call.arguments["Key"]] = Look(at, failed=fate.kind is not None)
+            # Other messages of the same input look at it too.
+            message_id = get_contextvars().get("message_id", "")
+            record.looks[call.arguments["Key"], message_id] = Look(at, failed=fate.kind is not None)
         if fate.kind is None:
             return
         record.last_fault_at = at
