@@ -75,7 +75,8 @@ def _is_expected(event: Mapping[str, object]) -> bool:
     if event["event"] == "no JSON":  # a message of Python itself, after a SIGKILL
         return "resource_tracker" in str(event["line"])
     if event["event"] == "worker failed":
-        return event["error_type"] in {"TransientError", "ProcessLost"} and bool(event["error"])
+        passing = {"InfrastructureError", "TransientError", "ProcessLost"}
+        return event["error_type"] in passing and bool(event["error"])
     return event["event"] == "job rejected, dead letter sent" and event["error_type"] in {
         *POISON.values(),
         "UnreadableBody",
