@@ -54,18 +54,31 @@ def spread(environment: MutableMapping[str, str]) -> None:
         raise SettingsError(f"{TOGETHER}: {error} (quotes are those of a shell)") from None
     problems: list[str] = []
     for word in words:
-        name, equals, value = word.partition("=")
-        name = variable(name.upper().removeprefix(PREFIX))
-        if not equals:
-            problems.append(f"{TOGETHER}: must be NAME=VALUE, separated by spaces (it is {word!r})")
-        elif name.removeprefix(PREFIX).lower() not in Settings.model_fields:
-            problems.append(f"{TOGETHER}: there is no setting {name}{_suggestion(name)}")
-        elif environment.get(name, value) not in {value, ""}:
+        try:
+            name, value = parse_assignment(word)
+        except SettingsError as error:
+            problems.append(f"{TOGETHER}: {error}")
+            continue
+        if environment.get(name, value) not in {value, ""}:
             problems.append(f"{TOGETHER} and {name} contradict each other: set it in one place")
         else:
             environment[name] = value
     if problems:
         raise SettingsError("\n".join(problems))
+
+
+def parse_assignment(text: str) -> tuple[str, str]:
+    """Return the variable and the value of NAME=VALUE; the prefix WORKER_ may be left out.
+
+    Raises SettingsError, also if there is no such setting.
+    """
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise SettingsError(f"must be NAME=VALUE, as in MAX_REJECTED=0.05 (it is {text!r})")
+    field = name.strip().upper().removeprefix(PREFIX).lower()
+    if field not in Settings.model_fields:
+        raise SettingsError(f"there is no setting {variable(field)}{_suggestion(variable(field))}")
+    return variable(field), value
 
 
 def _suggestion(name: str) -> str:

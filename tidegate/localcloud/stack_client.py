@@ -5,10 +5,11 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from tidegate.localcloud.cloud import Cloud
 from tidegate.localcloud.stack import Stack
+from worker.interfaces import Format
 
 if TYPE_CHECKING:
     # Type stubs, which only the development environment has.
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 OUTPUT_PREFIX = "predictions"
-FORMATS = ("csv", "jsonl", "parquet")  # appended to the key of an output of another format
+FORMATS: tuple[str, ...] = get_args(
+    Format
+)  # one is appended to the key of an output of another format
 
 
 def output_key(key: str) -> str:

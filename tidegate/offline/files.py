@@ -12,9 +12,9 @@ from typing import IO, Self
 
 from worker.errors import TidegateError
 from worker.interfaces import OutputForm, Range
+from worker.jobs.limits import PART_BYTES
 from worker.jobs.rejected_rows import REJECTS_SUFFIX
 
-FIRST_BYTES = 5 << 20  # as many as a worker downloads before it knows the format
 PIECE_BYTES = 1 << 20
 SPOOLED_BYTES = 64 << 20  # of an output for a stream, before they go to the disk
 TEXT_TYPES = ("text/csv", "application/x-ndjson")
@@ -25,7 +25,7 @@ class FileReader:
 
     def __init__(self, file: IO[bytes]) -> None:
         self.size = os.fstat(file.fileno()).st_size
-        self.first = file.read(FIRST_BYTES)
+        self.first = file.read(PART_BYTES)  # as a worker, before it knows the format
         self._file = file
 
     def read(self, ranges: Sequence[Range]) -> Iterator[bytes]:

@@ -2,7 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.offline.inputs import NoInput, find_files, split_output
+from tests.support.template import PARAMETERS
+from tidegate.offline.inputs import SUFFIXES, NoInput, find_files, split_output
+
+
+def test_the_suffixes_are_those_of_a_stacks_dispatcher() -> None:
+    assert sorted(SUFFIXES) == sorted(PARAMETERS["Suffixes"]["Default"].split(","))
 
 
 def touch(folder: Path, *names: str) -> None:
