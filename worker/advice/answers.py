@@ -28,7 +28,7 @@ _KEY_OUT_OF_REACH = "The ciphertext refers to a customer master key"
 _PAGE = re.compile(r"(?i)\s*<(?:!doctype html|html|head|body)\b")
 _LATE = ("Signature expired", "Signature not yet current")
 
-DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403", "Forbidden"})
+ACCESS_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403", "Forbidden"})
 _PERMISSIONS = {
     "GetObject": "s3:GetObject (of a version: s3:GetObjectVersion)",
     "HeadObject": "s3:GetObject",
@@ -81,7 +81,7 @@ def kms_refusal(error: ClientError, code: str) -> Advice | None:
     message = _message(error)
     if found := _KMS_CODE.fullmatch(code):
         return KMS_REFUSALS.get(found[1])
-    if code not in DENIED:
+    if code not in ACCESS_DENIED:
         return None
     refused = _NOT_AUTHORIZED.match(message)
     about_kms = refused is not None and refused["action"].startswith("kms:")
@@ -101,7 +101,7 @@ def _advice(
         return _kms_advice(kms, message, kms_key)
     if code in _WRONG_CLOCK or is_late(error):
         return Advice.CLOCK.fill()
-    if code in DENIED:
+    if code in ACCESS_DENIED:
         return _denied_advice(error, message, resource)
     if code in OTHER_REGION:
         return Advice.OTHER_REGION.fill(region=_region_of(error))

@@ -11,7 +11,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
 )
 
-from worker.advice.answers import DENIED, explain, is_late
+from worker.advice.answers import explain, is_late
 from worker.advice.texts import Advice
 from worker.errors import (
     FatalError,
@@ -72,7 +72,6 @@ DISTURBED = frozenset(
 )
 # HTTP statuses. A new bucket may answer 307 again, to a call that was redirected once.
 MOVED_FOR_A_WHILE, TOO_MANY_REQUESTS, SERVER_ERROR, NOT_IMPLEMENTED = 307, 429, 500, 501
-ACCESS_DENIED = DENIED
 
 
 def error_code(error: ClientError) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from botocore.exceptions import ClientError
 
-from worker.advice.answers import explain, kms_refusal
+from worker.advice.answers import ACCESS_DENIED, explain, kms_refusal
 from worker.advice.texts import Advice
 from worker.aws.call_limits import (
     RECEIVE_ATTEMPTS,
@@ -21,7 +21,7 @@ from worker.aws.call_limits import (
     limited,
 )
 from worker.aws.clients import client_config, open_client
-from worker.aws.errors import ACCESS_DENIED, error_code
+from worker.aws.errors import error_code
 from worker.errors import FatalError, TransientError
 from worker.job import Message
 from worker.queue.address import check_address

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError, ParamValidationError
 
-from worker.advice.answers import OTHER_REGION, explain, kms_refusal
+from worker.advice.answers import ACCESS_DENIED, OTHER_REGION, explain, kms_refusal
 from worker.advice.texts import Advice
 from worker.aws.call_limits import S3_ATTEMPTS, S3_READ_SECONDS, limited
 from worker.aws.clients import client_config, open_client
-from worker.aws.errors import ACCESS_DENIED, error_code, map_errors
+from worker.aws.errors import error_code, map_errors
 from worker.errors import (
     AccessDenied,
     InfrastructureError,
