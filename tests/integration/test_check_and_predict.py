@@ -133,26 +133,27 @@ def test_predict_refuses_to_replace_its_input(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "reason"),
+    "mistake",
     [
-        (["none.pkl", "iris.csv"], "none.pkl"),
-        (["model.pkl", "none.csv"], "there is no file none.csv"),
-        (["model.pkl", "iris.csv", "--set", "MAX_REJECTD=1"], "mean WORKER_MAX_REJECTED?"),
-        (["model.pkl", "iris.csv", "--set", "MAX_REJECTED=7"], "WORKER_MAX_REJECTED"),
-        (["model.pkl", "iris.csv", "--set", "MAX_REJECTED"], "must be NAME=VALUE"),
-        (["model.pkl", "iris.csv", "--predictor", "none:make"], "none:make"),
+        (1, ["none.pkl", "iris.csv"], "none.pkl"),
+        (1, ["model.pkl", "none.csv"], "there is no file none.csv"),
+        (2, ["model.pkl", "iris.csv", "--set", "MAX_REJECTD=1"], "mean WORKER_MAX_REJECTED?"),
+        (2, ["model.pkl", "iris.csv", "--set", "MAX_REJECTED=7"], "WORKER_MAX_REJECTED"),
+        (2, ["model.pkl", "iris.csv", "--set", "MAX_REJECTED"], "must be NAME=VALUE"),
+        (1, ["model.pkl", "iris.csv", "--predictor", "none:make"], "none:make"),
     ],
 )
 def test_a_mistake_is_one_readable_error(
-    model: Path, flowers: pd.DataFrame, tmp_path: Path, arguments: list[str], reason: str
+    model: Path, flowers: pd.DataFrame, tmp_path: Path, mistake: tuple[int, list[str], str]
 ) -> None:
+    status, arguments, reason = mistake
     (tmp_path / "model.pkl").write_bytes(model.read_bytes())
     flowers.to_csv(tmp_path / "iris.csv", index=False)
 
     for command in ("check", "predict"):
         ran = tidegate(command, *arguments, cwd=tmp_path)
 
-        assert ran.returncode == 1
+        assert ran.returncode == status
         assert reason in ran.stderr.decode()
         assert "Traceback" not in ran.stderr.decode()
         assert ran.stdout == b""
