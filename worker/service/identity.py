@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 # On Fargate the address of a container's metadata ends in the id of its task and a number.
 METADATA_VARIABLE = "ECS_CONTAINER_METADATA_URI_V4"
-_TASK = re.compile(r"/([0-9a-f]{32})-\d+$")
+_TASK = re.compile(r"/([0-9a-f-]{32,36})-\d+$")
 
 
 def worker_name(environment: Mapping[str, str]) -> str:
