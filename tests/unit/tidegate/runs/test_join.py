@@ -1,6 +1,8 @@
 import tracemalloc
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from zlib import crc32
 
 import pytest
 from hypothesis import example, given
@@ -21,8 +23,8 @@ def listed(key: str, second: int = 0) -> Listed:
 
 
 def listing(keys: Iterable[str]) -> list[Listed]:
-    """A listing in S3's order, that of the UTF-8 bytes; each object is newer than the last."""
-    return [listed(key, second) for second, key in enumerate(sorted(keys, key=str.encode))]
+    """A listing in S3's order, that of the UTF-8 bytes, with times in another order."""
+    return [listed(key, crc32(key.encode()) % 7) for key in sorted(keys, key=str.encode)]
 
 
 def found(layout: Layout, inputs: Iterable[str], others: Iterable[str]) -> list[Found]:
@@ -36,7 +38,8 @@ def found(layout: Layout, inputs: Iterable[str], others: Iterable[str]) -> list[
         for one in everything
         if one.key.startswith(layout.outputs[0].before) and not one.key.startswith(layout.skipped)
     ]
-    return list(join(layout, listing(inputs), outputs, reports))
+    # Copied at once: what is added after that would come too late.
+    return [replace(one) for one in join(layout, listing(inputs), outputs, reports)]
 
 
 def by_lookup(
