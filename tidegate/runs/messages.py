@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.aws.errors import AwsError
 from tidegate.runs.listing import Listed
+from worker.errors import SettingsError
+from worker.job import RUN_ID
 
 if TYPE_CHECKING:
     # Type stubs, which only the development environment has.
@@ -37,6 +40,14 @@ class Submission:
     run: str
     settings: Mapping[str, str] = field(default_factory=dict)
     again: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise SettingsError for a run that the worker would refuse in each message."""
+        if not re.fullmatch(RUN_ID, self.run):
+            raise SettingsError(
+                "a run is named by up to 64 letters, digits, full stops, hyphens and underscores "
+                f"(it is {self.run!r})"
+            )
 
     def body(self, source: Listed) -> str:
         """Return the message of an input: the version that was listed is the one to read."""

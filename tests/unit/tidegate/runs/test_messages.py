@@ -16,6 +16,7 @@ from tidegate.runs.messages import (
     Submission,
     batches,
 )
+from worker.errors import SettingsError
 from worker.job import Job
 
 SOURCE = Listed("dir/ä b\x01.csv", "abc", 12, datetime(2026, 1, 1, tzinfo=UTC))
@@ -81,6 +82,12 @@ def test_a_message_says_only_what_is_said() -> None:
     assert json.loads(Submission("in", "out", "p", "r1").body(SOURCE)).keys() == {
         *("bucket", "key", "output_bucket", "output_key", "etag", "size", "run"),
     }
+
+
+@pytest.mark.parametrize("run", ["", "a b", "x" * 65, "ä", "a/b", "a\n"])
+def test_a_run_that_the_worker_would_refuse_is_refused(run: str) -> None:
+    with pytest.raises(SettingsError, match="a run is named by"):
+        Submission("in", "out", "p", run)
 
 
 def test_every_message_is_sent_once_in_batches_of_ten_as_one_group() -> None:
