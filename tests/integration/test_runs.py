@@ -12,7 +12,7 @@ from moto import mock_aws
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 
-from tidegate.runs.join import Found, join
+from tidegate.runs.join import Found, find
 from tidegate.runs.layout import Layout
 from tidegate.runs.listing import list_objects
 from tidegate.runs.messages import Sender, Submission
@@ -77,17 +77,7 @@ def put_report(
 
 
 def joined(s3: "S3Client", layout: Layout, prefix: str = "") -> list[Found]:
-    """Join a prefix of the inputs with what the output bucket has of it."""
-    assert layout.reports is not None
-    outputs, reports = layout.outputs[0].before, layout.reports.before
-    return list(
-        join(
-            layout,
-            list_objects(s3, INPUT, prefix, page_keys=PAGE_KEYS),
-            list_objects(s3, OUTPUT, outputs + prefix, skipped=layout.skipped, page_keys=PAGE_KEYS),
-            list_objects(s3, OUTPUT, reports + prefix, page_keys=PAGE_KEYS),
-        )
-    )
+    return list(find(s3, INPUT, prefix, layout, page_keys=PAGE_KEYS))
 
 
 def states(s3: "S3Client", layout: Layout) -> Mapping[str, tuple[State, State]]:
@@ -120,6 +110,16 @@ def test_hundreds_of_inputs_are_told_apart_by_their_listings(s3: "S3Client") -> 
     inquiry = Inquiry(s3, INPUT, layout, MODEL)
     assert all(listed_state(one) is inquiry.state(one) for one in found[::15])
     assert len(joined(s3, layout, "1/")) == 67
+
+
+def test_folders_and_the_outputs_in_the_same_bucket_are_no_inputs(s3: "S3Client") -> None:
+    for key in ("a", "b/", "b/c", "p/a", "p/_failed/b/c.json"):
+        put(s3, INPUT, key, b"", 0)
+    found = list(find(s3, INPUT, "", Layout(INPUT, "p")))
+    assert [(one.source.key, one.output is not None, one.report is not None) for one in found] == [
+        ("a", True, False),
+        ("b/c", False, True),
+    ]
 
 
 def test_a_folder_that_is_skipped_costs_one_call(s3: "S3Client") -> None:
@@ -202,7 +202,7 @@ def test_with_a_template_that_names_the_version_inputs_are_asked_for(s3: "S3Clie
     version_id = s3.head_object(Bucket=INPUT, Key="a")["VersionId"]
     metadata = InputVersion(S3Uri(INPUT, "a"), etag, version_id, None).metadata()
     put(s3, OUTPUT, f"p/{version_id}/{etag}/a", b"", 9, **metadata, **{"model-sha256": MODEL})
-    (one,) = join(layout, list_objects(s3, INPUT, ""), [], [])
+    (one,) = find(s3, INPUT, "", layout)
     assert listed_state(one) is State.UNSURE
     assert Inquiry(s3, INPUT, layout, MODEL).state(one) is State.PREDICTED
 

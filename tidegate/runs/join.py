@@ -9,10 +9,16 @@ at once whose keys are beginnings of the latest one: never more than a key has c
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 from tidegate.aws.errors import AwsError
 from tidegate.runs.layout import Layout, Place
-from tidegate.runs.listing import Listed
+from tidegate.runs.listing import PAGE_KEYS, Listed, list_objects
+
+if TYPE_CHECKING:
+    # Type stubs, which only the development environment has.
+    from mypy_boto3_s3 import S3Client
 
 
 @dataclass(slots=True)
@@ -25,6 +31,26 @@ class Found:
     report: Listed | None = None
     is_unclear: bool = False
     """Whether the listings hide what was made of it, or show what another input may have made."""
+
+
+def find(
+    s3: "S3Client", bucket: str, prefix: str, layout: Layout, *, page_keys: int = PAGE_KEYS
+) -> Iterator[Found]:
+    """Yield each input below a prefix, with what the output bucket shows of it.
+
+    As for the dispatcher, folders and the stack's own outputs are no inputs.
+    """
+    listed = partial(list_objects, s3, page_keys=page_keys)
+    own = [layout.prefix] if bucket == layout.output_bucket else []
+    inputs = (one for one in listed(bucket, prefix, skipped=own) if not one.key.endswith("/"))
+    outputs: Iterable[Listed] = ()
+    if layout.outputs:
+        below = layout.outputs[0].before + prefix
+        outputs = listed(layout.output_bucket, below, skipped=layout.skipped)
+    reports: Iterable[Listed] = ()
+    if layout.reports:
+        reports = listed(layout.output_bucket, layout.reports.before + prefix)
+    return join(layout, inputs, outputs, reports)
 
 
 def join(

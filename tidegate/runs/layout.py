@@ -61,16 +61,22 @@ class Layout:
         return ("", f".{self.output_format}") if self.output_format else ("",)
 
     @cached_property
+    def prefix(self) -> str:
+        """What all keys of the outputs begin with, unless a template says something else."""
+        output_key = self.output_key.removesuffix("/")
+        return f"{output_key}/" if output_key else ""
+
+    @cached_property
     def outputs(self) -> tuple[Place, ...]:
         """Where an output may be, converted or not; nowhere if a listing cannot say."""
-        place = Place.of_template(self.output_template, self.output_key.removesuffix("/"))
+        place = Place.of_template(self.output_template, self.prefix.removesuffix("/"))
         suffixes = self._suffixes if place else ()
         return tuple(Place(place.before, place.after + one) for one in suffixes if place)
 
     @cached_property
     def reports(self) -> Place | None:
         """Where a failure report is; None if a listing cannot say."""
-        return Place.of_template(self.failure_template, self.output_key.removesuffix("/"))
+        return Place.of_template(self.failure_template, self.prefix.removesuffix("/"))
 
     @cached_property
     def _room(self) -> int:
@@ -81,9 +87,7 @@ class Layout:
     @cached_property
     def skipped(self) -> tuple[str, ...]:
         """The prefixes of the output bucket below which no output is looked for."""
-        own = Place.of_template("{output_key}/{key}", self.output_key.removesuffix("/"))
-        assert own is not None
-        prefixes = [own.of(COMMANDS_PREFIX), own.of(SMOKE_PREFIX)]
+        prefixes = [self.prefix + COMMANDS_PREFIX, self.prefix + SMOKE_PREFIX]
         outputs = self.outputs[0].before if self.outputs else ""
         if self.reports and self.reports.before != outputs:
             prefixes.append(self.reports.before)
