@@ -69,8 +69,8 @@ Add these statements to the bucket's policy:
 
 def _about(bucket: str, rights: str) -> str:
     return (
-        f"S3 denies {bucket} to this caller. If it is this account's, ask for rights to it:\n{rights}."
-        "\nIf it is another account's, its owner does this once:"
+        f"S3 denies {bucket} to this caller. If it is this account's, ask for rights to it:\n"
+        f"{rights}.\nIf it is another account's, its owner does this once:"
     )
 
 
