@@ -4,7 +4,6 @@ import base64
 import shlex
 import shutil
 import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 from tidegate.image.context import PreparedImage
@@ -13,6 +12,9 @@ from worker.errors import TidegateError
 
 if TYPE_CHECKING:
     from tidegate.aws.account import Account
+
+
+STANDARD_ERROR = 2
 
 
 def build(prepared: PreparedImage, show: Show) -> str:
@@ -41,15 +43,21 @@ def push(name: str, repository_uri: str, account: "Account", show: Show) -> None
 
 def docker(*arguments: str, show: Show, standard_input: str | None = None) -> None:
     """Run docker; what it prints goes to standard error. Raises TidegateError if it fails."""
+    program = require_docker()
+    show(shlex.join(["docker", *arguments]))
+    ran = subprocess.run(  # noqa: S603 - our own words
+        [program, *arguments], input=standard_input, text=True, stdout=STANDARD_ERROR, check=False
+    )
+    if ran.returncode:
+        raise TidegateError(f"docker {arguments[0]} failed: its own words are above")
+
+
+def require_docker() -> str:
+    """Return docker's path; raises TidegateError if there is none."""
     program = shutil.which("docker")
     if program is None:
         raise TidegateError(
             "docker is missing on the PATH: install it, or name an image that is built elsewhere"
             " with --image"
         )
-    show(shlex.join(["docker", *arguments]))
-    ran = subprocess.run(  # noqa: S603 - our own words
-        [program, *arguments], input=standard_input, text=True, stdout=sys.stderr, check=False
-    )
-    if ran.returncode:
-        raise TidegateError(f"docker {arguments[0]} failed: its own words are above")
+    return program
