@@ -7,23 +7,23 @@ import sys
 from pathlib import Path
 
 from tidegate.image.lock import lock
-from tidegate.image.source import ImageSource, Show
+from tidegate.image.source import ImageSource
 from tidegate.image.uv import uv
 
 
-def environment_for(requirements: Path, show: Show) -> Path:
+def environment_for(requirements: Path) -> Path:
     """Return the Python of an environment with the worker's libraries and those of a file.
 
     It is of the version that runs this. It is kept in the user's cache, and made again only for
     another lock. Raises TidegateError.
     """
-    locked = lock(ImageSource(requirements), show).path
+    locked = lock(ImageSource(requirements)).path
     digest = hashlib.sha256(locked.read_bytes() + sys.version.encode()).hexdigest()[:12]
     environment = _cache() / "tidegate" / "environments" / digest
     if not environment.exists():
         draft = environment.with_name(f"{digest}.{os.getpid()}")
         try:
-            _install(locked, draft, show)
+            _install(locked, draft)
             _publish(draft, environment)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
@@ -34,13 +34,11 @@ def _cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
-def _install(locked: Path, environment: Path, show: Show) -> None:
-    uv("venv", "--quiet", "--no-project", "--python", sys.executable, environment, show=show)
+def _install(locked: Path, environment: Path) -> None:
+    uv("venv", "--quiet", "--no-project", "--python", sys.executable, environment)
     uv(
-        *("pip", "install", "--python", environment / "bin" / "python", "--no-deps"),
+        *("pip", "install", "--quiet", "--python", environment / "bin" / "python", "--no-deps"),
         *("--require-hashes", "--only-binary", ":all:", "--requirements", locked),
-        show=show,
-        progress=True,
     )
 
 

@@ -47,7 +47,7 @@ def lock_path(requirements: Path) -> Path:
     return requirements.with_name(f"{requirements.stem}.lock.txt")
 
 
-def lock(source: ImageSource, show: Show) -> Lock:
+def lock(source: ImageSource, show: Show = lambda _: None) -> Lock:
     """Return the lock of the source's requirements; write it, unless it is up to date.
 
     Raises TidegateError if there is no solution or no wheel for the image's platform.
@@ -149,7 +149,6 @@ def _check_wheels(source: ImageSource, draft: Path) -> None:
             *_COMPILE,
             *("--python-platform", _WHEELS[source.architecture]),
             *("--python-version", source.image_python, "--only-binary", ":all:", draft),
-            show=lambda _: None,
         )
     except UvFailed as error:
         raise TidegateError(
