@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 import joblib
 import lightgbm
@@ -18,6 +19,10 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
+from tests.support.wheels import only, write_locked, write_wheel
+from tidegate.image.environment import environment_of
+from tidegate.image.lock import lock
+from tidegate.image.source import ImageSource
 from tidegate.localcloud.cloud import CHECKOUT
 
 FILES = 20
@@ -54,7 +59,23 @@ def boosting(folder: Path) -> list[str]:
 def light(folder: Path) -> list[str]:
     model = lightgbm.LGBMClassifier(n_estimators=5, verbose=-1)
     joblib.dump(model.fit(ROWS[["age", "spent"]], CHURNED), folder / "model.joblib")
-    return ["--model", "model.joblib"]
+    stand_in_environment(folder)
+    return ["--model", "model.joblib", "--requirements", "my.txt"]
+
+
+def stand_in_environment(folder: Path) -> None:
+    """Put a stand-in where the environment with LightGBM would be: it writes down what it runs."""
+    requirements, wheels = folder / "my.txt", folder / "wheels"
+    requirements.write_text("lightgbm\n")
+    wheels.mkdir()
+    write_locked(wheels)
+    write_wheel(wheels, "lightgbm", "1.0")
+    with patch.dict(os.environ, only(wheels, folder / "uv-cache")):
+        locked = lock(ImageSource(requirements)).path
+    python = environment_of(locked) / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\necho "$2" >> {folder}/ran\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
 
 
 def rule(folder: Path) -> list[str]:
@@ -97,8 +118,9 @@ def until(process: "subprocess.Popen[str]", count: int) -> list[str]:
 
 @pytest.mark.parametrize("model", [boosting, light, rule])
 def test_own_files_are_predicted_by_an_own_model_and_a_mended_one_too(
-    tmp_path: Path, model: Callable[[Path], list[str]]
+    tmp_path: Path, model: Callable[[Path], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     arguments = model(tmp_path)
     folder = tmp_path / "in"
     folder.mkdir()
@@ -118,5 +140,8 @@ def test_own_files_are_predicted_by_an_own_model_and_a_mended_one_too(
             (folder / "odd.csv").write_text(ROWS.to_csv(index=False) + "x,much,1.0\n")
             odd = "✓ odd.csv: 200 rows, 1 rejected → predictions/odd.csv"
             assert until(process, 1) == [odd]
+        if model is light:  # the check of the model, and the worker
+            ran = (tmp_path / "ran").read_text().split()
+            assert ran[:2] == ["tidegate.offline.loading", "worker"]
         process.send_signal(signal.SIGINT)
         assert process.wait() == 128 + signal.SIGINT

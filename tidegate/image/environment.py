@@ -18,10 +18,9 @@ def environment_for(requirements: Path) -> Path:
     another lock. Raises TidegateError.
     """
     locked = lock(ImageSource(requirements)).path
-    digest = hashlib.sha256(locked.read_bytes() + sys.version.encode()).hexdigest()[:12]
-    environment = _cache() / "tidegate" / "environments" / digest
+    environment = environment_of(locked)
     if not environment.exists():
-        draft = environment.with_name(f"{digest}.{os.getpid()}")
+        draft = environment.with_name(f"{environment.name}.{os.getpid()}")
         try:
             _install(locked, draft)
             _publish(draft, environment)
@@ -30,8 +29,11 @@ def environment_for(requirements: Path) -> Path:
     return environment / "bin" / "python"
 
 
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+def environment_of(locked: Path) -> Path:
+    """Return the folder in the user's cache where a lock's environment is, or will be."""
+    digest = hashlib.sha256(locked.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "tidegate" / "environments" / digest
 
 
 def _install(locked: Path, environment: Path) -> None:
