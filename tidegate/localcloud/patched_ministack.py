@@ -1,9 +1,10 @@
-"""MiniStack with three faults fixed, so that it does as AWS does.
+"""MiniStack with four faults fixed, so that it does as AWS does.
 
 GetObject of a version honours the Range header: MiniStack itself sends the whole version, which a
 worker that reads a large file in ranges reports as an error. RunTask honours `clientToken`:
 MiniStack itself starts a task at each call, so many files at once would start as many workers.
-RunTask also honours `propagateTags`: MiniStack itself gives a task no tag of its definition.
+RunTask also honours `propagateTags`: MiniStack itself gives a task no tag of its definition. A
+stack that a change set makes has its template's description: MiniStack itself has an empty one.
 This program runs in the emulator's virtual environment, so it imports nothing of ours.
 """
 
@@ -16,7 +17,15 @@ from ministack.app import main  # type: ignore[import-not-found]  # as it is not
 from ministack.core.responses import (  # type: ignore[import-not-found]  # as above
     error_response_json,
 )
-from ministack.services import ecs, s3  # type: ignore[import-not-found]  # as above
+from ministack.services import (  # type: ignore[import-not-found]  # as above
+    cloudformation,
+    ecs,
+    s3,
+)
+from ministack.services.cloudformation import (  # type: ignore[import-not-found]  # as above
+    changesets,
+    handlers,
+)
 
 Response = tuple[int, dict[str, str], bytes]
 OK, PARTIAL_CONTENT, UNSATISFIABLE = 200, 206, 416
@@ -77,7 +86,21 @@ def run_tagged_task(request: Mapping[str, Any]) -> Response:
     return run_task(request)  # type: ignore[no-any-return]  # MiniStack has no types
 
 
+execute_change_set = changesets._execute_change_set  # noqa: SLF001 - as above
+
+
+def execute_described_change_set(params: Mapping[str, Any]) -> Response:
+    """Answer ExecuteChangeSet as MiniStack does, after the stack has its description."""
+    named = (params.get(name, [""])[0] for name in ("ChangeSetName", "StackName"))
+    _, change_set = changesets._find_change_set(*named)  # noqa: SLF001 - as above
+    stack = cloudformation._stacks.get(change_set["StackName"]) if change_set else None  # noqa: SLF001 - as above
+    if stack:
+        stack["Description"] = change_set["_template"].get("Description", "")
+    return execute_change_set(params)  # type: ignore[no-any-return]  # MiniStack has no types
+
+
 if __name__ == "__main__":
     ecs._ACTION_MAP["RunTask"] = run_task_once  # noqa: SLF001 - as above
+    handlers._ACTION_HANDLERS["ExecuteChangeSet"] = execute_described_change_set  # noqa: SLF001 - as above
     s3._get_object = get_object_range  # noqa: SLF001 - as above
     main()
