@@ -110,26 +110,36 @@ def _resolve(
             show=show,
         )
     except UvFailed as error:
-        raise TidegateError(_no_solution(source.requirements, str(error), others)) from None
+        raise TidegateError(
+            f"the libraries of {source.requirements} do not fit a worker's image:\n{error}\n"
+            + _way_out(source, str(error), others)
+        ) from None
     _refuse_unlocked(source.requirements, draft.read_text(encoding="utf-8"))
     _check_wheels(source, draft)
 
 
-def _no_solution(requirements: Path, reason: str, others: Iterable[str]) -> str:
-    if "not found" in reason:
-        hint = f"Check the names in {requirements.name}"
-    elif others:
-        bounds = worker_bounds()
-        needed = ", ".join(bounds[name] for name in others if name in bounds)
-        hint = f"Choose versions in {requirements.name} that fit together"
-        hint += f"; the worker itself needs {needed}" if needed else ""
-    else:
-        hint = (
-            "Tidegate's own versions (its requirements/image.txt) hold, unless "
-            f"{requirements.name} names another one: add a line such as `numpy<2.4` for each "
-            "library of them that has to give way"
+def _way_out(source: ImageSource, reason: str, others: Iterable[str]) -> str:
+    """Return what the caller can do about a resolution that failed."""
+    assert source.requirements is not None
+    name = source.requirements.name
+    if "requires Python" in reason and source.python is None:
+        return (
+            f"The lock is for Python {OLDEST_PYTHON} and later: `--python {source.image_python}` "
+            "makes one for the image's own Python"
         )
-    return f"the libraries of {requirements} do not fit a worker's image:\n{reason}\n{hint}"
+    if "not found" in reason:
+        return f"Check the names in {name}"
+    if not others:
+        return (
+            f"Tidegate's own versions (its requirements/image.txt) hold, unless {name} names "
+            "another one: add a line such as `numpy<2.4` for each library of them that has to give "
+            "way"
+        )
+    bounds = worker_bounds()
+    needed = ", ".join(bounds[other] for other in others if other in bounds)
+    return f"Choose versions in {name} that fit together" + (
+        f"; the worker itself needs {needed}" if needed else ""
+    )
 
 
 def _check_wheels(source: ImageSource, draft: Path) -> None:
