@@ -1,6 +1,6 @@
-"""Who deploys a stack: the policies of infra/deployer, and the requests that they must allow.
+"""Who deploys a stack: the policies of infra/deployer, and what CloudFormation requests for them.
 
-A request is CloudFormation's own, by the schema of a resource's type, or one of the commands'.
+The schema of each resource's type names the actions that CloudFormation calls.
 """
 
 import json
@@ -15,12 +15,14 @@ from tests.support.template import RESOURCES, ROOT, properties, resolve
 POLICIES = ROOT / "infra" / "deployer"
 ACCOUNT, REGION, STACK = "123456789012", "eu-west-1", "tide"
 BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/edge"
+BUCKET = "a-bucket-that-is-there"
 FILLED_IN = {
     "PARTITION": "aws",
     "ACCOUNT": ACCOUNT,
     "REGION": REGION,
     "STACK": STACK,
     "BOUNDARY": BOUNDARY,
+    "BUCKET": BUCKET,
 }
 BY_CLOUDFORMATION = {
     "aws:CalledVia": "cloudformation.amazonaws.com",
@@ -213,56 +215,3 @@ def role_arn(name: str) -> str:
 def deploy_bucket() -> str:
     """Return the name of the bucket for models and code."""
     return f"{STACK}-deploy-{ACCOUNT}-{REGION}"
-
-
-def by_commands() -> Mapping[Act, str]:
-    """Return each request of the commands that deploy, push and destroy, with its reason."""
-    stack = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{STACK}/0a1b"
-    bucket = f"arn:aws:s3:::{deploy_bucket()}"
-    repository = resource_arn("Repository", "AWS::ECR::Repository")
-    in_cluster = {"ecs:cluster": resource_arn("Cluster", "AWS::ECS::Cluster")}
-    task = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/{STACK}/0a1b"
-    ecs = "role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS"
-    return {
-        **{Act(f"cloudformation:{action}", stack): reason for action, reason in ON_STACK.items()},
-        **{Act(f"ecr:{action}", repository): reason for action, reason in ON_REPOSITORY.items()},
-        Act("s3:CreateBucket", bucket): "make the bucket for models and code",
-        Act("s3:ListBucket", bucket): "find the bucket, and what is in it already",
-        Act("s3:PutObject", f"{bucket}/models/m.pkl"): "upload the model and the code",
-        Act("s3:GetObject", f"{bucket}/template/t.yaml"): "let CloudFormation read the template",
-        Act("ecr:GetAuthorizationToken", "*"): "log docker in to the registry",
-        Act(
-            "lambda:PutFunctionConcurrency", resource_arn("Dispatcher", "AWS::Lambda::Function")
-        ): "stop the dispatcher before the stack is deleted",
-        Act("ecs:ListTasks", "*", in_cluster): "find the workers that run",
-        Act("ecs:StopTask", task, in_cluster): "stop them",
-        Act("ecs:DescribeTasks", task, in_cluster): "wait for their end",
-        Act(
-            "iam:CreateServiceLinkedRole",
-            f"arn:aws:iam::{ACCOUNT}:{ecs}",
-            {"iam:AWSServiceName": "ecs.amazonaws.com"},
-        ): "make the role of ECS before an account's first cluster",
-    }
-
-
-ON_STACK = {
-    "DescribeStacks": "find the stack, and wait for it",
-    "CreateChangeSet": "plan what changes",
-    "DescribeChangeSet": "show and wait for the plan",
-    "ExecuteChangeSet": "make the changes",
-    "DeleteChangeSet": "forget a plan that was not approved",
-    "DescribeStackEvents": "tell why something could not be made",
-    "DescribeStackResources": "show what there is",
-    "ContinueUpdateRollback": "get out of a roll-back that failed",
-    "DeleteStack": "delete the stack",
-}
-ON_REPOSITORY = {
-    "DescribeRepositories": "find the repository",
-    "DescribeImages": "find out whether the image is there",
-    "BatchCheckLayerAvailability": "push only the layers that are missing",
-    "InitiateLayerUpload": "push a layer",
-    "UploadLayerPart": "push a layer",
-    "CompleteLayerUpload": "push a layer",
-    "PutImage": "push the image",
-    "BatchGetImage": "push an image that is there already",
-}
