@@ -59,8 +59,12 @@ def test_every_role_has_the_boundary_that_is_given(
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_every_role_has_the_path_that_is_given(role: str) -> None:
-    assert properties(role)["Path"] == {"Ref": "RolePath"}
+@pytest.mark.parametrize(("path", "set_to"), [("/", NOTHING), ("/team/", "/team/")])
+def test_every_role_has_the_path_that_is_given(role: str, path: str, set_to: object) -> None:
+    known = {"RolePath": path, "AWS::NoValue": NOTHING}
+
+    # CloudFormation replaces a role whose path is named for the first time, the default one too.
+    assert resolve(properties(role)["Path"], known) == set_to
 
 
 @pytest.mark.parametrize("role", ROLES)
