@@ -75,9 +75,7 @@ class Artifacts:
                 "RestrictPublicBuckets": True,
             },
         )
-        # An emulator's endpoint has no TLS: the policy would shut us out.
-        if self._s3.meta.endpoint_url.startswith("https:"):
-            self._s3.put_bucket_policy(Bucket=self.bucket, Policy=json.dumps(self._only_tls()))
+        self._s3.put_bucket_policy(Bucket=self.bucket, Policy=json.dumps(self._only_tls()))
 
     def _only_tls(self) -> dict[str, Any]:
         bucket = f"arn:{self.account.partition}:s3:::{self.bucket}"
