@@ -70,8 +70,12 @@ def needed(arns: Arns, model: str) -> Mapping[str, Mapping[Act, str]]:
             Act(
                 "s3:GetObject", arns.bucket("StackOutputBucket", "p/a.csv")
             ): "read the metadata of an existing output",
-            Act("s3:AbortMultipartUpload", arns.bucket("StackOutputBucket", "p/a.csv")): "abort uploads",
-            Act("s3:ListBucket", arns.bucket("StackOutputBucket")): "get a 404 for a missing output",
+            Act(
+                "s3:AbortMultipartUpload", arns.bucket("StackOutputBucket", "p/a.csv")
+            ): "abort uploads",
+            Act(
+                "s3:ListBucket", arns.bucket("StackOutputBucket")
+            ): "get a 404 for a missing output",
             Act("s3:GetObject", model): "read the model",
             Act("s3:GetObjectVersion", model): "read the version that WORKER_MODEL names",
         },
@@ -90,7 +94,11 @@ def forbidden(arns: Arns, model: str) -> Mapping[str, tuple[Act, ...]]:
     """Return, by role, requests that an attacker with the role's credentials would try."""
     cluster = {"ecs:cluster": arns.cluster}
     elsewhere = {"ecs:cluster": arns.arn("ecs", "cluster/another")}
-    objects = [arns.bucket("StackInputBucket", "a.csv"), arns.bucket("StackOutputBucket", "p/a.csv"), model]
+    objects = [
+        arns.bucket("StackInputBucket", "a.csv"),
+        arns.bucket("StackOutputBucket", "p/a.csv"),
+        model,
+    ]
     queues_of_jobs = [arns.queue(one) for one in ("Queue", "DeadLetterQueue")]
     queues = [*queues_of_jobs, arns.queue("UndispatchedQueue")]
     for_no_role = (

@@ -1,7 +1,7 @@
 """ECS as AWS documents it: a task's start, its end, and the event that its end sends.
 
 - RunTask with a known `clientToken` returns the task that the first call started.
-- RunTask gives a task the tags of its definition, if they are to be propagated.
+- RunTask with `propagateTags` gives the task the tags of its definition.
 - StopTask asks for the end, and the task is stopped once its container has exited.
 - SubmitTaskStateChange, with which the agent reports the end, keeps exit codes and reason, and
   sends the `ECS Task State Change` event through the rules of EventBridge.
@@ -10,7 +10,6 @@
 import json
 import threading
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Any
 
 from ministack.core.responses import error_response_json, json_response, new_uuid, now_iso
@@ -37,7 +36,9 @@ def install() -> None:
 def run_task(request: Request) -> Response:
     """Start a task; a call with a known token gets the answer of the first one."""
     family = request["taskDefinition"].rpartition("/")[2].partition(":")[0]
-    grouped = _tagged({"group": f"family:{family}", **request})
+    grouped = {"group": f"family:{family}", **request}
+    if request.get("propagateTags") == "TASK_DEFINITION":
+        grouped["tags"] = [*_tags_of(request["taskDefinition"]), *request.get("tags", [])]
     token = request.get("clientToken")
     if token is None:
         return _run_task(grouped)  # type: ignore[no-any-return]  # MiniStack has no types
@@ -49,14 +50,10 @@ def run_task(request: Request) -> Response:
     return answer
 
 
-def _tagged(request: dict[str, Any]) -> Request:
-    """Add the tags that are to be propagated."""
-    if request.get("propagateTags") != "TASK_DEFINITION":
-        return request
-    named = {"taskDefinition": request["taskDefinition"], "include": ["TAGS"]}
-    status, _, body = ecs._describe_task_definition(named)  # noqa: SLF001 - as above
-    propagated = json.loads(body).get("tags", []) if status == HTTPStatus.OK else []
-    return {**request, "tags": [*propagated, *request.get("tags", [])]}
+def _tags_of(task_definition: str) -> list[dict[str, str]]:
+    key = ecs._resolve_td_key(task_definition)  # noqa: SLF001 - as above
+    arn = ecs._task_defs.get(key, {}).get("taskDefinitionArn")  # noqa: SLF001 - as above
+    return ecs._tags.get(arn, [])  # type: ignore[no-any-return]  # noqa: SLF001 - as above
 
 
 def stop_task(request: Request) -> Response:
