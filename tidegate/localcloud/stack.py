@@ -69,6 +69,7 @@ async def deploy(cloud: Cloud, model: Path, parameters: Mapping[str, str], image
         cloud,
         "deploy",
         f"--template-file={packaged}",
+        f"--s3-bucket={ARTIFACTS}",  # the template is larger than what a request may hold
         f"--stack-name={NAME}",
         "--capabilities=CAPABILITY_IAM",
         "--parameter-overrides",
