@@ -71,7 +71,7 @@ def stand_in_environment(folder: Path) -> None:
     write_locked(wheels)
     write_wheel(wheels, "lightgbm", "1.0")
     with patch.dict(os.environ, only(wheels, folder / "uv-cache")):
-        locked = lock(ImageSource(requirements)).path
+        locked = lock(ImageSource(requirements))
     python = environment_of(locked) / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.write_text(f'#!/bin/sh\necho "$2" >> {folder}/ran\nexec {sys.executable} "$@"\n')

@@ -41,10 +41,12 @@ async def cloud(
     """Start the system, print how to reach it, and show the files until cancelled."""
     display = Display()
     display.title()
-    python = Path(sys.executable)
+    python, shown = Path(sys.executable), list[str]()
     if requirements is not None:
         with display.step(f"libraries of {requirements.name} installed beside the worker's"):
-            python = await asyncio.to_thread(environment_for, requirements)
+            python = await asyncio.to_thread(environment_for, requirements, shown.append)
+        for other in (text for text in shown if text.startswith("#")):
+            display.line(f"    [dim]{escape(other.removeprefix('# '))}[/]")
     if model is not None:
         with display.step(f"model loaded: {model.name}"):
             # As a worker does: what is wrong with it or a setting is said before anything starts.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,7 +35,7 @@ def check_model(
         *("--volume", f"{code}:{_CODE}:ro", "--volume", f"{model.resolve()}:{mounted}:ro"),
         *("--entrypoint", "python", name, "-m", _LOADING, mounted, predictor or "", *assignments),
     ]
-    show(f"docker run … {name} python -m {_LOADING} {mounted}")
+    show(shlex.join(["docker", *command]))
     error = _error_of([docker, *command])
     if error is not None:
         raise ModelError(f"{error.replace(mounted, str(model))}\n{_HINT}")

@@ -7,17 +7,17 @@ import sys
 from pathlib import Path
 
 from tidegate.image.lock import lock
-from tidegate.image.source import ImageSource
+from tidegate.image.source import ImageSource, Show
 from tidegate.image.uv import uv
 
 
-def environment_for(requirements: Path) -> Path:
+def environment_for(requirements: Path, show: Show = lambda _: None) -> Path:
     """Return the Python of an environment with the worker's libraries and those of a file.
 
     It is of the version that runs this. It is kept in the user's cache, and made again only for
     another lock. Raises TidegateError.
     """
-    locked = lock(ImageSource(requirements)).path
+    locked = lock(ImageSource(requirements), show)
     environment = environment_of(locked)
     if not environment.exists():
         draft = environment.with_name(f"{environment.name}.{os.getpid()}")

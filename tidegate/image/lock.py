@@ -8,7 +8,6 @@ import hashlib
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -33,23 +32,15 @@ _ENTRY = re.compile(r"^(?=[^#\s])(?:.*\\\n)*.*$", re.MULTILINE)
 _COMPILE = ("pip", "compile", "--no-header", "--no-annotate", "--no-emit-index-url", "--quiet")
 
 
-@dataclass(frozen=True, slots=True)
-class Lock:
-    """All libraries of an image, with hashes."""
-
-    path: Path
-    other_versions: tuple[str, ...]
-    """What differs from Tidegate's own lock: `scikit-learn 1.6.1 instead of 1.9.1`."""
-
-
 def lock_path(requirements: Path) -> Path:
     """Return where the lock of a requirements file is: `my.lock.txt` beside `my.txt`."""
     return requirements.with_name(f"{requirements.stem}.lock.txt")
 
 
-def lock(source: ImageSource, show: Show = lambda _: None) -> Lock:
+def lock(source: ImageSource, show: Show = lambda _: None) -> Path:
     """Return the lock of the source's requirements; write it, unless it is up to date.
 
+    Each library of Tidegate's own lock that has another version is shown as a comment.
     Raises TidegateError if there is no solution or no wheel for the image's platform.
     """
     requirements = source.requirements
@@ -65,7 +56,9 @@ def lock(source: ImageSource, show: Show = lambda _: None) -> Lock:
             _resolve(source, by_name("\n".join(texts.values())), draft, show)
             content = draft.read_text(encoding="utf-8")
         _write(path, header + content)
-    return Lock(path, tuple(_differences(pins_of(base), pins_of(path.read_text(encoding="utf-8")))))
+    for other in _differences(pins_of(base), pins_of(path.read_text(encoding="utf-8"))):
+        show(f"# {path.name} has {other}")
+    return path
 
 
 def _write(path: Path, content: str) -> None:
