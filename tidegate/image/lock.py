@@ -6,6 +6,7 @@ libraries, everything is resolved again, as near to Tidegate's own lock as that 
 
 import hashlib
 import re
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -29,7 +30,10 @@ from worker.errors import SettingsError, TidegateError
 # Wheels for this release of glibc or an older one; Debian 13, the default base, has 2.41.
 _WHEELS = {"X86_64": "x86_64-manylinux_2_40", "ARM64": "aarch64-manylinux_2_40"}
 _ENTRY = re.compile(r"^(?=[^#\s])(?:.*\\\n)*.*$", re.MULTILINE)
-_COMPILE = ("pip", "compile", "--no-header", "--no-annotate", "--no-emit-index-url", "--quiet")
+_COMPILE = (
+    *("pip", "compile", "--quiet", "--python", sys.executable, "--only-binary", ":all:"),
+    *("--no-header", "--no-annotate", "--no-emit-index-url"),
+)
 
 
 def lock_path(requirements: Path) -> Path:
@@ -98,7 +102,7 @@ def _resolve(
         uv(
             *_COMPILE,
             *("--universal", "--python-version", source.python or OLDEST_PYTHON),
-            *("--generate-hashes", "--only-binary", ":all:", "--output-file", draft),
+            *("--generate-hashes", "--output-file", draft),
             *(own, source.requirements, *constraints),
             show=show,
         )
@@ -141,7 +145,7 @@ def _check_wheels(source: ImageSource, draft: Path) -> None:
         uv(
             *_COMPILE,
             *("--python-platform", _WHEELS[source.architecture]),
-            *("--python-version", source.image_python, "--only-binary", ":all:", draft),
+            *("--python-version", source.image_python, draft),
         )
     except UvFailed as error:
         raise TidegateError(

@@ -56,5 +56,5 @@ def _reason(printed: str) -> str:
     lines = [line.strip() for line in printed.splitlines()]
     kept = [line for line in lines if line and not line.startswith((_MISLEADING, "warning:"))]
     if len(kept) > SHOWN_LINES:  # the first say what failed, the last how the others lead to it
-        kept[2 : 2 - SHOWN_LINES + 1] = ["…"]
+        kept = [*kept[:2], "…", *kept[3 - SHOWN_LINES :]]
     return "\n".join(f"  {line}" for line in kept)
