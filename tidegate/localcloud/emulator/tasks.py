@@ -1,6 +1,7 @@
 """ECS as AWS documents it: a task's start, its end, and the event that its end sends.
 
 - RunTask with a known `clientToken` returns the task that the first call started.
+- RunTask with `propagateTags` gives the task the tags of its definition.
 - StopTask asks for the end, and the task is stopped once its container has exited.
 - SubmitTaskStateChange, with which the agent reports the end, keeps exit codes and reason, and
   sends the `ECS Task State Change` event through the rules of EventBridge.
@@ -36,6 +37,8 @@ def run_task(request: Request) -> Response:
     """Start a task; a call with a known token gets the answer of the first one."""
     family = request["taskDefinition"].rpartition("/")[2].partition(":")[0]
     grouped = {"group": f"family:{family}", **request}
+    if request.get("propagateTags") == "TASK_DEFINITION":
+        grouped["tags"] = [*_tags_of(request["taskDefinition"]), *request.get("tags", [])]
     token = request.get("clientToken")
     if token is None:
         return _run_task(grouped)  # type: ignore[no-any-return]  # MiniStack has no types
@@ -45,6 +48,12 @@ def run_task(request: Request) -> Response:
     if known != request:
         return _refusal("ConflictException", "The client token was used with other parameters")
     return answer
+
+
+def _tags_of(task_definition: str) -> list[dict[str, str]]:
+    key = ecs._resolve_td_key(task_definition)  # noqa: SLF001 - as above
+    arn = ecs._task_defs.get(key, {}).get("taskDefinitionArn")  # noqa: SLF001 - as above
+    return ecs._tags.get(arn, [])  # type: ignore[no-any-return]  # noqa: SLF001 - as above
 
 
 def stop_task(request: Request) -> Response:
