@@ -172,11 +172,13 @@ class Settings:
     capacity: Literal["FARGATE", "FARGATE_SPOT"]
     max_tasks: int
     messages_per_task: int
+    input_prefix: str = ""  # a stack of an older template has no such variable
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
         """Read every variable; raises SettingsError naming those that are missing or wrong."""
         names = {field: PREFIX + field.upper() for field in cls.__slots__}
+        environment = {names["input_prefix"]: "", **environment}
         missing = [name for name in names.values() if name not in environment]
         if missing:
             raise SettingsError(f"not set: {', '.join(missing)}")
@@ -294,6 +296,8 @@ def reason_to_ignore(source: Input, settings: Settings) -> str | None:
     own_prefix = f"{settings.output_key}/" if settings.output_key else ""
     if source.bucket == settings.output_bucket and source.key.startswith(own_prefix):
         return "an output of this stack"
+    if not source.key.startswith(settings.input_prefix):
+        return "not below DISPATCHER_INPUT_PREFIX"
     if source.key.endswith("/"):
         return "a folder"
     if settings.suffixes and not source.key.lower().endswith(settings.suffixes):
@@ -537,6 +541,7 @@ class Fleet:
             taskDefinition=settings.task_definition,
             count=1,
             clientToken=token,
+            propagateTags="TASK_DEFINITION",  # which has the stack's tags, for cost allocation
             networkConfiguration={
                 "awsvpcConfiguration": {
                     "subnets": settings.subnets,
