@@ -162,7 +162,7 @@ def _(patch: Patch) -> None:
     patch.replace(write, write_unchecked)
 
 
-@MUTATIONS.add("a message is settled while a heartbeat is under way", seed=572)
+@MUTATIONS.add("a message is settled while a heartbeat is under way", seed=1071)
 def _(patch: Patch) -> None:
     end = Leases.end
 
