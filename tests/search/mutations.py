@@ -536,7 +536,7 @@ def _(patch: Patch) -> None:
     patch.replace(flush, flush_unnoticed)
 
 
-@MUTATIONS.add("the lease is not checked after a wait for S3", seed=386)
+@MUTATIONS.add("the lease is not checked after a wait for S3", seed=6846)
 def _(patch: Patch) -> None:
     attempt = Patience._attempt
 
