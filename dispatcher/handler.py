@@ -549,6 +549,7 @@ class Fleet:
             taskDefinition=settings.task_definition,
             count=1,
             clientToken=token,
+            propagateTags="TASK_DEFINITION",  # which has the stack's tags, for cost allocation
             networkConfiguration={
                 "awsvpcConfiguration": {
                     "subnets": settings.subnets,

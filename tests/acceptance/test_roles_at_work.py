@@ -26,6 +26,7 @@ NOT_ENFORCED = {
     "KeepWhatFailed": "Lambda itself sends what failed, past the role in the emulator",
     "ReplayWhatFailed": "Lambda itself receives what is replayed, past the role in the emulator",
     "GiveWorkersTheirRoles": "the emulator does not check iam:PassRole",
+    "TagWorkers": "the emulator does not check ecs:TagResource for the tags of a new task",
     "TellMissingFromForbidden": "the emulator says 404 of a missing key in any case",
     "Log": "the emulator writes the function's log itself",
 }

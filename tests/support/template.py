@@ -82,6 +82,7 @@ def substituted(arguments: Any, parameters: Mapping[str, Any]) -> str:  # noqa: 
 
 LOOKING_UP: dict[str, Callable[[Any, Mapping[str, Any]], Any]] = {
     "Ref": lambda name, parameters: parameters[name],
+    "Condition": condition,
     "Fn::GetAtt": lambda path, parameters: parameters[".".join(path)],
     "Fn::If": chosen,
     "Fn::Sub": substituted,

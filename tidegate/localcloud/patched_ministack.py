@@ -1,11 +1,13 @@
-"""MiniStack with two faults fixed, so that it does as AWS does.
+"""MiniStack with three faults fixed, so that it does as AWS does.
 
 GetObject of a version honours the Range header: MiniStack itself sends the whole version, which a
 worker that reads a large file in ranges reports as an error. RunTask honours `clientToken`:
 MiniStack itself starts a task at each call, so many files at once would start as many workers.
+RunTask also honours `propagateTags`: MiniStack itself gives a task no tag of its definition.
 This program runs in the emulator's virtual environment, so it imports nothing of ours.
 """
 
+import json
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -54,14 +56,25 @@ def run_task_once(request: Mapping[str, Any]) -> Response:
     """Answer RunTask as MiniStack does, and a call with a known token as the first one."""
     token = request.get("clientToken")
     if token is None:
-        return run_task(request)  # type: ignore[no-any-return]  # MiniStack has no types
+        return run_tagged_task(request)
     with run_task_lock:
-        known, answer = answers.get(token) or (request, run_task(request))
+        known, answer = answers.get(token) or (request, run_tagged_task(request))
         answers[token] = known, answer
     if known != request:
         message = "The client token was used with other parameters"
         return error_response_json("ConflictException", message)  # type: ignore[no-any-return]  # as above
     return answer
+
+
+def run_tagged_task(request: Mapping[str, Any]) -> Response:
+    """Answer RunTask as MiniStack does, after the tags that are to be propagated are added."""
+    if request.get("propagateTags") == "TASK_DEFINITION":
+        named = {"taskDefinition": request["taskDefinition"], "include": ["TAGS"]}
+        status, _, body = ecs._describe_task_definition(named)  # noqa: SLF001 - as above
+        if status == OK:
+            propagated = json.loads(body).get("tags", [])
+            request = {**request, "tags": [*propagated, *request.get("tags", [])]}
+    return run_task(request)  # type: ignore[no-any-return]  # MiniStack has no types
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from tests.support.iam.policy import Act
 from tests.support.iam.roles import Arns
 
 TO_ECS = {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
+AT_START = {"ecs:CreateAction": "RunTask"}
 TO_LAMBDA = {"iam:PassedToService": "lambda.amazonaws.com"}
 
 
@@ -34,6 +35,7 @@ def needed(arns: Arns, model: str) -> Mapping[str, Mapping[Act, str]]:
             Act("ecs:ListTasks", "*", cluster): "list running and stopped tasks",
             Act("ecs:DescribeTasks", arns.task, cluster): "learn how the last task ended",
             Act("ecs:RunTask", arns.task_definition, cluster): "start a worker",
+            Act("ecs:TagResource", arns.task, AT_START): "give a worker the stack's tags",
             Act("iam:PassRole", arns.role("TaskRole"), TO_ECS): "give the worker the task role",
             Act("iam:PassRole", arns.role("ExecutionRole"), TO_ECS): "give ECS the execution role",
             Act("logs:CreateLogStream", arns.log_stream("DispatcherLogGroup")): "open a log",
@@ -106,6 +108,8 @@ def forbidden(arns: Arns, model: str) -> Mapping[str, tuple[Act, ...]]:
         Act("ecs:RunTask", arns.arn("ecs", "task-definition/another:1"), cluster),
         Act("ecs:RunTask", arns.task_definition, elsewhere),
         Act("ecs:StopTask", arns.task, cluster),
+        Act("ecs:TagResource", arns.task),
+        Act("ecs:TagResource", arns.arn("ecs", "task/another/1"), AT_START),
         Act("logs:DeleteLogGroup", arns.log_stream("WorkerLogGroup")),
     )
     return {
