@@ -73,6 +73,7 @@ async def deploy(cloud: Cloud, model: Path, parameters: Mapping[str, str]) -> St
         cloud,
         "deploy",
         f"--template-file={packaged}",
+        f"--s3-bucket={ARTIFACTS}",
         f"--stack-name={NAME}",
         "--capabilities=CAPABILITY_IAM",
         "--parameter-overrides",

@@ -77,7 +77,9 @@ class Line:
 
 
 def _short(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    return value.rpartition("/")[2] if value.startswith("arn:") else value
 
 
 @dataclass(slots=True)

@@ -1,7 +1,8 @@
 """The command `tidegate failures`: which files failed, grouped by cause, and which are resolved."""
 
+import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.console import Console
@@ -38,7 +39,8 @@ class Found:
     """The failures of a stack."""
 
     failures: Sequence[Failure]
-    reports: int  # all of them; only the newest are read
+    reports: int  # all of them
+    read: int  # the newest of them
     unanswered: Sequence[str]
 
     @property
@@ -66,7 +68,7 @@ def find_failures(
         letters = looking.get() or []
     if len(ask.unanswered) > 1:  # neither is known
         raise TidegateError("\n".join(ask.unanswered))
-    return Found(joined(s3, layout, reports, letters), total, ask.unanswered)
+    return Found(joined(s3, layout, reports, letters), total, len(reports), ask.unanswered)
 
 
 def failures(
@@ -86,7 +88,7 @@ def failures(
     selected, unknown = chosen(found.failures, names)
     for one in unknown:
         line(err(), f"[yellow]no failure is named[/] {escape(one)}: `tidegate failures` lists them")
-    found = Found(selected, found.reports, found.unanswered)
+    found = replace(found, failures=selected)
     if clear:
         _clear(account, stack, found.resolved, yes=yes)
     if as_json:
@@ -119,8 +121,8 @@ def _print(console: Console, found: Found, *, named: bool) -> None:
         newest_one = group.newest
         sheet.add("group", f"[bold red]{escape(group.name)}[/]  [bold]{number}[/]")
         sheet.add("why", one_line(newest_one.message))
-        times = f"{ago(newest_one.time)}, first {ago(group.first_time)}"
-        sheet.add("last", times if len(group.failures) > 1 else ago(newest_one.time))
+        last, first = ago(newest_one.time), ago(group.first_time)
+        sheet.add("last", last if first == last else f"{last}, first {first}")
         for place, one in enumerate(group.failures[: SHOWN_FILES if named else 1]):
             sheet.add("" if place else ("files" if named else "such as"), _file(one))
         if named and (more := len(group.failures) - SHOWN_FILES) > 0:
@@ -151,13 +153,12 @@ def _summary(found: Found) -> Sheet:
             f"[green]{count(len(found.resolved), 'file')}[/]: an output is newer than the failure"
         )
         sheet.add("resolved", f"{text}  [dim]`tidegate failures --clear` deletes their reports[/]")
-    read = sum(one.report is not None for one in found.failures)
-    if found.reports > read and found.open:
-        sheet.add("", f"[dim]the newest {read:,} of {found.reports:,} reports were read[/]")
+    if found.reports > found.read:
+        sheet.add("", f"[dim]the newest {found.read:,} of {found.reports:,} reports were read[/]")
     if found.open:
         example = next((one.group for one in found.open if one.job), "GROUP")
         sheet.add("next", "mend the files or the model, then")
-        sheet.add("", f"[bold]tidegate redrive {escape(example)} --first 1[/]")
+        sheet.add("", f"[bold]tidegate redrive {escape(shlex.quote(example))} --first 1[/]")
     for unknown in found.unanswered:
         sheet.add("unknown", f"[yellow]{one_line(unknown)}[/]")
     return sheet

@@ -16,7 +16,8 @@ from tidegate.operating.log_lines import OVERLAP, Line, LogReader, groups_of
 from tidegate.operating.story import source_of
 
 POLL_SECONDS = 3
-LAST_POLLS = 2  # after the end: lines are in CloudWatch some seconds after they were written
+LAST_POLLS = 3  # after the end: lines are in CloudWatch some seconds after they were written
+FIRST_POLLS = 10  # before the beginning: a file that has just landed has no message yet
 COLOURS = {"error": "red", "warning": "yellow", "debug": "dim"}
 
 
@@ -40,7 +41,7 @@ def logs(
     console = out()
     moment = datetime.now(UTC) - since
     printed = _print(console, reader.new_since(moment), as_json=as_json)
-    polls_left = LAST_POLLS
+    polls_left = FIRST_POLLS
     while follow and polls_left:
         over = _is_over(account, stack)
         sleep(POLL_SECONDS)

@@ -1,5 +1,6 @@
 """The command `tidegate redrive`: submit failed files again, some of them first."""
 
+import shlex
 from collections.abc import Sequence
 
 from rich.markup import escape
@@ -8,7 +9,7 @@ from tidegate.aws.account import Account
 from tidegate.aws.errors import explained
 from tidegate.aws.stack import DeployedStack
 from tidegate.cli.operating.failures import Found, find_failures
-from tidegate.cli.operating.screen import confirm, count, err, line, opened, print_json, progress
+from tidegate.cli.operating.screen import confirm, count, err, line, opened, out, print_json, progress
 from tidegate.operating import dead_letters, queues
 from tidegate.operating.failures import Failure, chosen
 from tidegate.operating.redrive import Redrive, Redriven, require_jobs
@@ -35,7 +36,7 @@ def redrive(
             "name groups or files, or give --all: `tidegate failures` lists what there is"
         )
     account, stack = opened(name, show_commands=show_commands)
-    command = " ".join(["tidegate redrive", *(names or ["--all"])])
+    command = shlex.join(["tidegate", "redrive", *(names or ["--all"])])
     with err().status("[dim]reading failures[/]"):
         found = find_failures(account, stack, MOST_REPORTS, None)
     ready, left = _selected(found, names, first)
@@ -94,9 +95,10 @@ def _report(
                 "left": left,
             }
         )
+        dry = []
     errors = err()
     for one in dry:
-        line(errors, f"would submit {escape(str(one.input))}  [dim]{escape(one.group)}[/]")
+        line(out(), f"would submit {escape(str(one.input))}  [dim]{escape(one.group)}[/]")
     if not dry and not result.sent and not result.gone and not result.refused:
         line(errors, "nothing was submitted")
     if result.sent:

@@ -1,5 +1,6 @@
 """The command `tidegate show`: one file's whole story."""
 
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -123,7 +124,11 @@ def _failure(story: Story) -> Iterator[tuple[str, str]]:
         yield "dead", "unknown"
     for letter in story.letters or ():
         reason = letter.error_message or NO_REASON_MESSAGE
-        yield "dead", f"a dead letter, {ago(letter.sent)}: {one_line(reason)}"
+        known = report is not None and report.message.startswith(letter.error_message or "-")
+        yield (
+            "dead",
+            f"a dead letter, {ago(letter.sent)}" + ("" if known else f": {one_line(reason)}"),
+        )
 
 
 def _waiting(story: Story) -> Iterator[tuple[str, str]]:
@@ -138,12 +143,12 @@ def _waiting(story: Story) -> Iterator[tuple[str, str]]:
 
 def next_steps(story: Story) -> list[tuple[str, str]]:
     """Return the commands to type next, each with its reason."""
-    key = story.input.key
+    key, uri = shlex.quote(story.input.key), shlex.quote(str(story.input))
     match story.state:
         case "predicted" if story.output is not None:
-            return [(f"aws s3 cp {story.output.uri} -", "the predictions")]
+            return [(f"aws s3 cp {shlex.quote(str(story.output.uri))} -", "the predictions")]
         case "failed":
-            upload = f"aws s3 cp FILE {story.input}"
+            upload = f"aws s3 cp FILE {uri}"
             return [
                 (upload, "a mended file is predicted by itself"),
                 (f"tidegate redrive {key}", "the same file again, after the model is mended"),
@@ -158,7 +163,7 @@ def next_steps(story: Story) -> list[tuple[str, str]]:
         case "no job":
             return [("tidegate deploy --parameter Suffixes=…", "which names become jobs")]
         case _:
-            return [(f"aws s3 ls {story.input}", "what is there")]
+            return [(f"aws s3 ls {uri}", "what is there")]
 
 
 def _facts(story: Story, stack: DeployedStack) -> dict[str, Any]:
