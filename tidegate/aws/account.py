@@ -1,5 +1,6 @@
 """The caller's AWS account: clients whose calls can be shown."""
 
+import os
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
@@ -32,7 +33,8 @@ class Account:
 
     def __init__(self, show: Callable[[str], None] | None = None) -> None:
         try:
-            self._session = boto3.Session()
+            # botocore itself reads AWS_DEFAULT_REGION alone.
+            self._session = boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
         except ProfileNotFound as error:
             raise CredentialsError(f"{error}: AWS_PROFILE names it") from None
         if self._session.region_name is None:

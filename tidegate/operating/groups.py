@@ -3,6 +3,7 @@
 import hashlib
 import re
 
+LISTED = r"'…'(?: \([^()]*\))?"
 MASKS = (
     (re.compile(r"s3://\S+"), "s3://…"),
     # A quote, but no apostrophe: one inside a word opens and closes nothing.
@@ -11,8 +12,10 @@ MASKS = (
     (re.compile(r"[-+]?\b\d[\d,.]*(?:[eE][-+]?\d+)?\b"), "#"),
     (re.compile(r"#(?:[.,:]#)+"), "#"),
     # Lists of any length are one: of names, or of names with their explanation in brackets.
-    (re.compile(r"('…'(?: \([^()]*\))?)(?:(?:, | and |, and )'…'(?: \([^()]*\))?)+"), r"\1, …"),
-    (re.compile(r"('…'(?: \([^()]*\))?)(?:, …)+"), r"\1, …"),
+    (
+        re.compile(r"'…'(?: \([^()]*\))?(?:(?:, and |, or |, | and | or )'…'(?: \([^()]*\))?)*"),
+        "'…'",
+    ),
 )
 DIGITS = 4
 

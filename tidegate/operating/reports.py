@@ -120,14 +120,11 @@ class Report:
 
     listed: Listed
     job: Mapping[str, Any]
+    etag: str  # of the version that failed; empty if it is not known
     error_type: str
     message: str
-    permanent: bool
     receive_count: int
-    model: str
     model_sha256: str
-    worker_version: str
-    traceback: tuple[str, ...]
     resolved: bool  # an output is newer than the report
 
     @property
@@ -180,14 +177,11 @@ def read(s3: "S3Client", layout: Layout, one: Listed) -> Report | None:
         return Report(
             listed=Listed(one.key, answer["ETag"].strip('"'), answer["LastModified"]),
             job=body["job"],
+            etag=str(body.get("source", {}).get("etag") or ""),
             error_type=str(body["error_type"]),
             message=str(body["message"]),
-            permanent=bool(body.get("permanent", True)),
             receive_count=int(body.get("receive_count", 0)),
-            model=str(body.get("model", {}).get("uri", "")),
             model_sha256=str(body.get("model", {}).get("sha256", "")),
-            worker_version=str(body.get("worker_version", "")),
-            traceback=tuple(map(str, body.get("traceback", []))),
             resolved=is_newer(s3, output, answer["LastModified"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError):

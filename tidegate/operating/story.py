@@ -97,9 +97,8 @@ class Story:
 
     def _is_reported(self, newest: Version) -> bool:
         assert self.report is not None
-        etag = str(self.report.job.get("etag") or "").strip('"')
-        if etag:
-            return etag == newest.etag
+        if self.report.etag:
+            return self.report.etag == newest.etag
         return self.report.listed.written >= newest.written
 
 

@@ -156,11 +156,14 @@ def _summary(found: Found) -> Sheet:
     if found.reports > found.read:
         sheet.add("", f"[dim]the newest {found.read:,} of {found.reports:,} reports were read[/]")
     if found.open:
-        example = next((one.group for one in found.open if one.job), "GROUP")
-        sheet.add("next", "mend the files or the model, then")
-        sheet.add("", f"[bold]tidegate redrive {escape(shlex.quote(example))} --first 1[/]")
-    for unknown in found.unanswered:
-        sheet.add("unknown", f"[yellow]{one_line(unknown)}[/]")
+        example = shlex.quote(next((one.group for one in found.open if one.job), "GROUP"))
+        sheet.add_next(
+            [
+                (f"tidegate failures {example}", "each file of a group"),
+                (f"tidegate redrive {example} --first 1", "once the cause is mended"),
+            ]
+        )
+    sheet.add_unknown(found.unanswered)
     return sheet
 
 

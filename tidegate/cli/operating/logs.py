@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from tidegate.aws.account import Account
 from tidegate.aws.stack import DeployedStack
-from tidegate.cli.operating.screen import err, line, opened, out
+from tidegate.cli.operating.screen import err, line, one_line, opened, out
 from tidegate.operating import queues, tasks
 from tidegate.operating.log_lines import OVERLAP, Line, LogReader, groups_of
 from tidegate.operating.story import source_of
@@ -83,8 +83,8 @@ def markup_of(one: Line) -> str:
     time_text = one.time.astimezone().strftime("%H:%M:%S")
     parts = [
         f"[dim]{time_text} {one.writer:<10}[/]",
-        f"[{colour}]{escape(one.event)}[/]",
+        f"[{colour}]{one_line(one.event)}[/]",
         f"[bold]{escape(one.file)}[/]" if one.file else "",
-        escape(one.facts),
+        one_line(one.facts),
     ]
     return "  ".join(filter(None, parts))

@@ -9,7 +9,16 @@ from tidegate.aws.account import Account
 from tidegate.aws.errors import explained
 from tidegate.aws.stack import DeployedStack
 from tidegate.cli.operating.failures import Found, find_failures
-from tidegate.cli.operating.screen import confirm, count, err, line, opened, out, print_json, progress
+from tidegate.cli.operating.screen import (
+    confirm,
+    count,
+    err,
+    line,
+    opened,
+    out,
+    print_json,
+    progress,
+)
 from tidegate.operating import dead_letters, queues
 from tidegate.operating.failures import Failure, chosen
 from tidegate.operating.redrive import Redrive, Redriven, require_jobs

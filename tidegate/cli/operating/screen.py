@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -37,6 +37,18 @@ class Sheet:
     def add(self, label: str, markup: str) -> None:
         """Add a line of Rich's markup."""
         self.rows.append((label, markup))
+
+    def add_next(self, steps: Iterable[tuple[str, str]]) -> None:
+        """Add commands, each with its reason as a comment, so that a line can be pasted whole."""
+        label = "next"
+        for command, why in steps:
+            self.add(label, f"[bold]{escape(command)}[/]  [dim]# {escape(why)}[/]")
+            label = ""
+
+    def add_unknown(self, reasons: Iterable[str]) -> None:
+        """Add what could not be asked."""
+        for reason in reasons:
+            self.add("unknown", f"[yellow]{one_line(reason)}[/]")
 
     def __rich_console__(self, console: Console, _options: ConsoleOptions) -> RenderResult:
         if console.is_terminal:

@@ -42,7 +42,7 @@ def show_file(name: str | None, file: str, *, as_json: bool, show_commands: bool
     """Print the story; the exit status says what became of the newest version."""
     account, stack = opened(name, show_commands=show_commands)
     source = source_of(stack, file)
-    with err().status(f"[dim]asking about {escape(str(source))}[/]"):
+    with err().status("[dim]asking[/]"):
         story = tell(account, stack, source, log_lines=MOST_LINES)
     if as_json:
         print_json(_facts(story, stack))
@@ -60,10 +60,8 @@ def _print(console: Console, story: Story, stack: DeployedStack) -> None:
     for part in parts:
         for label, text in part:
             sheet.add(label, text)
-    for place, (command, why) in enumerate(next_steps(story)):
-        sheet.add("" if place else "next", f"[bold]{escape(command)}[/]  [dim]{escape(why)}[/]")
-    for unknown in story.unanswered:
-        sheet.add("unknown", f"[yellow]{one_line(unknown)}[/]")
+    sheet.add_next(next_steps(story))
+    sheet.add_unknown(story.unanswered)
     show(console, sheet)
     if story.lines:
         console.print()
@@ -137,7 +135,7 @@ def _waiting(story: Story) -> Iterator[tuple[str, str]]:
     if story.jobs is None:
         yield "queue", "unknown"
         return
-    held = f"{story.jobs.waiting:,} files waiting and {story.jobs.in_flight:,} in flight"
+    held = f"{count(story.jobs.waiting, 'file')} waiting, {story.jobs.in_flight:,} in flight"
     yield "queue", f"{held}; SQS does not say which"
 
 
@@ -159,7 +157,10 @@ def next_steps(story: Story) -> list[tuple[str, str]]:
                 ("tidegate doctor", "whether the bucket still invokes the dispatcher"),
             ]
         case "waiting" | "outdated":
-            return [("tidegate status", "whether workers run"), (f"tidegate logs -f {key}", "")]
+            return [
+                ("tidegate status", "whether workers run"),
+                (f"tidegate logs -f {key}", "its lines, as they come"),
+            ]
         case "no job":
             return [("tidegate deploy --parameter Suffixes=…", "which names become jobs")]
         case _:

@@ -93,10 +93,8 @@ def sheet_of(found: Status) -> Sheet:
         sheet.add(label, text)
     for label, text in _deployed(found.stack):
         sheet.add(label, text)
-    for place, (command, why) in enumerate(next_steps(found)):
-        sheet.add("" if place else "next", f"[bold]{escape(command)}[/]  [dim]{escape(why)}[/]")
-    for unknown in found.unanswered:
-        sheet.add("unknown", f"[yellow]{one_line(unknown)}[/]")
+    sheet.add_next(next_steps(found))
+    sheet.add_unknown(found.unanswered)
     return sheet
 
 
@@ -186,7 +184,8 @@ def _dollars(found: Status) -> str:
         return "dollars unknown"
     least = "at least " if cost.at_least else "about "
     hours = f"{count(cost.tasks, 'worker')}, {cost.hours:.2f} h"
-    return f"{least}${cost.dollars:.2f} [dim](UTC; {hours}; prices of us-east-1)[/]"
+    dollars = f"{cost.dollars:.{2 if cost.dollars >= 1 else 3}f}"
+    return f"{least}${dollars} [dim](UTC; {hours}; prices of us-east-1)[/]"
 
 
 def _deployed(stack: DeployedStack) -> Iterator[tuple[str, str]]:
@@ -214,7 +213,7 @@ def next_steps(found: Status) -> list[tuple[str, str]]:
     if found.state == "stalled":
         steps.append(("tidegate doctor", "it looks for the cause"))
     if found.reports or (found.dead and found.dead.all):
-        steps.append(("tidegate failures", "which files failed, and why"))
+        steps.append(("tidegate failures", "which files failed, why, and which are resolved"))
     if found.undispatched and found.undispatched.all:
         steps.append(("tidegate logs --since 1h", "why the dispatcher failed on events"))
     if found.state in {"working", "starting"}:
