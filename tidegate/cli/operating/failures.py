@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 
 from tidegate.aws.account import Account
 from tidegate.aws.stack import DeployedStack
@@ -17,9 +16,9 @@ from tidegate.cli.operating.screen import (
     count,
     err,
     line,
-    one_line,
     opened,
     out,
+    plain,
     print_json,
     show,
 )
@@ -87,7 +86,7 @@ def failures(
         found = find_failures(account, stack, most, dead_letters.MOST_LOOKED_AT)
     selected, unknown = chosen(found.failures, names)
     for one in unknown:
-        line(err(), f"[yellow]no failure is named[/] {escape(one)}: `tidegate failures` lists them")
+        line(err(), f"[yellow]no failure is named[/] {plain(one)}: `tidegate failures` lists them")
     found = replace(found, failures=selected)
     if clear:
         _clear(account, stack, found.resolved, yes=yes)
@@ -119,8 +118,8 @@ def _print(console: Console, found: Found, *, named: bool) -> None:
         sheet = Sheet()
         number = count(len(group.failures), "file")
         newest_one = group.newest
-        sheet.add("group", f"[bold red]{escape(group.name)}[/]  [bold]{number}[/]")
-        sheet.add("why", one_line(newest_one.message))
+        sheet.add("group", f"[bold red]{plain(group.name)}[/]  [bold]{number}[/]")
+        sheet.add("why", plain(newest_one.message))
         last, first = ago(newest_one.time), ago(group.first_time)
         sheet.add("last", last if first == last else f"{last}, first {first}")
         for place, one in enumerate(group.failures[: SHOWN_FILES if named else 1]):
@@ -133,7 +132,7 @@ def _print(console: Console, found: Found, *, named: bool) -> None:
 
 
 def _file(one: Failure) -> str:
-    file = escape(str(one.input)) if one.input else "[dim]no file: the message is no job[/]"
+    file = plain(str(one.input)) if one.input else "[dim]no file: the message is no job[/]"
     notes = []
     if one.redrives:
         notes.append(f"submitted again {count(one.redrives, 'time')}")

@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from rich.console import Console
-from rich.markup import escape
 
 from tidegate.aws.account import Account
 from tidegate.aws.stack import DeployedStack
-from tidegate.cli.operating.screen import err, line, one_line, opened, out
+from tidegate.cli.operating.screen import err, line, opened, out, plain
 from tidegate.operating import queues, tasks
 from tidegate.operating.log_lines import OVERLAP, Line, LogReader, groups_of
 from tidegate.operating.story import source_of
@@ -53,7 +52,7 @@ def logs(
     elif not printed:
         what = "about this file" if file else "in this time"
         hint = f"`tidegate show {file}`" if file else "`tidegate logs --since 1d`"
-        line(err(), f"[dim]no line {what}[/]: {escape(hint)}")
+        line(err(), f"[dim]no line {what}[/]: {plain(hint)}")
     return 0
 
 
@@ -83,8 +82,8 @@ def markup_of(one: Line) -> str:
     time_text = one.time.astimezone().strftime("%H:%M:%S")
     parts = [
         f"[dim]{time_text} {one.writer:<10}[/]",
-        f"[{colour}]{one_line(one.event)}[/]",
-        f"[bold]{escape(one.file)}[/]" if one.file else "",
-        one_line(one.facts),
+        f"[{colour}]{plain(one.event)}[/]",
+        f"[bold]{plain(one.file)}[/]" if one.file else "",
+        plain(one.facts),
     ]
     return "  ".join(filter(None, parts))

@@ -1,8 +1,6 @@
 """The commands `tidegate pause` and `tidegate resume`."""
 
-from rich.markup import escape
-
-from tidegate.cli.operating.screen import count, err, line, opened, print_json
+from tidegate.cli.operating.screen import count, err, line, opened, plain, print_json
 from tidegate.operating import queues, tasks
 
 
@@ -27,7 +25,7 @@ def pause(name: str | None, *, now: bool, as_json: bool, show_commands: bool) ->
     if as_json:
         print_json({"paused_since": since, "workers_stopped": stopped})
     errors = err()
-    line(errors, f"[bold yellow]paused[/] since {escape(since)}: no worker starts. {text}.")
+    line(errors, f"[bold yellow]paused[/] since {plain(since)}: no worker starts. {text}.")
     line(
         errors, "Files that land wait in the queue, which keeps them for 4 days: `tidegate resume`"
     )
@@ -44,6 +42,6 @@ def resume(name: str | None, *, as_json: bool, show_commands: bool) -> int:
     waiting = queues.count(sqs, url).waiting
     if as_json:
         print_json({"paused_since": since or None, "waiting": waiting})
-    what = f"resumed after {escape(since)}" if since else "it was not paused"
+    what = f"resumed after {plain(since)}" if since else "it was not paused"
     line(err(), f"[green]{what}[/]: {count(waiting, 'file')} waiting. `tidegate status`")
     return 0

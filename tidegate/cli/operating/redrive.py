@@ -3,8 +3,6 @@
 import shlex
 from collections.abc import Sequence
 
-from rich.markup import escape
-
 from tidegate.aws.account import Account
 from tidegate.aws.errors import explained
 from tidegate.aws.stack import DeployedStack
@@ -16,6 +14,7 @@ from tidegate.cli.operating.screen import (
     line,
     opened,
     out,
+    plain,
     print_json,
     progress,
 )
@@ -85,7 +84,7 @@ def _wake(account: Account, stack: DeployedStack) -> None:
     except Exception as error:
         if (reason := explained(error)) is None:
             raise
-        line(err(), f"[yellow]workers start within five minutes:[/] {escape(str(reason))}")
+        line(err(), f"[yellow]workers start within five minutes:[/] {plain(str(reason))}")
         return
     if paused:
         line(err(), "[yellow]the stack is paused[/], so no worker starts: `tidegate resume`")
@@ -107,18 +106,18 @@ def _report(
         dry = []
     errors = err()
     for one in dry:
-        line(out(), f"would submit {escape(str(one.input))}  [dim]{escape(one.group)}[/]")
+        line(out(), f"would submit {plain(str(one.input))}  [dim]{plain(one.group)}[/]")
     if not dry and not result.sent and not result.gone and not result.refused:
         line(errors, "nothing was submitted")
     if result.sent:
         line(errors, f"[green]{count(len(result.sent), 'file')} submitted[/]: `tidegate logs -f`")
     for one in result.gone:
         text = "there is no such input any more, so it stays among the failures"
-        line(errors, f"[yellow]{escape(str(one.input))}[/]: {text}")
+        line(errors, f"[yellow]{plain(str(one.input))}[/]: {text}")
     for one, why in result.refused:
-        line(errors, f"[red]{escape(str(one.input))}[/] was not submitted: {escape(why)}")
+        line(errors, f"[red]{plain(str(one.input))}[/] was not submitted: {plain(why)}")
     if left:
-        line(errors, f"{count(left, 'file')} left: once these are predicted, `{escape(command)}`")
+        line(errors, f"{count(left, 'file')} left: once these are predicted, `{plain(command)}`")
 
 
 def _status(result: Redriven) -> int:

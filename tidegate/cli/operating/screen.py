@@ -42,13 +42,13 @@ class Sheet:
         """Add commands, each with its reason as a comment, so that a line can be pasted whole."""
         label = "next"
         for command, why in steps:
-            self.add(label, f"[bold]{escape(command)}[/]  [dim]# {escape(why)}[/]")
+            self.add(label, f"[bold]{plain(command)}[/]  [dim]# {escape(why)}[/]")
             label = ""
 
     def add_unknown(self, reasons: Iterable[str]) -> None:
         """Add what could not be asked."""
         for reason in reasons:
-            self.add("unknown", f"[yellow]{one_line(reason)}[/]")
+            self.add("unknown", f"[yellow]{plain(reason)}[/]")
 
     def __rich_console__(self, console: Console, _options: ConsoleOptions) -> RenderResult:
         if console.is_terminal:
@@ -132,9 +132,15 @@ def count(number: int | None, noun: str, *, more: bool = False) -> str:
     return f"{number:,}{plus} {noun}" + ("" if number == 1 and not more else "s")
 
 
-def one_line(text: str) -> str:
-    """Return a text as markup of one line: other people's text is not ours to interpret."""
-    return escape(" ".join(text.split()))
+def plain(text: object) -> str:
+    """Return other people's text as markup of one line, without power over the terminal."""
+    return escape("".join(map(_shown, str(text))))
+
+
+def _shown(character: str) -> str:
+    if character.isprintable():
+        return character
+    return " " if character.isspace() else repr(character)[1:-1]
 
 
 def confirm(question: str, *, yes: bool, command: str) -> bool:

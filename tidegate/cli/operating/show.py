@@ -6,7 +6,6 @@ from typing import Any
 
 from rich.console import Console
 from rich.filesize import decimal
-from rich.markup import escape
 
 from tidegate.aws.stack import DeployedStack
 from tidegate.cli.operating.logs import markup_of
@@ -16,9 +15,9 @@ from tidegate.cli.operating.screen import (
     count,
     err,
     line,
-    one_line,
     opened,
     out,
+    plain,
     print_json,
     show,
 )
@@ -54,7 +53,7 @@ def show_file(name: str | None, file: str, *, as_json: bool, show_commands: bool
 def _print(console: Console, story: Story, stack: DeployedStack) -> None:
     sheet = Sheet()
     colour = COLOURS.get(story.state, "yellow")
-    sheet.add("file", f"[bold]{escape(str(story.input))}[/]")
+    sheet.add("file", f"[bold]{plain(str(story.input))}[/]")
     sheet.add("state", f"[{colour}]{story.state}[/]: {_explained(story)}")
     parts = (_versions(story), _output(story, stack), _failure(story), _waiting(story))
     for part in parts:
@@ -71,7 +70,7 @@ def _print(console: Console, story: Story, stack: DeployedStack) -> None:
 
 def _explained(story: Story) -> str:
     if story.state == "no job":
-        return f"the dispatcher ignores this file, as {escape(story.no_job)}"
+        return f"the dispatcher ignores this file, as {plain(story.no_job)}"
     return EXPLAINED[story.state]
 
 
@@ -80,7 +79,7 @@ def _versions(story: Story) -> Iterator[tuple[str, str]]:
     for place, one in enumerate(versions[:SHOWN_VERSIONS]):
         what = "deleted" if one.deleted else decimal(one.size)
         kind = "newest" if one.newest else "older"
-        named = "" if one.id == "null" else f"  [dim]{escape(one.id)}[/]"
+        named = "" if one.id == "null" else f"  [dim]{plain(one.id)}[/]"
         yield "" if place else "versions", f"{kind}, {ago(one.written)}, {what}{named}"
     if (more := len(versions) - SHOWN_VERSIONS) > 0:
         yield "", f"[dim]and {more} older[/]"
@@ -91,13 +90,13 @@ def _output(story: Story, stack: DeployedStack) -> Iterator[tuple[str, str]]:
     if output is None:
         yield "output", "none"
         return
-    yield "output", f"{escape(str(output.uri))}  [dim]{ago(output.written)}[/]"
+    yield "output", f"{plain(str(output.uri))}  [dim]{ago(output.written)}[/]"
     rows = output.metadata.get("rows")
     rejected = output.metadata.get("rejected")
     counts = "rows: see the log line `job done`" if rows is None else f"{int(rows):,} rows"
     yield "", counts + (f", {int(rejected):,} rejected" if rejected not in (None, "0") else "")
     if output.rejected_rows:
-        yield "", f"[yellow]{escape(str(output.rejected_rows))}[/]"
+        yield "", f"[yellow]{plain(str(output.rejected_rows))}[/]"
     yield "", _model(output, stack)
 
 
@@ -105,19 +104,19 @@ def _model(output: Output, stack: DeployedStack) -> str:
     digest = output.metadata.get("model-sha256", "")
     deployed = stack.parameters.get("ModelSha256", "").lower()
     if not deployed:
-        return f"model sha256 {escape(digest[:12])}…"
+        return f"model sha256 {plain(digest[:12])}…"
     same = "the deployed one" if digest == deployed else "[yellow]not the deployed one[/]"
-    return f"model sha256 {escape(digest[:12])}…, {same}"
+    return f"model sha256 {plain(digest[:12])}…, {same}"
 
 
 def _failure(story: Story) -> Iterator[tuple[str, str]]:
     report = story.report
     if report is not None:
         resolved = "  [green]resolved: the output is newer[/]" if report.resolved else ""
-        yield "failure", f"[red]{escape(report.error_type)}[/]: {one_line(report.message)}"
+        yield "failure", f"[red]{plain(report.error_type)}[/]: {plain(report.message)}"
         times = count(report.receive_count, "attempt")
         yield "", f"{ago(report.listed.written)}, after {times}{resolved}"
-        yield "report", escape(report.listed.key)
+        yield "report", plain(report.listed.key)
     if story.letters is None:
         yield "dead", "unknown"
     for letter in story.letters or ():
@@ -125,7 +124,7 @@ def _failure(story: Story) -> Iterator[tuple[str, str]]:
         known = report is not None and report.message.startswith(letter.error_message or "-")
         yield (
             "dead",
-            f"a dead letter, {ago(letter.sent)}" + ("" if known else f": {one_line(reason)}"),
+            f"a dead letter, {ago(letter.sent)}" + ("" if known else f": {plain(reason)}"),
         )
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from rich.live import Live
-from rich.markup import escape
 
 from tidegate.aws.account import Account
 from tidegate.aws.stack import DeployedStack, find
@@ -14,9 +13,9 @@ from tidegate.cli.operating.screen import (
     Sheet,
     ago,
     count,
-    one_line,
     opened,
     out,
+    plain,
     print_json,
     show,
     took,
@@ -87,7 +86,7 @@ def sheet_of(found: Status) -> Sheet:
     """Return the screen for people."""
     sheet = Sheet()
     colour = COLOURS[found.state]
-    name = escape(found.stack.name)
+    name = plain(found.stack.name)
     sheet.add("stack", f"[bold]{name}[/]  [{colour}]{found.state}[/]: {_explained(found)}")
     for label, text in (*_queue(found), *_workers(found), *_failed(found), *_work(found)):
         sheet.add(label, text)
@@ -102,7 +101,7 @@ def _explained(found: Status) -> str:
     running = found.fleet.running if found.fleet else 0
     workers = count(running, "worker")
     if found.state == "paused":
-        text = f"since {escape(found.paused_since or '')} no worker starts"
+        text = f"since {plain(found.paused_since or '')} no worker starts"
         return text + (f"; {workers} still run until the queue is empty" if running else "")
     if found.state == "working":
         empty = found.jobs is not None and not found.jobs.all
@@ -144,8 +143,8 @@ def _workers(found: Status) -> Iterator[tuple[str, str]]:
 def _end(task: Task) -> str:
     code = "" if task.exit_code is None else f"exit {task.exit_code}"
     if task.ended_well:
-        return f"[green]well[/] ({code or one_line(task.reason)})"
-    reason = one_line(task.reason)
+        return f"[green]well[/] ({code or plain(task.reason)})"
+    reason = plain(task.reason)
     return f"[red]failed[/] ({', '.join(filter(None, (code, reason)))})"
 
 
@@ -158,7 +157,7 @@ def _failed(found: Status) -> Iterator[tuple[str, str]]:
     yield "failed", f"[red]{reports}[/], {count(dead, 'dead letter')}"
     types = Counter(letter.error_type or NO_REASON for letter in found.letters or ())
     if types:
-        reasons = ", ".join(f"{escape(name)} {number}" for name, number in types.most_common())
+        reasons = ", ".join(f"{plain(name)} {number}" for name, number in types.most_common())
         yield "", f"{reasons} [dim](of {count(types.total(), 'dead letter')} looked at)[/]"
 
 
@@ -192,13 +191,13 @@ def _deployed(stack: DeployedStack) -> Iterator[tuple[str, str]]:
     given = stack.parameters
     digest = given.get("ModelSha256", "")
     pinned = f"sha256 {digest[:12]}…" if digest else "any digest"
-    yield "model", f"{escape(given.get('Model', '?'))}  [dim]{pinned}[/]"
+    yield "model", f"{plain(given.get('Model', '?'))}  [dim]{pinned}[/]"
     size = f"{int(given.get('TaskCpu', '0')) / 1024:g} vCPU, {given.get('TaskMemory')} MiB"
     kind = f"{given.get('Architecture')}, {given.get('Capacity')}"
-    yield "image", f"{escape(image_of(stack))}  [dim]{size}, {kind}[/]"
-    yield "settings", escape(settings_of(stack)) or "[dim]the defaults[/]"
+    yield "image", f"{plain(image_of(stack))}  [dim]{size}, {kind}[/]"
+    yield "settings", plain(settings_of(stack)) or "[dim]the defaults[/]"
     if stack.status not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
-        yield "deployed", f"[yellow]{stack.status}[/] {one_line(stack.reason)}"
+        yield "deployed", f"[yellow]{stack.status}[/] {plain(stack.reason)}"
 
 
 def next_steps(found: Status) -> list[tuple[str, str]]:

@@ -137,3 +137,19 @@ def test_an_object_that_is_no_report_is_passed_over(world: MockedStack, capsys: 
 
     assert main(["failures"]) == 0
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_name_has_no_power_over_the_terminal(world: MockedStack, capsys: Shown) -> None:
+    job = {
+        "bucket": "in",
+        "output_bucket": OUTPUT,
+        "output_key": "",
+        "key": "\x1b[2J\n[red]a  b[/]",
+    }
+    world.fail(job, "Unparsable", "\x1b]0;title\x07", report=False)
+
+    main(["failures"])
+
+    printed = capsys.readouterr().out
+    assert "\x1b" not in printed
+    assert r"s3://in/\x1b[2J [red]a  b[/]" in printed
