@@ -44,7 +44,7 @@ def test_each_line_has_time_event_file_and_reason(world: MockedStack, capsys: Sh
 
     assert main(["logs"]) == 0
 
-    reason = "Throttled: slow down retry_in_seconds=30"
+    reason = "Throttled: slow down  retry_in_seconds=30"
     lines = [line.split(maxsplit=1)[1] for line in capsys.readouterr().out.splitlines()]
     assert sorted(lines) == [
         "dispatcher  slot claimed  task=0123",
