@@ -46,7 +46,8 @@ def policy(name: str) -> str:
 @pytest.fixture
 def terminal(tmp_path: Path, system: System, deployer: Credentials) -> Terminal:
     typed = Terminal.at(tmp_path, system.cloud)
-    typed.environment |= system.cloud.environment(deployer) | {"PATH": typed.environment["PATH"]}
+    mine = system.cloud.environment(deployer)
+    typed.environment.update({name: mine[name] for name in mine if name.startswith("AWS_")})
     (typed.folder / "model.pkl").write_bytes(system.model.read_bytes())
     return typed
 
@@ -65,7 +66,7 @@ async def test_the_commands_of_the_page_make_change_and_delete_a_stack_with_a_de
     assert f"s3://{STACK}-input-{'0' * 12}-{REGION}/" in printed
     assert re.search(r"^Modify\t.*\tTaskDefinition$", printed, re.MULTILINE)
     assert parameters(cloud)["MaxTasks"] == "8"
-    assert tags_of_a_new_task(cloud)["CostCentre"] == "42"
+    assert tags_of_the_workers(cloud)["CostCentre"] == "42"
     assert pushed(cloud) == {"1", "2"}
 
     await terminal.succeed("set -e\n" + set_names + "".join(BLOCKS[END:]))
@@ -79,16 +80,11 @@ def parameters(cloud: Cloud) -> dict[str, str]:
     return {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
 
 
-def tags_of_a_new_task(cloud: Cloud) -> dict[str, str]:
-    """Start a task as the dispatcher does, and return its tags."""
+def tags_of_the_workers(cloud: Cloud) -> dict[str, str]:
+    """Return the tags of the task definition, which the dispatcher gives each task."""
     ecs = cloud.client("ecs")
-    started = ecs.run_task(
-        cluster=STACK,
-        taskDefinition=f"{STACK}-worker",
-        launchType="FARGATE",
-        propagateTags="TASK_DEFINITION",
-    )
-    return {tag["key"]: tag["value"] for tag in started["tasks"][0]["tags"]}
+    found = ecs.describe_task_definition(taskDefinition=f"{STACK}-worker", include=["TAGS"])
+    return {tag["key"]: tag["value"] for tag in found["tags"]}
 
 
 def pushed(cloud: Cloud) -> set[str]:

@@ -29,6 +29,7 @@ def of_the_deployer() -> Mapping[Act, str]:
         **on("s3", OUTPUT, ON_FIRST_FILE),
         Act("s3:DeleteObjectVersion", f"{INPUT}/_smoke/0a-rows.csv"): "remove the first file",
         Act("ecr:GetAuthorizationToken", "*"): "log docker in to the registry",
+        Act("cloudformation:GetTemplateSummary", "*"): "read a new template's parameters",
         Act(
             "logs:FilterLogEvents", log_arn("DispatcherLogGroup")
         ): "tell why no worker was started",
