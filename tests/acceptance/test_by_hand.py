@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.iam.deployer import POLICIES
+from tests.support.iam.user import user
 from tests.support.template import ROOT
 from tests.support.terminal import Terminal
 from tidegate.localcloud.cloud import REGION, Cloud, Credentials
@@ -17,37 +17,18 @@ GIVEN, *BLOCKS = re.findall(
     r"^```sh\n(.*?)^```$", (ROOT / "docs" / "by-hand.md").read_text(), re.DOTALL | re.MULTILINE
 )
 END = next(number for number, block in enumerate(BLOCKS) if "delete-stack" in block)
-ATTACHED = ("commands", "resources", "network")
 
 
 @pytest.fixture
 def deployer(system: System) -> Iterator[Credentials]:
     """Credentials of a user who has the deployer's policies and no other right."""
-    iam = system.cloud.client("iam")
-    iam.create_user(UserName="deployer")
-    for name in ATTACHED:
-        iam.put_user_policy(UserName="deployer", PolicyName=name, PolicyDocument=policy(name))
-    key = iam.create_access_key(UserName="deployer")["AccessKey"]
-    yield Credentials(key["AccessKeyId"], key["SecretAccessKey"])
-    iam.delete_access_key(UserName="deployer", AccessKeyId=key["AccessKeyId"])
-    for name in ATTACHED:
-        iam.delete_user_policy(UserName="deployer", PolicyName=name)
-    iam.delete_user(UserName="deployer")
-
-
-def policy(name: str) -> str:
-    text = (POLICIES / f"{name}.json").read_text()
-    own = {"PARTITION": "aws", "ACCOUNT": "0" * 12, "REGION": REGION, "STACK": STACK}
-    for placeholder, value in own.items():
-        text = text.replace(placeholder, value)
-    return text
+    with user(system.cloud, STACK) as credentials:
+        yield credentials
 
 
 @pytest.fixture
 def terminal(tmp_path: Path, system: System, deployer: Credentials) -> Terminal:
-    typed = Terminal.at(tmp_path, system.cloud)
-    mine = system.cloud.environment(deployer)
-    typed.environment.update({name: mine[name] for name in mine if name.startswith("AWS_")})
+    typed = Terminal.at(tmp_path, system.cloud, deployer)
     (typed.folder / "model.pkl").write_bytes(system.model.read_bytes())
     return typed
 
