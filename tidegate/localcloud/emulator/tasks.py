@@ -1,8 +1,8 @@
 """ECS as AWS documents it: a task's start, its end, and the event that its end sends.
 
 - RunTask with a known `clientToken` returns the task that the first call started.
-- CloudFormation gives a task definition the stack's tags, and RunTask with `propagateTags` gives the
-  task those of its definition.
+- CloudFormation gives a task definition the stack's tags. RunTask with `propagateTags` gives a task
+  the tags of its definition.
 - StopTask asks for the end, and the task is stopped once its container has exited.
 - SubmitTaskStateChange, with which the agent reports the end, keeps exit codes and reason, and
   sends the `ECS Task State Change` event through the rules of EventBridge.
