@@ -162,6 +162,7 @@ class Settings:
     """The dispatcher's settings, one attribute for each DISPATCHER_ variable."""
 
     queue_url: str
+    input_prefix: str
     output_bucket: str
     output_key: str
     suffixes: tuple[str, ...]
@@ -295,6 +296,8 @@ def reason_to_ignore(source: Input, settings: Settings) -> str | None:
     own_prefix = f"{settings.output_key}/" if settings.output_key else ""
     if source.bucket == settings.output_bucket and source.key.startswith(own_prefix):
         return "an output of this stack"
+    if not source.key.startswith(settings.input_prefix):
+        return "not below DISPATCHER_INPUT_PREFIX"
     if source.key.endswith("/"):
         return "a folder"
     if settings.suffixes and not source.key.lower().endswith(settings.suffixes):

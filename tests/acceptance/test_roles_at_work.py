@@ -19,7 +19,7 @@ from tests.support.iam.roles import ROLES, Arns, arns, copied, statements
 from tests.support.scenario import REGION as ENDPOINT_REGION
 from tests.support.scenario import Endpoint
 from tidegate.localcloud.cloud import REGION, Cloud, Credentials
-from tidegate.localcloud.stack import ARTIFACTS
+from tidegate.localcloud.stack import ARTIFACTS, NAME
 from tidegate.localcloud.system import System
 
 NOT_ENFORCED = {
@@ -73,8 +73,8 @@ async def worked(
     endpoint.submit("broken.csv", b"1,2,3\n4,5,6\n")
     endpoint.send(json.dumps(endpoint.job("gone.csv")))
     renamed = {
-        names.names["InputBucket"]: endpoint.input,
-        names.names["OutputBucket"]: endpoint.output,
+        names.names["StackInputBucket"]: endpoint.input,
+        names.names["StackOutputBucket"]: endpoint.output,
         names.queue("Queue"): arn_of(endpoint, endpoint.queue),
         names.queue("DeadLetterQueue"): arn_of(endpoint, endpoint.dead),
     }
@@ -135,7 +135,8 @@ def dispatcher(cloud: Cloud, who: Credentials, names: Arns, queue: str, cluster:
     settings = Settings.from_environment(
         {
             "DISPATCHER_QUEUE_URL": queue,
-            "DISPATCHER_OUTPUT_BUCKET": names.names["OutputBucket"],
+            "DISPATCHER_INPUT_PREFIX": "",
+            "DISPATCHER_OUTPUT_BUCKET": names.names["StackOutputBucket"],
             "DISPATCHER_OUTPUT_KEY": "p",
             "DISPATCHER_SUFFIXES": ".csv",
             "DISPATCHER_CLUSTER": cluster,
@@ -157,6 +158,7 @@ def test_the_dispatcher_fails_at_something_without_any_one_statement_of_its_role
 ) -> None:
     kinds = without(system, names.names["DispatcherRole"])
     assert dispatched(system, names, "at-work", kinds.pop(NOTHING)) == (1, 1)
+    assert tags_of_the_task(system.cloud, "at-work")["aws:cloudformation:stack-name"] == NAME
     for sid, granted in kinds.items():
         try:
             dispatched(system, names, f"without-{sid}", granted)
@@ -169,9 +171,17 @@ def test_the_dispatcher_fails_at_something_without_any_one_statement_of_its_role
         assert "AccessDenied" in refused, f"{sid} is for show"
 
 
+def tags_of_the_task(cloud: Cloud, cluster: str) -> dict[str, str]:
+    """Return the tags of the only task: its definition's, which are the stack's."""
+    ecs = cloud.client("ecs")
+    running = ecs.list_tasks(cluster=cluster, desiredStatus="RUNNING")["taskArns"]
+    (task,) = ecs.describe_tasks(cluster=cluster, tasks=running, include=["TAGS"])["tasks"]
+    return {tag["key"]: tag["value"] for tag in task["tags"]}
+
+
 def tries(names: Arns) -> dict[str, list[tuple[str, str, dict[str, Any]]]]:
     """Return, by role, calls that an attacker with the role would make."""
-    input_, output = names.names["InputBucket"], names.names["OutputBucket"]
+    input_, output = names.names["StackInputBucket"], names.names["StackOutputBucket"]
     queue, dead = names.names["Queue"], names.names["DeadLetterQueue"]
     start = {"cluster": names.names["Cluster"], "taskDefinition": names.task_definition}
     objects = [(input_, "a.csv"), (output, "p/a.csv"), (ARTIFACTS, "model.pkl")]

@@ -29,10 +29,11 @@ def test_the_model_is_all_that_has_no_default() -> None:
 
 def test_the_parameters_are_those_that_are_documented() -> None:
     assert set(PARAMETERS) == {
-        *("Model", "ModelSha256", "Image", "ImageTag", "PredictorSecret"),
+        *("Model", "ModelSha256", "ModelKmsKey", "Image", "ImageTag", "PredictorSecret"),
         *("Architecture", "TaskCpu", "TaskMemory", "Capacity"),
         *("Subnets", "SecurityGroups", "AssignPublicIp", "Zones"),
-        *("Suffixes", "OutputKey"),
+        *("InputBucket", "InputPrefix", "InputKmsKey", "Suffixes"),
+        *("OutputBucket", "OutputKey", "OutputKmsKey"),
         *("MaxTasks", "MessagesPerTask", "IdleSeconds", "DispatcherConcurrency", "WorkerSettings"),
         *("VisibilitySeconds", "MaxReceiveCount", "LogDays", "Dashboard"),
         *("AlarmEmail", "AlarmTopicArn"),
@@ -172,7 +173,7 @@ def size(cpu: int, memory: int) -> dict[str, Any]:
 
 def test_the_outputs_are_those_that_are_documented() -> None:
     assert set(TEMPLATE["Outputs"]) == {
-        *("Usage", "InputBucket", "OutputBucket", "OutputKey"),
+        *("Usage", "InputBucket", "InputPrefix", "OutputBucket", "OutputKey"),
         *("QueueUrl", "DeadLetterQueueUrl", "UndispatchedQueueUrl"),
         *("Cluster", "TaskDefinition", "RepositoryUri", "Overview"),
         *("DispatcherFunction", "WorkerLogGroup", "DispatcherLogGroup"),

@@ -154,16 +154,6 @@ def test_the_workers_may_do_to_the_queues_what_they_do_and_no_more() -> None:
     }
 
 
-def test_the_workers_write_to_the_output_bucket_alone() -> None:
-    assert granted("TaskRole")["s3:PutObject"]["Resource"] == {"Fn::Sub": "${OutputBucket.Arn}/*"}
-
-
-def test_the_workers_can_tell_a_missing_key_from_a_forbidden_one() -> None:
-    buckets = granted("TaskRole")["s3:ListBucket"]["Resource"]
-
-    assert buckets == [properties("InputMayInvokeDispatcher")["SourceArn"], arn_of("OutputBucket")]
-
-
 @pytest.mark.parametrize(
     ("model", "object_arn"),
     [

@@ -22,7 +22,7 @@ ALARMS = of_type("AWS::CloudWatch::Alarm")
 
 
 def widgets() -> list[dict[str, Any]]:
-    body = properties("Overview")["DashboardBody"]["Fn::Sub"]
+    body, _ = properties("Overview")["DashboardBody"]["Fn::Sub"]
     return [widget["properties"] for widget in json.loads(body)["widgets"]]
 
 
