@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 BATCH = 10
+GROUP = "redrive"  # SQS lets the messages of files that land now pass those of one large group
 SEND_ATTEMPTS = 3
 OF_A_VERSION = frozenset({"version_id", "etag", "size", "sequencer"})
 
@@ -113,7 +114,10 @@ def _send(sqs: "SQSClient", url: str, bodies: Sequence[str]) -> dict[int, str]:
     for _ in range(SEND_ATTEMPTS):
         answer = sqs.send_message_batch(
             QueueUrl=url,
-            Entries=[{"Id": str(place), "MessageBody": body} for place, body in waiting.items()],
+            Entries=[
+                {"Id": str(place), "MessageBody": body, "MessageGroupId": GROUP}
+                for place, body in waiting.items()
+            ],
         )
         failed = {int(one["Id"]): one for one in answer.get("Failed", [])}
         refused |= {

@@ -74,7 +74,7 @@ class DeadLetters:
     async def _leave_no_older_rejects(self, message: Message, job: Job) -> None:
         """Empty what an earlier attempt may have left; no later attempt will look after it."""
         try:
-            with suppress(PermanentError):  # an output key that is refused has no rejected rows
+            with suppress(PermanentError):  # with a key or settings that are refused there are none
                 await self._empty_superseded_rejects(job, partial(self._leases.check, message))
         except TransientError as failure:
             if not message.last_receive:

@@ -39,8 +39,8 @@ def test_an_override_of_run_task_wins_over_the_task_definition() -> None:
 
 
 def test_a_worker_knows_the_id_of_its_task() -> None:
-    arn = f"{ECS}:task/tidegate/ed8f0d3c-8ba1-4bb9-8a55-0ffa4e4b6a4e"
-    task = cast("TaskTypeDef", TASK | {"taskArn": arn})
+    arn = "arn:aws:ecs:us-east-1:000000000000:task/tidegate/ed8f0d3c-8ba1-4bb9-8a55-0ffa4e4b6a4e"
+    task = TASK | {"taskArn": arn}
     assert arn.endswith(f"/{worker_name(Container.of(task, DEFINITION).environment)}")
 
 
