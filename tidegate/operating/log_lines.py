@@ -1,5 +1,6 @@
 """The log lines of workers and dispatcher: read with an overlap, and each of them once."""
 
+import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from worker.job import S3Uri
 OVERLAP = timedelta(seconds=60)
 SAFE = re.compile(r"[A-Za-z0-9_./-]+")  # characters that JSON and a filter's pattern leave alone
 PLATFORM = re.compile(r"(?:START|END|REPORT|INIT_START|XRAY) ")  # Lambda's own lines
-MOST_PAGES = 100
+MOST_PAGES = 1000  # of one search: many may be empty
 # What each line of a job has, and what only a program reads.
 NOT_SHOWN = frozenset(
     {
@@ -89,6 +90,7 @@ class LogReader:
     logs: Any
     groups: Mapping[str, str]
     file: S3Uri | None = None
+    cut: bool = False  # not all lines were read
     _seen: dict[str, datetime] = field(default_factory=dict)
 
     def new_since(self, moment: datetime) -> list[Line]:
@@ -109,10 +111,12 @@ class LogReader:
             word := max(SAFE.findall(self.file.key), key=len, default="")
         ):
             request["filterPattern"] = f'"{word}"'
-        pages = self.logs.get_paginator("filter_log_events").paginate(
-            **request, PaginationConfig={"MaxItems": 10_000 * MOST_PAGES}
-        )
-        lines = [_line(writer, event) for page in pages for event in page["events"]]
+        pages = self.logs.get_paginator("filter_log_events").paginate(**request)
+        lines = []
+        for page in itertools.islice(pages, MOST_PAGES):
+            lines += [_line(writer, event) for event in page["events"]]
+            last_page = page
+        self.cut = self.cut or "nextToken" in last_page
         return [line for line in lines if self.file is None or line.file == str(self.file)]
 
 

@@ -54,6 +54,11 @@ class Layout:
         return cls(stack.outputs["OutputBucket"], stack.outputs["OutputKey"].rstrip("/"), **values)
 
     @property
+    def own(self) -> str:
+        """Return how the keys of all outputs begin; empty for a stack without an output key."""
+        return f"{self.prefix}/" if self.prefix else ""
+
+    @property
     def reports_prefix(self) -> str:
         """Return how the key of every report begins, as far as the template says it."""
         return self._with_prefix(self.failure_template).partition("{")[0]

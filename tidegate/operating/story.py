@@ -119,6 +119,8 @@ def tell(account: Account, stack: DeployedStack, source: S3Uri, *, log_lines: in
         reader = LogReader(logs, groups_of(stack.outputs), source)
         lines = ask.ask("log lines", lambda: last(reader.new_since(since), log_lines))
         found_letters, read_lines = letters.get(), lines.get()
+        if reader.cut:
+            ask.unanswered.append("log lines: not all of them were searched")
         return Story(
             input=source,
             versions=known,
@@ -140,12 +142,11 @@ def source_of(stack: DeployedStack, name: str) -> S3Uri:
     if not name.startswith("s3://"):
         return S3Uri(stack.outputs["InputBucket"], name)
     bucket, _, key = name.removeprefix("s3://").partition("/")
-    own = f"{layout.prefix}/" if layout.prefix else ""
-    if bucket != layout.bucket or not key.startswith(own):
+    if bucket != layout.bucket or not key.startswith(layout.own):
         return S3Uri(bucket, key)
     if layout.is_report(key) and key.startswith(layout.reports_prefix):
         key = key.removeprefix(layout.reports_prefix).removesuffix(".json")
-    return S3Uri(stack.outputs["InputBucket"], key.removeprefix(own))
+    return S3Uri(stack.outputs["InputBucket"], key.removeprefix(layout.own))
 
 
 def read_versions(s3: "S3Client", source: S3Uri) -> list[Version]:
@@ -215,8 +216,15 @@ def _since(versions: Sequence[Version] | None) -> datetime:
 
 def _no_job(stack: DeployedStack, source: S3Uri) -> str:
     """Return why the dispatcher makes no job of a file; empty if it makes one."""
+    layout = Layout.of(stack)
+    if source.bucket == layout.bucket and source.key.startswith(layout.own):
+        return "it is an output of this stack"
+    if not source.key.startswith(prefix := stack.outputs.get("InputPrefix", "")):
+        return f"it is not below {prefix}"
+    if source.key.endswith("/"):
+        return "its name is that of a folder"
     suffixes = stack.parameters.get("Suffixes", "")
-    given = {part.strip() for part in suffixes.lower().split(",") if part.strip()}
-    if given and not source.key.lower().endswith(tuple(given)):
+    given = tuple(part.strip() for part in suffixes.lower().split(",") if part.strip())
+    if given and not source.key.lower().endswith(given):
         return f"its name ends in none of {suffixes}"
-    return "its name is that of a folder" if source.key.endswith("/") else ""
+    return ""

@@ -47,6 +47,8 @@ def logs(
         moment = max(moment, datetime.now(UTC) - OVERLAP)
         printed += _print(console, reader.new_since(moment), as_json=as_json)
         polls_left = polls_left - 1 if over else LAST_POLLS
+    if reader.cut:
+        line(err(), "[yellow]not all lines were read[/]: a shorter `--since`, or the file's key")
     if follow:
         line(err(), "[dim]no worker runs, and the queue is empty[/]: `tidegate status`")
     elif not printed:

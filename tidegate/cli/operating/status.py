@@ -1,5 +1,6 @@
 """The command `tidegate status`: one screen of what a stack does, and what to do next."""
 
+import shlex
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -68,6 +69,8 @@ def status(
                 show(console, sheet_of(found))
             if not watch:
                 return 0
+            if not as_json:
+                console.print()
             sleep(WATCH_SECONDS)
             stack = find(account, stack.name)
     _watch(account, stack, sleep)
@@ -124,7 +127,7 @@ def _queue(found: Status) -> Iterator[tuple[str, str]]:
     yield "queue", text
     if found.undispatched is None or found.undispatched.all:
         number = found.undispatched.all if found.undispatched else None
-        yield "lost?", f"{count(number, 'event')} that the dispatcher failed on"
+        yield "events", f"[red]{count(number, 'event')}[/] that the dispatcher failed on"
 
 
 def _workers(found: Status) -> Iterator[tuple[str, str]]:
@@ -218,8 +221,9 @@ def next_steps(found: Status) -> list[tuple[str, str]]:
     if found.state in {"working", "starting"}:
         steps.append(("tidegate logs -f", "file by file, until all is done"))
     if not steps:
-        bucket = found.stack.outputs["InputBucket"]
-        steps.append((f"aws s3 cp FILE s3://{bucket}/", "predict a file"))
+        out = found.stack.outputs
+        target = shlex.quote(f"s3://{out['InputBucket']}/{out.get('InputPrefix', '')}")
+        steps.append((f"aws s3 cp FILE {target}", "predict a file"))
     return steps
 
 

@@ -1,5 +1,6 @@
 """Log lines: each of them once, readable, and followed to the end of the work."""
 
+import itertools
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -156,6 +157,17 @@ def test_a_line_is_read_once_however_late_it_is(
         read += [line.id for line in reader.new_since(since)]
 
     assert sorted(read) == sorted(map(str, lines))
+
+
+def test_a_search_that_was_cut_says_so() -> None:
+    class Endless(LateLogs):
+        def paginate(self, **_: object) -> Any:  # noqa: ANN401 - an iterator
+            return itertools.repeat({"events": [], "nextToken": "more"})
+
+    reader = LogReader(Endless({}), {"worker": "group"})
+
+    assert reader.new_since(datetime.fromtimestamp(0, UTC)) == []
+    assert reader.cut
 
 
 def test_a_key_of_odd_characters_is_searched_by_its_plain_part(world: MockedStack) -> None:
