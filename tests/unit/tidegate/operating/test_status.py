@@ -248,3 +248,14 @@ def test_no_stack_is_an_error_with_the_next_command(
     assert main(["status", *(["--stack", name] if name else [])]) == 1
 
     assert "`tidegate deploy " in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("world")
+def test_a_stack_that_is_not_whole_is_an_error(capsys: Shown) -> None:
+    boto3.client("cloudformation", "eu-west-1").create_stack(
+        StackName="half", TemplateBody='{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}'
+    )
+
+    assert main(["failures", "--stack", "half"]) == 1
+
+    assert "has no queue: `tidegate doctor`" in capsys.readouterr().err
