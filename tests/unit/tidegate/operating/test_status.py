@@ -37,6 +37,7 @@ def test_an_idle_stack_is_told_in_one_screen_by_at_most_twelve_calls(
     assert "s3://models/model.pkl" in printed
     assert "tide-worker:0123456789ab" in printed
     assert "MAX_REJECTED=0.05" in printed
+    assert "no files reported; $0: no worker ran" in printed
     assert f"aws s3 cp FILE s3://{world.outputs['InputBucket']}/" in printed
     calls = commands.strip().splitlines()
     assert all(call.startswith("$ aws ") for call in calls)
