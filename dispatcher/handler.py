@@ -162,7 +162,6 @@ class Settings:
     """The dispatcher's settings, one attribute for each DISPATCHER_ variable."""
 
     queue_url: str
-    input_prefix: str
     output_bucket: str
     output_key: str
     suffixes: tuple[str, ...]
@@ -174,11 +173,13 @@ class Settings:
     capacity: Literal["FARGATE", "FARGATE_SPOT"]
     max_tasks: int
     messages_per_task: int
+    input_prefix: str = ""  # a stack of an older template has no such variable
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
         """Read every variable; raises SettingsError naming those that are missing or wrong."""
         names = {field: PREFIX + field.upper() for field in cls.__slots__}
+        environment = {names["input_prefix"]: "", **environment}
         missing = [name for name in names.values() if name not in environment]
         if missing:
             raise SettingsError(f"not set: {', '.join(missing)}")

@@ -135,7 +135,6 @@ def dispatcher(cloud: Cloud, who: Credentials, names: Arns, queue: str, cluster:
     settings = Settings.from_environment(
         {
             "DISPATCHER_QUEUE_URL": queue,
-            "DISPATCHER_INPUT_PREFIX": "",
             "DISPATCHER_OUTPUT_BUCKET": names.names["StackOutputBucket"],
             "DISPATCHER_OUTPUT_KEY": "p",
             "DISPATCHER_SUFFIXES": ".csv",

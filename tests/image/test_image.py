@@ -26,6 +26,19 @@ for folder, folders, files in os.walk("/"):
             print(path)
 """.replace("SYSTEMS", repr(("/proc", "/sys", "/dev", "/tmp", "/run", "/var/tmp")))  # noqa: S108 - inside it
 
+LEFT_OUT = """
+import importlib.util, pathlib
+print(*(name for name in ("click", "rich", "tidegate") if importlib.util.find_spec(name)))
+print(*(path for path in pathlib.Path("/opt/venv").rglob("tests") if path.is_dir()))
+"""
+
+OPENMP = """
+import ctypes, sklearn.utils._openmp_helpers
+ctypes.CDLL("libgomp.so.1")
+loaded = {line.split()[-1] for line in open("/proc/self/maps") if "libgomp" in line}
+print(len(loaded))
+"""
+
 UNCOMPILED = """
 import os, sys
 import worker.service.run, worker.scoring.score, worker.models, worker.formats
@@ -60,8 +73,18 @@ def test_every_pinned_library_is_listed_with_its_version_as_scanners_read_it(ima
     assert found.keys() <= pinned.keys()
 
 
+def test_the_worker_s_environment_holds_neither_tests_nor_the_command_line(image: Image) -> None:
+    assert image.python(LEFT_OUT).split() == []
+
+
 def test_all_that_a_worker_imports_has_been_compiled(image: Image) -> None:
     assert image.python(UNCOMPILED) == ""
+
+
+def test_a_library_that_needs_the_systems_openmp_shares_the_one_of_scikit_learn(
+    image: Image,
+) -> None:
+    assert image.python(OPENMP).split() == ["1"]
 
 
 async def test_a_container_drains_the_queue_and_predicts_as_in_memory(

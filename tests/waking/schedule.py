@@ -126,7 +126,6 @@ class Schedule:
     def _dispatcher(self) -> Dispatcher:
         settings = Settings(
             queue_url="https://sqs.test/jobs",
-            input_prefix="",
             output_bucket="out",
             output_key="predictions",
             suffixes=(".csv",),

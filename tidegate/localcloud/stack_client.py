@@ -5,7 +5,8 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self, get_args
 
 from tidegate.localcloud.cloud import Cloud
 from tidegate.localcloud.stack import Stack
@@ -17,19 +18,25 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 OUTPUT_PREFIX = "predictions"
-FORMATS: tuple[str, ...] = get_args(
-    Format
-)  # one is appended to the key of an output of another format
+FORMATS: tuple[str, ...] = get_args(Format)
 
 
-def output_key(key: str) -> str:
+Listing = dict[str, tuple[str, datetime]]  # ETag and time of each object, by its key
+
+
+def output_key(key: str, prefix: str = OUTPUT_PREFIX) -> str:
     """Return the key of an input's output."""
-    return f"{OUTPUT_PREFIX}/{key}"
+    return f"{prefix}/{key}" if prefix else key
 
 
-def report_key(key: str) -> str:
+def report_key(key: str, prefix: str = OUTPUT_PREFIX) -> str:
     """Return the key of an input's failure report."""
-    return f"{OUTPUT_PREFIX}/_failed/{key}.json"
+    return output_key(f"_failed/{key}.json", prefix)
+
+
+def _possible(output: str) -> list[str]:
+    """Return the keys that an output may have: one of another format has that appended."""
+    return [output, *(f"{output}.{form}" for form in FORMATS)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +55,29 @@ class StackClient:
     """Reads and writes the buckets and queues of one stack."""
 
     def __init__(self, cloud: Cloud, stack: Stack) -> None:
+        self._known: dict[str, tuple[object, FileState]] = {}  # with the objects it was read from
+        self._cloud = cloud
         self._stack = stack
         self._s3: S3Client = cloud.client("s3")
         self._sqs: SQSClient = cloud.client("sqs")
+
+    def of(self, stack: Stack) -> Self:
+        """Return a client of the stack as it is now: this one, unless the stack has changed."""
+        return self if stack == self._stack else type(self)(self._cloud, stack)
 
     async def upload(self, key: str, content: bytes) -> None:
         """Put a file into the input bucket."""
         await asyncio.to_thread(
             self._s3.put_object, Bucket=self._stack.input_bucket, Key=key, Body=content
         )
+
+    async def upload_file(self, key: str, path: Path) -> None:
+        """Put a file of this machine into the input bucket; raises OSError if it cannot be read."""
+        await asyncio.to_thread(self._upload_file, key, path)
+
+    def _upload_file(self, key: str, path: Path) -> None:
+        with path.open("rb") as content:
+            self._s3.put_object(Bucket=self._stack.input_bucket, Key=key, Body=content)
 
     async def outputs(self) -> dict[str, int]:
         """Return each key in the output bucket and how many times it was written."""
@@ -77,7 +98,7 @@ class StackClient:
         written = self._listed(self._stack.output_bucket)
         return {key: self._state(key, *found, written) for key, found in inputs.items()}
 
-    def _listed(self, bucket: str) -> dict[str, tuple[str, datetime]]:
+    def _listed(self, bucket: str) -> Listing:
         """Return ETag and time of each object, by its key."""
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
         return {
@@ -86,24 +107,34 @@ class StackClient:
             for found in page.get("Contents", [])
         }
 
-    def _state(
-        self, key: str, etag: str, landed: datetime, written: dict[str, tuple[str, datetime]]
-    ) -> FileState:
-        for name in (output_key(key), *(f"{output_key(key)}.{form}" for form in FORMATS)):
-            if name in written:
-                known = self._s3.head_object(Bucket=self._stack.output_bucket, Key=name)
-                if known["Metadata"].get("source-etag") == etag:
-                    rows, rejected = (
-                        int(known["Metadata"][count]) if count in known["Metadata"] else None
-                        for count in ("rows", "rejected")
-                    )
-                    return FileState("predicted", etag, name, rows, rejected)
-        _, failed = written.get(report_key(key), (None, None))
-        if failed is not None and failed >= landed:
-            report = json.loads(self._read(report_key(key)))
-            failure = f"{report['error_type']}: {report['message']}"
-            return FileState("failed", etag, failure=failure)
-        return FileState("waiting", etag)
+    def _state(self, key: str, etag: str, landed: datetime, written: Listing) -> FileState:
+        """Return the state of an input; objects are read again only once they have changed."""
+        prefix = self._stack.output_key.removesuffix("/")
+        output, report = output_key(key, prefix), report_key(key, prefix)
+        outputs = [name for name in _possible(output) if name in written]
+        seen = (etag, *(written.get(name) for name in (*outputs, report)))
+        if self._known.get(key, (None, None))[0] != seen:
+            failed = report in written and written[report][1] >= landed
+            self._known[key] = (
+                seen,
+                self._predicted(outputs, etag)
+                or (self._failed(report, etag) if failed else FileState("waiting", etag)),
+            )
+        return self._known[key][1]
+
+    def _predicted(self, outputs: list[str], etag: str) -> FileState | None:
+        for name in outputs:
+            known = self._s3.head_object(Bucket=self._stack.output_bucket, Key=name)["Metadata"]
+            if known.get("source-etag") == etag:
+                rows, rejected = (
+                    int(known[count]) if count in known else None for count in ("rows", "rejected")
+                )
+                return FileState("predicted", etag, name, rows, rejected)
+        return None
+
+    def _failed(self, report_name: str, etag: str) -> FileState:
+        report = json.loads(self._read(report_name))
+        return FileState("failed", etag, failure=f"{report['error_type']}: {report['message']}")
 
     async def read(self, key: str) -> bytes:
         """Return the content of an object in the output bucket."""

@@ -323,5 +323,5 @@ def test_the_function_names_its_missing_settings(monkeypatch: pytest.MonkeyPatch
     for name in ENVIRONMENT:
         monkeypatch.delenv(name, raising=False)
 
-    with pytest.raises(SettingsError, match="DISPATCHER_QUEUE_URL, DISPATCHER_INPUT_PREFIX"):
+    with pytest.raises(SettingsError, match="DISPATCHER_QUEUE_URL, DISPATCHER_OUTPUT_BUCKET"):
         handler({}, None)
