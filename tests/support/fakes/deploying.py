@@ -5,12 +5,12 @@ CloudFormation is a fake; S3, ECR and the like are moto's, in this process.
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 
 from tests.support.fakes.cloudformation import FakeCloudFormation, FakeStack
 from tidegate.aws.account import Account
@@ -79,7 +79,7 @@ class FakeAccount(Account):
 
     def _keep_policy(self, params: Mapping[str, Any], **_: object) -> tuple[AWSResponse, object]:
         self.policies.append(json.loads(params["body"]))
-        return AWSResponse("", 200, {}, None), {}
+        return AWSResponse("", 200, HTTPHeaders(), None), {}
 
     def client(self, service: str) -> Any:  # noqa: ANN401 - a client of any service
         return self.cloudformation if service == "cloudformation" else super().client(service)
@@ -89,7 +89,6 @@ class FakeAccount(Account):
 class FakeBuilder:
     """Writes down what it is asked for; a push puts the image into ECR."""
 
-    source: ImageSource
     account: Account
     calls: list[str]
     tag: str = "0123456789ab"
@@ -121,10 +120,12 @@ class Surroundings:
     account: FakeAccount
     calls: list[str]
     builder: dict[str, Any] = field(default_factory=dict)  # a builder's other facts
+    sources: list[ImageSource] = field(default_factory=list)  # of the images that were chosen
     unloadable: str = ""  # by this machine's versions
 
     def make_builder(self, source: ImageSource, _f: Path, _a: Account, _s: object) -> FakeBuilder:
-        return FakeBuilder(source, self.account, self.calls, **self.builder)
+        self.sources.append(source)
+        return FakeBuilder(self.account, self.calls, **self.builder)
 
     def check(self, model: Path, _: Mapping[str, str], file: Path | None) -> Mapping[str, Any]:
         """Do as `tidegate check`, for a model of two columns."""
@@ -164,5 +165,3 @@ def manifest(tag: str) -> str:
     """Return a manifest of an image of its own."""
     kind = "application/vnd.oci.image.manifest.v1+json"
     return json.dumps({"schemaVersion": 2, "mediaType": kind, "annotations": {"tag": tag}})
-
-

@@ -1,4 +1,4 @@
-"""A stack is made or updated: in which order, what is kept, and what is refused before it begins."""
+"""A stack is made or updated: in which order, what is kept, and what is refused at once."""
 
 import dataclasses
 import hashlib
@@ -250,7 +250,10 @@ def test_a_declined_review_of_a_first_deployment_leaves_no_empty_stack(
         ({"settings": ("IDLE_SECONDS=3",)}, "--parameter IdleSeconds"),
         ({"unset": ("MAXREJECTED",)}, "did you mean WORKER_MAX_REJECTED"),
         ({"model": "no-such-file.pkl"}, "there is no file no-such-file.pkl"),
-        ({"model": "s3://a-bucket/m.pkl", "parameters": {"Model": "s3://a-bucket/b"}}, "one of them"),
+        (
+            {"model": "s3://a-bucket/m.pkl", "parameters": {"Model": "s3://a-bucket/b"}},
+            "one of them",
+        ),
         ({"parameters": {"Image": "own:1"}, "build": True}, "--image or --build"),
     ],
 )
@@ -277,7 +280,9 @@ def test_a_name_that_no_bucket_can_carry_is_refused_before_aws_is_asked(
 @pytest.mark.parametrize(
     ("wish", "reason"),
     [
-        ({"parameters": {"TaskCpu": "256"}}, "with 256 CPU units TaskMemory must be one of 2048"),
+        ({"parameters": {"TaskCpu": "256"}}, r"2 to 8 times.*\(TaskCpu=256, TaskMemory=4096\)"),
+        ({"parameters": {"SecurityGroups": "sg-0a1b"}}, "both Subnets and SecurityGroups"),
+        ({"parameters": {"AssignPublicIp": "DISABLED"}}, "through public addresses only"),
         ({"settings": ("MAX_REJECTED=2",)}, "MAX_REJECTED"),
         ({"settings": ("HEARTBEAT_SECONDS=100",)}, "below half of the queue's visibility"),
         ({"parameters": ONE_BUCKET}, "overlap"),
@@ -423,11 +428,9 @@ def test_a_push_that_failed_after_the_first_deployment_is_made_up_for(deployer: 
 
 def test_the_architecture_of_the_stack_is_kept_for_the_image(deployer: Deployer) -> None:
     deployer.first(parameters={"Architecture": "ARM64"})
-    built: list[ImageSource] = []
-    make = deployer.around.make_builder
     deployer.around.builder["tag"] = "another45678"
-    deployer.around.make_builder = lambda source, *rest: built.append(source) or make(source, *rest)  # type: ignore[method-assign,func-returns-value]
+    deployer.around.sources.clear()
 
     deployer.deploy()
 
-    assert [source.architecture for source in built] == ["ARM64"]
+    assert [source.architecture for source in deployer.around.sources] == ["ARM64"]
