@@ -304,6 +304,18 @@ def test_a_new_stack_needs_a_model(deployer: Deployer) -> None:
         deployer.deploy()
 
 
+def test_a_bucket_that_an_earlier_stack_left_is_refused_before_anything_is_made(
+    deployer: Deployer,
+) -> None:
+    stack = deployer.first()
+    del deployer.around.cloudformation.stacks[stack.name]
+
+    with pytest.raises(TidegateError, match=f"--parameter InputBucket=tide-input-{OWNER}"):
+        deployer.deploy(model=str(deployer.model))
+
+    assert not CHANGES & set(deployer.around.calls)
+
+
 @pytest.mark.parametrize(
     "failure",
     [
