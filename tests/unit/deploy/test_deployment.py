@@ -12,6 +12,7 @@ from tests.support.fakes.cloudformation import STACK, FakeStack, change, refusal
 from tests.support.fakes.deploying import OWNER, REGION, REPOSITORY, Surroundings
 from tidegate.deploy.cloudformation.template import Template
 from tidegate.deploy.deployment import Deployed, Deployment
+from tidegate.deploy.destroy import Destruction
 from tidegate.deploy.screen import Declined
 from tidegate.deploy.wish import Wish
 from tidegate.image.source import ImageSource
@@ -302,6 +303,54 @@ def test_values_that_contradict_those_of_the_stack_are_refused_before_anything_i
 def test_a_new_stack_needs_a_model(deployer: Deployer) -> None:
     with pytest.raises(SettingsError, match="tidegate deploy tide --model FILE"):
         deployer.deploy()
+
+
+def own_bucket(deployer: Deployer) -> str:
+    """Make a bucket of the user's, with a notification of its own."""
+    s3 = deployer.around.account.client("s3")
+    s3.create_bucket(Bucket="files", CreateBucketConfiguration={"LocationConstraint": REGION})
+    sqs = deployer.around.account.client("sqs")
+    queue = sqs.create_queue(QueueName="theirs")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
+    theirs = {"Id": "theirs", "QueueArn": arn["QueueArn"], "Events": ["s3:ObjectCreated:*"]}
+    s3.put_bucket_notification_configuration(
+        Bucket="files", NotificationConfiguration={"QueueConfigurations": [theirs]}
+    )
+    return "files"
+
+
+def notifications(deployer: Deployer, bucket: str) -> set[str]:
+    s3 = deployer.around.account.client("s3")
+    found = s3.get_bucket_notification_configuration(Bucket=bucket)
+    return {name for name in found if name.endswith(("Configuration", "Configurations"))}
+
+
+def test_an_existing_bucket_is_wired_after_a_question_and_destroy_undoes_it(
+    deployer: Deployer,
+) -> None:
+    bucket = own_bucket(deployer)
+
+    deployer.deploy(model=str(deployer.model), parameters={"InputBucket": bucket})
+
+    assert deployer.around.screen.asked == ["Change the bucket's notifications so?"]
+    assert "files will send its events to EventBridge" in deployer.around.screen.text
+    assert notifications(deployer, bucket) == {"QueueConfigurations", "EventBridgeConfiguration"}
+    assert "tidegate:turned-on-notifications" in deployer.around.cloudformation.stacks["tide"].tags
+
+    around = deployer.around
+    Destruction(around.account, around.screen, around.cloudformation.pause).destroy("tide")
+    assert notifications(deployer, bucket) == {"QueueConfigurations"}
+
+
+def test_who_declines_the_wiring_changes_nothing(deployer: Deployer) -> None:
+    bucket = own_bucket(deployer)
+    deployer.around.screen.yes = False
+
+    with pytest.raises(Declined):
+        deployer.deploy(model=str(deployer.model), parameters={"InputBucket": bucket})
+
+    assert notifications(deployer, bucket) == {"QueueConfigurations"}
+    assert not CHANGES & set(deployer.around.calls)
 
 
 def test_a_bucket_that_an_earlier_stack_left_is_refused_before_anything_is_made(
