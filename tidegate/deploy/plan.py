@@ -86,6 +86,7 @@ class Planner:
             self._refuse_left_buckets(wish.stack, values)
         wiring = self._wiring(wish.stack, values)
         tags = {**_own_tags(stack), **wish.tags, **(wiring.tag if wiring else {})}
+        given = {name: value for name, value in given.items() if current.get(name) != value}
         repository = stack.outputs.get("RepositoryUri") if stack else None
         tag = values["ImageTag"]
         pushed = repository is not None and images.has_image(self.account, repository, tag)
