@@ -11,6 +11,7 @@ from rich.table import Table
 
 from tidegate.deploy.screen import Change, Declined, Event
 
+ROOMY = 60  # columns of a terminal that has room for the types of resources
 _WORDS = {"delete skipped": "kept"}
 _COLOURS = {"Add": "green", "Modify": "yellow", "Remove": "red"}
 _REPLACEMENTS = {"yes": "[bold red]yes[/]", "maybe": "[red]maybe[/]", "no": ""}
@@ -56,14 +57,16 @@ class StackScreen:
     def show_changes(self, changes: Sequence[Change]) -> None:
         """Print a table of what would change."""
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in ("change", "resource", "type", "replaced"):
+        has_room = self._console.width >= ROOMY
+        for column in ("change", "resource", *(("type",) if has_room else ()), "replaced"):
             table.add_column(column, overflow="fold")
         for change in changes:
             colour = _COLOURS.get(change.action, "default")
+            kind = escape(change.type.removeprefix("AWS::"))
             table.add_row(
                 f"[{colour}]{change.action.lower()}[/]",
                 escape(change.resource),
-                escape(change.type.removeprefix("AWS::")),
+                *((kind,) if has_room else ()),
                 _REPLACEMENTS[change.replacement],
             )
         self._console.print(table)

@@ -82,6 +82,11 @@ class Planner:
             given |= {"ImageTag": builder.tag} | ({"Image": ""} if current.get("Image") else {})
         values = self.template.with_defaults({**current, **given})
         self._check(values)
+        if wish.smoke and not becomes_job(wish.smoke.name, values):
+            raise SettingsError(
+                f"--smoke {wish.smoke} would be no job: the parameter Suffixes is"
+                f" {values['Suffixes']}"
+            )
         if stack is None:
             self._refuse_left_buckets(wish.stack, values)
         wiring = self._wiring(wish.stack, values)
@@ -168,6 +173,12 @@ class Planner:
     def _show_policy(self, policy: str) -> None:
         if policy:
             self.screen.say(policy)
+
+
+def becomes_job(name: str, values: Mapping[str, str]) -> bool:
+    """Return whether the dispatcher makes a job of a file of this name."""
+    suffixes = values["Suffixes"].lower()
+    return not suffixes or name.lower().endswith(tuple(suffixes.split(",")))
 
 
 def _own_tags(stack: DeployedStack | None) -> Mapping[str, str]:

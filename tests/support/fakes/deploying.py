@@ -162,6 +162,7 @@ class Surroundings:
             if bucket not in held:
                 where: Any = {"LocationConstraint": REGION}
                 s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=where)
+        self.account.client("ecs").create_cluster(clusterName=stack.name)
         if not ecr.describe_repositories()["repositories"]:
             ecr.create_repository(repositoryName=f"{stack.name}-worker")
         stack.outputs = outputs

@@ -13,6 +13,7 @@ from tests.support.fakes.deploying import OWNER, REGION, REPOSITORY, Surrounding
 from tidegate.deploy.cloudformation.template import Template
 from tidegate.deploy.deployment import Deployed, Deployment
 from tidegate.deploy.destroy import Destruction
+from tidegate.deploy.proof.smoke import Smoke
 from tidegate.deploy.screen import Declined
 from tidegate.deploy.wish import Wish
 from tidegate.image.source import ImageSource
@@ -29,6 +30,7 @@ class Deployer:
     around: Surroundings
     template: Template
     model: Path
+    seen: list[str] = dataclasses.field(default_factory=list)  # by the worker
 
     def deploy(self, *, model: str | None = None, **wish: Any) -> Deployed:  # noqa: ANN401 - fields
         asked = Wish("tide", model=model, **{"no_smoke": True, **wish})
@@ -36,10 +38,25 @@ class Deployer:
             self.template,
             self.around.account,
             self.around.screen,
-            self.around.cloudformation.pause,
+            self.pause,
             self.around.make_builder,
             self.around.check,
         ).run(asked)
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass: CloudFormation goes on, and a worker predicts what it finds."""
+        self.around.cloudformation.pause(seconds)
+        s3 = self.around.account.client("s3")
+        for bucket in [
+            one["Name"] for one in s3.list_buckets()["Buckets"] if "-input-" in one["Name"]
+        ]:
+            for found in s3.list_objects_v2(Bucket=bucket).get("Contents", ()):
+                self.seen.append(found["Key"])
+                s3.put_object(
+                    Bucket=bucket.replace("-input-", "-output-"),
+                    Key=f"predictions/{found['Key']}",
+                    Body=b"row,prediction\n",
+                )
 
     def first(self, **wish: Any) -> FakeStack:  # noqa: ANN401 - fields
         """Make the stack, and forget how."""
@@ -353,6 +370,53 @@ def test_who_declines_the_wiring_changes_nothing(deployer: Deployer) -> None:
     assert not CHANGES & set(deployer.around.calls)
 
 
+def test_a_first_deployment_puts_made_up_rows_through(deployer: Deployer) -> None:
+    done = deployer.deploy(model=str(deployer.model), no_smoke=False)
+
+    assert done.smoke == Smoke("row,prediction\n")
+    assert deployer.seen[0].endswith("-rows.csv")
+
+
+def test_an_update_puts_a_file_through_only_for_another_model_or_image(
+    deployer: Deployer,
+) -> None:
+    deployer.first()
+
+    assert deployer.deploy(no_smoke=False, parameters={"MaxTasks": "9"}).smoke is None
+    deployer.model.write_bytes(b"another model")
+    assert deployer.deploy(no_smoke=False, model=str(deployer.model)).smoke is not None
+
+
+def test_a_named_file_goes_through_at_every_deployment(deployer: Deployer, tmp_path: Path) -> None:
+    file = tmp_path / "mine.csv"
+    file.write_text("a,b\n1,2\n")
+    deployer.first()
+
+    assert deployer.deploy(no_smoke=False, smoke=file).smoke is not None
+    assert deployer.seen[0].endswith("-mine.csv")
+
+
+def test_a_file_that_would_be_no_job_is_refused_before_anything_is_made(
+    deployer: Deployer, tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.xls"
+    file.touch()
+
+    with pytest.raises(SettingsError, match="would be no job"):
+        deployer.deploy(model=str(deployer.model), no_smoke=False, smoke=file)
+
+    assert not CHANGES & set(deployer.around.calls)
+
+
+def test_where_csv_is_no_job_no_rows_are_made_up(deployer: Deployer) -> None:
+    done = deployer.deploy(
+        model=str(deployer.model), no_smoke=False, parameters={"Suffixes": ".parquet"}
+    )
+
+    assert done.smoke is None
+    assert "--smoke FILE" in deployer.around.screen.text
+
+
 def test_a_bucket_that_an_earlier_stack_left_is_refused_before_anything_is_made(
     deployer: Deployer,
 ) -> None:
@@ -400,6 +464,38 @@ def test_a_model_that_only_the_image_can_load_is_deployed(deployer: Deployer) ->
     deployer.deploy(model=str(deployer.model))
 
     assert "this machine's versions cannot load the model" in deployer.around.screen.text
+    assert "execute_change_set" in deployer.around.calls
+
+
+def test_a_model_on_s3_is_downloaded_and_checked(deployer: Deployer) -> None:
+    s3 = deployer.around.account.client("s3")
+    s3.create_bucket(Bucket="models", CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_object(Bucket="models", Key="a/churn.pkl", Body=b"a model")
+
+    deployer.deploy(model="s3://models/a/churn.pkl")
+
+    assert "check churn.pkl {}" in deployer.around.calls
+    assert deployer.changed()["Model"] == "s3://models/a/churn.pkl"
+
+
+def test_a_model_that_is_not_on_s3_makes_nothing(deployer: Deployer) -> None:
+    with pytest.raises(ModelError, match="there is no model s3://absent/churn"):
+        deployer.deploy(model="s3://absent/churn.pkl")
+
+    assert not CHANGES & set(deployer.around.calls)
+
+
+def test_a_model_that_the_user_may_not_read_is_deployed_unchecked(
+    deployer: Deployer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(*_: object, **__: object) -> None:
+        raise refusal("403", "Forbidden", "HeadObject")
+
+    monkeypatch.setattr(deployer.around.account.client("s3"), "download_file", denied)
+
+    deployer.deploy(model="s3://theirs/churn.pkl")
+
+    assert "is not checked, because you may not read it" in deployer.around.screen.text
     assert "execute_change_set" in deployer.around.calls
 
 

@@ -30,7 +30,6 @@ class Road:
             self.s3.put_bucket_versioning(
                 Bucket=bucket, VersioningConfiguration={"Status": "Enabled"}
             )
-        around.account.client("ecs").create_cluster(clusterName="tide")
         logs = around.account.client("logs")
         logs.create_log_group(logGroupName="/dispatcher")
         self.meanwhile: Callable[[], None] = lambda: None
