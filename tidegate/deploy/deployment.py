@@ -5,6 +5,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from botocore.exceptions import ClientError
+
 import dispatcher
 from tidegate.aws import input_bucket
 from tidegate.aws.account import Account
@@ -191,6 +193,8 @@ class Deployment:
             input_bucket.apply(self.account, plan.wiring)
 
     def _smoke(self, stack: DeployedStack, file: Path) -> Smoke:
-        return SmokeTest(self.account, stack, self.screen, self.pause).run(
-            file.name, file.read_bytes()
-        )
+        test = SmokeTest(self.account, stack, self.screen, self.pause)
+        try:
+            return test.run(file.name, file.read_bytes())
+        except ClientError as error:  # the stack stands all the same
+            return Smoke(None, str(error))

@@ -78,7 +78,7 @@ class Choice:
     """The image for a stack; `source` if it is to be built and pushed unless it is there."""
 
     source: ImageSource | None
-    remark: str = ""
+    kept: str = ""  # which image the stack keeps, and why
 
 
 def is_plain(source: ImageSource) -> bool:

@@ -71,47 +71,33 @@ class Planner:
         artifacts, own = self._artifacts(wish, stack)
         given, key = self._with_model(wish, wish.given(stack), artifacts)
         current = self._current(stack)
-        architecture = self.template.with_defaults({**current, **given})["Architecture"]
-        source = replace(wish.image, architecture=architecture)
-        choice = images.choose(source, stack, given, artifacts, build=wish.build)
-        if choice.remark:
-            self.screen.say(choice.remark)
+        source = self._source(wish, stack, {**current, **given}, given, artifacts)
         builder = None
-        if choice.source:
-            builder = self.make_builder(choice.source, self.folder, self.account, self.screen)
+        if source:
+            builder = self.make_builder(source, self.folder, self.account, self.screen)
             given |= {"ImageTag": builder.tag} | ({"Image": ""} if current.get("Image") else {})
         values = self.template.with_defaults({**current, **given})
-        self._check(values)
-        if wish.smoke and not becomes_job(wish.smoke.name, values):
-            raise SettingsError(
-                f"--smoke {wish.smoke} would be no job: the parameter Suffixes is"
-                f" {values['Suffixes']}"
-            )
-        if stack is None:
-            self._refuse_left_buckets(wish.stack, values)
-        wiring = self._wiring(wish.stack, values)
-        tags = {**_own_tags(stack), **wish.tags, **(wiring.tag if wiring else {})}
-        given = {name: value for name, value in given.items() if current.get(name) != value}
+        self._check(wish, stack, values)
         repository = stack.outputs.get("RepositoryUri") if stack else None
-        tag = values["ImageTag"]
-        pushed = repository is not None and images.has_image(self.account, repository, tag)
-        if builder is None and not values["Image"] and repository and not pushed:
+        is_pushed = self._is_pushed(repository, values["ImageTag"])
+        if repository and not (builder or values["Image"] or is_pushed):
             raise AwsError(
-                f"no worker could start: the image {tag} is not in {repository}. Push it, or let"
-                f" Tidegate build one: `tidegate deploy {wish.stack} --build`"
+                f"no worker could start: the image {values['ImageTag']} is not in {repository}."
+                f" Push it, or let Tidegate build one: `tidegate deploy {wish.stack} --build`"
             )
+        wiring = self._wiring(wish.stack, values)
         return Plan(
             stack=stack,
             artifacts=artifacts,
             own_artifacts=own,
-            parameters=given,
+            parameters={name: one for name, one in given.items() if current.get(name) != one},
             values=values,
-            tags=tags,
+            tags={**_own_tags(stack), **wish.tags, **(wiring.tag if wiring else {})},
             model_key=key,
-            source=choice.source,
+            source=source,
             builder=builder,
             repository=repository,
-            is_pushed=pushed,
+            is_pushed=is_pushed,
             wiring=wiring,
         )
 
@@ -136,10 +122,36 @@ class Planner:
         current = stack.parameters if stack else {}
         return {name: value for name, value in current.items() if name in self.template.parameters}
 
-    def _check(self, values: Mapping[str, str]) -> None:
+    def _source(
+        self,
+        wish: Wish,
+        stack: DeployedStack | None,
+        values: Mapping[str, str],
+        given: Mapping[str, str],
+        artifacts: Artifacts,
+    ) -> ImageSource | None:
+        """Return what an image is to be built from; None if another image is used or kept."""
+        architecture = self.template.with_defaults(values)["Architecture"]
+        source = replace(wish.image, architecture=architecture)
+        choice = images.choose(source, stack, given, artifacts, build=wish.build)
+        if choice.kept and stack:
+            if architecture != stack.parameters.get("Architecture", architecture):
+                raise SettingsError(f"{choice.kept}: it does not run on {architecture}")
+            self.screen.say(choice.kept)
+        return choice.source
+
+    def _is_pushed(self, repository: str | None, tag: str) -> bool:
+        return repository is not None and images.has_image(self.account, repository, tag)
+
+    def _check(self, wish: Wish, stack: DeployedStack | None, values: Mapping[str, str]) -> None:
         self.template.check_all(values)
         check_prefixes(values)
         validate(values)
+        if wish.smoke and not becomes_job(wish.smoke.name, values):
+            suffixes = values["Suffixes"]
+            raise SettingsError(f"--smoke {wish.smoke} would be no job: Suffixes is {suffixes}")
+        if stack is None:
+            self._refuse_left_buckets(wish.stack, values)
 
     def _refuse_left_buckets(self, name: str, values: Mapping[str, str]) -> None:
         """Refuse a bucket of an earlier stack here, as CloudFormation would only after minutes."""

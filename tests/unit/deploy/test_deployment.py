@@ -272,7 +272,11 @@ def test_a_declined_review_of_a_first_deployment_leaves_no_empty_stack(
             {"model": "s3://a-bucket/m.pkl", "parameters": {"Model": "s3://a-bucket/b"}},
             "one of them",
         ),
-        ({"parameters": {"Image": "own:1"}, "build": True}, "--image or --build"),
+        (
+            {"parameters": {"ImageTag": "own"}, "image": ImageSource(python="3.12")},
+            "name it, or have one built",
+        ),
+        ({"parameters": {"Image": "own:1"}, "build": True}, "name it, or have one built"),
     ],
 )
 def test_what_can_be_seen_to_be_wrong_is_refused_before_aws_is_asked(
@@ -406,6 +410,25 @@ def test_a_file_that_would_be_no_job_is_refused_before_anything_is_made(
         deployer.deploy(model=str(deployer.model), no_smoke=False, smoke=file)
 
     assert not CHANGES & set(deployer.around.calls)
+
+
+def test_a_file_that_may_not_be_uploaded_is_a_reason_and_no_end(
+    deployer: Deployer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3 = deployer.around.account.client("s3")
+    put = s3.put_object
+
+    def denied(**given: Any) -> Any:  # noqa: ANN401 - boto3's
+        if "-input-" in given["Bucket"]:
+            raise refusal("AccessDenied", "not authorized to perform: s3:PutObject")
+        return put(**given)
+
+    monkeypatch.setattr(s3, "put_object", denied)
+
+    done = deployer.deploy(model=str(deployer.model), no_smoke=False)
+
+    assert done.smoke is not None
+    assert "s3:PutObject" in done.smoke.reason
 
 
 def test_where_csv_is_no_job_no_rows_are_made_up(deployer: Deployer) -> None:
@@ -550,6 +573,17 @@ def test_an_image_with_libraries_of_ones_own_is_kept_until_they_are_given_again(
     deployer.around.builder["tag"] = "other0123456"
     deployer.deploy(image=mine)
     assert deployer.changed()["ImageTag"] == "other0123456"
+
+
+def test_an_image_that_is_kept_cannot_change_its_processor(deployer: Deployer) -> None:
+    stack = deployer.first()
+    stack.parameters["ImageTag"] = "mine"
+    deployer.around.keep("mine")
+
+    with pytest.raises(SettingsError, match="does not run on ARM64"):
+        deployer.deploy(parameters={"Architecture": "ARM64"})
+
+    assert not CHANGES & set(deployer.around.calls)
 
 
 def test_a_named_tag_that_is_not_in_the_repository_is_refused(deployer: Deployer) -> None:

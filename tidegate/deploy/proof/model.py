@@ -41,7 +41,7 @@ def download(account: Account, uri: str, folder: Path, screen: Screen) -> Path |
     except ClientError as error:
         if error_code(error) in NOT_THERE:
             raise ModelError(f"there is no model {uri}: {error}") from None
-        if error_code(error) not in ACCESS_DENIED | {"403"}:
+        if error_code(error) not in ACCESS_DENIED:
             raise
         screen.say(f"the model {uri} is not checked, because you may not read it: {error}")
         return None
