@@ -147,21 +147,23 @@ class FakeCloudFormation:
         self.change_sets["made"] = given
         return {"Id": "made", "StackId": self._find(name).id}
 
-    def describe_change_set(self, *, ChangeSetName: str) -> Mapping[str, Any]:
+    def describe_change_set(self, *, ChangeSetName: str, StackName: str) -> Mapping[str, Any]:
         self._called("describe_change_set")
+        self._find(StackName)
         if self.no_changes:
             return {"Status": "FAILED", "StatusReason": self.no_changes, "Changes": []}
         changes = [{"ResourceChange": one} for one in self.changes]
         return {"Status": "CREATE_COMPLETE", "ChangeSetId": ChangeSetName, "Changes": changes}
 
-    def delete_change_set(self, *, ChangeSetName: str) -> None:
+    def delete_change_set(self, *, ChangeSetName: str, StackName: str) -> None:
         self._called("delete_change_set")
+        self._find(StackName)
         del self.change_sets[ChangeSetName]
 
-    def execute_change_set(self, *, ChangeSetName: str) -> None:
+    def execute_change_set(self, *, ChangeSetName: str, StackName: str) -> None:
         self._called("execute_change_set")
         given = self.change_sets[ChangeSetName]
-        stack = self._find(given["StackName"])
+        stack = self._find(StackName)
         creates = given["ChangeSetType"] == "CREATE"
         stack.description = DESCRIPTION
         stack.tags = {one["Key"]: one["Value"] for one in given.get("Tags", ())}

@@ -32,6 +32,11 @@ class ChangeSet:
     creates: bool
     changes: tuple[Change, ...]
 
+    @property
+    def named(self) -> Any:  # noqa: ANN401 - the keyword arguments of several calls
+        """Return how a call names it: with the stack, which a deployer's rights are limited to."""
+        return {"ChangeSetName": self.id, "StackName": self.stack_id}
+
 
 @dataclass(frozen=True, slots=True)
 class ChangeSets:
@@ -88,7 +93,7 @@ class ChangeSets:
 
     def _described(self, change_set: ChangeSet) -> "DescribeChangeSetOutputTypeDef":
         while True:
-            answer = self._client.describe_change_set(ChangeSetName=change_set.id)
+            answer = self._client.describe_change_set(**change_set.named)
             if not answer["Status"].endswith(("_PENDING", "_IN_PROGRESS")):
                 return answer
             self.pause(PAUSE_SECONDS)
@@ -97,7 +102,7 @@ class ChangeSets:
         changes = list(answer["Changes"])
         while token := answer.get("NextToken"):
             answer = self._client.describe_change_set(
-                ChangeSetName=answer["ChangeSetId"], NextToken=token
+                ChangeSetName=answer["ChangeSetId"], StackName=answer["StackId"], NextToken=token
             )
             changes += answer["Changes"]
         found = [change["ResourceChange"] for change in changes]
@@ -113,14 +118,14 @@ class ChangeSets:
 
     def drop(self, change_set: ChangeSet) -> None:
         """Delete a change set, with the empty stack that was made to hold it."""
-        self._client.delete_change_set(ChangeSetName=change_set.id)
+        self._client.delete_change_set(**change_set.named)
         if change_set.creates:
             self._client.delete_stack(StackName=change_set.stack_id)
 
     def execute(self, change_set: ChangeSet) -> Ended:
         """Execute a change set, and follow it to its end."""
         after = newest_event(self.account, change_set.stack_id)
-        self._client.execute_change_set(ChangeSetName=change_set.id)
+        self._client.execute_change_set(**change_set.named)
         return follow(
             self.account, change_set.stack_id, after, screen=self.screen, pause=self.pause
         )
