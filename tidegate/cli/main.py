@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import click
 
+from tidegate.cli.definitions.doctor import doctor
 from tidegate.cli.definitions.local import cloud, demo
 from tidegate.cli.definitions.offline import check, predict
 from worker import __version__
@@ -20,7 +21,7 @@ def cli() -> None:
     """Batch predictions on AWS that cost nothing while idle."""
 
 
-for command in (check, predict, cloud, demo):
+for command in (check, predict, cloud, demo, doctor):
     cli.add_command(command)
 
 

@@ -1,0 +1,155 @@
+"""The workers: how the last one ended, their settings, logs and alarms."""
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from tidegate.aws.errors import found
+from tidegate.aws.shown_calls import as_command
+from tidegate.doctor.facts import Facts
+from tidegate.doctor.finding import Finding, broken, duration, ok, warning
+from tidegate.doctor.queues import tail
+from worker.errors import SettingsError
+from worker.settings import PREFIX, Settings
+from worker.settings_help import load
+
+if TYPE_CHECKING:
+    # Type stubs, which only the development environment has.
+    from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_ecs.type_defs import TaskTypeDef
+    from mypy_boto3_logs import CloudWatchLogsClient
+
+# How a task ends that neither the worker nor its start has failed.
+GOOD_ENDS = {"SpotInterruption", "TerminationNotice", "UserInitiated", "ServiceSchedulerInitiated"}
+OLD_QUEUE = "SQS_QUEUE"  # WORKER_QUEUE by its older name
+LONGEST_LINE = 400  # characters of a log line
+
+
+def workers(facts: Facts) -> Finding:
+    """Count the running workers, and look at how the last stopped one ended (ECS keeps an hour)."""
+    ecs: ECSClient = facts.client("ecs")
+    cluster = facts.stack.outputs["Cluster"]
+    family = f"{facts.stack.name}-worker"
+    arns = {
+        status: ecs.list_tasks(cluster=cluster, family=family, desiredStatus=status)["taskArns"]
+        for status in ("RUNNING", "STOPPED")
+    }
+    running = f"{len(arns['RUNNING']):,} running"
+    if not arns["STOPPED"]:
+        return ok(f"{running}; none has stopped in the last hour")
+    tasks = ecs.describe_tasks(cluster=cluster, tasks=arns["STOPPED"][:100])["tasks"]
+    newest = max(tasks, key=lambda task: task.get("stoppedAt", datetime.min.replace(tzinfo=UTC)))
+    if reason := _bad_end(newest):
+        return broken(
+            f"{running}; the last one ended {_ago(newest)}: {reason}{_last_words(facts, newest)}",
+            "Only the sweep starts one more every five minutes until one ends well. Its log:",
+            tail(facts.stack.outputs["WorkerLogGroup"]),
+        )
+    return ok(f"{running}; the last one ended well {_ago(newest)}")
+
+
+def _bad_end(task: "TaskTypeDef") -> str:
+    """Return why the task ended badly; empty if it ended well."""
+    if task.get("stopCode") in GOOD_ENDS:
+        return ""
+    containers = task.get("containers", [])
+    codes = [one["exitCode"] for one in containers if "exitCode" in one]
+    if codes and not any(codes):
+        return ""
+    own = [one["reason"] for one in containers if one.get("reason")]
+    said = [f"exit code {code}" for code in codes] + own + [task.get("stoppedReason", "")]
+    return ", ".join(dict.fromkeys(filter(None, said)))
+
+
+def _ago(task: "TaskTypeDef") -> str:
+    stopped = task.get("stoppedAt")
+    return f"{duration((datetime.now(UTC) - stopped).total_seconds())} ago" if stopped else ""
+
+
+def _last_words(facts: Facts, task: "TaskTypeDef") -> str:
+    """Return the last line that the worker logged; empty if it never started."""
+    logs: CloudWatchLogsClient = facts.client("logs")
+    answer = found(
+        lambda: logs.get_log_events(
+            logGroupName=facts.stack.outputs["WorkerLogGroup"],
+            logStreamName=f"worker/worker/{task['taskArn'].rpartition('/')[2]}",
+            limit=1,
+            startFromHead=False,
+        ),
+        "ResourceNotFoundException",
+    )
+    lines = [event["message"].strip() for event in answer["events"]] if answer else []
+    return f". Its last line: {lines[-1][:LONGEST_LINE]}" if lines else ""
+
+
+def settings(facts: Facts) -> Finding:
+    """Read the workers' settings as a worker reads them at its start."""
+    given = facts.worker_environment
+    try:
+        worker = _load(given)
+        worker.lease_times(int(facts.stack.parameters["VisibilitySeconds"]))
+    except SettingsError as error:
+        return broken(
+            f"a worker refuses to start: {error}",
+            "Set each one right:",
+            f"tidegate deploy {facts.stack.name} --set NAME=VALUE",
+        )
+    together = given.get("WORKER_SETTINGS", "")
+    return ok(f"a worker takes them{f': {together}' if together else ''}")
+
+
+def _load(given: Mapping[str, str]) -> Settings:
+    """Load the settings from these variables alone: the user's own are not a worker's."""
+    own = [name for name in os.environ if name.startswith(PREFIX) or name == OLD_QUEUE]
+    kept = {name: os.environ.pop(name) for name in own}
+    try:
+        os.environ.update(given)
+        return load()
+    finally:
+        for name in [name for name in os.environ if name.startswith(PREFIX)]:
+            del os.environ[name]
+        os.environ.update(kept)
+
+
+def logs(facts: Facts) -> Finding:
+    """Look for both log groups: ECS starts no task whose log group is not there."""
+    client: CloudWatchLogsClient = facts.client("logs")
+    names = [facts.stack.outputs[f"{one}LogGroup"] for one in ("Dispatcher", "Worker")]
+    missing = [
+        name
+        for name in names
+        if name
+        not in {
+            group.get("logGroupName")
+            for group in client.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+        }
+    ]
+    if missing:
+        commands = [as_command("logs", "CreateLogGroup", {"logGroupName": one}) for one in missing]
+        gone = " and ".join(missing)
+        return broken(f"gone: {gone}; no worker starts without its log", "Make it:", *commands)
+    return ok(" and ".join(names))
+
+
+def alarms(facts: Facts) -> Finding:
+    """Look for alarms of the stack that are in alarm."""
+    cloudwatch: Any = facts.client("cloudwatch")
+    own = [alarm for alarm in _alarm_names(facts) if alarm]
+    if not own:
+        return ok("the stack has none: AlarmEmail makes them")
+    described = cloudwatch.describe_alarms(AlarmNames=own)["MetricAlarms"]
+    raised: list[Any] = [one for one in described if one.get("StateValue") == "ALARM"]
+    if raised:
+        texts = "; ".join(f"{one['AlarmName']}: {one.get('AlarmDescription')}" for one in raised)
+        return warning(texts, "The lines below say more")
+    return ok(f"none of {len(own)} is raised")
+
+
+def _alarm_names(facts: Facts) -> list[str]:
+    resources = facts.template.body["Resources"]
+    return [
+        physical
+        for logical, physical in facts.resources.items()
+        if resources.get(logical, {}).get("Type") == "AWS::CloudWatch::Alarm"
+    ]
