@@ -78,8 +78,9 @@ def _ask(check: Check, facts: Facts) -> Finding:
     except TidegateError as error:
         return unknown(f"could not be compared: {error}", "Look at it in the AWS console")
     except (ClientError, BotoCoreError) as error:
-        if isinstance(explained(error), CredentialsError):
-            raise
+        cause = explained(error)
+        if isinstance(cause, CredentialsError):
+            raise cause from error
         return could_not_ask(error)
 
 

@@ -28,7 +28,7 @@ def quotas(facts: Facts) -> Finding:
             f"tidegate deploy {facts.stack.name} --parameter DispatcherConcurrency=2",
         )
     most = int(facts.stack.parameters["MaxTasks"])
-    each = int(facts.task_definition["cpu"]) / UNITS
+    each = int(facts.stack.parameters["TaskCpu"]) / UNITS
     code = VCPUS[facts.stack.parameters["Capacity"]]
     allowed = _vcpus(facts, code)
     if allowed < most * each:

@@ -45,13 +45,6 @@ class Template:
     names: Mapping[str, Any]
     attribute: Callable[[str, str], str]
 
-    def has(self, logical: str) -> bool:
-        """Return whether the stack has the resource: it may depend on a condition."""
-        resource = self.body["Resources"].get(logical)
-        if resource is None:
-            return False
-        return "Condition" not in resource or self._condition(resource["Condition"])
-
     def properties(self, logical: str) -> Any:  # noqa: ANN401 - the shapes of the template
         """Return a resource's properties with every function evaluated."""
         return self.resolve(self.body["Resources"][logical]["Properties"])
