@@ -4,13 +4,14 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from tidegate.aws.account import Account
-from tidegate.aws.stack import DeployedStack, find
+from tidegate.aws.stack import find
 from tidegate.doctor.examination import examine, worst
 from tidegate.doctor.finding import Finding, Verdict
 
@@ -26,20 +27,30 @@ NARROW = 72  # columns; below, a finding stands under the name of its part
 VERDICT_WIDTH, NAME_WIDTH, INDENT = 8, 16, 2
 
 
+@dataclass(frozen=True, slots=True)
+class Where:
+    """The stack that a report is about."""
+
+    stack: str
+    region: str
+    account: str
+
+
 def doctor(name: str | None, *, as_json: bool, show_commands: bool) -> int:
     """Examine a stack, print the findings, and return the exit status."""
     errors = Console(stderr=True, highlight=False)
     account = Account(_show if show_commands else None)
     stack = find(account, name)
+    where = Where(stack.name, account.region, account.id)
     if show_commands:
         findings = examine(account, stack)
     else:
         with errors.status("asking AWS"):
             findings = examine(account, stack)
     if as_json:
-        sys.stdout.write(json.dumps(_as_json(account, stack, findings), indent=2) + "\n")
+        sys.stdout.write(json.dumps(_as_json(where, findings), indent=2) + "\n")
     else:
-        Report(Console(highlight=False)).show(account, stack, findings)
+        Report(Console(highlight=False)).show(where, findings)
     return BROKEN if worst(findings) is Verdict.BROKEN else HEALTHY
 
 
@@ -47,14 +58,10 @@ def _show(command: str) -> None:
     sys.stderr.write(f"{command}\n")  # in one piece: several checks ask at the same time
 
 
-def _as_json(
-    account: Account, stack: DeployedStack, findings: Mapping[str, Finding]
-) -> dict[str, object]:
+def _as_json(where: Where, findings: Mapping[str, Finding]) -> dict[str, object]:
     return {
         "version": JSON_VERSION,
-        "stack": stack.name,
-        "region": account.region,
-        "account": account.id,
+        **asdict(where),
         "status": worst(findings),
         "checks": [
             {
@@ -76,10 +83,10 @@ class Report:
         self._console = console
         self._narrow = console.is_terminal and console.width < NARROW
 
-    def show(self, account: Account, stack: DeployedStack, findings: Mapping[str, Finding]) -> None:
+    def show(self, where: Where, findings: Mapping[str, Finding]) -> None:
         """Print the stack's name, a line for each part, and how many are not ok."""
-        title = Text(stack.name, style="bold")
-        title.append(f" in {account.region} of the account {account.id}", style="not bold")
+        title = Text(where.stack, style="bold")
+        title.append(f" in {where.region} of the account {where.account}", style="not bold")
         self._console.print(title, soft_wrap=True)
         for name, finding in findings.items():
             self._finding(name, finding)

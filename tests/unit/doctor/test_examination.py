@@ -1,16 +1,18 @@
 """The examination as a whole: its order, what it asks, and what AWS does not answer."""
 
+import json
 import re
 from dataclasses import replace
 
 import botocore.session
 import pytest
 
-from tests.support.stack_on_moto import NAME, Answers
+from tests.support.stack_on_moto import NAME, REGION, Answers
 from tests.support.template import ROOT
 from tidegate.aws.account import Account
 from tidegate.aws.errors import CredentialsError
 from tidegate.aws.stack import DeployedStack
+from tidegate.cli.main import main
 from tidegate.doctor.examination import CHECKS, examine, worst
 from tidegate.doctor.finding import Finding, Verdict, broken, ok, unknown, warning
 from tidegate.doctor.stack_state import GOOD, UNDONE, WAYS_FORWARD, state
@@ -174,3 +176,55 @@ def test_the_worst_verdict_counts_and_what_is_unknown_is_less_than_a_warning() -
     worsts = [worst({str(n): one for n, one in enumerate(findings[:end])}) for end in (1, 2, 3, 4)]
 
     assert worsts == [one.verdict for one in findings]
+
+
+@pytest.mark.parametrize("arguments", [[NAME], ["--stack", NAME], []])
+def test_the_command_prints_json_for_programs_and_its_status_is_that_of_the_worst(
+    answers: Answers, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    answers.restore()  # the command has clients of its own
+
+    status = main(["doctor", *arguments, "--json"])
+
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["version"], printed["stack"], printed["region"]) == (1, NAME, REGION)
+    assert [one["name"] for one in printed["checks"]] == ["stack", *CHECKS]
+    assert {one["status"] for one in printed["checks"]} == {"ok", "unknown"}  # moto has no quotas
+    assert (printed["status"], status) == ("unknown", 0)
+
+
+def test_something_broken_ends_with_1_and_the_calls_are_shown_beside_the_report(
+    account: Account, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs = account.client("logs")
+    logs.delete_log_group(logGroupName=f"/ecs/{NAME}-worker")
+
+    status = main(["doctor", NAME, "--show-commands"])
+    logs.create_log_group(logGroupName=f"/ecs/{NAME}-worker")
+
+    printed = capsys.readouterr()
+    assert status == 1
+    assert "no worker starts without its log" in printed.out
+    shown = printed.err.splitlines()
+    assert f"aws cloudformation describe-stacks --stack-name {NAME}" in shown
+    assert [line for line in shown if not line.startswith("aws ")] == []
+
+
+def test_a_stack_that_is_not_there_ends_with_the_next_command(
+    account: Account, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert account.region == REGION
+
+    status = main(["doctor", "no-such-stack"])
+
+    assert status == 1
+    assert "there is no stack no-such-stack" in capsys.readouterr().err
+
+
+def test_without_credentials_the_status_is_4(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "no-such-profile")
+
+    assert main(["doctor", NAME]) == 4
+    assert "no-such-profile" in capsys.readouterr().err
