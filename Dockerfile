@@ -35,6 +35,8 @@ RUN python -m compileall -q --invalidation-mode unchecked-hash -x '/(test|idleli
 WORKDIR /app
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app/worker worker
+# LightGBM expects the system's OpenMP, which the base lacks. scikit-learn brings one: it serves both.
+RUN ln -sf /opt/venv/lib/python3*/site-packages/scikit_learn.libs/libgomp-*.so.* /usr/lib/libgomp.so.1
 # On Fargate a mounted volume is root's alone unless the image declares it: then it keeps the image's permissions.
 VOLUME ["/tmp"]
 # A number, so that "not root" can be checked without looking into the image.

@@ -161,6 +161,7 @@ class Settings:
     """The dispatcher's settings, one attribute for each DISPATCHER_ variable."""
 
     queue_url: str
+    input_prefix: str
     output_bucket: str
     output_key: str
     suffixes: tuple[str, ...]
@@ -294,6 +295,8 @@ def reason_to_ignore(source: Input, settings: Settings) -> str | None:
     own_prefix = f"{settings.output_key}/" if settings.output_key else ""
     if source.bucket == settings.output_bucket and source.key.startswith(own_prefix):
         return "an output of this stack"
+    if not source.key.startswith(settings.input_prefix):
+        return "not below DISPATCHER_INPUT_PREFIX"
     if source.key.endswith("/"):
         return "a folder"
     if settings.suffixes and not source.key.lower().endswith(settings.suffixes):
@@ -537,6 +540,7 @@ class Fleet:
             taskDefinition=settings.task_definition,
             count=1,
             clientToken=token,
+            propagateTags="TASK_DEFINITION",  # which has the stack's tags, for cost allocation
             networkConfiguration={
                 "awsvpcConfiguration": {
                     "subnets": settings.subnets,

@@ -79,6 +79,7 @@ def _environment(bench: BenchCloud, name: str) -> dict[str, str]:
     )["taskDefinition"]["taskDefinitionArn"]
     return {
         "DISPATCHER_QUEUE_URL": bench.sqs.create_queue(QueueName=name)["QueueUrl"],
+        "DISPATCHER_INPUT_PREFIX": "",
         "DISPATCHER_OUTPUT_BUCKET": OUTPUTS,
         "DISPATCHER_OUTPUT_KEY": "p",
         "DISPATCHER_SUFFIXES": "",

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.terminal import Terminal
-from tidegate.localcloud.fargate import fargate
-from tidegate.localcloud.stack import Stack, adapt_to_emulator
+from tests.support.waiting import eventually
+from tidegate.localcloud.fargate import WorkerTask
+from tidegate.localcloud.stack import Stack, read_stack
 from tidegate.localcloud.stack_client import StackClient, output_key
 from tidegate.localcloud.system import System
 
@@ -42,7 +43,7 @@ async def test_a_stack_goes_up_is_changed_under_load_without_a_loss_and_goes_dow
         terminal.note(line)
     command = f'make deploy push STACK={STACK} MODEL=model.pkl PARAMETERS="{PARAMETERS}"'
     await terminal.succeed(command)
-    stack = await adapt_to_emulator(system.cloud, STACK)
+    stack = await read_stack(system.cloud, STACK)
     code = deployed_code(system, stack)
     traffic = StackClient(system.cloud, stack)
     content = many_flowers(system.model.with_name("iris.csv"))
@@ -74,25 +75,29 @@ async def change_under_load(
 ) -> list[str]:
     """Change worker, dispatcher and a parameter while files arrive, and wait for all of them."""
     traffic = StackClient(system.cloud, stack)
-    async with fargate(system.cloud, stack, {}) as agent:
-        terminal.note(f"{len(BEFORE)} files are uploaded, then one whenever fewer than {FEW} wait")
-        for key in BEFORE:
-            await traffic.upload(key, content)
-        async with uploading(traffic, content) as during:
-            await agent.until(lambda: bool(agent.live))
-            change_the_code(terminal.folder)
-            terminal.note("the code of worker and dispatcher is changed")
-            refused = await terminal.run(f"make deploy STACK={STACK}")
-            assert (refused.status, "make push" in refused.printed) == (2, True)
-            assert await traffic.waiting() > 0
-            await terminal.succeed(f"make push deploy STACK={STACK} PARAMETERS=MessagesPerTask=20")
-            terminal.note(f"{await traffic.waiting()} messages are waiting or in hand")
-        keys = [*BEFORE, *during]
-        await all_predicted(traffic, keys)
-        terminal.note(f"{len(keys)} files were uploaded, and these are the outputs:")
-        await terminal.run(f"aws s3 ls --recursive s3://{stack.output_bucket}/ | wc -l")
-        await agent.until(lambda: not agent.live)
+    terminal.note(f"{len(BEFORE)} files are uploaded, then one whenever fewer than {FEW} wait")
+    for key in BEFORE:
+        await traffic.upload(key, content)
+    async with uploading(traffic, content) as during:
+        await asyncio.to_thread(eventually, lambda: workers(system))
+        change_the_code(terminal.folder)
+        terminal.note("the code of worker and dispatcher is changed")
+        refused = await terminal.run(f"make deploy STACK={STACK}")
+        assert (refused.status, "make push" in refused.printed) == (2, True)
+        assert await traffic.waiting() > 0
+        await terminal.succeed(f"make push deploy STACK={STACK} PARAMETERS=MessagesPerTask=20")
+        terminal.note(f"{await traffic.waiting()} messages are waiting or in hand")
+    keys = [*BEFORE, *during]
+    await all_predicted(traffic, keys)
+    terminal.note(f"{len(keys)} files were uploaded, and these are the outputs:")
+    await terminal.run(f"aws s3 ls --recursive s3://{stack.output_bucket}/ | wc -l")
+    await asyncio.to_thread(eventually, lambda: not workers(system))
     return keys
+
+
+def workers(system: System) -> list[WorkerTask]:
+    """Return the stack's workers that are not over."""
+    return [task for task in system.agent.live if task.cluster == STACK]
 
 
 @asynccontextmanager

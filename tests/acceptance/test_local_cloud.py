@@ -47,6 +47,14 @@ def over(system: System, arn: str) -> WorkerTask | None:
     return task if task and task.over else None
 
 
+def ended(system: System, ecs: "ECSClient", arn: str) -> tuple[str, str, int | None]:
+    """Return the stop code, the reason and the exit code that ECS has of a stopped task."""
+    (task,) = ecs.describe_tasks(cluster=system.stack.cluster, tasks=[arn])["tasks"]
+    assert task["lastStatus"] == "STOPPED"
+    (container,) = task["containers"]
+    return task["stopCode"], task["stoppedReason"], container.get("exitCode")
+
+
 def test_a_worker_has_the_rights_of_the_task_role_and_no_others(
     system: System, sqs: "SQSClient", ecs: "ECSClient"
 ) -> None:
@@ -56,10 +64,39 @@ def test_a_worker_has_the_rights_of_the_task_role_and_no_others(
 
     eventually(lambda: over(system, arn))
     task = system.agent.tasks[arn]
-    assert task.exit_code == 1
+    assert task.failure.startswith("exit code 1: worker failed: reading the attributes of")
     log = task.log.read_text()
     assert "denied" in log
     assert "assumed-role/tidegate-TaskRole" in log
+    assert ended(system, ecs, arn) == (
+        "EssentialContainerExited",
+        "Essential container in task exited",
+        1,
+    )
+
+
+def test_a_task_whose_image_is_not_in_the_repository_fails_to_start(
+    system: System, ecs: "ECSClient"
+) -> None:
+    definition = ecs.describe_task_definition(taskDefinition=system.stack.task_definition)
+    known = definition["taskDefinition"]
+    (container,) = known["containerDefinitions"]
+    absent = container["image"].replace(":latest", ":absent")
+    revision = ecs.register_task_definition(
+        family="tidegate-elsewhere",
+        taskRoleArn=known["taskRoleArn"],
+        executionRoleArn=known["executionRoleArn"],
+        containerDefinitions=[{"name": "worker", "image": absent}],
+    )["taskDefinition"]["taskDefinitionArn"]
+
+    arn = ecs.run_task(cluster=system.stack.cluster, taskDefinition=revision)["tasks"][0]["taskArn"]
+
+    eventually(lambda: over(system, arn))
+    code, reason, exit_code = ended(system, ecs, arn)
+    assert (code, exit_code) == ("TaskFailedToStart", None)
+    assert reason.startswith("CannotPullContainerError: pull image manifest has been retried")
+    assert f"{absent}: not found" in reason
+    assert reason in system.agent.tasks[arn].failure
 
 
 def test_a_client_token_starts_one_task(system: System, ecs: "ECSClient") -> None:
@@ -98,9 +135,8 @@ def test_when_a_worker_has_left_its_task_is_stopped_and_the_dispatcher_looks_aga
     arn = start_task(system, ecs, {"WORKER_QUEUE": elsewhere, "WORKER_IDLE_SECONDS": "0"})
 
     eventually(lambda: over(system, arn))
-    assert system.agent.tasks[arn].exit_code == 0
-    (stopped,) = ecs.describe_tasks(cluster=system.stack.cluster, tasks=[arn])["tasks"]
-    assert stopped["lastStatus"] == "STOPPED"
+    assert ended(system, ecs, arn)[-1] == 0
+    assert system.agent.tasks[arn].failure == ""
     eventually(lambda: is_in_output(system, report_key("never uploaded.csv")))
     eventually(lambda: not system.agent.live)
 
@@ -110,12 +146,16 @@ def test_stopping_a_task_ends_its_process(system: System, ecs: "ECSClient") -> N
     eventually(lambda: arn in system.agent.tasks and system.agent.tasks[arn].pid)
     pid = system.agent.tasks[arn].pid
 
-    ecs.stop_task(cluster=system.stack.cluster, task=arn)
+    stopping = ecs.stop_task(cluster=system.stack.cluster, task=arn, reason="enough")["task"]
 
+    assert (stopping["desiredStatus"], stopping["lastStatus"]) == ("STOPPED", "STOPPING")
     eventually(lambda: over(system, arn))
     assert not Path(f"/proc/{pid}").exists()
+    code, reason, exit_code = ended(system, ecs, arn)
+    assert (code, reason) == ("UserInitiated", "enough")
     # 143 when SIGTERM comes before the worker has installed its signal handlers.
-    assert system.agent.tasks[arn].exit_code in {0, 143}
+    assert exit_code in {0, 143}
+    assert system.agent.tasks[arn].failure == ""
 
 
 def open_queue(sqs: "SQSClient", name: str) -> str:

@@ -26,6 +26,7 @@ NOT_ENFORCED = {
     "KeepWhatFailed": "Lambda itself sends what failed, past the role in the emulator",
     "ReplayWhatFailed": "Lambda itself receives what is replayed, past the role in the emulator",
     "GiveWorkersTheirRoles": "the emulator does not check iam:PassRole",
+    "TagWorkers": "the emulator does not check ecs:TagResource for the tags of a new task",
     "TellMissingFromForbidden": "the emulator says 404 of a missing key in any case",
     "Log": "the emulator writes the function's log itself",
 }
@@ -72,8 +73,8 @@ async def worked(
     endpoint.submit("broken.csv", b"1,2,3\n4,5,6\n")
     endpoint.send(json.dumps(endpoint.job("gone.csv")))
     renamed = {
-        names.names["InputBucket"]: endpoint.input,
-        names.names["OutputBucket"]: endpoint.output,
+        names.names["StackInputBucket"]: endpoint.input,
+        names.names["StackOutputBucket"]: endpoint.output,
         names.queue("Queue"): arn_of(endpoint, endpoint.queue),
         names.queue("DeadLetterQueue"): arn_of(endpoint, endpoint.dead),
     }
@@ -134,7 +135,8 @@ def dispatcher(cloud: Cloud, who: Credentials, names: Arns, queue: str, cluster:
     settings = Settings.from_environment(
         {
             "DISPATCHER_QUEUE_URL": queue,
-            "DISPATCHER_OUTPUT_BUCKET": names.names["OutputBucket"],
+            "DISPATCHER_INPUT_PREFIX": "",
+            "DISPATCHER_OUTPUT_BUCKET": names.names["StackOutputBucket"],
             "DISPATCHER_OUTPUT_KEY": "p",
             "DISPATCHER_SUFFIXES": ".csv",
             "DISPATCHER_CLUSTER": cluster,
@@ -170,7 +172,7 @@ def test_the_dispatcher_fails_at_something_without_any_one_statement_of_its_role
 
 def tries(names: Arns) -> dict[str, list[tuple[str, str, dict[str, Any]]]]:
     """Return, by role, calls that an attacker with the role would make."""
-    input_, output = names.names["InputBucket"], names.names["OutputBucket"]
+    input_, output = names.names["StackInputBucket"], names.names["StackOutputBucket"]
     queue, dead = names.names["Queue"], names.names["DeadLetterQueue"]
     start = {"cluster": names.names["Cluster"], "taskDefinition": names.task_definition}
     objects = [(input_, "a.csv"), (output, "p/a.csv"), (ARTIFACTS, "model.pkl")]

@@ -54,14 +54,29 @@ def granted(role: str) -> dict[str, dict[str, Any]]:
 def resolve(value: Any, parameters: Mapping[str, Any]) -> Any:  # noqa: ANN401 - YAML's own shapes
     """Evaluate the intrinsic functions that the template uses, for these parameters."""
     if isinstance(value, list):
-        return [resolve(one, parameters) for one in value]
+        resolved = [resolve(one, parameters) for one in value]
+        return [one for one in resolved if one != NOTHING]
     if isinstance(value, dict) and len(value) == 1:
         ((function, arguments),) = value.items()
         if function in LOOKING_UP:
             return LOOKING_UP[function](arguments, parameters)
         if function in PURE:
             return PURE[function](*resolve(arguments, parameters))
+    if isinstance(value, dict):
+        parts = {name: resolve(part, parameters) for name, part in value.items()}
+        return {name: part for name, part in parts.items() if part != NOTHING}
     return value
+
+
+class Deployed(dict[str, str]):
+    """Parameters with the template's defaults; an attribute of a resource is its name in <>."""
+
+    def __init__(self, **parameters: str) -> None:
+        defaults = {name: str(one.get("Default", "")) for name, one in PARAMETERS.items()}
+        super().__init__({**defaults, "Model": "s3://models/m.pkl", **parameters})
+
+    def __missing__(self, name: str) -> str:
+        return f"<{name}>"
 
 
 def condition(name: str, parameters: Mapping[str, Any]) -> bool:
@@ -75,13 +90,23 @@ def chosen(branches: list[Any], parameters: Mapping[str, Any]) -> object:
 
 def substituted(arguments: Any, parameters: Mapping[str, Any]) -> str:  # noqa: ANN401 - YAML's own shapes
     text, extra = arguments if isinstance(arguments, list) else (arguments, {})
-    known = {"AWS::Partition": "aws", **parameters}
-    known |= {name: resolve(part, parameters) for name, part in extra.items()}
-    return re.sub(r"\$\{([\w:.]+)\}", lambda found: str(known[found[1]]), text)
+    extra = {name: resolve(part, parameters) for name, part in extra.items()}
+
+    def value(found: re.Match[str]) -> str:
+        name = found[1]
+        return str(extra[name] if name in extra else looked_up(name, parameters))
+
+    return re.sub(r"\$\{([\w:.]+)\}", value, text)
+
+
+def looked_up(name: str, parameters: Mapping[str, Any]) -> Any:  # noqa: ANN401 - YAML's own shapes
+    known = {"AWS::Partition": "aws", "AWS::NoValue": NOTHING}
+    return known[name] if name in known and name not in parameters else parameters[name]
 
 
 LOOKING_UP: dict[str, Callable[[Any, Mapping[str, Any]], Any]] = {
-    "Ref": lambda name, parameters: parameters[name],
+    "Ref": looked_up,
+    "Condition": condition,
     "Fn::GetAtt": lambda path, parameters: parameters[".".join(path)],
     "Fn::If": chosen,
     "Fn::Sub": substituted,

@@ -9,12 +9,18 @@ from pathlib import Path
 from tidegate.localcloud.cloud import CHECKOUT, Cloud
 
 CHECKED_OUT = ("Makefile", "Dockerfile", "dispatcher", "infra", "requirements", "worker")
-# A stand-in for docker: it writes down its arguments, and a push registers the image at ECR.
+# A stand-in for docker: it writes down its arguments, a push registers the image at ECR, and the check
+# of a model runs in this environment.
 DOCKER = """\
 #!/bin/sh -e
 echo "docker $*" >> "$(dirname "$0")/calls"
 case "$1" in
   login) cat > /dev/null ;;
+  run)
+    for word in "$@"; do case "$word" in *:/model/*:ro) model=${word%%:/model/*} ;; esac; done
+    while [ "$1" != -m ]; do shift; done
+    module=$2 && shift 3
+    exec python -m "$module" "$model" "$@" ;;
   push)
     repository=${2#*/}
     aws ecr put-image --repository-name "${repository%:*}" --image-tag "${2##*:}" \

@@ -54,3 +54,31 @@ def test_an_unknown_condition_operator_is_an_error() -> None:
     odd = {**READ, "Condition": {"DateLessThan": {"aws:CurrentTime": "2030-01-01"}}}
     with pytest.raises(KeyError, match="DateLessThan"):
         is_allowed([odd], Act("s3:GetObject", "arn:aws:s3:::in/a"))
+
+
+@pytest.mark.parametrize(
+    ("context", "allowed"),
+    [({"k": "edge"}, True), ({"k": "another"}, False), ({}, False)],
+)
+def test_a_deny_of_all_but_one_value_applies_to_a_request_without_any(
+    context: dict[str, str], *, allowed: bool
+) -> None:
+    only: dict[str, Any] = {
+        "Effect": "Deny",
+        "Action": "s3:GetObject",
+        "Resource": "*",
+        "Condition": {"StringNotEquals": {"k": "edge"}},
+    }
+
+    assert is_allowed([READ, only], Act("s3:GetObject", "arn:aws:s3:::in/a", context)) is allowed
+
+
+def test_a_key_with_several_values_needs_any_one_of_them() -> None:
+    called_via = {
+        **READ,
+        "Condition": {"ForAnyValue:StringEquals": {"aws:CalledVia": ["cloudformation", "athena"]}},
+    }
+    act = Act("s3:GetObject", "arn:aws:s3:::in/a", {"aws:CalledVia": "athena"})
+
+    assert is_allowed([called_via], act)
+    assert not is_allowed([called_via], Act(act.action, act.resource))

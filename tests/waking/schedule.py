@@ -126,6 +126,7 @@ class Schedule:
     def _dispatcher(self) -> Dispatcher:
         settings = Settings(
             queue_url="https://sqs.test/jobs",
+            input_prefix="",
             output_bucket="out",
             output_key="predictions",
             suffixes=(".csv",),

@@ -1,6 +1,7 @@
 """The caller's AWS account: clients whose calls can be shown."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -41,6 +42,7 @@ class Account:
         self.region = self._session.region_name
         self._show = show
         self._shown_last = ""
+        self._hides_calls = False
         self._clients: dict[str, Any] = {}
 
     def client(self, service: str) -> Any:  # noqa: ANN401 (the caller names the client's type)
@@ -52,8 +54,19 @@ class Account:
             self._clients[service] = client
         return self._clients[service]
 
+    @contextmanager
+    def shown_as(self, command: str) -> Iterator[None]:
+        """Show this command in place of the calls of the block, such as the parts of an upload."""
+        if self._show is not None:
+            self._show(command)
+        self._hides_calls = True
+        try:
+            yield
+        finally:
+            self._hides_calls = False
+
     def _show_call(self, params: Mapping[str, Any], model: OperationModel, **_: object) -> None:
-        if self._show is None:
+        if self._show is None or self._hides_calls:
             return
         command = as_command(model.service_model.service_name, model.name, params)
         if command != self._shown_last:

@@ -30,6 +30,14 @@ class DeployedStack:
     parameters: Mapping[str, str]
     outputs: Mapping[str, str]
     tags: Mapping[str, str]
+    id: str = ""
+    description: str = ""
+    protected: bool = False  # from deletion
+
+    @property
+    def is_tidegate(self) -> bool:
+        """Return whether the stack is made of Tidegate's template."""
+        return self.description.startswith(DESCRIPTION)
 
     @classmethod
     def of(cls, answer: "StackTypeDef") -> Self:
@@ -41,6 +49,9 @@ class DeployedStack:
             {one["ParameterKey"]: one["ParameterValue"] for one in answer.get("Parameters", [])},
             {one["OutputKey"]: one["OutputValue"] for one in answer.get("Outputs", [])},
             {one["Key"]: one["Value"] for one in answer.get("Tags", [])},
+            answer["StackId"],
+            answer.get("Description", ""),
+            answer.get("EnableTerminationProtection", False),
         )
 
 
@@ -81,5 +92,6 @@ def _all(account: Account) -> Iterator[DeployedStack]:
     pages = account.client("cloudformation").get_paginator("describe_stacks").paginate()
     for page in pages:
         for answer in page["Stacks"]:
-            if answer.get("Description", "").startswith(DESCRIPTION):
-                yield DeployedStack.of(answer)
+            stack = DeployedStack.of(answer)
+            if stack.is_tidegate:
+                yield stack

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from tidegate.cli.predict import data_stream
+from tidegate.offline.data_stream import data_stream
 from tidegate.offline.inputs import InputFile
 from tidegate.offline.model import Column, ModelDescription, describe, load_model
 from tidegate.offline.scoring import Failed, Predicted, peak_memory_bytes

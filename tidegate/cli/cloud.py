@@ -11,6 +11,7 @@ from rich.console import Console
 from tidegate.cli.display import Display
 from tidegate.cli.live_files import LiveFiles
 from tidegate.localcloud.cloud import REGION, ROOT
+from tidegate.localcloud.images import Image
 from tidegate.localcloud.stack_client import OUTPUT_PREFIX, StackClient
 from tidegate.localcloud.system import System, local_system
 from tidegate.localcloud.watched_folder import WatchedFolder
@@ -36,7 +37,7 @@ async def cloud(
         PARAMETERS | {"WorkerSettings": shlex.join(assignments)},
         display.step,
         model=model,
-        image_environment=_predictor_variables(predictor),
+        image=Image(environment=_predictor_variables(predictor)),
     ) as system:
         display.emulator_note()
         _print_access(system, display, has_files=files is not None)

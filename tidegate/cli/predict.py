@@ -1,10 +1,7 @@
 """The command `tidegate predict`: files on this machine, predicted as a worker predicts them."""
 
 import json
-import os
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -13,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from tidegate.offline.data_stream import data_stream
 from tidegate.offline.files import FileWriter, StreamWriter
 from tidegate.offline.inputs import InputFile
 from tidegate.offline.model import digest, load_model
@@ -58,21 +56,6 @@ def predict(
             data.write(json.dumps(_as_json(outcomes, model), indent=2).encode() + b"\n")
     _print(outcomes, console)
     return _status(outcomes)
-
-
-@contextmanager
-def data_stream() -> Iterator[IO[bytes]]:
-    """Provide standard output for data; what a model prints meanwhile goes to standard error."""
-    sys.stdout.flush()
-    data = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        with os.fdopen(os.dup(data), "wb") as stream:
-            yield stream
-    finally:
-        sys.stdout.flush()
-        os.dup2(data, 1)
-        os.close(data)
 
 
 def _targets(files: Sequence[InputFile], output: Path | None) -> list[Path]:

@@ -25,7 +25,7 @@ from worker.errors import TidegateError
 CHECKOUT = Path(__file__).resolve().parents[2]
 ONLY_IN_CHECKOUT = ("infra/cloudformation.yaml", "examples/iris/train.py")
 ENVIRONMENT_VARIABLE = "TIDEGATE_CLOUD_ENV"
-PROGRAM = Path(__file__).with_name("patched_ministack.py")
+PROGRAM = "tidegate.localcloud.patched_ministack"
 REGION = "us-east-1"
 START_SECONDS = 600  # only a hang lasts as long: an early end is noticed at once
 
@@ -59,14 +59,15 @@ class Cloud:
         """Return the emulator's log file."""
         return self.folder / "cloud.log"
 
-    def client(self, service: str) -> Any:  # noqa: ANN401 (the caller names the client's type)
-        """Make a client with root credentials, which no AWS profile of the user can change."""
+    def client(self, service: str, credentials: Credentials = ROOT) -> Any:  # noqa: ANN401 (the caller names the client's type)
+        """Make a client with these credentials, which no AWS profile of the user can change."""
         return _session().create_client(
             service,
             region_name=REGION,
             endpoint_url=self.url,
-            aws_access_key_id=ROOT.key_id,
-            aws_secret_access_key=ROOT.secret,
+            aws_access_key_id=credentials.key_id,
+            aws_secret_access_key=credentials.secret,
+            aws_session_token=credentials.token,
             config=Config(
                 proxies={}, retries={"total_max_attempts": 2}, s3={"addressing_style": "path"}
             ),
@@ -130,7 +131,10 @@ async def local_cloud() -> AsyncIterator[Cloud]:
         port = _free_port()
         log = folder / "cloud.log"
         async with running(
-            *(python, PROGRAM), environment=_emulator_settings(folder, port), folder=folder, log=log
+            *(python, "-m", PROGRAM),
+            environment=_emulator_settings(folder, port),
+            folder=CHECKOUT,
+            log=log,
         ) as process:
             await _until_healthy(process, port, log)
             yield Cloud(url=f"http://127.0.0.1:{port}", pid=process.pid, folder=folder)

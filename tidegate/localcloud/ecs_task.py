@@ -1,9 +1,8 @@
-"""ECS's rules for one task: its container's settings, its exit code, its state change event."""
+"""ECS's rules for one task: its container's settings and exit code."""
 
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     # Type stubs, which only the development environment has.
@@ -16,7 +15,10 @@ DEFAULT_STOP_SECONDS = 30
 class Container:
     """What is needed to run a task's only container."""
 
+    name: str
+    image: str
     role: str
+    execution_role: str
     environment: Mapping[str, str]
     stop_seconds: float
 
@@ -28,7 +30,10 @@ class Container:
         for override in task.get("overrides", {}).get("containerOverrides", []):
             environment |= {pair["name"]: pair["value"] for pair in override.get("environment", [])}
         return cls(
+            name=container["name"],
+            image=container["image"],
             role=definition["taskRoleArn"],
+            execution_role=definition["executionRoleArn"],
             environment=environment,
             stop_seconds=container.get("stopTimeout", DEFAULT_STOP_SECONDS),
         )
@@ -37,31 +42,3 @@ class Container:
 def exit_code(status: int) -> int:
     """Return a container's exit code: 128 + the signal's number if a signal ended the process."""
     return status if status >= 0 else 128 - status
-
-
-def state_change_event(task: "TaskTypeDef", *, exit_code: int, stop_code: str) -> dict[str, Any]:
-    """Return the `ECS Task State Change` event of a stopped task, as EventBridge delivers it."""
-    _, _, _, region, account, _ = task["taskArn"].split(":", 5)
-    family = task["taskDefinitionArn"].rpartition("/")[2].partition(":")[0]
-    containers = [
-        {**container, "lastStatus": "STOPPED", "exitCode": exit_code}
-        for container in task["containers"]
-    ]
-    return {
-        "version": "0",
-        "id": str(uuid.uuid4()),
-        "detail-type": "ECS Task State Change",
-        "source": "aws.ecs",
-        "account": account,
-        "time": task["stoppedAt"].isoformat(),
-        "region": region,
-        "resources": [task["taskArn"]],
-        "detail": {
-            **task,
-            "group": task.get("group") or f"family:{family}",
-            "desiredStatus": "STOPPED",
-            "lastStatus": "STOPPED",
-            "stopCode": stop_code,
-            "containers": containers,
-        },
-    }

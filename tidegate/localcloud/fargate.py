@@ -1,22 +1,16 @@
-"""The small Fargate: runs every task of a cluster as a real worker process.
+"""The small Fargate: runs every task of every cluster as a real worker process.
 
 The emulator registers the tasks that RunTask starts, and runs nothing. This agent runs one
-`python -m worker` for each task, with the container's environment and the task role's credentials.
-When the process exits, the agent does what ECS does: it stops the task and sends the dispatcher the
-event. EventBridge accepts `aws.ecs` events from ECS alone, so the agent invokes the function
-itself, as the rule would.
-
-One difference from AWS remains: StopTask always records exit code 0; only the event has the real
-exit code.
+`python -m worker` for each task, with the settings of its image and container and the task role's
+credentials. When the process exits, the agent reports that to ECS, as the agent on AWS does.
 """
 
 import asyncio
 import json
 import logging
-import sys
 import time
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,20 +19,18 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tidegate.localcloud.cloud import CHECKOUT, Cloud, Credentials
-from tidegate.localcloud.ecs_task import Container, exit_code, state_change_event
+from tidegate.localcloud.ecs_task import Container, exit_code
+from tidegate.localcloud.images import Image, pull
 from tidegate.localcloud.processes import running
-from tidegate.localcloud.stack import Stack
 
 if TYPE_CHECKING:
     # Type stubs, which only the development environment has.
     from mypy_boto3_ecs import ECSClient
-    from mypy_boto3_ecs.type_defs import TaskTypeDef
-    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_ecs.type_defs import ContainerStateChangeTypeDef
     from mypy_boto3_sts import STSClient
 
 POLL_SECONDS = 0.2
 RETRY_SECONDS = 1.0
-NOT_RUN = 1  # the exit code of a task whose process could not be started
 AWS_ERRORS = (BotoCoreError, ClientError)
 
 log = logging.getLogger(__name__)
@@ -51,29 +43,38 @@ class WorkerTask:
     arn: str
     log: Path
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+    container: str = ""
     pid: int | None = None
     exit_code: int | None = None
     exited: float | None = None  # on the monotonic clock
-    over: bool = False  # the process has exited, and ECS and the dispatcher have its exit code
+    failure: str = ""  # why the task has failed, for people
+    over: bool = False  # the process has exited, and ECS knows its exit code
+
+    @property
+    def cluster(self) -> str:
+        """Return the name of its cluster, which is that of its stack."""
+        return self.arn.split("/")[1]
+
+    @property
+    def id(self) -> str:
+        """Return the last part of the ARN."""
+        return self.arn.rpartition("/")[2]
 
 
 class Fargate:
-    """Runs the tasks of one cluster, and remembers those that are over."""
+    """Runs the tasks of all clusters, and remembers those that are over."""
 
-    def __init__(self, cloud: Cloud, stack: Stack, image_environment: Mapping[str, str]) -> None:
-        self._image_environment = image_environment
+    def __init__(self, cloud: Cloud) -> None:
         self.tasks: dict[str, WorkerTask] = {}
         self._changed = asyncio.Condition()
         self._cloud = cloud
-        self._stack = stack
         self._ecs: ECSClient = cloud.client("ecs")
-        self._functions: LambdaClient = cloud.client("lambda")
         self._sts: STSClient = cloud.client("sts")
 
     @property
     def live(self) -> list[WorkerTask]:
         """Return the tasks that are not over."""
-        return [task for task in self.tasks.values() if not task.over]
+        return [task for task in list(self.tasks.values()) if not task.over]
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until the condition on the tasks is true."""
@@ -81,7 +82,7 @@ class Fargate:
             await self._changed.wait_for(condition)
 
     async def serve(self) -> None:
-        """Poll the cluster until cancelled: run new tasks, and end those that are to stop."""
+        """Poll the clusters until cancelled: run new tasks, and end those that are to stop."""
         async with asyncio.TaskGroup() as group:
             while True:
                 running_arns = await self._running_arns()
@@ -105,71 +106,90 @@ class Fargate:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _run(self, task: WorkerTask) -> None:
-        """Run one task; one that cannot be run is over, and the others go on."""
+        """Run one task and report its end; whatever fails here ends neither agent nor others."""
         try:
             await self._run_process(task)
-        except (*AWS_ERRORS, OSError) as error:
-            log.warning("task %s not run: %s", task.arn.rpartition("/")[2], error)
-            task.exit_code = NOT_RUN if task.exit_code is None else task.exit_code
+        except Exception as error:  # noqa: BLE001 - as the docstring says
+            task.failure = f"not started: {str(error) or type(error).__name__}"
+            reason = str(error)
+        else:
+            reason = ""
+            if task.exit_code and not task.stop.is_set():
+                task.failure = f"exit code {task.exit_code}: {last_line(task.log)}"
+        try:
+            await asyncio.to_thread(self._report, task, reason)
+        except AWS_ERRORS as error:
+            log.warning("the end of task %s not reported: %s", task.id, error)
         task.over = True
         await self._notify()
 
     async def _run_process(self, task: WorkerTask) -> None:
-        """Run one task's process, and report its end to ECS and the dispatcher."""
+        """Run one task's process to its end; raises if it cannot be started."""
         container = await asyncio.to_thread(self._container, task.arn)
+        image = await asyncio.to_thread(self._pull, container)
         credentials = await asyncio.to_thread(self._assume, container.role)
         async with running(
-            *(sys.executable, "-m", "worker"),
+            *(image.python, "-m", "worker"),
             environment={
-                **self._image_environment,
+                **image.environment,
                 **container.environment,
                 **self._cloud.environment(credentials),
             },
             folder=CHECKOUT,
             log=task.log,
         ) as process:
-            task.pid = process.pid
+            task.container, task.pid = container.name, process.pid
             status = await _until_exit(process, task.stop, container.stop_seconds)
         task.exited, task.exit_code = time.monotonic(), exit_code(status)
-        await asyncio.to_thread(self._report, task, task.exit_code)
 
     async def _notify(self) -> None:
         async with self._changed:
             self._changed.notify_all()
 
     def _list_running(self) -> set[str]:
-        pages = self._ecs.get_paginator("list_tasks").paginate(
-            cluster=self._stack.cluster, desiredStatus="RUNNING"
-        )
-        return {arn for page in pages for arn in page["taskArns"]}
-
-    def _describe(self, arn: str) -> "TaskTypeDef":
-        (task,) = self._ecs.describe_tasks(cluster=self._stack.cluster, tasks=[arn])["tasks"]
-        return task
+        clusters = self._ecs.get_paginator("list_clusters").paginate()
+        tasks = self._ecs.get_paginator("list_tasks")
+        return {
+            arn
+            for found in clusters
+            for cluster in found["clusterArns"]
+            for page in tasks.paginate(cluster=cluster, desiredStatus="RUNNING")
+            for arn in page["taskArns"]
+        }
 
     def _container(self, arn: str) -> Container:
-        task = self._describe(arn)
+        (task,) = self._ecs.describe_tasks(cluster=arn.split("/")[1], tasks=[arn])["tasks"]
         definition = self._ecs.describe_task_definition(taskDefinition=task["taskDefinitionArn"])
         return Container.of(task, definition["taskDefinition"])
+
+    def _pull(self, container: Container) -> Image:
+        """Read what the image brings, with the rights of the execution role."""
+        credentials = self._assume(container.execution_role)
+        return pull(self._cloud.client("ecr", credentials), container.image)
 
     def _assume(self, role: str) -> Credentials:
         issued = self._sts.assume_role(RoleArn=role, RoleSessionName="local-fargate")["Credentials"]
         return Credentials(issued["AccessKeyId"], issued["SecretAccessKey"], issued["SessionToken"])
 
-    def _report(self, task: WorkerTask, code: int) -> None:
-        """Stop the task in ECS, and send the dispatcher its state change event."""
-        stop_code = "UserInitiated" if task.stop.is_set() else "EssentialContainerExited"
-        self._ecs.stop_task(
-            cluster=self._stack.cluster,
-            task=task.arn,
-            reason=f"Essential container in task exited (exit code {code})",
+    def _report(self, task: WorkerTask, reason: str) -> None:
+        """Report the end to ECS, which keeps the exit code and sends the state change event."""
+        exits: list[ContainerStateChangeTypeDef] = []
+        if task.exit_code is not None:
+            exits = [{"containerName": task.container, "exitCode": task.exit_code}]
+        self._ecs.submit_task_state_change(
+            cluster=task.cluster, task=task.arn, status="STOPPED", reason=reason, containers=exits
         )
-        event = state_change_event(self._describe(task.arn), exit_code=code, stop_code=stop_code)
-        self._functions.invoke(
-            FunctionName=self._stack.dispatcher_function,
-            InvocationType="Event",
-            Payload=json.dumps(event, default=str).encode(),
-        )
+
+
+def last_line(path: Path) -> str:
+    """Return what a worker's log says last: the event and error of a JSON line, or any line."""
+    lines = path.read_text(errors="replace").split("\n") if path.exists() else []
+    line = next((line for line in reversed(lines) if line.strip()), "its log is empty")
+    try:
+        entry = json.loads(line)
+        return ": ".join(str(entry[name]) for name in ("event", "error") if name in entry)
+    except (ValueError, TypeError):
+        return line.strip()
 
 
 async def _until_exit(process: Process, stop: asyncio.Event, stop_seconds: float) -> int:
@@ -190,11 +210,9 @@ async def _until_exit(process: Process, stop: asyncio.Event, stop_seconds: float
 
 
 @asynccontextmanager
-async def fargate(
-    cloud: Cloud, stack: Stack, image_environment: Mapping[str, str]
-) -> AsyncIterator[Fargate]:
-    """Run the cluster's tasks for the length of the block; no process outlives the block."""
-    agent = Fargate(cloud, stack, image_environment)
+async def fargate(cloud: Cloud) -> AsyncIterator[Fargate]:
+    """Run the cloud's tasks for the length of the block; no process outlives the block."""
+    agent = Fargate(cloud)
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(agent.serve())
         try:

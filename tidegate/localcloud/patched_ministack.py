@@ -1,20 +1,17 @@
-"""MiniStack with two faults fixed, so that it does as AWS does.
+"""MiniStack with its differences to AWS corrected: here for S3, in `emulator` for the rest.
 
 GetObject of a version honours the Range header: MiniStack itself sends the whole version, which a
-worker that reads a large file in ranges reports as an error. RunTask honours `clientToken`:
-MiniStack itself starts a task at each call, so many files at once would start as many workers.
-This program runs in the emulator's virtual environment, so it imports nothing of ours.
+worker that reads a large file in ranges reports as an error. This program runs in the emulator's
+virtual environment.
 """
 
-import threading
 from collections.abc import Mapping
 from typing import Any
 
-from ministack.app import main  # type: ignore[import-not-found]  # as it is not in this environment
-from ministack.core.responses import (  # type: ignore[import-not-found]  # as above
-    error_response_json,
-)
-from ministack.services import ecs, s3  # type: ignore[import-not-found]  # as above
+from ministack.app import main
+from ministack.services import s3
+
+from tidegate.localcloud.emulator import access, move_tasks, stacks, tasks
 
 Response = tuple[int, dict[str, str], bytes]
 OK, PARTIAL_CONTENT, UNSATISFIABLE = 200, 206, 416
@@ -45,26 +42,8 @@ def get_object_range(
     return PARTIAL_CONTENT, sent, part
 
 
-run_task = ecs._run_task  # noqa: SLF001 - as above
-run_task_lock = threading.Lock()
-answers: dict[str, tuple[Mapping[str, Any], Response]] = {}  # by client token
-
-
-def run_task_once(request: Mapping[str, Any]) -> Response:
-    """Answer RunTask as MiniStack does, and a call with a known token as the first one."""
-    token = request.get("clientToken")
-    if token is None:
-        return run_task(request)  # type: ignore[no-any-return]  # MiniStack has no types
-    with run_task_lock:
-        known, answer = answers.get(token) or (request, run_task(request))
-        answers[token] = known, answer
-    if known != request:
-        message = "The client token was used with other parameters"
-        return error_response_json("ConflictException", message)  # type: ignore[no-any-return]  # as above
-    return answer
-
-
 if __name__ == "__main__":
-    ecs._ACTION_MAP["RunTask"] = run_task_once  # noqa: SLF001 - as above
+    for corrected in (access, move_tasks, stacks, tasks):
+        corrected.install()
     s3._get_object = get_object_range  # noqa: SLF001 - as above
     main()

@@ -6,26 +6,21 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from tidegate.localcloud.cloud import CHECKOUT, Cloud, LocalCloudError
-from tidegate.localcloud.iam_translation import (
-    allow_plain_http,
-    remove_source_conditions,
-    translate_role,
-)
+from tidegate.localcloud.images import Image, push
 from tidegate.localcloud.processes import run
 
 if TYPE_CHECKING:
     # Type stubs, which only the development environment has.
     from mypy_boto3_cloudformation import CloudFormationClient
-    from mypy_boto3_ecs import ECSClient
-    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
 
 TEMPLATE = CHECKOUT / "infra" / "cloudformation.yaml"
 NAME = "tidegate"
 ARTIFACTS = "tidegate-artifacts"
+TAG = "latest"  # the template's own default
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +49,10 @@ class Stack:
         )
 
 
-async def deploy(cloud: Cloud, model: Path, parameters: Mapping[str, str]) -> Stack:
-    """Upload the model, then deploy the template; raises CommandFailed quoting the AWS CLI.
+async def deploy(cloud: Cloud, model: Path, parameters: Mapping[str, str], image: Image) -> Stack:
+    """Upload the model, deploy the template and push the image; raises CommandFailed.
 
-    The parameters are the template's, without those of the model. No image is pulled, because the
-    agent runs the worker from this checkout.
+    The parameters are the template's, without those of model and image.
     """
     uploaded = await asyncio.to_thread(_upload_model, cloud.client("s3"), model)
     packaged = cloud.folder / "packaged.yaml"
@@ -73,23 +67,19 @@ async def deploy(cloud: Cloud, model: Path, parameters: Mapping[str, str]) -> St
         cloud,
         "deploy",
         f"--template-file={packaged}",
+        f"--s3-bucket={ARTIFACTS}",  # the template is larger than what a request may hold
         f"--stack-name={NAME}",
         "--capabilities=CAPABILITY_IAM",
         "--parameter-overrides",
         *(f"{name}={value}" for name, value in (uploaded | dict(parameters)).items()),
     )
-    return await adapt_to_emulator(cloud, NAME)
+    await asyncio.to_thread(push, cloud.client("ecr"), f"{NAME}-worker", TAG, image)
+    return await read_stack(cloud, NAME)
 
 
-async def adapt_to_emulator(cloud: Cloud, name: str) -> Stack:
-    """Adapt a deployed stack's policies to the emulator's IAM, and return the stack."""
-    stack = await asyncio.to_thread(_read_outputs, cloud.client("cloudformation"), name)
-    await asyncio.to_thread(
-        _translate_roles, stack, cloud.client("lambda"), cloud.client("ecs"), cloud.client("iam")
-    )
-    for bucket in (stack.input_bucket, stack.output_bucket):
-        await asyncio.to_thread(allow_plain_http, cloud.client("s3"), bucket)
-    return stack
+async def read_stack(cloud: Cloud, name: str) -> Stack:
+    """Return a deployed stack."""
+    return await asyncio.to_thread(_read_outputs, cloud.client("cloudformation"), name)
 
 
 async def _cloudformation(cloud: Cloud, *arguments: str) -> None:
@@ -121,16 +111,3 @@ def _read_outputs(cloudformation: "CloudFormationClient", name: str) -> Stack:
     return Stack.from_outputs(
         {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     )
-
-
-def _translate_roles(
-    stack: Stack,
-    functions: "LambdaClient",
-    ecs: "ECSClient",
-    iam: Any,  # noqa: ANN401 (its stubs are not among ours)
-) -> None:
-    function = functions.get_function_configuration(FunctionName=stack.dispatcher_function)
-    task = ecs.describe_task_definition(taskDefinition=stack.task_definition)["taskDefinition"]
-    for role in (function["Role"], task["taskRoleArn"]):
-        translate_role(iam, role.rpartition("/")[2])
-    remove_source_conditions(iam, task["taskRoleArn"].rpartition("/")[2])

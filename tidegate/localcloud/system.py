@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tidegate.localcloud.cloud import CHECKOUT, Cloud, bare_environment, local_cloud
 from tidegate.localcloud.fargate import Fargate, fargate
+from tidegate.localcloud.images import Image
 from tidegate.localcloud.processes import run
 from tidegate.localcloud.stack import Stack, deploy
 
@@ -31,12 +32,11 @@ async def local_system(
     show_step: ShowStep = nullcontext,
     *,
     model: Path | None = None,
-    image_environment: Mapping[str, str] | None = None,
+    image: Image | None = None,
 ) -> AsyncIterator[System]:
     """Start all parts, with these parameters of the template; stop them in reverse order.
 
-    Without a model, the example's is trained. `image_environment` are the variables that an image
-    of one's own would set.
+    Without a model, the example's is trained; without an image, the worker is this checkout's.
     """
     async with AsyncExitStack() as blocks:
         with show_step("local cloud up: MiniStack, IAM enforced"):
@@ -45,8 +45,8 @@ async def local_system(
             with show_step("model trained: is this iris a virginica?"):
                 model = await train(cloud.folder) / "model.pkl"
         with show_step("stack deployed: infra/cloudformation.yaml, by the AWS CLI"):
-            stack = await deploy(cloud, model, parameters)
-        agent = await blocks.enter_async_context(fargate(cloud, stack, image_environment or {}))
+            stack = await deploy(cloud, model, parameters, image or Image())
+        agent = await blocks.enter_async_context(fargate(cloud))
         yield System(cloud, stack, agent, model)
 
 

@@ -50,7 +50,7 @@ def _refuse_other_minor(path: Path, versions: Iterable[str]) -> None:
         if written.split(".")[:2] != sklearn.__version__.split(".")[:2]:
             raise ModelError(
                 f"{path} was written by scikit-learn {written} and this is {sklearn.__version__}: "
-                "write it again with this version, or run that one"
+                f"write it again with this version, or put scikit-learn=={written} into the image"
             )
 
 

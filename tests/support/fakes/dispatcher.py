@@ -21,6 +21,7 @@ CLUSTER = "arn:aws:ecs:eu-west-1:123456789012:cluster/tide"
 TASK_DEFINITION = "arn:aws:ecs:eu-west-1:123456789012:task-definition/tide-worker:7"
 ENVIRONMENT = {
     "DISPATCHER_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/jobs",
+    "DISPATCHER_INPUT_PREFIX": "",
     "DISPATCHER_OUTPUT_BUCKET": "out",
     "DISPATCHER_OUTPUT_KEY": "predictions",
     "DISPATCHER_SUFFIXES": ".csv,.parquet",

@@ -10,6 +10,7 @@ from tests.support.iam.policy import Act
 from tests.support.iam.roles import Arns
 
 TO_ECS = {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
+AT_START = {"ecs:CreateAction": "RunTask"}
 TO_LAMBDA = {"iam:PassedToService": "lambda.amazonaws.com"}
 
 
@@ -33,6 +34,7 @@ def needed(arns: Arns, model: str) -> Mapping[str, Mapping[Act, str]]:
             Act("ecs:ListTasks", "*", cluster): "list running and stopped tasks",
             Act("ecs:DescribeTasks", arns.task, cluster): "learn how the last task ended",
             Act("ecs:RunTask", arns.task_definition, cluster): "start a worker",
+            Act("ecs:TagResource", arns.task, AT_START): "give a worker the stack's tags",
             Act("iam:PassRole", arns.role("TaskRole"), TO_ECS): "give the worker the task role",
             Act("iam:PassRole", arns.role("ExecutionRole"), TO_ECS): "give ECS the execution role",
             Act("logs:CreateLogStream", arns.log_stream("DispatcherLogGroup")): "open a log",
@@ -56,20 +58,24 @@ def needed(arns: Arns, model: str) -> Mapping[str, Mapping[Act, str]]:
                 "sqs:SendMessage", arns.queue("DeadLetterQueue")
             ): "send dead letters with a reason",
             Act(
-                "s3:GetObject", arns.bucket("InputBucket", "a.csv")
+                "s3:GetObject", arns.bucket("StackInputBucket", "a.csv")
             ): "read inputs of messages without a version",
             Act(
-                "s3:GetObjectVersion", arns.bucket("InputBucket", "a.csv")
+                "s3:GetObjectVersion", arns.bucket("StackInputBucket", "a.csv")
             ): "read the version that the message names",
-            Act("s3:ListBucket", arns.bucket("InputBucket")): "get a 404 for a missing input",
+            Act("s3:ListBucket", arns.bucket("StackInputBucket")): "get a 404 for a missing input",
             Act(
-                "s3:PutObject", arns.bucket("OutputBucket", "p/a.csv")
+                "s3:PutObject", arns.bucket("StackOutputBucket", "p/a.csv")
             ): "write outputs and failure reports",
             Act(
-                "s3:GetObject", arns.bucket("OutputBucket", "p/a.csv")
+                "s3:GetObject", arns.bucket("StackOutputBucket", "p/a.csv")
             ): "read the metadata of an existing output",
-            Act("s3:AbortMultipartUpload", arns.bucket("OutputBucket", "p/a.csv")): "abort uploads",
-            Act("s3:ListBucket", arns.bucket("OutputBucket")): "get a 404 for a missing output",
+            Act(
+                "s3:AbortMultipartUpload", arns.bucket("StackOutputBucket", "p/a.csv")
+            ): "abort uploads",
+            Act(
+                "s3:ListBucket", arns.bucket("StackOutputBucket")
+            ): "get a 404 for a missing output",
             Act("s3:GetObject", model): "read the model",
             Act("s3:GetObjectVersion", model): "read the version that WORKER_MODEL names",
         },
@@ -88,14 +94,18 @@ def forbidden(arns: Arns, model: str) -> Mapping[str, tuple[Act, ...]]:
     """Return, by role, requests that an attacker with the role's credentials would try."""
     cluster = {"ecs:cluster": arns.cluster}
     elsewhere = {"ecs:cluster": arns.arn("ecs", "cluster/another")}
-    objects = [arns.bucket("InputBucket", "a.csv"), arns.bucket("OutputBucket", "p/a.csv"), model]
+    objects = [
+        arns.bucket("StackInputBucket", "a.csv"),
+        arns.bucket("StackOutputBucket", "p/a.csv"),
+        model,
+    ]
     queues_of_jobs = [arns.queue(one) for one in ("Queue", "DeadLetterQueue")]
     queues = [*queues_of_jobs, arns.queue("UndispatchedQueue")]
     for_no_role = (
         *(Act(f"s3:Delete{what}", one) for one in objects for what in ("Object", "ObjectVersion")),
         *(Act(f"sqs:{what}Queue", one) for one in queues for what in ("Purge", "Delete")),
         *(Act("sqs:SetQueueAttributes", one) for one in queues),
-        *(Act(f"s3:{what}", arns.bucket("OutputBucket")) for what in BUCKET_ACTS),
+        *(Act(f"s3:{what}", arns.bucket("StackOutputBucket")) for what in BUCKET_ACTS),
         Act("iam:PutRolePolicy", arns.role("TaskRole")),
         Act("iam:PassRole", arns.role("TaskRole"), TO_LAMBDA),
         Act("iam:PassRole", f"arn:aws:iam::{arns.account}:role/admin", TO_ECS),
@@ -105,6 +115,8 @@ def forbidden(arns: Arns, model: str) -> Mapping[str, tuple[Act, ...]]:
         Act("ecs:RunTask", arns.arn("ecs", "task-definition/another:1"), cluster),
         Act("ecs:RunTask", arns.task_definition, elsewhere),
         Act("ecs:StopTask", arns.task, cluster),
+        Act("ecs:TagResource", arns.task),
+        Act("ecs:TagResource", arns.arn("ecs", "task/another/1"), AT_START),
         Act("logs:DeleteLogGroup", arns.log_stream("WorkerLogGroup")),
     )
     return {
@@ -122,7 +134,7 @@ def forbidden(arns: Arns, model: str) -> Mapping[str, tuple[Act, ...]]:
         ),
         "TaskRole": (
             *for_no_role,
-            Act("s3:PutObject", arns.bucket("InputBucket", "a.csv")),
+            Act("s3:PutObject", arns.bucket("StackInputBucket", "a.csv")),
             Act("s3:PutObject", model),
             Act("s3:GetObject", "arn:aws:s3:::another/a.csv"),
             Act("s3:GetObject", f"{model}.of-another"),

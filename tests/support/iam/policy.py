@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 Statement = Mapping[str, Any]
@@ -47,6 +48,8 @@ def _applies(statement: Statement, act: Act) -> bool:
 
 
 def _holds(operator: str, keys: Mapping[str, Any], context: Mapping[str, str]) -> bool:
+    if operator == "StringNotEquals":  # which holds for a key that the request lacks, too
+        return all(context.get(key) not in listed(wanted) for key, wanted in keys.items())
     matches = _OPERATORS[operator]
     return all(
         key in context and any(matches(value, context[key]) for value in listed(wanted))
@@ -60,12 +63,18 @@ def listed(value: Any) -> list[Any]:  # noqa: ANN401 - a string or a list of str
 
 
 def _like(pattern: str, text: str) -> bool:
+    return bool(_compiled(pattern).fullmatch(text))
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
     parts = {"*": ".*", "?": "."}
-    return bool(re.fullmatch("".join(parts.get(one, re.escape(one)) for one in pattern), text))
+    return re.compile("".join(parts.get(one, re.escape(one)) for one in pattern))
 
 
 _OPERATORS: Mapping[str, Callable[[str, str], bool]] = {
     "StringEquals": str.__eq__,
+    "ForAnyValue:StringEquals": str.__eq__,  # of a key with several values, of which a test has one
     "ArnEquals": _like,  # the same as ArnLike, according to IAM's manual
     "ArnLike": _like,
     "StringLike": _like,

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from tidegate.localcloud.cloud import REGION, Cloud, Credentials
-from tidegate.localcloud.iam_translation import POLICY as TRANSLATION
-from tidegate.localcloud.iam_translation import translate_role
 from tidegate.localcloud.stack import NAME
 
 ROLES = ("DispatcherRole", "TaskRole", "ExecutionRole")
@@ -64,14 +62,12 @@ def arns(cloud: Cloud) -> Arns:
 
 
 def statements(cloud: Cloud, role: str) -> list[dict[str, Any]]:
-    """Return the statements of a role, without those added for the emulator."""
+    """Return the statements of a role."""
     iam = cloud.client("iam")
     found: list[dict[str, Any]] = []
     for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
-        if name != TRANSLATION:
-            found += iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"][
-                "Statement"
-            ]
+        document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        found += document["Statement"]
     return found
 
 
@@ -79,17 +75,13 @@ def statements(cloud: Cloud, role: str) -> list[dict[str, Any]]:
 def copied(
     cloud: Cloud, name: str, granted: list[dict[str, Any]], renamed: Mapping[str, str]
 ) -> Iterator[Credentials]:
-    """Yield credentials of a new role with these statements, for renamed resources.
-
-    The statements are translated for the emulator too.
-    """
+    """Yield credentials of a new role with these statements, for renamed resources."""
     text = json.dumps({"Version": "2012-10-17", "Statement": granted})
     for old, new in renamed.items():
         text = text.replace(old, new)
     iam = cloud.client("iam")
     role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(ANYBODY))["Role"]
     iam.put_role_policy(RoleName=name, PolicyName=POLICY, PolicyDocument=text)
-    translate_role(iam, name)
     sts = cloud.client("sts")
     issued = sts.assume_role(RoleArn=role["Arn"], RoleSessionName="at-work")["Credentials"]
     try:

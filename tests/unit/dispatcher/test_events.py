@@ -271,6 +271,23 @@ def test_without_an_output_prefix_everything_in_the_output_bucket_is_an_output()
     assert world.sqs.bodies[0]["output_key"] == ""
 
 
+def test_only_what_is_below_the_input_prefix_is_a_job() -> None:
+    world = World(input_prefix="in/")
+
+    world.upload("in/a.csv", "inside.csv", "b.csv", "other/in/c.csv")
+
+    assert keys(world) == ["in/a.csv"]
+
+
+def test_in_a_shared_bucket_with_two_prefixes_no_output_is_a_job() -> None:
+    world = World(input_prefix="in/", output_key="out")
+    landed = ["in/a.csv", "out/a.csv", "out/in/b.csv", "elsewhere/c.csv"]
+
+    world.handle({"Records": [record(key, bucket="out") for key in landed]})
+
+    assert keys(world) == ["in/a.csv"]
+
+
 def test_settings_are_read_with_their_lists() -> None:
     settings = Settings.from_environment(ENVIRONMENT | {"DISPATCHER_SUFFIXES": ".CSV, .parquet,"})
 
@@ -306,5 +323,5 @@ def test_the_function_names_its_missing_settings(monkeypatch: pytest.MonkeyPatch
     for name in ENVIRONMENT:
         monkeypatch.delenv(name, raising=False)
 
-    with pytest.raises(SettingsError, match="DISPATCHER_QUEUE_URL, DISPATCHER_OUTPUT_BUCKET"):
+    with pytest.raises(SettingsError, match="DISPATCHER_QUEUE_URL, DISPATCHER_INPUT_PREFIX"):
         handler({}, None)

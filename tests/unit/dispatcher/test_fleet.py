@@ -273,6 +273,7 @@ def test_a_task_starts_where_the_settings_say(capacity: str, chosen: dict[str, o
             "cluster": "tide",
             "taskDefinition": world.dispatcher.settings.task_definition,
             "count": 1,
+            "propagateTags": "TASK_DEFINITION",
             "networkConfiguration": {
                 "awsvpcConfiguration": network | {"assignPublicIp": "ENABLED"}
             },

@@ -1,4 +1,4 @@
-"""Protection and retention of the buckets and queues."""
+"""Protection and retention of the stack's own buckets and queues."""
 
 import pytest
 
@@ -9,12 +9,12 @@ DEAD_LETTER_DAYS = 14
 
 
 def test_the_bucket_is_made_after_the_permission_that_its_notification_needs() -> None:
-    assert RESOURCES["InputBucket"]["DependsOn"] == "InputMayInvokeDispatcher"
+    assert RESOURCES["StackInputBucket"]["DependsOn"] == "InputMayInvokeDispatcher"
 
 
 def test_the_permission_is_for_this_bucket_of_this_account() -> None:
     permission = properties("InputMayInvokeDispatcher")
-    (bucket,) = properties("InputBucket")["BucketName"].values()
+    (bucket,) = properties("StackInputBucket")["BucketName"].values()
 
     assert permission["SourceArn"]["Fn::Sub"].endswith(f":s3:::{bucket}")
     assert permission["SourceAccount"] == {"Ref": "AWS::AccountId"}
@@ -46,7 +46,7 @@ def test_every_bucket_forgets_incomplete_uploads_and_old_versions_and_nothing_el
 
 
 def test_an_input_that_was_overwritten_outlives_the_dead_letter_that_names_its_version() -> None:
-    _, versions = properties("InputBucket")["LifecycleConfiguration"]["Rules"]
+    _, versions = properties("StackInputBucket")["LifecycleConfiguration"]["Rules"]
     waits = properties("Queue")["MessageRetentionPeriod"] / 86400
 
     kept = versions["NoncurrentVersionExpiration"]["NoncurrentDays"]

@@ -71,6 +71,7 @@ def test_the_dispatcher_gets_every_setting_that_it_reads_and_no_other() -> None:
 def test_the_settings_of_the_dispatcher_are_the_public_ones() -> None:
     assert set(properties("Dispatcher")["Environment"]["Variables"]) == {
         "DISPATCHER_QUEUE_URL",
+        "DISPATCHER_INPUT_PREFIX",
         "DISPATCHER_OUTPUT_BUCKET",
         "DISPATCHER_OUTPUT_KEY",
         "DISPATCHER_SUFFIXES",

@@ -2,11 +2,13 @@
 
 import ipaddress
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
 from tests.support.template import PARAMETERS, RESOURCES, of_type, properties, resolve
 
+FIXED = ("AvailabilityZone", "CidrBlock")
 GIVEN = {"Subnets": ["subnet-1", "subnet-2"], "SecurityGroups": ["sg-1"]}
 MADE = {
     "Subnets": [],
@@ -37,16 +39,59 @@ def test_no_part_of_the_network_is_made_where_one_is_given() -> None:
     assert {found["Condition"] for found in network} == {"MakesNetwork"}
 
 
-def test_its_subnets_are_in_two_zones_and_have_room_for_the_most_workers() -> None:
-    subnets = [found["Properties"] for found in of_type("AWS::EC2::Subnet").values()]
-    blocks = [ipaddress.ip_network(subnet["CidrBlock"]) for subnet in subnets]
-    vpc = ipaddress.ip_network(properties("Vpc")["CidrBlock"])
-    zones = [subnet["AvailabilityZone"]["Fn::Select"][0] for subnet in subnets]
+def subnets(zones: str) -> list[dict[str, Any]]:
+    """Return the properties of the subnets in a region with three zones."""
+    known = {"Zones": zones, "AWS::StackName": "tide"}
+    found = [subnet["Properties"] for subnet in of_type("AWS::EC2::Subnet").values()]
+    in_region = {"Fn::GetAZs": "", "is": ["us-east-1a", "us-east-1b", "us-east-1c"]}
+    return [
+        {name: resolve(replaced(subnet[name], in_region), known) for name in FIXED}
+        for subnet in found
+    ]
 
-    assert sorted(zones) == [0, 1]
+
+def replaced(value: Any, zones: dict[str, Any]) -> Any:  # noqa: ANN401 - YAML's own shapes
+    """Return a value of the template in which the region's zones stand for GetAZs."""
+    if value == {"Fn::GetAZs": ""}:
+        return zones["is"]
+    if isinstance(value, dict):
+        return {name: replaced(part, zones) for name, part in value.items()}
+    if isinstance(value, list):
+        return [replaced(part, zones) for part in value]
+    return value
+
+
+@pytest.mark.parametrize("zones", ["", "us-east-1b,us-east-1c"])
+def test_its_subnets_have_room_for_the_most_workers(zones: str) -> None:
+    blocks = [ipaddress.ip_network(subnet["CidrBlock"]) for subnet in subnets(zones)]
+    vpc = ipaddress.ip_network(resolve(properties("Vpc")["CidrBlock"], {"Zones": zones}))
+
     assert not blocks[0].overlaps(blocks[1])
     assert all(block.subnet_of(vpc) for block in blocks)  # type: ignore[arg-type] # both are IPv4
     assert min(block.num_addresses for block in blocks) > PARAMETERS["MaxTasks"]["MaxValue"]
+
+
+@pytest.mark.parametrize(
+    ("zones", "chosen"),
+    [
+        ("", ["us-east-1a", "us-east-1b"]),
+        ("us-east-1b,us-east-1c", ["us-east-1b", "us-east-1c"]),
+    ],
+)
+def test_its_subnets_are_in_the_zones_that_are_named_else_in_the_first_two(
+    zones: str, chosen: list[str]
+) -> None:
+    assert [subnet["AvailabilityZone"] for subnet in subnets(zones)] == chosen
+
+
+def test_subnets_in_other_zones_get_addresses_of_their_own() -> None:
+    # CloudFormation makes the new subnets before it deletes the old ones.
+    before, after = (
+        ipaddress.ip_network(resolve(properties("Vpc")["CidrBlock"], {"Zones": zones}))
+        for zones in ("", "us-east-1b,us-east-1c")
+    )
+
+    assert not before.overlaps(after)
 
 
 def test_nothing_may_come_in_and_only_https_may_go_out() -> None:

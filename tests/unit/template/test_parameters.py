@@ -29,12 +29,15 @@ def test_the_model_is_all_that_has_no_default() -> None:
 
 def test_the_parameters_are_those_that_are_documented() -> None:
     assert set(PARAMETERS) == {
-        *("Model", "ModelSha256", "Image", "ImageTag", "PredictorSecret"),
+        *("Model", "ModelSha256", "ModelKmsKey", "Image", "ImageTag", "PredictorSecret"),
         *("Architecture", "TaskCpu", "TaskMemory", "Capacity"),
-        *("Subnets", "SecurityGroups", "AssignPublicIp"),
-        *("Suffixes", "OutputKey"),
+        *("Subnets", "SecurityGroups", "AssignPublicIp", "Zones"),
+        *("InputBucket", "InputPrefix", "InputKmsKey", "Suffixes"),
+        *("OutputBucket", "OutputKey", "OutputKmsKey"),
         *("MaxTasks", "MessagesPerTask", "IdleSeconds", "DispatcherConcurrency", "WorkerSettings"),
-        *("VisibilitySeconds", "MaxReceiveCount", "LogDays", "AlarmEmail", "Dashboard"),
+        *("VisibilitySeconds", "MaxReceiveCount", "LogDays", "Dashboard"),
+        *("AlarmEmail", "AlarmTopicArn"),
+        *("PermissionsBoundary", "RolePath"),
     }
 
 
@@ -81,6 +84,13 @@ def test_what_is_no_single_object_is_refused_as_a_model(model: str) -> None:
             "arn:aws:ssm:eu-west-1:123456789012:parameter/*",
         ),
         ("DispatcherConcurrency", "10", "0"),
+        ("Zones", "us-gov-west-1a,us-gov-west-1c", "us-east-1a"),
+        ("Zones", "us-east-1a,us-east-1c", "use1-az1,use1-az2"),
+        ("AlarmTopicArn", "arn:aws-cn:sns:cn-north-1:123456789012:night", "night"),
+        ("PermissionsBoundary", "arn:aws:iam::123456789012:policy/team/edge", "edge"),
+        ("PermissionsBoundary", "arn:aws-us-gov:iam::aws:policy/PowerUserAccess", "arn:aws:iam"),
+        ("RolePath", "/team/tide/", "team"),
+        ("RolePath", "/team/", "/team"),
     ],
 )
 def test_what_may_be_left_empty_is_looked_at_when_it_is_not(name: str, good: str, bad: str) -> None:
@@ -120,6 +130,23 @@ def test_the_stacks_own_network_without_public_addresses_is_refused() -> None:
     assert refused("OwnNetworkHasPublicAddresses", NO_NETWORK | {"AssignPublicIp": "DISABLED"})
 
 
+@pytest.mark.parametrize(
+    ("zones", "subnets", "is_refused"),
+    [
+        ("", [""], False),
+        ("", ["subnet-1"], False),
+        ("us-east-1a,us-east-1b", [""], False),
+        ("us-east-1a,us-east-1b", ["subnet-1"], True),
+    ],
+)
+def test_zones_are_refused_for_a_network_that_is_given(
+    zones: str, subnets: list[str], *, is_refused: bool
+) -> None:
+    known = {"Zones": zones, "Subnets": subnets}
+
+    assert refused("ZonesAreThoseOfTheOwnNetwork", known) is is_refused
+
+
 @pytest.mark.parametrize("cpu", PARAMETERS["TaskCpu"]["AllowedValues"])
 def test_every_size_of_processor_takes_some_of_the_sizes_of_memory(cpu: int) -> None:
     memories = PARAMETERS["TaskMemory"]["AllowedValues"]
@@ -146,7 +173,7 @@ def size(cpu: int, memory: int) -> dict[str, Any]:
 
 def test_the_outputs_are_those_that_are_documented() -> None:
     assert set(TEMPLATE["Outputs"]) == {
-        *("Usage", "InputBucket", "OutputBucket", "OutputKey"),
+        *("Usage", "InputBucket", "InputPrefix", "OutputBucket", "OutputKey"),
         *("QueueUrl", "DeadLetterQueueUrl", "UndispatchedQueueUrl"),
         *("Cluster", "TaskDefinition", "RepositoryUri", "Overview"),
         *("DispatcherFunction", "WorkerLogGroup", "DispatcherLogGroup"),
@@ -160,7 +187,4 @@ def test_an_output_is_conditional_where_its_resource_is() -> None:
         if "Condition" in output
     }
 
-    assert conditions == {
-        "RepositoryUri": RESOURCES["Repository"]["Condition"],
-        "Overview": RESOURCES["Overview"]["Condition"],
-    }
+    assert conditions == {"Overview": RESOURCES["Overview"]["Condition"]}

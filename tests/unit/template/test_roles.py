@@ -2,10 +2,21 @@
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 
-from tests.support.template import PARAMETERS, ROLES, arn_of, granted, listed, properties, resolve
+from tests.support.template import (
+    NOTHING,
+    PARAMETERS,
+    ROLES,
+    TEMPLATE,
+    arn_of,
+    granted,
+    listed,
+    properties,
+    resolve,
+)
 from tests.support.template import statements as statements_of
 
 SERVICES = {
@@ -25,6 +36,41 @@ def test_the_dispatcher_may_pass_exactly_the_two_roles_of_the_task_and_to_ecs_al
     assert statement["Condition"] == {
         "StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
     }
+
+
+def test_the_dispatcher_tags_the_tasks_that_it_starts_and_nothing_else() -> None:
+    statement = granted("DispatcherRole")["ecs:TagResource"]
+
+    assert statement["Resource"] == granted("DispatcherRole")["ecs:DescribeTasks"]["Resource"]
+    assert statement["Condition"] == {"StringEquals": {"ecs:CreateAction": "RunTask"}}
+
+
+BOUNDARY = "arn:aws:iam::123456789012:policy/edge"
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize(("boundary", "set_to"), [("", NOTHING), (BOUNDARY, BOUNDARY)])
+def test_every_role_has_the_boundary_that_is_given(
+    role: str, boundary: str, set_to: object
+) -> None:
+    known = {"PermissionsBoundary": boundary, "AWS::NoValue": NOTHING}
+
+    assert resolve(properties(role)["PermissionsBoundary"], known) == set_to
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize(("path", "set_to"), [("/", NOTHING), ("/team/", "/team/")])
+def test_every_role_has_the_path_that_is_given(role: str, path: str, set_to: object) -> None:
+    known = {"RolePath": path, "AWS::NoValue": NOTHING}
+
+    # CloudFormation replaces a role whose path is named for the first time, the default one too.
+    assert resolve(properties(role)["Path"], known) == set_to
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_no_role_has_a_name_so_that_another_path_makes_another_role(role: str) -> None:
+    # CloudFormation cannot replace a resource that has a name.
+    assert "RoleName" not in properties(role)
 
 
 def test_nobody_else_may_pass_a_role() -> None:
@@ -108,16 +154,6 @@ def test_the_workers_may_do_to_the_queues_what_they_do_and_no_more() -> None:
     }
 
 
-def test_the_workers_write_to_the_output_bucket_alone() -> None:
-    assert granted("TaskRole")["s3:PutObject"]["Resource"] == {"Fn::Sub": "${OutputBucket.Arn}/*"}
-
-
-def test_the_workers_can_tell_a_missing_key_from_a_forbidden_one() -> None:
-    buckets = granted("TaskRole")["s3:ListBucket"]["Resource"]
-
-    assert buckets == [properties("InputMayInvokeDispatcher")["SourceArn"], arn_of("OutputBucket")]
-
-
 @pytest.mark.parametrize(
     ("model", "object_arn"),
     [
@@ -145,11 +181,20 @@ def test_the_workers_read_exactly_the_object_that_is_the_model(model: str, objec
             "arn:aws:ecr:*:*:repository/worker",
         ),
         ("ghcr.io/team/worker:1.2", "arn:aws:ecr:*:*:repository/"),
+        (
+            "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/team/worker:1.2",
+            "arn:aws-cn:ecr:*:*:repository/team/worker",
+        ),
+        (
+            "123456789012.dkr.ecr.us-gov-west-1.amazonaws.com/worker:1.2",
+            "arn:aws-us-gov:ecr:*:*:repository/worker",
+        ),
     ],
 )
 def test_ecs_pulls_from_the_repository_of_the_image_alone(image: str, repository: str) -> None:
     resource = granted("ExecutionRole")["ecr:BatchGetImage"]["Resource"]
-    known = {"Image": image, "Repository.Arn": "arn:the-stacks-own"}
+    partition = repository.split(":")[1]
+    known = {"Image": image, "Repository.Arn": "arn:the-stacks-own", "AWS::Partition": partition}
 
     assert resolve(resource, known) == repository
 
@@ -165,3 +210,22 @@ def container_secrets() -> list[dict[str, object]]:
     condition, secrets, _ = container["Secrets"]["Fn::If"]
     assert condition == "HasPredictorSecret"
     return listed(secrets)
+
+
+def test_every_arn_is_of_the_partition_that_the_stack_is_in() -> None:
+    arns = [text for text in strings(TEMPLATE["Resources"]) if text.startswith("arn:")]
+
+    assert arns
+    assert [arn for arn in arns if not arn.startswith("arn:${AWS::Partition}:")] == []
+
+
+def strings(value: object) -> Iterator[str]:
+    """Yield every string of a part of the template."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from strings(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from strings(part)

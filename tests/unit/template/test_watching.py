@@ -7,14 +7,22 @@ from typing import Any
 import pytest
 
 from tests.support.fakes.dispatcher import World, client_error, decisions, stopped_event
-from tests.support.template import RESOURCES, of_type, properties
+from tests.support.template import (
+    NOTHING,
+    RESOURCES,
+    TEMPLATE,
+    condition,
+    of_type,
+    properties,
+    resolve,
+)
 from worker.metrics import NAMESPACE, UNITS
 
 ALARMS = of_type("AWS::CloudWatch::Alarm")
 
 
 def widgets() -> list[dict[str, Any]]:
-    body = properties("Overview")["DashboardBody"]["Fn::Sub"]
+    body, _ = properties("Overview")["DashboardBody"]["Fn::Sub"]
     return [widget["properties"] for widget in json.loads(body)["widgets"]]
 
 
@@ -34,20 +42,40 @@ def metrics() -> list[list[str]]:
     return found
 
 
-def test_alarms_and_their_topic_are_made_for_those_who_name_an_address() -> None:
-    conditions = {found["Condition"] for found in (*ALARMS.values(), RESOURCES["AlarmTopic"])}
-
-    assert conditions == {"HasAlarmEmail"}
+def test_a_topic_is_made_for_those_who_name_an_address() -> None:
+    assert RESOURCES["AlarmTopic"]["Condition"] == "HasAlarmEmail"
     assert properties("AlarmTopic")["Subscription"] == [
         {"Protocol": "email", "Endpoint": {"Ref": "AlarmEmail"}}
     ]
 
 
+OWN_TOPIC = "arn:aws:sns:eu-west-1:123456789012:night"
+
+
 @pytest.mark.parametrize("alarm", ALARMS)
-def test_every_alarm_mails_what_is_wrong_and_where_to_look(alarm: str) -> None:
+@pytest.mark.parametrize(
+    ("email", "topic", "told"),
+    [
+        ("", "", []),
+        ("me@example.com", "", ["the-stacks-own"]),
+        ("", OWN_TOPIC, [OWN_TOPIC]),
+        ("me@example.com", OWN_TOPIC, ["the-stacks-own", OWN_TOPIC]),
+    ],
+)
+def test_an_alarm_is_made_for_an_address_or_a_topic_and_is_sent_to_each_that_is_named(
+    alarm: str, email: str, topic: str, told: list[str]
+) -> None:
+    known = {"AlarmEmail": email, "AlarmTopicArn": topic, "AlarmTopic": "the-stacks-own"}
+    actions = resolve(properties(alarm)["AlarmActions"], known | {"AWS::NoValue": NOTHING})
+
+    assert condition(ALARMS[alarm]["Condition"], known) is bool(told)
+    assert [action for action in actions if action != NOTHING] == told
+
+
+@pytest.mark.parametrize("alarm", ALARMS)
+def test_every_alarm_says_what_is_wrong_and_where_to_look(alarm: str) -> None:
     definition = properties(alarm)
 
-    assert definition["AlarmActions"] == [{"Ref": "AlarmTopic"}]
     assert "${" in definition["AlarmDescription"]["Fn::Sub"]
     assert definition["TreatMissingData"] == "notBreaching"  # an idle stack sends no data
 
@@ -106,6 +134,24 @@ def test_the_alarm_and_the_dashboard_look_at_what_is_counted(
     assert properties(alarm)["MetricName"] == counted["MetricName"]
     assert properties(alarm)["Namespace"] == counted["MetricNamespace"]
     assert [counted["MetricNamespace"], name] in metrics()
+
+
+@pytest.mark.parametrize(
+    ("partition", "region", "console"),
+    [
+        ("aws", "eu-west-1", "eu-west-1.console.aws.amazon.com"),
+        ("aws-cn", "cn-north-1", "cn-north-1.console.amazonaws.cn"),
+        ("aws-us-gov", "us-gov-west-1", "us-gov-west-1.console.amazonaws-us-gov.com"),
+    ],
+)
+def test_the_address_of_the_dashboard_is_in_the_partitions_own_console(
+    partition: str, region: str, console: str
+) -> None:
+    known = {"AWS::Partition": partition, "AWS::Region": region, "Overview": "tide"}
+
+    assert resolve(TEMPLATE["Outputs"]["Overview"]["Value"], known) == (
+        f"https://{console}/cloudwatch/home?region={region}#dashboards:name=tide"
+    )
 
 
 def test_the_dashboard_shows_every_metric_of_the_worker() -> None:

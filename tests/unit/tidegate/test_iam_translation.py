@@ -1,4 +1,4 @@
-from tidegate.localcloud.iam_translation import is_about_tls, translate, without_conditions
+from tidegate.localcloud.iam_translation import translate
 
 QUEUE = "arn:aws:sqs:us-east-1:000000000000:jobs"
 CLUSTER = "arn:aws:ecs:us-east-1:000000000000:cluster/tidegate"
@@ -28,20 +28,7 @@ def test_a_grant_that_the_emulator_understands_is_not_repeated() -> None:
     assert translate(policy(Action="s3:GetObject", Resource="*")) == []
 
 
-def test_only_statements_about_tls_are_about_tls() -> None:
-    assert is_about_tls({"Condition": {"Bool": {"aws:SecureTransport": "false"}}})
-    assert not is_about_tls({"Condition": {"Bool": {"aws:ViaAWSService": "false"}}})
-    assert not is_about_tls({})
-
-
-def test_without_its_conditions_a_role_still_trusts_the_same_service_alone() -> None:
-    trusted = policy(Principal={"Service": "ecs-tasks.amazonaws.com"}, Action="sts:AssumeRole")
-    condition = {"StringEquals": {"aws:SourceAccount": "000000000000"}}
-    (statement,) = without_conditions(
-        policy(
-            Principal={"Service": "ecs-tasks.amazonaws.com"},
-            Action="sts:AssumeRole",
-            Condition=condition,
-        )
-    )["Statement"]
-    assert [statement] == trusted["Statement"]
+def test_a_condition_on_a_grant_to_send_holds_for_batches_too() -> None:
+    condition = {"Bool": {"aws:SecureTransport": "true"}}
+    granted = policy(Action="sqs:SendMessage", Resource=QUEUE, Condition=condition)
+    assert [grant["Condition"] for grant in translate(granted)] == [condition]

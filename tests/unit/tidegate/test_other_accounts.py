@@ -1,0 +1,88 @@
+"""What is pasted for a bucket of another account: policies, a rule, and a command."""
+
+import json
+from typing import Any, cast
+
+import pytest
+
+from tests.support.fakes.account import FakeAccount
+from tests.support.iam.policy import Act, is_allowed
+from tests.support.template import RESOURCES, Deployed, properties, resolve
+from tidegate.aws.account import Account
+from tidegate.aws.other_accounts import to_read, to_write
+
+ROLE = "arn:aws:iam::123456789012:role"
+WORKER = {"aws:PrincipalArn": f"{ROLE}/churn-TaskRole-1ABC"}
+ACCOUNT = cast("Account", FakeAccount())
+READ = to_read(ACCOUNT, "churn", "lake", "in/")
+WRITE = to_write(ACCOUNT, "churn", "lake", "out")
+
+
+def pasted(text: str) -> list[Any]:
+    """Return each document of JSON in a text."""
+    decoder, found, position = json.JSONDecoder(), [], 0
+    while (position := min(text.find("\n[", position), text.find("\n{", position), key=_late)) > 0:
+        document, position = decoder.raw_decode(text, position + 1)
+        found.append(document)
+    return found
+
+
+def _late(position: int) -> float:
+    return position if position >= 0 else float("inf")
+
+
+def test_the_workers_read_below_the_prefix_alone() -> None:
+    policy, _ = pasted(READ)
+
+    assert is_allowed(policy, Act("s3:GetObject", "arn:aws:s3:::lake/in/a.csv", WORKER))
+    assert is_allowed(policy, Act("s3:GetObjectVersion", "arn:aws:s3:::lake/in/a.csv", WORKER))
+    assert is_allowed(policy, Act("s3:ListBucket", "arn:aws:s3:::lake", WORKER))
+    assert not is_allowed(policy, Act("s3:GetObject", "arn:aws:s3:::lake/a.csv", WORKER))
+    assert not is_allowed(policy, Act("s3:PutObject", "arn:aws:s3:::lake/in/a.csv", WORKER))
+
+
+def test_the_workers_write_below_the_output_key_alone() -> None:
+    (policy,) = pasted(WRITE)
+
+    assert is_allowed(policy, Act("s3:PutObject", "arn:aws:s3:::lake/out/a.csv", WORKER))
+    assert not is_allowed(policy, Act("s3:PutObject", "arn:aws:s3:::lake/a.csv", WORKER))
+    assert not is_allowed(policy, Act("s3:DeleteObject", "arn:aws:s3:::lake/out/a.csv", WORKER))
+
+
+@pytest.mark.parametrize(
+    ("role", "allowed"),
+    [
+        (f"{ROLE}/churn-TaskRole-1ABC", True),
+        (f"{ROLE}/teams/churn-TaskRole-1ABC", True),
+        (f"{ROLE}/other-churn-TaskRole-1ABC", False),
+        (f"{ROLE}/admin", False),
+    ],
+)
+def test_only_the_workers_of_the_stack_are_allowed(role: str, allowed: bool) -> None:
+    policy, _ = pasted(READ)
+    act = Act("s3:GetObject", "arn:aws:s3:::lake/in/a.csv", {"aws:PrincipalArn": role})
+
+    assert is_allowed(policy, act) == allowed
+    assert "TaskRole" in RESOURCES
+    assert "RoleName" not in properties("TaskRole")  # so that CloudFormation makes this name
+
+
+def test_the_owners_rule_sends_what_the_stacks_rule_waits_for() -> None:
+    _, template = pasted(READ)
+    rule = template["Resources"]["ToTidegate"]["Properties"]
+    sender = template["Resources"]["Sender"]["Properties"]
+    waits = properties("InputArrived")["EventPattern"]
+
+    assert rule["EventPattern"] == resolve(waits, Deployed(InputBucket="lake", InputPrefix="in/"))
+    (target,) = rule["Targets"]
+    assert target["Arn"] == "arn:aws:events:eu-west-1:123456789012:event-bus/default"
+    (statement,) = sender["Policies"][0]["PolicyDocument"]["Statement"]
+    assert (statement["Action"], statement["Resource"]) == ("events:PutEvents", target["Arn"])
+
+
+def test_nothing_is_pasted_that_names_another_partition() -> None:
+    china = cast("Account", FakeAccount(region="cn-north-1", partition="aws-cn"))
+
+    for text in (to_read(china, "churn", "lake", ""), to_write(china, "churn", "lake", "")):
+        assert "arn:aws-cn:s3:::lake/*" in text
+        assert "arn:aws:" not in text

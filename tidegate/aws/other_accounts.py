@@ -1,0 +1,132 @@
+"""What the owner of a bucket in another account allows to a stack, as text to paste."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tidegate.aws.account import Account
+
+VERSION = "2012-10-17"
+
+
+def event_pattern(bucket: str, prefix: str) -> dict[str, Any]:
+    """Return EventBridge's pattern for the files that land in a bucket below a prefix."""
+    detail: dict[str, Any] = {"bucket": {"name": [bucket]}}
+    if prefix:
+        detail["object"] = {"key": [{"prefix": prefix}]}
+    return {"source": ["aws.s3"], "detail-type": ["Object Created"], "detail": detail}
+
+
+def to_read(account: Account, stack: str, bucket: str, prefix: str) -> str:
+    """Return what the owner of an input bucket does, and what this account does."""
+    arn = f"arn:{account.partition}:s3:::{bucket}"
+    policy = [
+        _allow(account, stack, "Read", ["s3:GetObject", "s3:GetObjectVersion"], f"{arn}/{prefix}*"),
+        _allow(account, stack, "TellMissingFromForbidden", ["s3:ListBucket"], arn),
+    ]
+    return f"""\
+{_about(bucket)}
+
+1. adds these statements to the bucket's policy:
+
+{_json(policy)}
+
+2. lets the bucket send its events to EventBridge. In the console: Properties, Event notifications,
+   Amazon EventBridge, On. (The command `aws s3api put-bucket-notification-configuration` replaces
+   every notification that the bucket has.)
+
+3. deploys this template in {account.region}, with --capabilities CAPABILITY_IAM:
+
+{_json(_forwarding(account, bucket, prefix))}
+
+Then allow the owner's account, here OWNER, to send events to this account:
+
+aws events put-permission --region {account.region} --event-bus-name default \\
+    --statement-id tidegate-{stack} --action events:PutEvents --principal OWNER
+
+{_about_keys("kms:Decrypt")}"""
+
+
+def to_write(account: Account, stack: str, bucket: str, output_key: str) -> str:
+    """Return what the owner of an output bucket does."""
+    arn = f"arn:{account.partition}:s3:::{bucket}"
+    below = f"{arn}/{output_key}/*" if output_key else f"{arn}/*"
+    actions = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"]
+    policy = [
+        _allow(account, stack, "Write", actions, below),
+        _allow(account, stack, "TellMissingFromForbidden", ["s3:ListBucket"], arn),
+    ]
+    return f"""\
+{_about(bucket)}
+
+adds these statements to the bucket's policy:
+
+{_json(policy)}
+
+{_about_keys("kms:GenerateDataKey and kms:Decrypt")}"""
+
+
+def _about(bucket: str) -> str:
+    return (
+        f"S3 denies {bucket} to this caller. If it is this account's, ask for rights to it: "
+        "s3:ListBucket,\ns3:GetBucketNotification and s3:PutBucketNotification. If it is another "
+        "account's, its owner"
+    )
+
+
+def _about_keys(actions: str) -> str:
+    return (
+        f"If the bucket is encrypted with a KMS key, the key's policy allows {actions}\n"
+        "to the same principal under the same condition."
+    )
+
+
+def _allow(
+    account: Account, stack: str, sid: str, actions: Sequence[str], resource: str
+) -> dict[str, Any]:
+    """Return a statement for the stack's workers.
+
+    S3 refuses a policy that names a role that does not exist yet, so a condition names it.
+    """
+    roles = f"arn:{account.partition}:iam::{account.id}:role"
+    return {
+        "Sid": f"Tidegate{sid}",
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:{account.partition}:iam::{account.id}:root"},
+        "Action": actions,
+        "Resource": resource,
+        "Condition": {
+            "ArnLike": {
+                "aws:PrincipalArn": [f"{roles}/{stack}-TaskRole-*", f"{roles}/*/{stack}-TaskRole-*"]
+            }
+        },
+    }
+
+
+def _forwarding(account: Account, bucket: str, prefix: str) -> Mapping[str, Any]:
+    """Return a template for the owner's account: a rule that sends the events to this account."""
+    bus = f"arn:{account.partition}:events:{account.region}:{account.id}:event-bus/default"
+    send = {"Effect": "Allow", "Action": "events:PutEvents", "Resource": bus}
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }
+    role = {
+        "AssumeRolePolicyDocument": {"Version": VERSION, "Statement": [trust]},
+        "Policies": [
+            {"PolicyName": "send", "PolicyDocument": {"Version": VERSION, "Statement": [send]}}
+        ],
+    }
+    target = {"Id": "tidegate", "Arn": bus, "RoleArn": {"Fn::GetAtt": ["Sender", "Arn"]}}
+    rule = {"EventPattern": event_pattern(bucket, prefix), "Targets": [target]}
+    return {
+        "Resources": {
+            "Sender": {"Type": "AWS::IAM::Role", "Properties": role},
+            "ToTidegate": {"Type": "AWS::Events::Rule", "Properties": rule},
+        }
+    }
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2)

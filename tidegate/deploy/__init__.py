@@ -1,0 +1,1 @@
+"""Takes a stack up, changes it and takes it down: `tidegate deploy`, `push` and `destroy`."""

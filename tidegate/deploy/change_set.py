@@ -1,0 +1,126 @@
+"""Change sets: what CloudFormation would change, and the change itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from tidegate.aws.account import Account
+from tidegate.aws.errors import AwsError
+from tidegate.aws.stack import DeployedStack
+from tidegate.deploy.events import Ended, Pause, follow, newest_event
+from tidegate.deploy.screen import Change, Screen
+
+if TYPE_CHECKING:
+    # Type stubs, which only the development environment has.
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cloudformation.type_defs import DescribeChangeSetOutputTypeDef
+
+PAUSE_SECONDS = 2
+_REPLACEMENT = {"True": "yes", "Conditional": "maybe"}
+# CloudFormation has no code for a change set that changes nothing.
+_NOTHING = ("didn't contain changes", "No updates are to be performed")
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSet:
+    """A change of a stack that waits to be executed."""
+
+    stack: str
+    stack_id: str
+    id: str
+    creates: bool
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSets:
+    """Makes, executes and drops the change sets of a stack."""
+
+    account: Account
+    screen: Screen
+    pause: Pause
+
+    @property
+    def _client(self) -> "CloudFormationClient":
+        client: CloudFormationClient = self.account.client("cloudformation")
+        return client
+
+    def make(
+        self,
+        name: str,
+        stack: DeployedStack | None,
+        template_url: str,
+        *,
+        parameters: Mapping[str, str],
+        kept: frozenset[str],
+        tags: Mapping[str, str],
+    ) -> ChangeSet | None:
+        """Make a change set for a new or an existing stack; None if nothing would change.
+
+        Parameters that are `kept` have the value that the stack has. Raises AwsError with
+        CloudFormation's reason.
+        """
+        values: list[Any] = [
+            {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
+        ]
+        values += [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(kept)]
+        named: Any = [{"Key": key, "Value": value} for key, value in tags.items()]
+        made = self._client.create_change_set(
+            StackName=name,
+            ChangeSetName=f"tidegate-{datetime.now(UTC):%Y%m%d-%H%M%S}",
+            ChangeSetType="UPDATE" if stack else "CREATE",
+            TemplateURL=template_url,
+            Parameters=values,
+            Capabilities=["CAPABILITY_IAM"],
+            **({"Tags": named} if named else {}),
+        )
+        change_set = ChangeSet(name, made["StackId"], made["Id"], stack is None, ())
+        answer = self._described(change_set)
+        if answer["Status"] == "FAILED":
+            reason = answer.get("StatusReason", "")
+            self.drop(change_set)
+            if any(text in reason for text in _NOTHING):
+                return None
+            raise AwsError(f"CloudFormation made no change set for {name}: {reason}")
+        changes = self._changes(answer)
+        return ChangeSet(name, made["StackId"], made["Id"], stack is None, changes)
+
+    def _described(self, change_set: ChangeSet) -> "DescribeChangeSetOutputTypeDef":
+        while True:
+            answer = self._client.describe_change_set(ChangeSetName=change_set.id)
+            if not answer["Status"].endswith(("_PENDING", "_IN_PROGRESS")):
+                return answer
+            self.pause(PAUSE_SECONDS)
+
+    def _changes(self, answer: "DescribeChangeSetOutputTypeDef") -> tuple[Change, ...]:
+        changes = list(answer["Changes"])
+        while token := answer.get("NextToken"):
+            answer = self._client.describe_change_set(
+                ChangeSetName=answer["ChangeSetId"], NextToken=token
+            )
+            changes += answer["Changes"]
+        found = [change["ResourceChange"] for change in changes]
+        return tuple(
+            Change(
+                one["Action"],
+                one["LogicalResourceId"],
+                one["ResourceType"],
+                _REPLACEMENT.get(one.get("Replacement", "False"), "no"),
+            )
+            for one in found
+        )
+
+    def drop(self, change_set: ChangeSet) -> None:
+        """Delete a change set, with the empty stack that was made to hold it."""
+        self._client.delete_change_set(ChangeSetName=change_set.id)
+        if change_set.creates:
+            self._client.delete_stack(StackName=change_set.stack_id)
+
+    def execute(self, change_set: ChangeSet) -> Ended:
+        """Execute a change set, and follow it to its end."""
+        after = newest_event(self.account, change_set.stack_id)
+        self._client.execute_change_set(ChangeSetName=change_set.id)
+        return follow(
+            self.account, change_set.stack_id, after, screen=self.screen, pause=self.pause
+        )
