@@ -29,7 +29,10 @@ def function(facts: Facts) -> Finding:
 
 def _anew(facts: Facts) -> tuple[str, str]:
     """Return the commands for a resource that somebody deleted: an update would not make it."""
-    return (f"tidegate destroy {facts.stack.name}", f"tidegate deploy {facts.stack.name} --model …")
+    return (
+        f"tidegate destroy {facts.stack.name}",
+        f"tidegate deploy {facts.stack.name} --model FILE",
+    )
 
 
 def _halted(facts: Facts, answer: "GetFunctionResponseTypeDef") -> Finding | None:

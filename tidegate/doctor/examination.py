@@ -58,8 +58,10 @@ _NOT_AUTHORIZED = re.compile(r"is not authorized to perform: (?P<action>[\w-]+:\
 def examine(account: Account, stack: DeployedStack) -> dict[str, Finding]:
     """Return what each check found, in the order of CHECKS after the stack's own state.
 
-    A stack that is not made, or half, has nothing else to look at. Raises CredentialsError.
+    A stack that is not made, or half, has nothing else to look at. Raises AwsError if the stack is
+    not one of Tidegate, CredentialsError if AWS does not know the caller any more.
     """
+    stack_state.require_ours(stack)
     state = stack_state.state(account, stack)
     if not stack_state.is_made(stack):
         return {"stack": state}

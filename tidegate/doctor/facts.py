@@ -121,7 +121,8 @@ class Facts:
 
     def _role_arn(self, body: Mapping[str, Any], logical: str, role: str) -> str:
         template = Template(body, self._names(body), partial(self._attribute, body))
-        path = template.resolve(body["Resources"][logical]["Properties"].get("Path", "/"))
+        own = body["Resources"][logical]["Properties"]
+        path = template.resolve({"Path": own.get("Path", "/")}).get("Path", "/")
         return f"arn:{self.account.partition}:iam::{self.account.id}:role{path}{role}"
 
     def _ask_resources(self) -> Mapping[str, str]:

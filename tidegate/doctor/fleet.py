@@ -1,18 +1,15 @@
 """The workers: how the last one ended, their settings, logs and alarms."""
 
-import os
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tidegate.aws.errors import found
 from tidegate.aws.shown_calls import as_command
+from tidegate.deploy.worker_settings import PARAMETER, validate
 from tidegate.doctor.facts import Facts
 from tidegate.doctor.finding import Finding, broken, duration, ok, warning
 from tidegate.doctor.queues import tail
 from worker.errors import SettingsError
-from worker.settings import PREFIX, Settings
-from worker.settings_help import load
 
 if TYPE_CHECKING:
     # Type stubs, which only the development environment has.
@@ -22,7 +19,6 @@ if TYPE_CHECKING:
 
 # How a task ends that neither the worker nor its start has failed.
 GOOD_ENDS = {"SpotInterruption", "TerminationNotice", "UserInitiated", "ServiceSchedulerInitiated"}
-OLD_QUEUE = "SQS_QUEUE"  # WORKER_QUEUE by its older name
 LONGEST_LINE = 400  # characters of a log line
 
 
@@ -85,31 +81,16 @@ def _last_words(facts: Facts, task: "TaskTypeDef") -> str:
 
 def settings(facts: Facts) -> Finding:
     """Read the workers' settings as a worker reads them at its start."""
-    given = facts.worker_environment
     try:
-        worker = _load(given)
-        worker.lease_times(int(facts.stack.parameters["VisibilitySeconds"]))
+        validate(facts.stack.parameters)
     except SettingsError as error:
         return broken(
             f"a worker refuses to start: {error}",
             "Set each one right:",
             f"tidegate deploy {facts.stack.name} --set NAME=VALUE",
         )
-    together = given.get("WORKER_SETTINGS", "")
+    together = facts.stack.parameters.get(PARAMETER, "")
     return ok(f"a worker takes them{f': {together}' if together else ''}")
-
-
-def _load(given: Mapping[str, str]) -> Settings:
-    """Load the settings from these variables alone: the user's own are not a worker's."""
-    own = [name for name in os.environ if name.startswith(PREFIX) or name == OLD_QUEUE]
-    kept = {name: os.environ.pop(name) for name in own}
-    try:
-        os.environ.update(given)
-        return load()
-    finally:
-        for name in [name for name in os.environ if name.startswith(PREFIX)]:
-            del os.environ[name]
-        os.environ.update(kept)
 
 
 def logs(facts: Facts) -> Finding:

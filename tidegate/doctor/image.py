@@ -49,7 +49,9 @@ def image(facts: Facts) -> Finding:
 
 def _missing(facts: Facts, what: str) -> Finding:
     return broken(
-        f"{what}: no worker can start", "Build and push it:", f"tidegate push {facts.stack.name}"
+        f"{what}: no worker can start",
+        "Build it, push it and name it:",
+        f"tidegate deploy {facts.stack.name}",
     )
 
 

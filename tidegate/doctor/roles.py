@@ -43,7 +43,10 @@ execution = partial(role, logical="ExecutionRole")
 
 
 def _anew(facts: Facts) -> tuple[str, str]:
-    return (f"tidegate destroy {facts.stack.name}", f"tidegate deploy {facts.stack.name} --model …")
+    return (
+        f"tidegate destroy {facts.stack.name}",
+        f"tidegate deploy {facts.stack.name} --model FILE",
+    )
 
 
 def _less(name: str, should: Mapping[str, Any], has: Mapping[str, Any]) -> Finding | None:

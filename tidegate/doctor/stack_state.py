@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING
 
 from tidegate.aws.account import Account
+from tidegate.aws.errors import AwsError
 from tidegate.aws.shown_calls import as_command
-from tidegate.aws.stack import DeployedStack
+from tidegate.aws.stack import DESCRIPTION, DeployedStack
 from tidegate.doctor.finding import Finding, broken, ok, warning
 
 if TYPE_CHECKING:
@@ -18,22 +19,26 @@ _DEPLOY, _DESTROY = "tidegate deploy {name}", "tidegate destroy {name}"
 WAYS_FORWARD = {
     "REVIEW_IN_PROGRESS": ("its first change set was never executed: nothing is made", _DEPLOY),
     "ROLLBACK_COMPLETE": ("it could not be made: it can only be deleted and made anew", _DEPLOY),
-    "ROLLBACK_FAILED": ("it could not be made, and what was made is not deleted", _DESTROY),
-    "CREATE_FAILED": ("it could not be made: what was made is kept", _DESTROY),
+    "ROLLBACK_FAILED": ("it could not be made, and what was made is not deleted", _DEPLOY),
+    "CREATE_FAILED": ("it could not be made: it can only be deleted and made anew", _DEPLOY),
     "DELETE_FAILED": ("something of it could not be deleted", _DESTROY),
     "UPDATE_FAILED": (
         "an update failed and was not undone",
         "aws cloudformation rollback-stack --stack-name {name}",
     ),
-    "UPDATE_ROLLBACK_FAILED": (
-        "an update failed and could not be undone",
-        "aws cloudformation continue-update-rollback --stack-name {name}",
-    ),
-    "IMPORT_ROLLBACK_FAILED": (
-        "an import failed and could not be undone",
-        "aws cloudformation continue-update-rollback --stack-name {name}",
-    ),
+    "UPDATE_ROLLBACK_FAILED": ("an update failed and could not be undone", _DEPLOY),
+    "IMPORT_ROLLBACK_FAILED": ("an import failed and could not be undone", _DEPLOY),
 }
+
+
+def require_ours(stack: DeployedStack) -> None:
+    """Raise AwsError if the stack is made of another template."""
+    # CloudFormation knows no description before the first change set is executed.
+    if not stack.is_tidegate and stack.status != "REVIEW_IN_PROGRESS":
+        raise AwsError(
+            f"the stack {stack.name} is not one of Tidegate: its description does not begin with"
+            f" {DESCRIPTION.strip()!r}. Without a name, `tidegate doctor` finds the one there is"
+        )
 
 
 def is_made(stack: DeployedStack) -> bool:

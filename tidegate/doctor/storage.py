@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 CREATED = "s3:ObjectCreated:*"
 MISSING = ("404", "NoSuchBucket", "NoSuchKey", "NotFound")
 ARCHIVED = {"GLACIER", "DEEP_ARCHIVE"}
-RULE = "InputArrived"  # the rule for an input bucket that the stack did not make
+RULE = "InputArrived"
 
 
 def input_bucket(facts: Facts) -> Finding:
@@ -29,7 +29,7 @@ def input_bucket(facts: Facts) -> Finding:
     if wired is None:
         return _no_bucket(facts, bucket)
     configuration = {name: part for name, part in wired.items() if name != "ResponseMetadata"}
-    if RULE in facts.resources:
+    if facts.stack.parameters.get("InputBucket"):  # one that the stack did not make
         return _by_eventbridge(facts, bucket, configuration)
     return _by_notification(facts, bucket, configuration)
 

@@ -45,13 +45,12 @@ def answers(account: Account) -> Iterator[Answers]:
 @pytest.fixture
 def check(
     account: Account,
-    stack: DeployedStack,
     answers: Answers,  # noqa: ARG001 - with what moto does not know
 ) -> Callable[[str], Finding]:
     """Run one check on the stack."""
 
     def run(name: str) -> Finding:
         with ThreadPoolExecutor(8) as pool:
-            return CHECKS[name](Facts(account, stack, pool))
+            return CHECKS[name](Facts(account, find(account, NAME), pool))
 
     return run

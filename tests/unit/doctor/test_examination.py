@@ -10,7 +10,7 @@ import pytest
 from tests.support.stack_on_moto import NAME, REGION, Answers
 from tests.support.template import ROOT
 from tidegate.aws.account import Account
-from tidegate.aws.errors import CredentialsError
+from tidegate.aws.errors import AwsError, CredentialsError
 from tidegate.aws.stack import DeployedStack
 from tidegate.cli.main import main
 from tidegate.doctor.examination import CHECKS, examine, worst
@@ -47,7 +47,7 @@ def test_a_healthy_stack_is_ok_in_every_line_and_nothing_is_changed(
     assert list(findings) == ["stack", *CHECKS]
     operations = {tuple(command.split()[1:3]) for command in shown}
     assert [name for _, name in operations if not name.startswith(READS)] == []
-    assert {permission(*one) for one in operations} <= documented_permissions()
+    assert {permission(*one) for one in operations} <= allowed()
 
 
 def permission(service: str, operation: str) -> str:
@@ -55,9 +55,10 @@ def permission(service: str, operation: str) -> str:
     return PERMISSIONS.get(name, name)
 
 
-def documented_permissions() -> set[str]:
-    (policy,) = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
-    return {*re.findall(r'"([a-z0-9]+:[A-Za-z]+)"', policy)} | {"sts:GetCallerIdentity"}
+def allowed() -> set[str]:
+    """Return what the policy for this command allows; and what everybody may ask."""
+    policy = (ROOT / "infra" / "deployer" / "doctor.json").read_text(encoding="utf-8")
+    return {*re.findall(r'"([a-z0-9]+:[A-Z][A-Za-z]+)"', policy)} | {"sts:GetCallerIdentity"}
 
 
 def test_the_page_has_each_line_in_the_order_of_the_report() -> None:
@@ -81,7 +82,8 @@ def test_what_aws_does_not_answer_is_unknown_and_never_absent(
 
     findings = examine(account, stack)
 
-    told = {name: one for name, one in findings.items() if name != "stack"}
+    asks_nothing = {"stack", "settings"}
+    told = {name: one for name, one in findings.items() if name not in asks_nothing}
     assert {one.verdict for one in told.values()} == {Verdict.UNKNOWN}
     assert [name for name, one in told.items() if said not in one.found] == []
 
@@ -219,6 +221,11 @@ def test_a_stack_that_is_not_there_ends_with_the_next_command(
 
     assert status == 1
     assert "there is no stack no-such-stack" in capsys.readouterr().err
+
+
+def test_a_stack_of_somebody_else_is_not_examined(account: Account, stack: DeployedStack) -> None:
+    with pytest.raises(AwsError, match="is not one of Tidegate"):
+        examine(account, replace(stack, description="A shop"))
 
 
 def test_without_credentials_the_status_is_4(
