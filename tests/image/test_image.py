@@ -26,6 +26,13 @@ for folder, folders, files in os.walk("/"):
             print(path)
 """.replace("SYSTEMS", repr(("/proc", "/sys", "/dev", "/tmp", "/run", "/var/tmp")))  # noqa: S108 - inside it
 
+OPENMP = """
+import ctypes, sklearn.utils._openmp_helpers
+ctypes.CDLL("libgomp.so.1")
+loaded = {line.split()[-1] for line in open("/proc/self/maps") if "libgomp" in line}
+print(len(loaded))
+"""
+
 UNCOMPILED = """
 import os, sys
 import worker.service.run, worker.scoring.score, worker.models, worker.formats
@@ -62,6 +69,12 @@ def test_every_pinned_library_is_listed_with_its_version_as_scanners_read_it(ima
 
 def test_all_that_a_worker_imports_has_been_compiled(image: Image) -> None:
     assert image.python(UNCOMPILED) == ""
+
+
+def test_a_library_that_needs_the_systems_openmp_shares_the_one_of_scikit_learn(
+    image: Image,
+) -> None:
+    assert image.python(OPENMP).split() == ["1"]
 
 
 async def test_a_container_drains_the_queue_and_predicts_as_in_memory(

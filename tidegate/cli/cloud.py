@@ -6,12 +6,15 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
+from rich.markup import escape
 
 from tidegate.cli.display import Display
 from tidegate.cli.live_files import LiveFiles
 from tidegate.localcloud.cloud import REGION, ROOT
 from tidegate.localcloud.images import Image
+from tidegate.localcloud.stack import NAME, read_stack
 from tidegate.localcloud.stack_client import OUTPUT_PREFIX, StackClient
 from tidegate.localcloud.system import System, local_system
 from tidegate.localcloud.watched_folder import WatchedFolder
@@ -20,6 +23,8 @@ from tidegate.offline.worker_settings import read_settings
 
 PARAMETERS = {"IdleSeconds": "20", "MaxTasks": "2", "OutputKey": OUTPUT_PREFIX}
 POLL_SECONDS = 0.5
+# Version 1 of the AWS CLI sends calls of SQS to AWS whatever AWS_ENDPOINT_URL says.
+AWS = 'aws() { command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }'
 
 
 async def cloud(
@@ -63,6 +68,7 @@ def _print_access(system: System, display: Display, *, has_files: bool) -> None:
     display.line("\n  In another terminal:\n")
     for name, value in exports.items():
         display.line(f"export {name}={value}")
+    display.line(escape(AWS))
     example = system.model.with_name("iris.csv")
     file = example if example.exists() and not has_files else "FILE"
     display.line(f"aws s3 cp {file} s3://{system.stack.input_bucket}/")
@@ -74,13 +80,32 @@ def _print_access(system: System, display: Display, *, has_files: bool) -> None:
 
 
 async def _show_files(system: System, folder: Path | None) -> None:
-    """Show what becomes of the files, and put those of the folder into the bucket."""
-    client = StackClient(system.cloud, system.stack)
+    """Show what becomes of the files, and put those of the folder into the bucket.
+
+    What fails is a line: a task, a file that cannot be read, or AWS while the stack is updated.
+    """
     live = LiveFiles(Console(highlight=False))
     watched = WatchedFolder(folder) if folder else None
+    client = StackClient(system.cloud, system.stack)
     with live.shown():
         while True:
-            for key, content in await asyncio.to_thread(watched.changes) if watched else ():
-                await client.upload(key, content)
-            live.update(await client.files())
+            try:
+                client = client.of(await read_stack(system.cloud, NAME))
+                if watched:
+                    await _upload_changes(watched, client, live)
+                live.update(await client.files())
+            except (BotoCoreError, ClientError) as error:
+                live.tell(str(error))
+            for failure in system.agent.failures:
+                live.tell(failure)
             await asyncio.sleep(POLL_SECONDS)
+
+
+async def _upload_changes(watched: WatchedFolder, client: StackClient, live: LiveFiles) -> None:
+    for change in await asyncio.to_thread(watched.changes):
+        try:
+            await client.upload_file(change.name, change.path)
+        except OSError as error:
+            live.tell(f"{change.name} cannot be read: {error.strerror}")
+        else:
+            watched.sent(change)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from tidegate.aws.account import Account
 from tidegate.cli.stack_screen import StackScreen
+from tidegate.deploy.cloudformation.template import Template
 from tidegate.deploy.deployment import Deployment
 from tidegate.deploy.destroy import Destruction
 from tidegate.deploy.names import check_name
+from tidegate.deploy.proof.smoke import Smoke
 from tidegate.deploy.push import push_image
-from tidegate.deploy.smoke import Smoke
-from tidegate.deploy.template import Template
 from tidegate.deploy.wish import Wish
 from tidegate.image import context, docker
 from tidegate.image.source import ImageSource

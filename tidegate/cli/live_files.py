@@ -21,6 +21,7 @@ class LiveFiles:
 
     console: Console
     _files: dict[str, FileState] = field(default_factory=dict)
+    _told: set[str] = field(default_factory=set)
     _landed: dict[str, float] = field(default_factory=dict)  # on the monotonic clock
     _seconds: dict[str, float] = field(default_factory=dict)
 
@@ -41,6 +42,12 @@ class LiveFiles:
                 self._seconds[key] = time.monotonic() - landed
             if not self.console.is_terminal:
                 self.console.print(f"  {self._line(key, state)}", soft_wrap=True)
+
+    def tell(self, trouble: str) -> None:
+        """Print, once, a line about what is no file's result: a task that has failed, say."""
+        if trouble not in self._told:
+            self._told.add(trouble)
+            self.console.print(f"  [red]✗[/] {escape(trouble)}", soft_wrap=True)
 
     @contextmanager
     def shown(self) -> Iterator[None]:

@@ -9,8 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tidegate.deploy.errors import Declined
-from tidegate.deploy.screen import Change, Event
+from tidegate.deploy.screen import Change, Declined, Event
 
 _COLOURS = {"Add": "green", "Modify": "yellow", "Remove": "red"}
 _REPLACEMENTS = {"yes": "[bold red]yes[/]", "maybe": "[red]maybe[/]", "no": ""}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.aws.account import Account
 from tidegate.aws.errors import AwsError, found
-from tidegate.deploy.template import code_bucket
+from tidegate.deploy.cloudformation.template import code_bucket
 
 if TYPE_CHECKING:
     # Type stubs, which only the development environment has.

@@ -2,10 +2,8 @@
 
 import hashlib
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import dispatcher
 from tidegate.aws import input_bucket
@@ -13,20 +11,19 @@ from tidegate.aws.account import Account
 from tidegate.aws.errors import AwsError, found
 from tidegate.aws.stack import DeployedStack, describe
 from tidegate.deploy import images
-from tidegate.deploy.change_set import ChangeSet, ChangeSets
+from tidegate.deploy.cloudformation.change_set import ChangeSet, ChangeSets
+from tidegate.deploy.cloudformation.deletion import delete_stack
+from tidegate.deploy.cloudformation.events import Pause
+from tidegate.deploy.cloudformation.states import States
+from tidegate.deploy.cloudformation.template import Template
 from tidegate.deploy.dispatcher_code import zip_sources
-from tidegate.deploy.events import Pause
-from tidegate.deploy.model import check_here, download
 from tidegate.deploy.plan import MakeBuilder, Plan, Planner
-from tidegate.deploy.sample import sample_csv
+from tidegate.deploy.proof.model import CheckHere, ModelCheck, check_here, download
+from tidegate.deploy.proof.smoke import Smoke, SmokeTest
 from tidegate.deploy.screen import Screen
-from tidegate.deploy.smoke import Smoke, SmokeTest
-from tidegate.deploy.states import States
-from tidegate.deploy.template import Template
 from tidegate.deploy.wish import Wish
 from tidegate.deploy.worker_settings import PARAMETER, parse
 from worker.advice.answers import ACCESS_DENIED
-from worker.errors import ModelError
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +43,7 @@ class Deployment:
     screen: Screen
     pause: Pause
     make_builder: MakeBuilder = images.DockerBuilder
+    check: CheckHere = check_here
 
     def run(self, wish: Wish) -> Deployed:
         """Check, build, push, change the stack, and put a file through it.
@@ -55,7 +53,8 @@ class Deployment:
         step.
         """
         wish.check(self.template)
-        stack = States(self.account, self.screen, self.pause).updatable(wish.stack)
+        states = States(self.account, self.screen, self.pause)
+        stack, remains = states.for_update(wish.stack)
         with tempfile.TemporaryDirectory(prefix="tidegate-") as name:
             folder = Path(name)
             context = folder / "context"
@@ -64,75 +63,40 @@ class Deployment:
             plan = planner.plan(wish, stack)
             file = self._check_model(wish, plan, folder)
             is_pushed = self._push_before(plan)
+            if remains:
+                delete_stack(self.account, remains, screen=self.screen, pause=self.pause)
             changed = self._change(wish, plan)
             if not is_pushed:
                 self._push_after(wish.stack, plan)
             self._wire(plan)
-            stack = describe(self.account, wish.stack)
-            assert stack is not None
+            done = self._described(wish.stack)
             self.screen.say(f"{wish.stack} is {'deployed' if changed else 'as it was: no changes'}")
-            return Deployed(stack, self._smoke(stack, file) if file else None)
+            return Deployed(done, self._smoke(done, file) if file else None)
 
-    # The model, and the file that goes through at the end
+    def _described(self, name: str) -> DeployedStack:
+        stack = describe(self.account, name)
+        assert stack is not None
+        return stack
 
     def _check_model(self, wish: Wish, plan: Plan, folder: Path) -> Path | None:
         """Check the model, and return the file that is to go through the stack, if one is.
 
         Builds the image first, so that the model is checked by the versions that will predict.
         """
-        wants_smoke = not wish.no_smoke and (plan.changes_model_or_image or wish.smoke is not None)
-        if not (wants_smoke or wish.model):
+        wants_file = not wish.no_smoke and (plan.changes_model_or_image or wish.smoke is not None)
+        if not (wants_file or wish.model):
             self._build(plan, to_check=False)
             return None
         model = wish.model_file or download(self.account, plan.values["Model"], folder)
-        settings = parse(plan.values[PARAMETER])
-        in_image = self._build(plan, to_check=True)
-        if in_image and plan.builder:
-            plan.builder.check_model(model, settings)
-            self.screen.say("the model was checked in the image: it can be loaded")
-        described = self._check_here(model, settings, wish.smoke, must_work=not in_image, plan=plan)
-        if not wants_smoke:
+        check = ModelCheck(model, parse(plan.values[PARAMETER]), self.screen, self.check)
+        is_built = self._build(plan, to_check=True)
+        if is_built and plan.builder:
+            check.in_image(plan.builder)
+        must_load = plan.builder is not None and not is_built
+        found = check.by_this_machine(wish.smoke, must_load=must_load)
+        if not wants_file:
             return None
-        if wish.smoke:
-            return wish.smoke
-        return self._sample(model, settings, described, folder) if described else None
-
-    def _check_here(
-        self,
-        model: Path,
-        settings: Mapping[str, str],
-        file: Path | None,
-        *,
-        must_work: bool,
-        plan: Plan,
-    ) -> Mapping[str, Any] | None:
-        """Check the model by this machine's versions; they decide unless an image did or will."""
-        try:
-            found = check_here(model, settings, file)
-        except ModelError as error:
-            if must_work and plan.builder:
-                raise
-            self.screen.say(f"this machine's versions cannot load the model: {error}")
-            return None
-        self.screen.say(f"the model was checked by this machine's versions: {_words(found)}")
-        return found
-
-    def _sample(
-        self, model: Path, settings: Mapping[str, str], found: Mapping[str, Any], folder: Path
-    ) -> Path | None:
-        """Return a file made from the model's columns, if the model predicts it here."""
-        columns = found["model"]["columns"]
-        path = folder / "rows.csv"
-        if columns:
-            path.write_text(sample_csv(columns))
-            try:
-                trial = check_here(model, settings, path)
-            except ModelError:
-                trial = {"files": [{"status": "failed"}]}
-            if all(file["status"] == "predicted" for file in trial["files"]):
-                return path
-        self.screen.say("no rows could be made up for this model: --smoke FILE puts a file through")
-        return None
+        return wish.smoke or check.made_up_file(found, folder)
 
     # The image
 
@@ -154,10 +118,8 @@ class Deployment:
         return True
 
     def _push_after(self, name: str, plan: Plan) -> None:
-        stack = describe(self.account, name)
-        assert stack is not None
         assert plan.builder is not None
-        plan.builder.push(stack.outputs["RepositoryUri"])
+        plan.builder.push(self._described(name).outputs["RepositoryUri"])
 
     # The stack
 
@@ -228,9 +190,3 @@ class Deployment:
         return SmokeTest(self.account, stack, self.screen, self.pause).run(
             file.name, file.read_bytes()
         )
-
-
-def _words(found: Mapping[str, Any]) -> str:
-    model = found["model"]
-    outputs = ", ".join(model["outputs"]) or "its predictions"
-    return f"{model['kind']}, {len(model['columns'])} columns in, {outputs} out"

@@ -10,10 +10,10 @@ from tidegate.aws.account import Account
 from tidegate.aws.errors import AwsError, found
 from tidegate.aws.stack import DeployedStack
 from tidegate.deploy.artifacts import NOT_THERE, default_name, name_known_to
-from tidegate.deploy.deletion import delete_stack
-from tidegate.deploy.events import Pause
+from tidegate.deploy.cloudformation.deletion import delete_stack
+from tidegate.deploy.cloudformation.events import Pause
+from tidegate.deploy.cloudformation.states import EMPTY, States
 from tidegate.deploy.screen import Screen
-from tidegate.deploy.states import EMPTY, States
 
 if TYPE_CHECKING:
     # Type stubs, which only the development environment has.

@@ -11,8 +11,8 @@ from tidegate.aws.output_bucket import check_prefixes, policy_for_output
 from tidegate.aws.stack import DeployedStack
 from tidegate.deploy import images
 from tidegate.deploy.artifacts import Artifacts, default_name, model_key, name_known_to
+from tidegate.deploy.cloudformation.template import Template
 from tidegate.deploy.screen import Screen
-from tidegate.deploy.template import Template
 from tidegate.deploy.wish import Wish
 from tidegate.deploy.worker_settings import validate
 from tidegate.image.source import ImageSource

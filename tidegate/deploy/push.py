@@ -9,9 +9,9 @@ from tidegate.aws.account import Account
 from tidegate.aws.errors import AwsError
 from tidegate.deploy import images
 from tidegate.deploy.artifacts import Artifacts, default_name, name_known_to
+from tidegate.deploy.cloudformation.states import States
 from tidegate.deploy.plan import MakeBuilder
 from tidegate.deploy.screen import Screen
-from tidegate.deploy.states import States
 from tidegate.image.source import ImageSource
 
 

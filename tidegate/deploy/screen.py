@@ -4,6 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from worker.errors import TidegateError
+
+
+class Declined(TidegateError):
+    """The user said no, or could not be asked: exit status 1."""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tidegate.aws.stack import DeployedStack
+from tidegate.deploy.cloudformation.template import Template
 from tidegate.deploy.names import check_name
-from tidegate.deploy.template import Template
 from tidegate.deploy.worker_settings import PARAMETER, merge
 from tidegate.image.source import ImageSource
 from worker.errors import SettingsError

@@ -72,6 +72,15 @@ class Fargate:
         self._sts: STSClient = cloud.client("sts")
 
     @property
+    def failures(self) -> list[str]:
+        """Describe each task that has failed, in a line."""
+        return [
+            f"task {task.id[:8]} of {task.cluster}: {task.failure}"
+            for task in list(self.tasks.values())
+            if task.failure
+        ]
+
+    @property
     def live(self) -> list[WorkerTask]:
         """Return the tasks that are not over."""
         return [task for task in list(self.tasks.values()) if not task.over]

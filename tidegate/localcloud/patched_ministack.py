@@ -11,7 +11,7 @@ from typing import Any
 from ministack.app import main
 from ministack.services import s3
 
-from tidegate.localcloud.emulator import access, move_tasks, stacks, tasks
+from tidegate.localcloud.emulator import access, functions, move_tasks, stacks, tasks
 
 Response = tuple[int, dict[str, str], bytes]
 OK, PARTIAL_CONTENT, UNSATISFIABLE = 200, 206, 416
@@ -43,7 +43,7 @@ def get_object_range(
 
 
 if __name__ == "__main__":
-    for corrected in (access, move_tasks, stacks, tasks):
+    for corrected in (access, functions, move_tasks, stacks, tasks):
         corrected.install()
     s3._get_object = get_object_range  # noqa: SLF001 - as above
     main()

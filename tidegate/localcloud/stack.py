@@ -29,6 +29,7 @@ class Stack:
 
     input_bucket: str
     output_bucket: str
+    output_key: str
     queue_url: str
     dead_letter_queue_url: str
     cluster: str
@@ -41,6 +42,7 @@ class Stack:
         return cls(
             input_bucket=outputs["InputBucket"],
             output_bucket=outputs["OutputBucket"],
+            output_key=outputs["OutputKey"],
             queue_url=outputs["QueueUrl"],
             dead_letter_queue_url=outputs["DeadLetterQueueUrl"],
             cluster=outputs["Cluster"],

@@ -5,7 +5,8 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self, get_args
 
 from tidegate.localcloud.cloud import Cloud
 from tidegate.localcloud.stack import Stack
@@ -17,19 +18,18 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 OUTPUT_PREFIX = "predictions"
-FORMATS: tuple[str, ...] = get_args(
-    Format
-)  # one is appended to the key of an output of another format
+# One is appended to the key of an output of another format.
+FORMATS: tuple[str, ...] = get_args(Format)
 
 
-def output_key(key: str) -> str:
+def output_key(key: str, prefix: str = OUTPUT_PREFIX) -> str:
     """Return the key of an input's output."""
-    return f"{OUTPUT_PREFIX}/{key}"
+    return f"{prefix}/{key}" if prefix else key
 
 
-def report_key(key: str) -> str:
+def report_key(key: str, prefix: str = OUTPUT_PREFIX) -> str:
     """Return the key of an input's failure report."""
-    return f"{OUTPUT_PREFIX}/_failed/{key}.json"
+    return output_key(f"_failed/{key}.json", prefix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +48,28 @@ class StackClient:
     """Reads and writes the buckets and queues of one stack."""
 
     def __init__(self, cloud: Cloud, stack: Stack) -> None:
+        self._cloud = cloud
         self._stack = stack
         self._s3: S3Client = cloud.client("s3")
         self._sqs: SQSClient = cloud.client("sqs")
+
+    def of(self, stack: Stack) -> Self:
+        """Return a client of the stack as it is now: this one, unless the stack has changed."""
+        return self if stack == self._stack else type(self)(self._cloud, stack)
 
     async def upload(self, key: str, content: bytes) -> None:
         """Put a file into the input bucket."""
         await asyncio.to_thread(
             self._s3.put_object, Bucket=self._stack.input_bucket, Key=key, Body=content
         )
+
+    async def upload_file(self, key: str, path: Path) -> None:
+        """Put a file of this machine into the input bucket; raises OSError if it cannot be read."""
+        await asyncio.to_thread(self._upload_file, key, path)
+
+    def _upload_file(self, key: str, path: Path) -> None:
+        with path.open("rb") as content:
+            self._s3.put_object(Bucket=self._stack.input_bucket, Key=key, Body=content)
 
     async def outputs(self) -> dict[str, int]:
         """Return each key in the output bucket and how many times it was written."""
@@ -89,7 +102,9 @@ class StackClient:
     def _state(
         self, key: str, etag: str, landed: datetime, written: dict[str, tuple[str, datetime]]
     ) -> FileState:
-        for name in (output_key(key), *(f"{output_key(key)}.{form}" for form in FORMATS)):
+        prefix = self._stack.output_key.removesuffix("/")
+        output = output_key(key, prefix)
+        for name in (output, *(f"{output}.{form}" for form in FORMATS)):
             if name in written:
                 known = self._s3.head_object(Bucket=self._stack.output_bucket, Key=name)
                 if known["Metadata"].get("source-etag") == etag:
@@ -98,9 +113,10 @@ class StackClient:
                         for count in ("rows", "rejected")
                     )
                     return FileState("predicted", etag, name, rows, rejected)
-        _, failed = written.get(report_key(key), (None, None))
+        report_name = report_key(key, prefix)
+        _, failed = written.get(report_name, (None, None))
         if failed is not None and failed >= landed:
-            report = json.loads(self._read(report_key(key)))
+            report = json.loads(self._read(report_name))
             failure = f"{report['error_type']}: {report['message']}"
             return FileState("failed", etag, failure=failure)
         return FileState("waiting", etag)

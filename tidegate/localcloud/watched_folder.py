@@ -1,9 +1,19 @@
 """A folder whose files land in the input bucket, as somebody's upload would let them."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tidegate.offline.inputs import NoInput, find_files
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A file that is new or has changed."""
+
+    name: str
+    path: Path
+    form: tuple[int, int]  # time and size
 
 
 @dataclass(slots=True)
@@ -11,24 +21,30 @@ class WatchedFolder:
     """Finds files that are new or have changed; a file that is being written is left for later."""
 
     folder: Path
-    _seen: dict[str, tuple[int, int]] = field(default_factory=dict)  # by name: time and size
-    _sent: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _seen: dict[str, Change] = field(default_factory=dict)
+    _sent: dict[str, Change] = field(default_factory=dict)
 
-    def changes(self) -> list[tuple[str, bytes]]:
-        """Return name and content of each file that has changed, and is as the last call saw it."""
-        found = []
+    def changes(self) -> list[Change]:
+        """Return each file that is as the last call saw it, and not as it was sent."""
         present = self._look()
-        for name, form in present.items():
-            if form == self._seen.get(name) and form != self._sent.get(name):
-                found.append((name, (self.folder / name).read_bytes()))
-                self._sent[name] = form
+        found = [
+            change
+            for name, change in present.items()
+            if change == self._seen.get(name) and change != self._sent.get(name)
+        ]
         self._seen = present
         return found
 
-    def _look(self) -> dict[str, tuple[int, int]]:
-        try:
-            files = find_files([str(self.folder)])
-        except NoInput:
-            return {}
-        status = {file.name: file.path.stat() for file in files}
-        return {name: (found.st_mtime_ns, found.st_size) for name, found in status.items()}
+    def sent(self, change: Change) -> None:
+        """Note that the file has been sent; until then each call returns it."""
+        self._sent[change.name] = change
+
+    def _look(self) -> dict[str, Change]:
+        present = {}
+        with suppress(NoInput):
+            for file in find_files([str(self.folder)]):
+                with suppress(FileNotFoundError):  # removed while we look
+                    known = file.path.stat()
+                    form = (known.st_mtime_ns, known.st_size)
+                    present[file.name] = Change(file.name, file.path, form)
+        return present

@@ -75,7 +75,7 @@ class Scenario:
             seen = time.monotonic()
             for key in missing.keys() & found.keys():
                 await self._collect(missing.pop(key), key, seen)
-            self._check_exit_codes()
+            self._check_tasks()
             await asyncio.sleep(POLL_SECONDS)
 
     async def _collect(self, file: InputFile, key: str, seen: float) -> None:
@@ -113,7 +113,7 @@ class Scenario:
 
     async def _check_what_is_left(self) -> None:
         """Check that each output was written once, nothing runs, and one message is dead."""
-        self._check_exit_codes()
+        self._check_tasks()
         if (written := await self._client.outputs()) != dict.fromkeys(self._results, 1):
             raise DemoFailed(f"outputs, and how many times each was written: {written}")
         if waiting := await self._client.waiting():
@@ -125,9 +125,9 @@ class Scenario:
         exits = ", ".join(str(task.exit_code) for task in self._agent.tasks.values())
         self._display.done(f"nothing runs: 0 tasks (exit status {exits}), 0 messages waiting")
 
-    def _check_exit_codes(self) -> None:
-        if bad := [task.exit_code for task in self._agent.tasks.values() if task.exit_code]:
-            raise DemoFailed(f"a worker exited with status {bad[0]}")
+    def _check_tasks(self) -> None:
+        if failures := self._agent.failures:
+            raise DemoFailed(failures[0])
 
 
 def _name(queue_url: str) -> str:

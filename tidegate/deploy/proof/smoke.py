@@ -2,9 +2,9 @@
 
 import json
 import secrets
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -13,7 +13,7 @@ from tidegate.aws.account import Account
 from tidegate.aws.errors import found
 from tidegate.aws.stack import DeployedStack
 from tidegate.deploy.artifacts import NOT_THERE
-from tidegate.deploy.events import Pause
+from tidegate.deploy.cloudformation.events import Pause
 from tidegate.deploy.screen import Screen
 from tidegate.deploy.worker_settings import PARAMETER, parse
 from worker.job import Job
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 FOLDER = "_smoke"
 PAUSE_SECONDS = 3
-BOUND_SECONDS = 600
 SHOWN_BYTES = 2000
 
 
@@ -47,6 +46,7 @@ class SmokeTest:
     stack: DeployedStack
     screen: Screen
     pause: Pause
+    bound_seconds: int = 600
 
     @property
     def _s3(self) -> "S3Client":
@@ -89,16 +89,18 @@ class SmokeTest:
         return list(dict.fromkeys(keys)), report_key(failure, job)
 
     def _wait(self, bucket: str, outputs: Sequence[str], report: str) -> Smoke:
-        for waited in range(0, BOUND_SECONDS, PAUSE_SECONDS):
-            for output in outputs:
-                if (predictions := self._read(bucket, output)) is not None:
-                    return Smoke(predictions[:SHOWN_BYTES].decode(errors="replace"))
-            if (failure := self._read(bucket, report)) is not None:
-                told = json.loads(failure)
-                return Smoke(None, f"{told['error_type']}: {told['message']}")
-            self.screen.show_wait(f"{self._progress()}, {waited} s")
-            self.pause(PAUSE_SECONDS)
-        return Smoke(None, f"nothing came within {BOUND_SECONDS // 60} minutes. {self._why()}")
+        waits = f"aws s3api wait object-exists --bucket {bucket} --key {shlex.quote(outputs[0])}"
+        with self.account.shown_as(waits):
+            for waited in range(0, self.bound_seconds, PAUSE_SECONDS):
+                for output in outputs:
+                    if (predictions := self._read(bucket, output)) is not None:
+                        return Smoke(predictions[:SHOWN_BYTES].decode(errors="replace"))
+                if (failure := self._read(bucket, report)) is not None:
+                    told = json.loads(failure)
+                    return Smoke(None, f"{told['error_type']}: {told['message']}")
+                self.screen.show_wait(f"{self._progress()}, {waited} s")
+                self.pause(PAUSE_SECONDS)
+        return Smoke(None, f"nothing came within {self.bound_seconds // 60} minutes. {self._why()}")
 
     def _read(self, bucket: str, key: str) -> bytes | None:
         answer = found(lambda: self._s3.get_object(Bucket=bucket, Key=key), *NOT_THERE)
@@ -154,8 +156,3 @@ class SmokeTest:
                 )
         except ClientError as error:  # the deployment itself has succeeded
             self.screen.say(f"s3://{bucket}/{key} could not be removed: {error}")
-
-
-def name_of(path: Path | None) -> str:
-    """Return the name of a file to put through; that of made rows without one."""
-    return path.name if path else "rows.csv"

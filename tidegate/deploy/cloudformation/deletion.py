@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from tidegate.aws.account import Account
 from tidegate.aws.errors import AwsError
 from tidegate.aws.stack import DeployedStack
-from tidegate.deploy.events import Ended, Pause, follow, newest_event
+from tidegate.deploy.cloudformation.events import Ended, Pause, follow, newest_event
 from tidegate.deploy.screen import Screen
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from tidegate.aws.account import Account
 from tidegate.aws.errors import AwsError
 from tidegate.aws.stack import DESCRIPTION, DeployedStack, describe
-from tidegate.deploy.deletion import delete_stack
-from tidegate.deploy.events import Pause, follow, is_over, newest_event
+from tidegate.deploy.cloudformation.events import Pause, follow, is_over, newest_event
 from tidegate.deploy.screen import Screen
 
 if TYPE_CHECKING:
@@ -18,7 +17,13 @@ if TYPE_CHECKING:
 EMPTY = "REVIEW_IN_PROGRESS"  # a first change set was made and never executed
 # The stack was never whole, and CloudFormation can only delete it.
 _NEVER_WHOLE = {"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}
-_UPDATABLE = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"}
+_UPDATABLE = {
+    "CREATE_COMPLETE",
+    "UPDATE_COMPLETE",
+    "UPDATE_ROLLBACK_COMPLETE",
+    "IMPORT_COMPLETE",
+    "IMPORT_ROLLBACK_COMPLETE",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +57,23 @@ class States:
             self._require_ours(stack)
         return stack
 
-    def updatable(self, name: str) -> DeployedStack | None:
-        """Return the stack that an update can change; None if there is none, or an empty one.
+    def for_update(self, name: str) -> tuple[DeployedStack | None, DeployedStack | None]:
+        """Return the stack that is to be updated, or what is to be deleted before it is made.
 
-        A stack that was never whole is deleted, after a question. Raises AwsError with the way
-        forward if the stack can neither be updated nor made anew.
+        Both are None if there is no stack, or an empty one. The user is asked before a stack that
+        was never whole is given up. Raises AwsError with the way forward if the stack can neither
+        be updated nor made anew.
         """
         stack = self.at_rest(name)
         if stack is None or stack.status == EMPTY:
-            return None
+            return None, None
         if stack.status in _NEVER_WHOLE:
-            self._delete_remains(stack)
-            return None
+            self._give_up(stack)
+            return None, stack
         if stack.status == "UPDATE_ROLLBACK_FAILED":
-            return self._rolled_back(stack)
-        if stack.status in _UPDATABLE or stack.status.startswith("IMPORT_"):
-            return stack
+            return self._rolled_back(stack), None
+        if stack.status in _UPDATABLE:
+            return stack, None
         raise AwsError(f"the stack {name} cannot be updated: {self.explain(stack)}")
 
     def require_updatable(self, name: str) -> DeployedStack:
@@ -91,19 +97,18 @@ class States:
                 f" with {DESCRIPTION.strip()!r}. Choose another name"
             )
 
-    def _delete_remains(self, stack: DeployedStack) -> None:
+    def _give_up(self, stack: DeployedStack) -> None:
         self.screen.say(f"the stack {stack.name} is in the state {stack.status}")
         for line in self._failures(stack):
             self.screen.say(f"  {line}")
         self.screen.say(
-            "it was never whole, so CloudFormation can only delete it; it holds no files, as"
-            " CloudFormation has removed the buckets that it had made"
+            "it was never whole, so CloudFormation can only delete it. It holds no files: the"
+            " buckets that it had made were removed when it failed"
         )
         self.screen.ask(
             f"Delete what is left of {stack.name} and make it anew?",
             f"`tidegate destroy {stack.name}` deletes it alone",
         )
-        delete_stack(self.account, stack, screen=self.screen, pause=self.pause)
 
     def _rolled_back(self, stack: DeployedStack) -> DeployedStack:
         command = f"aws cloudformation continue-update-rollback --stack-name {stack.name}"

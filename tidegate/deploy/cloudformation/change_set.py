@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tidegate.aws.account import Account
 from tidegate.aws.errors import AwsError
 from tidegate.aws.stack import DeployedStack
-from tidegate.deploy.events import Ended, Pause, follow, newest_event
+from tidegate.deploy.cloudformation.events import Ended, Pause, follow, newest_event
 from tidegate.deploy.screen import Change, Screen
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""A stack as CloudFormation has it: its template, states, events, changes and its deletion."""

@@ -1,0 +1,1 @@
+"""What shows that a deployment works: the model's check before, one file's way through after."""
