@@ -17,6 +17,7 @@ PAGE = (ROOT / "docs" / "several-stacks.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LEFT_OUT = "…"
 TIDEGATE = '#!/bin/sh\nexec python -m tidegate "$@"\n'
+STACKS = ("flowers", "churn", "churn-staging")
 MODELS = {"flowers": 1.0, "churn-1": 2.0, "churn-2": 3.0}  # an age is predicted times so much
 
 
@@ -29,7 +30,7 @@ def commands_of(page: str) -> Iterator[tuple[str, list[str]]]:
 
 
 @pytest.fixture
-def terminal(tmp_path: Path, system: System) -> Terminal:
+def terminal(tmp_path: Path, system: System) -> Iterator[Terminal]:
     """A terminal in a folder with three models and a file."""
     typed = Terminal.at(tmp_path, system.cloud)
     program = tmp_path / "bin" / "tidegate"
@@ -39,7 +40,9 @@ def terminal(tmp_path: Path, system: System) -> Terminal:
     for name, factor in MODELS.items():
         train(typed.folder / f"{name}.pkl", factor)
     (typed.folder / "new.csv").write_text("id,age,visits\na,30,2\nb,40,4\n")
-    return typed
+    yield typed
+    for stack in STACKS:
+        system.cloud.client("cloudformation").delete_stack(StackName=stack)
 
 
 def train(path: Path, factor: float) -> None:

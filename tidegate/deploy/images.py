@@ -143,4 +143,4 @@ def has_image(account: Account, repository: str, tag: str) -> bool:
         ),
         *_ABSENT,
     )
-    return answer is not None
+    return bool(answer and answer["imageDetails"])  # the local cloud answers with an empty list

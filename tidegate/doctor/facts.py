@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tidegate.aws.account import Account
 from tidegate.aws.stack import DeployedStack
-from tidegate.doctor.template import NotEvaluated, Template, parse
+from tidegate.deploy.cloudformation.template import parse
+from tidegate.doctor.template import NotEvaluated, Template
 
 if TYPE_CHECKING:
     # Type stubs, which only the development environment has.
@@ -135,9 +136,9 @@ class Facts:
         }
 
     def _ask_template(self) -> Mapping[str, Any]:
-        return parse(
-            self.client("cloudformation").get_template(StackName=self.stack.name)["TemplateBody"]
-        )
+        client = self.client("cloudformation")
+        body = client.get_template(StackName=self.stack.name)["TemplateBody"]
+        return parse(body) if isinstance(body, str) else body  # JSON comes as a mapping
 
     def _ask_function(self) -> "GetFunctionResponseTypeDef":
         name = self.stack.outputs["DispatcherFunction"]

@@ -38,8 +38,6 @@ def image(facts: Facts) -> Finding:
     if named["region"] != facts.account.region:
         return unknown(f"{name} is in {named['region']}", f"Ask with AWS_REGION={named['region']}")
     answer = _batch_get(facts, named)
-    if not facts.is_aws and not (answer and answer["images"]):
-        return ok("the local cloud runs the worker of this checkout, and needs no image")
     if answer is None:
         return _missing(facts, f"{name}: the repository is gone")
     if not answer["images"]:

@@ -1,6 +1,5 @@
 """The template of a deployed stack, with its functions evaluated: what the stack should be."""
 
-import json
 import operator
 import re
 from collections.abc import Callable, Mapping
@@ -15,22 +14,6 @@ _VARIABLE = re.compile(r"\$\{(!?)([\w:.]+)\}")
 
 class NotEvaluated(TidegateError):
     """The template uses what is not known here: a function, a name or an attribute."""
-
-
-def parse(body: object) -> Mapping[str, Any]:
-    """Return a template as CloudFormation answers it: a mapping for JSON, else the text of YAML."""
-    if isinstance(body, Mapping):
-        return body
-    text = str(body)
-    if text.lstrip().startswith("{"):
-        parsed: Mapping[str, Any] = json.loads(text)
-        return parsed
-    from awscli.customizations.cloudformation.yamlhelper import (  # noqa: PLC0415 - it is slow
-        yaml_parse,
-    )
-
-    loaded: Mapping[str, Any] = yaml_parse(text)
-    return loaded
 
 
 @dataclass(frozen=True, slots=True)

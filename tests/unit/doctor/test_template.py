@@ -2,7 +2,8 @@
 
 import pytest
 
-from tidegate.doctor.template import NotEvaluated, Template, parse
+from tidegate.deploy.cloudformation.template import parse
+from tidegate.doctor.template import NotEvaluated, Template
 
 YAML = """
 Conditions:
@@ -47,11 +48,6 @@ def test_a_condition_decides_what_is_there() -> None:
         ["small", "other"],
         "left",
     )
-
-
-def test_json_is_read_too() -> None:
-    assert parse('{"Resources": {}}') == {"Resources": {}}
-    assert parse({"Resources": {}}) == {"Resources": {}}
 
 
 def test_what_is_not_known_is_not_guessed() -> None:
