@@ -9,9 +9,19 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tidegate.aws.account import Account
 from tidegate.aws.errors import CredentialsError, explained
 from tidegate.aws.stack import DeployedStack
-from tidegate.doctor import dispatching, fleet, network, queues, roles, stack_state, storage
-from tidegate.doctor import image as images
-from tidegate.doctor import quotas as quota_checks
+from tidegate.doctor.checks import (
+    buckets,
+    dispatching,
+    image,
+    model,
+    network,
+    queues,
+    quotas,
+    roles,
+    stack_state,
+    watching,
+    workers,
+)
 from tidegate.doctor.facts import Facts
 from tidegate.doctor.finding import Finding, Verdict, unknown
 from worker.advice.answers import ACCESS_DENIED
@@ -22,25 +32,25 @@ Check = Callable[[Facts], Finding]
 AT_ONCE = 16
 # In the order in which somebody on call asks: what is seen, then the way of a file, then the rest.
 CHECKS: Mapping[str, Check] = {
-    "alarms": fleet.alarms,
+    "alarms": watching.alarms,
     "queue": queues.jobs,
     "dead letters": queues.dead_letters,
     "undispatched": queues.undispatched,
-    "workers": fleet.workers,
-    "input": storage.input_bucket,
-    "output": storage.output_bucket,
+    "workers": workers.workers,
+    "input": buckets.input_bucket,
+    "output": buckets.output_bucket,
     "dispatcher": dispatching.function,
     "sweep": dispatching.sweep,
     "task stopped": dispatching.task_stopped,
-    "image": images.image,
-    "model": storage.model,
-    "settings": fleet.settings,
+    "image": image.image,
+    "model": model.model,
+    "settings": workers.settings,
     "network": network.network,
-    "quotas": quota_checks.quotas,
+    "quotas": quotas.quotas,
     "dispatcher role": roles.dispatcher,
     "task role": roles.task,
     "execution role": roles.execution,
-    "logs": fleet.logs,
+    "logs": watching.logs,
 }
 SERVICES = (
     *("cloudformation", "cloudwatch", "ec2", "ecr", "ecs", "events", "iam", "lambda", "logs"),

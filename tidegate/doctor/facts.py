@@ -82,6 +82,12 @@ class Facts:
         body = self._template.result()
         return Template(body, self._names(body), partial(self._attribute, body))
 
+    @property
+    def anew(self) -> tuple[str, str]:
+        """Return the commands for a part that somebody deleted: an update would not make it."""
+        name = self.stack.name
+        return f"tidegate destroy {name}", f"tidegate deploy {name} --model FILE"
+
     def arn(self, service: str, resource: str) -> str:
         """Return an ARN in the stack's account and region."""
         account = self.account

@@ -13,9 +13,9 @@ from tidegate.aws.account import Account
 from tidegate.aws.errors import AwsError, CredentialsError
 from tidegate.aws.stack import DeployedStack
 from tidegate.cli.main import main
+from tidegate.doctor.checks.stack_state import GOOD, UNDONE, WAYS_FORWARD, state
 from tidegate.doctor.examination import CHECKS, examine, worst
 from tidegate.doctor.finding import Finding, Verdict, broken, ok, unknown, warning
-from tidegate.doctor.stack_state import GOOD, UNDONE, WAYS_FORWARD, state
 
 PAGE = (ROOT / "docs" / "doctor.md").read_text(encoding="utf-8")
 READS = ("batch-get-", "describe-", "get-", "head-", "list-")

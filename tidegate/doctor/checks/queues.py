@@ -97,8 +97,7 @@ def _gone(facts: Facts, url: str) -> Finding:
     return broken(
         f"the queue {url.rpartition('/')[2]} is gone",
         "An update does not make it anew. The files stay in the input bucket:",
-        f"tidegate destroy {facts.stack.name}",
-        f"tidegate deploy {facts.stack.name} --model FILE",
+        *facts.anew,
     )
 
 

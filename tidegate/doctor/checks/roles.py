@@ -10,8 +10,6 @@ from tidegate.aws.shown_calls import as_command
 from tidegate.doctor.facts import Facts
 from tidegate.doctor.finding import Finding, broken, ok, warning
 
-LOCAL_CLOUD = "local-cloud-only"  # the policy that the local cloud adds for its emulator
-
 
 def role(facts: Facts, logical: str) -> Finding:
     """Compare a role's policies with those of the template."""
@@ -19,7 +17,7 @@ def role(facts: Facts, logical: str) -> Finding:
     name = facts.resources.get(logical, logical)
     listed = found(lambda: iam.list_role_policies(RoleName=name), "NoSuchEntity")
     if listed is None:
-        return broken(f"the role {name} is gone", "Make the stack anew:", *_anew(facts))
+        return broken(f"the role {name} is gone", "Make the stack anew:", *facts.anew)
     should = {
         policy["PolicyName"]: policy["PolicyDocument"]
         for policy in facts.template.properties(logical)["Policies"]
@@ -27,7 +25,6 @@ def role(facts: Facts, logical: str) -> Finding:
     has = {
         policy: iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
         for policy in listed["PolicyNames"]
-        if facts.is_aws or policy != LOCAL_CLOUD
     }
     attached = iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
     return (
@@ -40,13 +37,6 @@ def role(facts: Facts, logical: str) -> Finding:
 dispatcher = partial(role, logical="DispatcherRole")
 task = partial(role, logical="TaskRole")
 execution = partial(role, logical="ExecutionRole")
-
-
-def _anew(facts: Facts) -> tuple[str, str]:
-    return (
-        f"tidegate destroy {facts.stack.name}",
-        f"tidegate deploy {facts.stack.name} --model FILE",
-    )
 
 
 def _less(name: str, should: Mapping[str, Any], has: Mapping[str, Any]) -> Finding | None:

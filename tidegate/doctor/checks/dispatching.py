@@ -23,16 +23,8 @@ def function(facts: Facts) -> Finding:
     name = facts.stack.outputs["DispatcherFunction"]
     answer = found(lambda: facts.function, "ResourceNotFoundException")
     if answer is None:
-        return broken(f"the function {name} is gone", "Make it anew:", *_anew(facts))
+        return broken(f"the function {name} is gone", "Make it anew:", *facts.anew)
     return _halted(facts, answer) or _compared(facts, answer)
-
-
-def _anew(facts: Facts) -> tuple[str, str]:
-    """Return the commands for a resource that somebody deleted: an update would not make it."""
-    return (
-        f"tidegate destroy {facts.stack.name}",
-        f"tidegate deploy {facts.stack.name} --model FILE",
-    )
 
 
 def _halted(facts: Facts, answer: "GetFunctionResponseTypeDef") -> Finding | None:
@@ -49,7 +41,7 @@ def _halted(facts: Facts, answer: "GetFunctionResponseTypeDef") -> Finding | Non
         )
     if configuration.get("State") == "Failed":
         return broken(
-            f"{name} cannot run: {configuration.get('StateReason')}", "Make it anew:", *_anew(facts)
+            f"{name} cannot run: {configuration.get('StateReason')}", "Make it anew:", *facts.anew
         )
     if configuration.get("LastUpdateStatus") == "Failed":
         return broken(
@@ -98,7 +90,7 @@ def rule(facts: Facts, logical: str, without: str) -> Finding:
     name = facts.resources.get(logical, logical)
     described = found(lambda: events.describe_rule(Name=name), "ResourceNotFoundException")
     if described is None:
-        return broken(f"the rule {name} is gone: {without}", "Make it anew:", *_anew(facts))
+        return broken(f"the rule {name} is gone: {without}", "Make it anew:", *facts.anew)
     problems: dict[str, str] = {}
     if described["State"] != "ENABLED":
         problems["is disabled"] = as_command("events", "EnableRule", {"Name": name})
