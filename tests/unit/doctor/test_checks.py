@@ -194,6 +194,22 @@ class TestWorkers:
         assert finding.verdict is Verdict.OK
         assert finding.found == "1 running; the last one ended well 12 min ago"
 
+    def test_a_cluster_that_is_gone(self, answers: Answers, check: Check) -> None:
+        answers.refuse("ecs", "ListTasks", "ClusterNotFoundException")
+
+        assert check("workers").found == f"the cluster {NAME} is gone"
+
+    def test_a_task_definition_that_is_deregistered(
+        self, account: Account, answers: Answers, check: Check
+    ) -> None:
+        definition = task_definition(account) | {"status": "INACTIVE"}
+        answers.give("ecs", "DescribeTaskDefinition", taskDefinition=definition)
+
+        finding = check("workers")
+
+        assert finding.verdict is Verdict.BROKEN
+        assert "is deregistered" in finding.found
+
 
 class TestInput:
     def test_a_notification_that_is_gone_is_put_back_beside_the_others(
@@ -321,7 +337,7 @@ class TestDispatcher:
         own = account.client("lambda").get_function(FunctionName=f"{NAME}-dispatcher")
         variables = own["Configuration"]["Environment"]["Variables"]
         changed = {**variables, "DISPATCHER_MAX_TASKS": "0", "OURS": "1"}
-        del changed["DISPATCHER_CLUSTER"]
+        del changed["DISPATCHER_CLUSTER"], changed["DISPATCHER_INPUT_PREFIX"]
         answers.alter(
             "lambda", "GetFunction", Configuration={"Environment": {"Variables": changed}}
         )
@@ -329,6 +345,7 @@ class TestDispatcher:
         finding = check("dispatcher")
 
         assert finding.verdict is Verdict.BROKEN
+        assert "DISPATCHER_INPUT_PREFIX" not in finding.found  # empty, and Lambda may leave it out
         assert "DISPATCHER_MAX_TASKS is '0', not '4'" in finding.found
         assert f"DISPATCHER_CLUSTER is None, not '{NAME}'" in finding.found
         (command,) = finding.commands

@@ -1,5 +1,6 @@
 """The dispatcher's function, and the rules that invoke it."""
 
+import re
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -65,7 +66,7 @@ def _compared(facts: Facts, answer: "GetFunctionResponseTypeDef") -> Finding:
             should[variable] = str(template.resolve(value))
         except NotEvaluated:
             not_compared.append(variable)
-    other = [one for one, value in should.items() if str(has.get(one)) != value]
+    other = [one for one, value in should.items() if str(has.get(one, "")) != value]
     if not other:
         left_out = f"; not compared: {', '.join(not_compared)}" if not_compared else ""
         return ok(f"{name} is active, and its variables are the stack's{left_out}")
@@ -150,7 +151,7 @@ def permit(facts: Facts, service: str, source: str) -> str:
         "AddPermission",
         {
             "FunctionName": facts.stack.outputs["DispatcherFunction"],
-            "StatementId": "doctor-" + source.rpartition(":")[2].replace("/", "-"),
+            "StatementId": re.sub(r"[^A-Za-z0-9]", "-", "doctor-" + source.rpartition(":")[2]),
             "Action": "lambda:InvokeFunction",
             "Principal": service,
             "SourceArn": source,

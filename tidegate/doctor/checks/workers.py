@@ -1,7 +1,7 @@
 """The workers: how the last one ended, and whether the next one takes its settings."""
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tidegate.aws.errors import found
 from tidegate.deploy.worker_settings import PARAMETER, validate
@@ -24,16 +24,20 @@ LONGEST_LINE = 400  # characters of a log line
 def workers(facts: Facts) -> Finding:
     """Count the running workers, and look at how the last stopped one ended (ECS keeps an hour)."""
     ecs: ECSClient = facts.client("ecs")
-    cluster = facts.stack.outputs["Cluster"]
-    family = f"{facts.stack.name}-worker"
-    arns = {
-        status: ecs.list_tasks(cluster=cluster, family=family, desiredStatus=status)["taskArns"]
-        for status in ("RUNNING", "STOPPED")
-    }
-    running = f"{len(arns['RUNNING']):,} running"
-    if not arns["STOPPED"]:
+    cluster, name = facts.stack.outputs["Cluster"], facts.stack.name
+    if facts.task_definition["status"] != "ACTIVE":
+        return broken(
+            f"{facts.task_definition['taskDefinitionArn']} is deregistered: no worker can start",
+            "A changed parameter makes another revision:",
+            f"tidegate deploy {name} --parameter IdleSeconds=SECONDS",
+        )
+    listed = found(lambda: _list(ecs, cluster, f"{name}-worker"), "ClusterNotFoundException")
+    if listed is None:
+        return broken(f"the cluster {cluster} is gone", "Make it anew:", *facts.anew)
+    running = f"{len(listed['RUNNING']):,} running"
+    if not listed["STOPPED"]:
         return ok(f"{running}; none has stopped in the last hour")
-    tasks = ecs.describe_tasks(cluster=cluster, tasks=arns["STOPPED"][:100])["tasks"]
+    tasks = ecs.describe_tasks(cluster=cluster, tasks=listed["STOPPED"][:100])["tasks"]
     newest = max(tasks, key=lambda task: task.get("stoppedAt", datetime.min.replace(tzinfo=UTC)))
     if reason := _bad_end(newest):
         return broken(
@@ -42,6 +46,15 @@ def workers(facts: Facts) -> Finding:
             tail(facts.stack.outputs["WorkerLogGroup"]),
         )
     return ok(f"{running}; the last one ended well {_ago(newest)}")
+
+
+def _list(ecs: "ECSClient", cluster: str, family: str) -> dict[str, list[str]]:
+    """Return the ARNs of the running tasks, and of the stopped ones."""
+    statuses: tuple[Literal["RUNNING"], Literal["STOPPED"]] = ("RUNNING", "STOPPED")
+    return {
+        status: ecs.list_tasks(cluster=cluster, family=family, desiredStatus=status)["taskArns"]
+        for status in statuses
+    }
 
 
 def _bad_end(task: "TaskTypeDef") -> str:
