@@ -101,7 +101,14 @@ def could_not_ask(error: ClientError | BotoCoreError) -> Finding:
     if isinstance(error, ClientError) and error_code(error) in ACCESS_DENIED:
         action = _action(error)
         return unknown(f"could not ask: {action} is denied", f"Allow {action} to your own role")
-    return unknown(f"could not ask: {error}", "Nothing is known of it: try again")
+    text = _words(error) if isinstance(error, ClientError) else str(error)
+    return unknown(f"could not ask: {text}", "Nothing is known of it: try again")
+
+
+def _words(error: ClientError) -> str:
+    """Return the operation with the code and the message, of which an emulator may have none."""
+    message = error.response.get("Error", {}).get("Message", "")
+    return ": ".join(filter(None, (error.operation_name, error_code(error), message)))
 
 
 def _action(error: ClientError) -> str:

@@ -180,7 +180,7 @@ def test_the_worst_verdict_counts_and_what_is_unknown_is_less_than_a_warning() -
     assert worsts == [one.verdict for one in findings]
 
 
-@pytest.mark.parametrize("arguments", [[NAME], ["--stack", NAME], []])
+@pytest.mark.parametrize("arguments", [["--stack", NAME], []])
 def test_the_command_prints_json_for_programs_and_its_status_is_that_of_the_worst(
     answers: Answers, capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:

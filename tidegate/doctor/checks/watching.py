@@ -36,7 +36,7 @@ def alarms(facts: Facts) -> Finding:
     cloudwatch: Any = facts.client("cloudwatch")
     own = [alarm for alarm in _alarm_names(facts) if alarm]
     if not own:
-        return ok("the stack has none: AlarmEmail makes them")
+        return ok("the stack has none: AlarmEmail or AlarmTopicArn makes them")
     described = cloudwatch.describe_alarms(AlarmNames=own)["MetricAlarms"]
     raised: list[Any] = [one for one in described if one.get("StateValue") == "ALARM"]
     if raised:
