@@ -143,4 +143,4 @@ def has_image(account: Account, repository: str, tag: str) -> bool:
         ),
         *_ABSENT,
     )
-    return bool(answer and answer["imageDetails"])  # the local cloud answers with an empty list
+    return bool(answer and answer["imageDetails"])  # the emulator answers with an empty list

@@ -127,7 +127,7 @@ class Planner:
         return {name: value for name, value in current.items() if name in self.template.parameters}
 
     def _check(self, values: Mapping[str, str]) -> None:
-        self.template.check(values)
+        self.template.check_all(values)
         check_prefixes(values)
         validate(values)
 
