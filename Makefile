@@ -75,7 +75,7 @@ template: .venv/dev.stamp .venv-checks/stamp ## lint the template, Dockerfile, w
 	$(BIN)/cfn-lint --include-checks I -- infra/cloudformation.yaml
 	$(BIN)/hadolint Dockerfile
 	.venv-checks/bin/checkov --config-file infra/checkov.yaml
-	PATH="$(CURDIR)/.venv-checks/bin:$$PATH" .venv-checks/bin/actionlint .github/workflows/*.yaml
+	PATH="$(CURDIR)/.venv-checks/bin:$$PATH" .venv-checks/bin/actionlint .github/workflows/*.yaml examples/ci/*.yaml
 	.venv-checks/bin/shellcheck .ci/run infra/*.sh
 
 # Models of a few rows are slower with several threads, which wait for each other by spinning.

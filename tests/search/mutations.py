@@ -14,10 +14,17 @@ from tests.support.mutation import Mutation, Mutations, Patch
 from worker.aws.call_limits import limited
 from worker.aws.errors import map_errors
 from worker.clock import now
-from worker.errors import LeaseLost, PermanentError, stray_cancellations_as_errors
-from worker.interfaces import ScoreResult
-from worker.job import Done, Job, Message, Outcome, Reject, Release, S3Uri
+from worker.errors import (
+    LeaseLost,
+    PermanentError,
+    UnknownMessageVersion,
+    UnreadableBody,
+    stray_cancellations_as_errors,
+)
+from worker.interfaces import ScoreOptions, ScoreResult
+from worker.job import Done, Job, Message, Outcome, Reject, Release, S3Uri, check_version
 from worker.jobs.dead_letters import DeadLetters
+from worker.jobs.job_options import JobOptions
 from worker.jobs.limits import JobTimeouts
 from worker.jobs.output_writer import OutputWriter
 from worker.jobs.patience import Patience
@@ -102,7 +109,7 @@ def _(patch: Patch) -> None:
     patch.replace(release_unstarted, cancel_heartbeats)
 
 
-@MUTATIONS.add("a batch is claimed message by message", seed=185)
+@MUTATIONS.add("a batch is claimed message by message", seed=204)
 def _(patch: Patch) -> None:
     receive, claim = Consumer._receive, Consumer._claim
     counts: dict[int, int] = {}
@@ -176,7 +183,7 @@ def _(patch: Patch) -> None:
     patch.replace(Settlement.release, not_at_all)
 
 
-@MUTATIONS.add("a poll under way is cancelled", seed=18)
+@MUTATIONS.add("a poll under way is cancelled", seed=44)
 def _(patch: Patch) -> None:
     async def wait_unshielded(poll: "asyncio.Future[list[Message]]") -> float:
         looked = now()
@@ -250,7 +257,7 @@ def _(patch: Patch) -> None:
     patch.replace(stray_cancellations_as_errors, not_at_all)
 
 
-@MUTATIONS.add("a message that is received again in hand starts a second job", seed=18)
+@MUTATIONS.add("a message that is received again in hand starts a second job", seed=29)
 def _(patch: Patch) -> None:
     claim = Leases.claim
 
@@ -261,7 +268,7 @@ def _(patch: Patch) -> None:
     patch.replace(claim, claim_as_new)
 
 
-@MUTATIONS.add("a message that is received again in hand keeps its older count", seed=232)
+@MUTATIONS.add("a message that is received again in hand keeps its older count", seed=69)
 def _(patch: Patch) -> None:
     def not_the_latest(self: Leases, message: Message) -> Message:
         return message
@@ -463,7 +470,7 @@ def _(patch: Patch) -> None:
     patch.replace(empty_superseded_rejects, not_at_all)
 
 
-@MUTATIONS.add("a truncated body is predicted", seed=46)
+@MUTATIONS.add("a truncated body is predicted", seed=149)
 def _(patch: Patch) -> None:
     checked = _checked
 
@@ -518,7 +525,7 @@ def _(patch: Patch) -> None:
     patch.replace(limit, always_ten)
 
 
-@MUTATIONS.add("messages are received while deletes fail", seed=17)
+@MUTATIONS.add("messages are received while deletes fail", seed=46)
 def _(patch: Patch) -> None:
     flush = Deletes._flush
 
@@ -554,3 +561,57 @@ def _(patch: Patch) -> None:
         return results
 
     patch.replace(send_beat, send_unnoticed)
+
+
+@MUTATIONS.add("a message of a later version is predicted as if it were known", seed=12)
+def _(patch: Patch) -> None:
+    def not_at_all(body: str) -> None:
+        pass
+
+    patch.replace(check_version, not_at_all)
+
+
+@MUTATIONS.add("a message of a later version is not given back", seed=12)
+def _(patch: Patch) -> None:
+    check = check_version
+
+    def refuse(body: str) -> None:
+        try:
+            check(body)
+        except UnknownMessageVersion as error:
+            raise UnreadableBody(str(error)) from None
+
+    patch.replace(check, refuse)
+
+
+@MUTATIONS.add("a job's settings leak to the next job", seed=9)
+def _(patch: Patch) -> None:
+    options_of = JobOptions.of
+    latest: dict[JobOptions, ScoreOptions] = {}
+
+    def of_the_latest(self: JobOptions, job: Job) -> ScoreOptions:
+        if job.settings:
+            latest[self] = options_of(self, job)
+        return latest.get(self) or options_of(self, job)
+
+    patch.replace(options_of, of_the_latest)
+
+
+@MUTATIONS.add("a job's settings are ignored", seed=4)
+def _(patch: Patch) -> None:
+    def own(self: JobOptions, job: Job) -> ScoreOptions:
+        return self._own
+
+    patch.replace(JobOptions.of, own)
+
+
+@MUTATIONS.add("a dead letter does not name its run", seed=1)
+def _(patch: Patch) -> None:
+    attributes = DeadLetters._attributes
+
+    def without_run(self: DeadLetters, message: Message, rejection: Reject) -> dict[str, str]:
+        found = attributes(self, message, rejection)
+        found.pop("run", None)
+        return found
+
+    patch.replace(attributes, without_run)

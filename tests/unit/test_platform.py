@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import prices
 from tests.support.iam.deployer import FILLED_IN, POLICIES
 from tests.support.iam.handlers import is_tagged, types
 from tests.support.template import PARAMETERS, RESOURCES, ROOT, container
+from tidegate.aws import prices
 
 PAGE = (ROOT / "docs" / "platform.md").read_text()
 KINDS = {resource["Type"] for resource in RESOURCES.values()}

@@ -81,3 +81,12 @@ PRICES = (
     LOGS,
     METRIC,
 )
+
+
+def worker_hour(
+    vcpus: float, memory_gb: float, *, arm: bool = False, spot: bool = False, address: bool = True
+) -> float:
+    """Return dollars for a worker an hour; Spot does not make its public address cheaper."""
+    processor, memory = (ARM, ARM_MEMORY) if arm else (X86, X86_MEMORY)
+    compute = vcpus * processor.dollars + memory_gb * memory.dollars
+    return compute * (SPOT.dollars if spot else 1) + (ADDRESS.dollars if address else 0)
