@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from dispatcher.handler import PAUSED_TAG
 from tests.support.stack_on_moto import ACCOUNT, ARTIFACTS, NAME, REGION, Answers
 from tidegate.aws.account import Account
 from tidegate.doctor.finding import Finding, Verdict
@@ -68,7 +69,16 @@ class TestQueues:
 
         assert finding.verdict is Verdict.WARNING
         assert "the oldest for 3 h" in finding.found
-        assert finding.commands == (f"aws logs tail /aws/lambda/{NAME}-dispatcher --since 1h",)
+        assert finding.commands == (f"tidegate logs --stack {NAME}",)
+
+    def test_a_pause_is_a_warning_with_the_way_out(self, answers: Answers, check: Check) -> None:
+        answers.give("sqs", "ListQueueTags", Tags={PAUSED_TAG: "2026-01-01T12:00:00+00:00"})
+
+        finding = check("queue")
+
+        assert finding.verdict is Verdict.WARNING
+        assert finding.found.startswith("the stack is paused since 2026-01-01T12:00:00+00:00")
+        assert finding.commands == (f"tidegate resume --stack {NAME}",)
 
     @pytest.mark.parametrize("name", QUEUES)
     def test_a_queue_that_is_gone_is_broken(
@@ -110,10 +120,9 @@ class TestQueues:
         finding = check("dead letters")
 
         assert (finding.verdict, finding.found) == (Verdict.WARNING, "7, the oldest for 3 days")
-        assert finding.commands[1] == (
-            "aws sqs start-message-move-task"
-            f" --source-arn arn:aws:sqs:{REGION}:{ACCOUNT}:{NAME}-dead-letters"
-            f" --destination-arn arn:aws:sqs:{REGION}:{ACCOUNT}:{NAME}-jobs"
+        assert finding.commands == (
+            f"tidegate failures --stack {NAME}",
+            f"tidegate redrive --all --stack {NAME}",
         )
 
     def test_an_event_that_was_not_dispatched_is_broken(
@@ -162,7 +171,7 @@ class TestWorkers:
         assert (
             'Its last line: {"event": "worker failed", "error": "no such model"}' in finding.found
         )
-        assert finding.commands == (f"aws logs tail /ecs/{NAME}-worker --since 1h",)
+        assert finding.commands == (f"tidegate logs --stack {NAME}",)
 
     def test_a_worker_whose_image_was_not_pulled_has_no_log(
         self, answers: Answers, check: Check
