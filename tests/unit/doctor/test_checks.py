@@ -13,6 +13,8 @@ import pytest
 from dispatcher.handler import PAUSED_TAG
 from tests.support.stack_on_moto import ACCOUNT, ARTIFACTS, NAME, REGION, Answers
 from tidegate.aws.account import Account
+from tidegate.aws.stack import DeployedStack
+from tidegate.doctor.examination import examine
 from tidegate.doctor.finding import Finding, Verdict
 
 Check = Callable[[str], Finding]
@@ -135,7 +137,7 @@ class TestQueues:
         finding = check("undispatched")
 
         assert finding.verdict is Verdict.BROKEN
-        assert finding.found == "the dispatcher failed on 1 events"
+        assert finding.found == "events on which the dispatcher failed: 1"
         assert "create-event-source-mapping" in finding.commands[1]
 
 
@@ -449,6 +451,15 @@ class TestImage:
 
         assert check("image").verdict is verdict
 
+    def test_a_configuration_that_cannot_be_downloaded_is_unknown(
+        self, account: Account, stack: DeployedStack, answers: Answers
+    ) -> None:
+        manifest = json.dumps({"config": {"digest": "sha256:ab"}})
+        answers.give("ecr", "BatchGetImage", images=[{"imageManifest": manifest}])
+        answers.give("ecr", "GetDownloadUrlForLayer", downloadUrl="http://127.0.0.1:1/gone")
+
+        assert examine(account, stack)["image"].verdict is Verdict.UNKNOWN
+
     @pytest.mark.parametrize(
         "image", ["ghcr.io/team/worker:1", f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/w:1"]
     )
@@ -628,7 +639,10 @@ class TestQuotas:
         none = {"UnreservedConcurrentExecutions": 0}
         answers.give("lambda", "GetAccountSettings", AccountLimit=none)
 
-        assert check("quotas").verdict is Verdict.BROKEN
+        finding = check("quotas")
+
+        assert finding.verdict is Verdict.BROKEN
+        assert "--service-code lambda --quota-code L-B99A9384" in finding.commands[0]
 
 
 def role(account: Account, logical: str) -> str:

@@ -73,7 +73,7 @@ def undispatched(facts: Facts) -> Finding:
         "EventSourceArn": attributes["QueueArn"],
     }
     return broken(
-        f"the dispatcher failed on {count:,} events{_since(_oldest_seconds(facts, url))}",
+        f"events on which the dispatcher failed: {count:,}{_since(_oldest_seconds(facts, url))}",
         "Remove the cause that its log names, then replay them (docs/dispatcher-events.md):",
         logs_of(facts),
         as_command("lambda", "CreateEventSourceMapping", replay),
