@@ -11,6 +11,7 @@ from rich.table import Table
 
 from tidegate.deploy.screen import Change, Declined, Event
 
+_WORDS = {"delete skipped": "kept"}
 _COLOURS = {"Add": "green", "Modify": "yellow", "Remove": "red"}
 _REPLACEMENTS = {"yes": "[bold red]yes[/]", "maybe": "[red]maybe[/]", "no": ""}
 
@@ -18,9 +19,9 @@ _REPLACEMENTS = {"yes": "[bold red]yes[/]", "maybe": "[red]maybe[/]", "no": ""}
 class StackScreen:
     """Prints to standard error: with colour on a terminal, else as plain lines."""
 
-    def __init__(self, *, yes: bool = False) -> None:
+    def __init__(self, *, yes: bool = False, console: Console | None = None) -> None:
         self._yes = yes
-        self._console = Console(stderr=True, highlight=False)
+        self._console = console or Console(stderr=True, highlight=False)
         self._status = self._console.status("")
 
     def __enter__(self) -> Self:
@@ -69,9 +70,12 @@ class StackScreen:
 
     def show_event(self, event: Event) -> None:
         """Print what CloudFormation did with one resource; its beginnings on a terminal only."""
-        words = f"{event.resource}: {event.status.lower().replace('_', ' ')}"
+        status = event.status.lower().replace("_", " ")
+        words = f"{event.resource}: {_WORDS.get(status, status)}"
         if event.failed:
-            self._console.print(f"  [red]✗[/] {escape(words)}: {escape(event.reason)}")
+            self._console.print(
+                f"  [red]✗[/] {escape(words)}: {escape(event.reason)}", soft_wrap=True
+            )
         elif event.status.endswith("_IN_PROGRESS"):
             self.show_wait(words)
         else:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from tidegate.aws import input_bucket
 from tidegate.aws.account import Account
 from tidegate.aws.errors import AwsError, found
 from tidegate.aws.stack import DeployedStack
@@ -50,6 +51,8 @@ class Destruction:
             )
             self._stop_dispatcher(name)
             self._stop_workers(name)
+            if undone := input_bucket.undo(self.account, stack):
+                self.screen.say(undone)
         delete_stack(
             self.account,
             stack,

@@ -2,20 +2,22 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from tidegate.aws.account import Account
-from tidegate.aws.errors import AwsError
+from tidegate.aws.errors import AwsError, found
 from tidegate.aws.input_bucket import Wiring, plan_wiring
 from tidegate.aws.output_bucket import check_prefixes, policy_for_output
 from tidegate.aws.stack import DeployedStack
 from tidegate.deploy import images
-from tidegate.deploy.artifacts import Artifacts, default_name, model_key, name_known_to
+from tidegate.deploy.artifacts import NOT_THERE, Artifacts, default_name, model_key, name_known_to
 from tidegate.deploy.cloudformation.template import Template
 from tidegate.deploy.screen import Screen
 from tidegate.deploy.wish import Wish
 from tidegate.deploy.worker_settings import validate
 from tidegate.image.source import ImageSource
+from worker.advice.answers import ACCESS_DENIED
 from worker.errors import SettingsError
 
 MakeBuilder = Callable[[ImageSource, Path, Account, Screen], images.Builder]
@@ -80,8 +82,11 @@ class Planner:
             given |= {"ImageTag": builder.tag} | ({"Image": ""} if current.get("Image") else {})
         values = self.template.with_defaults({**current, **given})
         self._check(values)
+        if stack is None:
+            self._refuse_left_buckets(wish.stack, values)
         wiring = self._wiring(wish.stack, values)
         tags = {**_own_tags(stack), **wish.tags, **(wiring.tag if wiring else {})}
+        given = {name: value for name, value in given.items() if current.get(name) != value}
         repository = stack.outputs.get("RepositoryUri") if stack else None
         tag = values["ImageTag"]
         pushed = repository is not None and images.has_image(self.account, repository, tag)
@@ -130,6 +135,19 @@ class Planner:
         self.template.check_all(values)
         check_prefixes(values)
         validate(values)
+
+    def _refuse_left_buckets(self, name: str, values: Mapping[str, str]) -> None:
+        """Refuse a bucket of an earlier stack here, as CloudFormation would only after minutes."""
+        s3 = self.account.client("s3")
+        for parameter, kind in (("InputBucket", "input"), ("OutputBucket", "output")):
+            bucket = f"{name}-{kind}-{self.account.id}-{self.account.region}"
+            look = partial(s3.head_bucket, Bucket=bucket)
+            if not values[parameter] and found(look, *NOT_THERE, *ACCESS_DENIED):
+                raise AwsError(
+                    f"the bucket {bucket} is left from an earlier stack, so a new one cannot make"
+                    f" it: `--parameter {parameter}={bucket}` uses it,"
+                    f" `aws s3 rb s3://{bucket} --force` removes it with all files"
+                )
 
     def _wiring(self, name: str, values: Mapping[str, str]) -> Wiring | None:
         """Look at buckets that are not the stack's, and ask before one of them is changed."""

@@ -46,6 +46,7 @@ class FakeStack:
         self.status = status if is_stack else self.status
         event = {
             "EventId": f"{self.name}-{len(self.events)}",
+            "StackId": self.id,
             "LogicalResourceId": resource,
             "PhysicalResourceId": self.id if is_stack else resource,
             "ResourceType": kind,
@@ -83,6 +84,7 @@ class FakeCloudFormation:
     no_changes: str = ""  # the reason why a change set has none
     ends: dict[str, Sequence[Step]] = field(default_factory=dict)  # by operation, else it succeeds
     change_sets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    newest: dict[str, Any] = field(default_factory=dict)  # the newest change set
     on_complete: Callable[[FakeStack], None] = lambda _: None
 
     def add(self, name: str, status: str, **facts: Any) -> FakeStack:  # noqa: ANN401 - fields
@@ -144,23 +146,31 @@ class FakeCloudFormation:
         name = given["StackName"]
         if given["ChangeSetType"] == "CREATE":
             self.add(name, "REVIEW_IN_PROGRESS", description="")
-        self.change_sets["made"] = given
-        return {"Id": "made", "StackId": self._find(name).id}
+        self.change_sets[given["ChangeSetName"]] = self.newest = given
+        return {"Id": "an ARN", "StackId": self._find(name).id}
 
-    def describe_change_set(self, *, ChangeSetName: str) -> Mapping[str, Any]:
+    def describe_change_set(self, *, ChangeSetName: str, StackName: str) -> Mapping[str, Any]:
         self._called("describe_change_set")
+        self._find(StackName)
         if self.no_changes:
             return {"Status": "FAILED", "StatusReason": self.no_changes, "Changes": []}
         changes = [{"ResourceChange": one} for one in self.changes]
-        return {"Status": "CREATE_COMPLETE", "ChangeSetId": ChangeSetName, "Changes": changes}
+        return {
+            "Status": "CREATE_COMPLETE",
+            "ChangeSetName": ChangeSetName,
+            "StackName": StackName,
+            "Changes": changes,
+        }
 
-    def delete_change_set(self, *, ChangeSetName: str) -> None:
+    def delete_change_set(self, *, ChangeSetName: str, StackName: str) -> None:
         self._called("delete_change_set")
+        self._find(StackName)
         del self.change_sets[ChangeSetName]
 
-    def execute_change_set(self, *, ChangeSetName: str) -> None:
+    def execute_change_set(self, *, ChangeSetName: str, StackName: str) -> None:
         self._called("execute_change_set")
-        given = self.change_sets[ChangeSetName]
+        self._find(StackName)
+        given = self.change_sets.pop(ChangeSetName)
         stack = self._find(given["StackName"])
         creates = given["ChangeSetType"] == "CREATE"
         stack.description = DESCRIPTION

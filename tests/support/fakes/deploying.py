@@ -62,24 +62,36 @@ class FakeScreen:
 class FakeAccount(Account):
     """An account of moto's, whose CloudFormation is the fake.
 
-    Policies of buckets are kept here: moto does not read their conditions, and would deny all.
+    Policies of buckets are kept here: moto does not read their conditions, and would deny all. So
+    is the switch that sends a bucket's events to EventBridge, which moto forgets.
     """
 
     def __init__(self) -> None:
         super().__init__()
         events = super().client("s3").meta.events
         events.register("before-call.s3.PutBucketPolicy", self._keep_policy)
+        name = "BucketNotificationConfiguration"
+        events.register(f"before-call.s3.Put{name}", self._keep_switch)
+        events.register(f"after-call.s3.Get{name}", self._add_switch)
         self.forget(FakeCloudFormation(), FakeScreen())
 
     def forget(self, cloudformation: FakeCloudFormation, screen: FakeScreen) -> None:
         """Begin anew: clients of moto are slow to make, and serve all tests."""
         self.cloudformation = cloudformation
         self.policies: list[dict[str, Any]] = []
+        self.sends_events = False
         self._show, self._shown_last = screen.show_command, ""
 
     def _keep_policy(self, params: Mapping[str, Any], **_: object) -> tuple[AWSResponse, object]:
         self.policies.append(json.loads(params["body"]))
         return AWSResponse("", 200, HTTPHeaders(), None), {}
+
+    def _keep_switch(self, params: Mapping[str, Any], **_: object) -> None:
+        self.sends_events = b"EventBridgeConfiguration" in params["body"]
+
+    def _add_switch(self, parsed: dict[str, Any], **_: object) -> None:
+        if self.sends_events:
+            parsed["EventBridgeConfiguration"] = {}
 
     def client(self, service: str) -> Any:  # noqa: ANN401 - a client of any service
         return self.cloudformation if service == "cloudformation" else super().client(service)

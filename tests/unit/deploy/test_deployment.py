@@ -12,6 +12,7 @@ from tests.support.fakes.cloudformation import STACK, FakeStack, change, refusal
 from tests.support.fakes.deploying import OWNER, REGION, REPOSITORY, Surroundings
 from tidegate.deploy.cloudformation.template import Template
 from tidegate.deploy.deployment import Deployed, Deployment
+from tidegate.deploy.destroy import Destruction
 from tidegate.deploy.screen import Declined
 from tidegate.deploy.wish import Wish
 from tidegate.image.source import ImageSource
@@ -55,7 +56,7 @@ class Deployer:
 
     def sent(self) -> dict[str, str | None]:
         """Return the parameters of the change set; None is the stack's own value."""
-        given = self.around.cloudformation.change_sets["made"]["Parameters"]
+        given = self.around.cloudformation.newest["Parameters"]
         return {one["ParameterKey"]: one.get("ParameterValue") for one in given}
 
     def changed(self) -> dict[str, str]:
@@ -101,7 +102,7 @@ def test_an_image_that_is_there_is_neither_built_nor_pushed(deployer: Deployer) 
     deployer.deploy(parameters={"MaxTasks": "9"})
 
     assert order(deployer.around.calls, "build", "push") == []
-    assert deployer.changed() == {"ImageTag": TAG, "MaxTasks": "9"}
+    assert deployer.changed() == {"MaxTasks": "9"}
 
 
 def test_an_update_keeps_every_parameter_and_tag_that_is_not_named(deployer: Deployer) -> None:
@@ -112,8 +113,7 @@ def test_an_update_keeps_every_parameter_and_tag_that_is_not_named(deployer: Dep
 
     assert deployer.sent()["MaxTasks"] is None
     assert deployer.sent().keys() == deployer.template.parameters.keys()
-    made = deployer.around.cloudformation.change_sets["made"]
-    tags = {one["Key"]: one["Value"] for one in made["Tags"]}
+    tags = {one["Key"]: one["Value"] for one in deployer.around.cloudformation.newest["Tags"]}
     assert tags == {"team": "tide", "stage": "test"}
 
 
@@ -157,6 +157,7 @@ def test_the_artifact_bucket_of_the_stack_is_used_again(deployer: Deployer) -> N
         "Resources": {"Dispatcher": {"Properties": {"Code": {"S3Bucket": "company-artifacts"}}}}
     }
 
+    deployer.model.write_bytes(b"another model")
     deployer.deploy(model=str(deployer.model))
 
     assert deployer.changed()["Model"].startswith("s3://company-artifacts/models/")
@@ -304,6 +305,66 @@ def test_a_new_stack_needs_a_model(deployer: Deployer) -> None:
         deployer.deploy()
 
 
+def own_bucket(deployer: Deployer) -> str:
+    """Make a bucket of the user's, with a notification of its own."""
+    s3 = deployer.around.account.client("s3")
+    s3.create_bucket(Bucket="files", CreateBucketConfiguration={"LocationConstraint": REGION})
+    sqs = deployer.around.account.client("sqs")
+    queue = sqs.create_queue(QueueName="theirs")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
+    theirs = {"Id": "theirs", "QueueArn": arn["QueueArn"], "Events": ["s3:ObjectCreated:*"]}
+    s3.put_bucket_notification_configuration(
+        Bucket="files", NotificationConfiguration={"QueueConfigurations": [theirs]}
+    )
+    return "files"
+
+
+def notifications(deployer: Deployer, bucket: str) -> set[str]:
+    s3 = deployer.around.account.client("s3")
+    found = s3.get_bucket_notification_configuration(Bucket=bucket)
+    return {name for name in found if name.endswith(("Configuration", "Configurations"))}
+
+
+def test_an_existing_bucket_is_wired_after_a_question_and_destroy_undoes_it(
+    deployer: Deployer,
+) -> None:
+    bucket = own_bucket(deployer)
+
+    deployer.deploy(model=str(deployer.model), parameters={"InputBucket": bucket})
+
+    assert deployer.around.screen.asked == ["Change the bucket's notifications so?"]
+    assert "files will send its events to EventBridge" in deployer.around.screen.text
+    assert notifications(deployer, bucket) == {"QueueConfigurations", "EventBridgeConfiguration"}
+    assert "tidegate:turned-on-notifications" in deployer.around.cloudformation.stacks["tide"].tags
+
+    around = deployer.around
+    Destruction(around.account, around.screen, around.cloudformation.pause).destroy("tide")
+    assert notifications(deployer, bucket) == {"QueueConfigurations"}
+
+
+def test_who_declines_the_wiring_changes_nothing(deployer: Deployer) -> None:
+    bucket = own_bucket(deployer)
+    deployer.around.screen.yes = False
+
+    with pytest.raises(Declined):
+        deployer.deploy(model=str(deployer.model), parameters={"InputBucket": bucket})
+
+    assert notifications(deployer, bucket) == {"QueueConfigurations"}
+    assert not CHANGES & set(deployer.around.calls)
+
+
+def test_a_bucket_that_an_earlier_stack_left_is_refused_before_anything_is_made(
+    deployer: Deployer,
+) -> None:
+    stack = deployer.first()
+    del deployer.around.cloudformation.stacks[stack.name]
+
+    with pytest.raises(TidegateError, match=f"--parameter InputBucket=tide-input-{OWNER}"):
+        deployer.deploy(model=str(deployer.model))
+
+    assert not CHANGES & set(deployer.around.calls)
+
+
 @pytest.mark.parametrize(
     "failure",
     [
@@ -361,7 +422,7 @@ def test_an_image_of_ones_own_is_kept_and_a_build_replaces_it(deployer: Deployer
     assert "kept: registry.example/own:1" in deployer.around.screen.text
 
     deployer.deploy(build=True)
-    assert deployer.changed() == {"Image": "", "ImageTag": TAG}
+    assert deployer.changed() == {"Image": ""}
 
 
 def test_a_tag_of_ones_own_in_the_repository_is_kept_and_a_build_replaces_it(
