@@ -16,7 +16,6 @@ from tidegate.localcloud.system import System
 PAGE = (ROOT / "docs" / "several-stacks.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LEFT_OUT = "…"
-TIDEGATE = '#!/bin/sh\nexec python -m tidegate "$@"\n'
 STACKS = ("flowers", "churn", "churn-staging")
 MODELS = {"flowers": 1.0, "churn-1": 2.0, "churn-2": 3.0}  # an age is predicted times so much
 
@@ -33,10 +32,6 @@ def commands_of(page: str) -> Iterator[tuple[str, list[str]]]:
 def terminal(tmp_path: Path, system: System) -> Iterator[Terminal]:
     """A terminal in a folder with three models and a file."""
     typed = Terminal.at(tmp_path, system.cloud)
-    program = tmp_path / "bin" / "tidegate"
-    program.write_text(TIDEGATE)
-    program.chmod(0o755)
-    typed.environment["PYTHONPATH"] = str(ROOT)
     for name, factor in MODELS.items():
         train(typed.folder / f"{name}.pkl", factor)
     (typed.folder / "new.csv").write_text("id,age,visits\na,30,2\nb,40,4\n")

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from rich.console import Console
@@ -94,39 +94,34 @@ class Report:
 
     def _finding(self, name: str, finding: Finding) -> None:
         verdict = Text(finding.verdict, style=COLOURS[finding.verdict])
-        prose = [_printable(finding.found)]
-        if finding.next_step:
-            prose.append(_printable(finding.next_step))
-        if self._narrow:
-            self._console.print(Text.assemble(verdict, " ", name))
-            self._rows(("", INDENT), prose)
-        elif self._console.is_terminal:
-            self._rows((verdict, VERDICT_WIDTH), prose[:1], name)
-            self._rows(("", VERDICT_WIDTH), prose[1:], "")
-        else:  # one line, however long: for grep
-            self._line(f"{finding.verdict:<{VERDICT_WIDTH}}{name:<{NAME_WIDTH}}{prose[0]}")
-            for text in prose[1:]:
+        found, *after = [_printable(one) for one in (finding.found, finding.next_step) if one]
+        if not self._console.is_terminal:  # one line, however long: for grep
+            self._line(f"{finding.verdict:<{VERDICT_WIDTH}}{name:<{NAME_WIDTH}}{found}")
+            for text in after:
                 self._line(f"{'':<{VERDICT_WIDTH + NAME_WIDTH}}{text}")
+        elif self._narrow:
+            self._console.print(Text.assemble(verdict, " ", name))
+            self._console.print(_grid((INDENT,), [("", text) for text in (found, *after)]))
+        else:
+            rows: list[Sequence[str | Text]] = [(verdict, name, found)]
+            rows += [("", "", text) for text in after]
+            self._console.print(_grid((VERDICT_WIDTH, NAME_WIDTH), rows))
         for command in finding.commands:
             self._console.print(Text(_printable(command), style="cyan"), soft_wrap=True)
 
-    def _rows(
-        self, first: tuple[str | Text, int], prose: list[str], name: str | None = None
-    ) -> None:
-        """Print prose that is wrapped beside a first column, and the name's if there is one."""
-        content, width = first
-        table = Table.grid()
-        table.add_column(width=width)
-        if name is not None:
-            table.add_column(width=NAME_WIDTH)
-        table.add_column(overflow="fold")
-        for text in prose:
-            table.add_row(content, *([name] if name is not None else []), Text(text))
-        if prose:
-            self._console.print(table)
-
     def _line(self, text: str) -> None:
         self._console.print(Text(text), soft_wrap=True)
+
+
+def _grid(widths: Sequence[int], rows: Sequence[Sequence[str | Text]]) -> Table:
+    """Return rows whose last cell is wrapped beside the others."""
+    table = Table.grid()
+    for width in widths:
+        table.add_column(width=width)
+    table.add_column(overflow="fold")
+    for *cells, text in rows:
+        table.add_row(*cells, Text(str(text)))
+    return table
 
 
 def _summary(findings: Mapping[str, Finding]) -> Text:

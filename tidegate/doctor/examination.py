@@ -89,14 +89,14 @@ def _ask(check: Check, facts: Facts) -> Finding:
         return check(facts)
     except TidegateError as error:
         return unknown(f"could not be compared: {error}", "Look at it in the AWS console")
-    except (ClientError, BotoCoreError) as error:
+    except (ClientError, BotoCoreError, OSError) as error:
         cause = explained(error)
         if isinstance(cause, CredentialsError):
             raise cause from error
         return could_not_ask(error)
 
 
-def could_not_ask(error: ClientError | BotoCoreError) -> Finding:
+def could_not_ask(error: Exception) -> Finding:
     """Return that AWS refused a question; that is never said of what the question was about."""
     if isinstance(error, ClientError) and error_code(error) in ACCESS_DENIED:
         action = _action(error)

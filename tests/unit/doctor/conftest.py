@@ -1,12 +1,15 @@
+import shlex
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import click
 import pytest
 
 from tests.support.stack_on_moto import NAME, Answers, stack_on_moto
 from tests.support.template import TEMPLATE
 from tidegate.aws.account import Account
 from tidegate.aws.stack import DeployedStack, find
+from tidegate.cli.main import cli
 from tidegate.doctor.examination import CHECKS
 from tidegate.doctor.facts import Facts
 from tidegate.doctor.finding import Finding
@@ -42,6 +45,13 @@ def answers(account: Account) -> Iterator[Answers]:
     answers.restore()
 
 
+def parse(command: str) -> None:
+    """Fail if a command of `tidegate` has no such options."""
+    program, name, *arguments = shlex.split(command)
+    if program == "tidegate":
+        cli.commands[name].make_context(name, arguments, parent=click.Context(cli))
+
+
 @pytest.fixture
 def check(
     account: Account,
@@ -51,6 +61,9 @@ def check(
 
     def run(name: str) -> Finding:
         with ThreadPoolExecutor(8) as pool:
-            return CHECKS[name](Facts(account, find(account, NAME), pool))
+            finding = CHECKS[name](Facts(account, find(account, NAME), pool))
+        for command in finding.commands:
+            parse(command)
+        return finding
 
     return run

@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
+from dispatcher.handler import PAUSED_TAG
 from tests.support.stack_on_moto import ACCOUNT, ARTIFACTS, NAME, REGION, Answers
 from tidegate.aws.account import Account
+from tidegate.aws.stack import DeployedStack
+from tidegate.doctor.examination import examine
 from tidegate.doctor.finding import Finding, Verdict
 
 Check = Callable[[str], Finding]
@@ -68,7 +71,16 @@ class TestQueues:
 
         assert finding.verdict is Verdict.WARNING
         assert "the oldest for 3 h" in finding.found
-        assert finding.commands == (f"aws logs tail /aws/lambda/{NAME}-dispatcher --since 1h",)
+        assert finding.commands == (f"tidegate logs --stack {NAME}",)
+
+    def test_a_pause_is_a_warning_with_the_way_out(self, answers: Answers, check: Check) -> None:
+        answers.give("sqs", "ListQueueTags", Tags={PAUSED_TAG: "2026-01-01T12:00:00+00:00"})
+
+        finding = check("queue")
+
+        assert finding.verdict is Verdict.WARNING
+        assert finding.found.startswith("the stack is paused since 2026-01-01T12:00:00+00:00")
+        assert finding.commands == (f"tidegate resume --stack {NAME}",)
 
     @pytest.mark.parametrize("name", QUEUES)
     def test_a_queue_that_is_gone_is_broken(
@@ -110,10 +122,9 @@ class TestQueues:
         finding = check("dead letters")
 
         assert (finding.verdict, finding.found) == (Verdict.WARNING, "7, the oldest for 3 days")
-        assert finding.commands[1] == (
-            "aws sqs start-message-move-task"
-            f" --source-arn arn:aws:sqs:{REGION}:{ACCOUNT}:{NAME}-dead-letters"
-            f" --destination-arn arn:aws:sqs:{REGION}:{ACCOUNT}:{NAME}-jobs"
+        assert finding.commands == (
+            f"tidegate failures --stack {NAME}",
+            f"tidegate redrive --all --stack {NAME}",
         )
 
     def test_an_event_that_was_not_dispatched_is_broken(
@@ -126,7 +137,7 @@ class TestQueues:
         finding = check("undispatched")
 
         assert finding.verdict is Verdict.BROKEN
-        assert finding.found == "the dispatcher failed on 1 events"
+        assert finding.found == "events on which the dispatcher failed: 1"
         assert "create-event-source-mapping" in finding.commands[1]
 
 
@@ -162,7 +173,7 @@ class TestWorkers:
         assert (
             'Its last line: {"event": "worker failed", "error": "no such model"}' in finding.found
         )
-        assert finding.commands == (f"aws logs tail /ecs/{NAME}-worker --since 1h",)
+        assert finding.commands == (f"tidegate logs --stack {NAME}",)
 
     def test_a_worker_whose_image_was_not_pulled_has_no_log(
         self, answers: Answers, check: Check
@@ -440,6 +451,15 @@ class TestImage:
 
         assert check("image").verdict is verdict
 
+    def test_a_configuration_that_cannot_be_downloaded_is_unknown(
+        self, account: Account, stack: DeployedStack, answers: Answers
+    ) -> None:
+        manifest = json.dumps({"config": {"digest": "sha256:ab"}})
+        answers.give("ecr", "BatchGetImage", images=[{"imageManifest": manifest}])
+        answers.give("ecr", "GetDownloadUrlForLayer", downloadUrl="http://127.0.0.1:1/gone")
+
+        assert examine(account, stack)["image"].verdict is Verdict.UNKNOWN
+
     @pytest.mark.parametrize(
         "image", ["ghcr.io/team/worker:1", f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/w:1"]
     )
@@ -619,7 +639,10 @@ class TestQuotas:
         none = {"UnreservedConcurrentExecutions": 0}
         answers.give("lambda", "GetAccountSettings", AccountLimit=none)
 
-        assert check("quotas").verdict is Verdict.BROKEN
+        finding = check("quotas")
+
+        assert finding.verdict is Verdict.BROKEN
+        assert "--service-code lambda --quota-code L-B99A9384" in finding.commands[0]
 
 
 def role(account: Account, logical: str) -> str:

@@ -152,6 +152,17 @@ def test_a_failed_update_is_told_with_what_failed_first(
     assert finding.found.endswith(". Queue: the name is taken")
 
 
+def test_a_failed_update_whose_events_are_denied_is_told_all_the_same(
+    account: Account, stack: DeployedStack, answers: Answers
+) -> None:
+    answers.refuse("cloudformation", "DescribeStackEvents", "AccessDenied")
+
+    finding = state(account, replace(stack, status="UPDATE_ROLLBACK_COMPLETE"))
+
+    assert finding.verdict is Verdict.WARNING
+    assert "What failed could not be asked" in finding.found
+
+
 def event(logical: str, status: str, reason: str = "") -> dict[str, str]:
     physical = "the-stack" if logical == NAME else logical
     return {

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 CREATED = "s3:ObjectCreated:*"
 MISSING = ("404", "NoSuchBucket")
-RULE = "InputArrived"
+RULE = "InputArrived"  # the rule for an input bucket that the stack did not make
 
 
 def input_bucket(facts: Facts) -> Finding:
@@ -26,7 +26,7 @@ def input_bucket(facts: Facts) -> Finding:
     if wired is None:
         return _no_bucket(facts, bucket)
     configuration = {name: part for name, part in wired.items() if name != "ResponseMetadata"}
-    if facts.stack.parameters.get("InputBucket"):  # one that the stack did not make
+    if facts.stack.parameters.get("InputBucket"):
         return _by_eventbridge(facts, bucket, configuration)
     return _by_notification(facts, bucket, configuration)
 

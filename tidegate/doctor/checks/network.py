@@ -17,11 +17,11 @@ ENDPOINTS = ("s3", "sqs", "logs", "ecr.api", "ecr.dkr")  # what a worker talks t
 def network(facts: Facts) -> Finding:
     """Look at the subnets and security groups that the dispatcher starts workers in."""
     given = facts.function["Configuration"].get("Environment", {}).get("Variables", {})
-    if not given["DISPATCHER_SUBNETS"] and not facts.is_aws:
+    if not given.get("DISPATCHER_SUBNETS") and not facts.is_aws:
         return ok("the local cloud has none: workers run on this machine")
-    subnets = given["DISPATCHER_SUBNETS"].split(",")
-    groups = given["DISPATCHER_SECURITY_GROUPS"].split(",")
-    has_address = given["DISPATCHER_ASSIGN_PUBLIC_IP"] == "ENABLED"
+    subnets = given.get("DISPATCHER_SUBNETS", "").split(",")
+    groups = given.get("DISPATCHER_SECURITY_GROUPS", "").split(",")
+    has_address = given.get("DISPATCHER_ASSIGN_PUBLIC_IP") == "ENABLED"
     ec2: Any = facts.client("ec2")
     try:
         described = ec2.describe_subnets(SubnetIds=subnets)["Subnets"]

@@ -9,6 +9,7 @@ from tidegate.aws.errors import found
 from tidegate.aws.shown_calls import as_command
 from tidegate.doctor.facts import Facts
 from tidegate.doctor.finding import Finding, broken, duration, ok, warning
+from tidegate.operating.queues import paused_since
 
 GONE = ("AWS.SimpleQueueService.NonExistentQueue", "NonExistentQueue", "QueueDoesNotExist")
 WAITING, IN_FLIGHT = "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"
@@ -25,37 +26,35 @@ def jobs(facts: Facts) -> Finding:
     if changed := _changed(facts, url, attributes):
         return changed
     waiting, in_flight = int(attributes[WAITING]), int(attributes[IN_FLIGHT])
+    if since := paused_since(facts.client("sqs"), url):
+        return warning(
+            f"the stack is paused since {since}: no worker starts, and {waiting:,} messages wait",
+            "To end the pause:",
+            f"tidegate resume --stack {facts.stack.name}",
+        )
     if not waiting:
         return ok(f"nothing waits; in flight or in backoff: {in_flight:,}")
     age = _oldest_seconds(facts, url)
     counts = f"{waiting:,} waiting{_since(age)}, {in_flight:,} in flight or in backoff"
     if age > LONG_WAIT_SECONDS:
-        log = facts.stack.outputs["DispatcherLogGroup"]
-        return warning(counts, "The dispatcher logs why workers do not start:", tail(log))
+        return warning(counts, "The logs say why no worker took it:", logs_of(facts))
     return ok(counts)
 
 
 def dead_letters(facts: Facts) -> Finding:
     """Count the jobs that failed for good."""
-    url, queue = facts.stack.outputs["DeadLetterQueueUrl"], facts.stack.outputs["QueueUrl"]
+    url = facts.stack.outputs["DeadLetterQueueUrl"]
     attributes = _attributes(facts, url)
     if attributes is None:
         return _gone(facts, url)
     count = int(attributes[WAITING]) + int(attributes[IN_FLIGHT])
     if not count:
         return ok("none")
-    names = {"QueueUrl": url, "MessageAttributeNames": ["All"], "VisibilityTimeout": 0}
-    move = {
-        "SourceArn": attributes["QueueArn"],
-        # A worker's dead letter has no source of its own, so the destination is named.
-        "DestinationArn": facts.arn("sqs", queue.rpartition("/")[2]),
-    }
     return warning(
         f"{count:,}{_since(_oldest_seconds(facts, url))}",
-        "Read the reasons in the attributes error_type and error_message, remove the cause, and"
-        " move the messages back:",
-        as_command("sqs", "ReceiveMessage", names | {"MaxNumberOfMessages": 10}),
-        as_command("sqs", "StartMessageMoveTask", move),
+        "Read the reasons, remove the causes, then submit the files again:",
+        f"tidegate failures --stack {facts.stack.name}",
+        f"tidegate redrive --all --stack {facts.stack.name}",
     )
 
 
@@ -74,16 +73,16 @@ def undispatched(facts: Facts) -> Finding:
         "EventSourceArn": attributes["QueueArn"],
     }
     return broken(
-        f"the dispatcher failed on {count:,} events{_since(_oldest_seconds(facts, url))}",
+        f"events on which the dispatcher failed: {count:,}{_since(_oldest_seconds(facts, url))}",
         "Remove the cause that its log names, then replay them (docs/dispatcher-events.md):",
-        tail(facts.stack.outputs["DispatcherLogGroup"]),
+        logs_of(facts),
         as_command("lambda", "CreateEventSourceMapping", replay),
     )
 
 
-def tail(log_group: str) -> str:
-    """Return the command that prints the last hour of a log."""
-    return f"aws logs tail {log_group} --since 1h"
+def logs_of(facts: Facts) -> str:
+    """Return the command that prints the last hour of the stack's logs."""
+    return f"tidegate logs --stack {facts.stack.name}"
 
 
 def _attributes(facts: Facts, url: str) -> Mapping[str, str] | None:

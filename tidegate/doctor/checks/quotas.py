@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     # Type stubs, which only the development environment has.
     from mypy_boto3_lambda import LambdaClient
 
-FARGATE = "fargate"
+FARGATE, LAMBDA = "fargate", "lambda"
+EXECUTIONS = "L-B99A9384"  # concurrent executions of Lambda
 VCPUS = {"FARGATE": "L-3032A538", "FARGATE_SPOT": "L-36FBB829"}  # on-demand and Spot vCPUs
 UNITS = 1024  # CPU units of one vCPU
 
@@ -24,22 +25,27 @@ def quotas(facts: Facts) -> Finding:
     if not left and not facts.stack.parameters.get("DispatcherConcurrency"):
         return broken(
             "other functions have reserved all concurrent executions of Lambda",
-            "Reserve some for the dispatcher, or less for the others:",
-            f"tidegate deploy {facts.stack.name} --parameter DispatcherConcurrency=2",
+            "Reserve less for them, or ask for more:",
+            _ask_for(LAMBDA, EXECUTIONS, 1000),
         )
     most = int(facts.stack.parameters["MaxTasks"])
     each = int(facts.stack.parameters["TaskCpu"]) / UNITS
     code = VCPUS[facts.stack.parameters["Capacity"]]
     allowed = _vcpus(facts, code)
     if allowed < most * each:
-        ask = {"ServiceCode": FARGATE, "QuotaCode": code, "DesiredValue": most * each}
         return warning(
             f"{most:,} workers (MaxTasks) need {most * each:g} vCPUs of Fargate, and the account"
             f" may have {allowed:g}: {int(allowed // each):,} workers",
             "Files wait longer. To ask for more:",
-            as_command("service-quotas", "RequestServiceQuotaIncrease", ask),
+            _ask_for(FARGATE, code, most * each),
         )
     return ok(f"{most:,} workers need {most * each:g} of {allowed:g} vCPUs of Fargate")
+
+
+def _ask_for(service: str, code: str, value: float) -> str:
+    """Return the command that asks AWS for a larger quota."""
+    ask = {"ServiceCode": service, "QuotaCode": code, "DesiredValue": value}
+    return as_command("service-quotas", "RequestServiceQuotaIncrease", ask)
 
 
 def _vcpus(facts: Facts, code: str) -> float:

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError
+
 from tidegate.aws.account import Account
 from tidegate.aws.errors import AwsError
 from tidegate.aws.shown_calls import as_command
@@ -71,8 +73,12 @@ def state(account: Account, stack: DeployedStack) -> Finding:
 def _first_failure(account: Account, stack: DeployedStack) -> str:
     """Return the resource that failed first in the last operation, and why."""
     client: CloudFormationClient = account.client("cloudformation")
+    try:
+        events = client.describe_stack_events(StackName=stack.name)["StackEvents"]
+    except ClientError as error:
+        return f". What failed could not be asked: {error}"
     first = ""
-    for event in client.describe_stack_events(StackName=stack.name)["StackEvents"]:
+    for event in events:
         status, reason = event.get("ResourceStatus", ""), event.get("ResourceStatusReason", "")
         own = event.get("PhysicalResourceId") == event["StackId"]
         if status.endswith("_FAILED") and not own and "cancelled" not in reason:

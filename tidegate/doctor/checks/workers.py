@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tidegate.aws.errors import found
 from tidegate.deploy.worker_settings import PARAMETER, validate
-from tidegate.doctor.checks.queues import tail
+from tidegate.doctor.checks.queues import logs_of
 from tidegate.doctor.facts import Facts
 from tidegate.doctor.finding import Finding, broken, duration, ok
 from worker.errors import SettingsError
@@ -43,7 +43,7 @@ def workers(facts: Facts) -> Finding:
         return broken(
             f"{running}; the last one ended {_ago(newest)}: {reason}{_last_words(facts, newest)}",
             "Only the sweep starts one more every five minutes until one ends well. Its log:",
-            tail(facts.stack.outputs["WorkerLogGroup"]),
+            logs_of(facts),
         )
     return ok(f"{running}; the last one ended well {_ago(newest)}")
 
