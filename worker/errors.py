@@ -92,6 +92,10 @@ class NeedsTypes(TransientError):
     """The types of a file's first rows do not fit a later one; the message is the right types."""
 
 
+class UnknownMessageVersion(TransientError):
+    """The message is of a version that this worker does not know; a newer worker may know it."""
+
+
 class InputOverwritten(TransientError):
     """The input was overwritten after its message was sent."""
 
@@ -107,6 +111,10 @@ class PermanentError(TidegateError):
 
 class UnreadableBody(PermanentError):
     """The message body is not a job."""
+
+
+class SettingsRefused(PermanentError):
+    """The message sets what a message may not set, or sets a wrong value."""
 
 
 class NoSuchInput(PermanentError):

@@ -1,12 +1,17 @@
 """The values that pass through the worker: a message, the job in its body, and its outcome."""
 
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from worker.errors import PermanentError, UnreadableBody
+from worker.errors import PermanentError, UnknownMessageVersion, UnreadableBody
+
+MESSAGE_VERSION = 1  # the latest that this worker knows; a message that names none is of version 1
+RUN_ID = r"^[A-Za-z0-9._-]{1,64}$"  # a part of keys, attributes and metadata
 
 # An S3 event as it stands, or in the texts of its wrappings, where each quote is escaped.
 S3_EVENT = re.compile(r'"(?:eventSource|source|Event)\\*"\s*:\s*\\*"(?:aws[:.]s3|s3:TestEvent)\\*"')
@@ -54,6 +59,12 @@ class Job(BaseModel):
     size: int | None = Field(default=None, ge=0)
     sequencer: str | None = Field(default=None, pattern="^[0-9A-Fa-f]*$")
     again: bool = False
+    run: str | None = Field(default=None, pattern=RUN_ID)
+    # Checked when the job runs: so a wrong value has a report, since the rest says where it goes.
+    settings: Mapping[str, object] = Field(default_factory=dict)
+    message_version: int = Field(default=MESSAGE_VERSION, ge=1)
+    # Counted by `tidegate redrive`; here so that a report hands it on.
+    redrives: int | None = Field(default=None, ge=1)
 
     @field_validator("output_key")
     @classmethod
@@ -75,19 +86,47 @@ class Job(BaseModel):
         """The input object."""
         return S3Uri(self.bucket, self.key)
 
+    def log_fields(self) -> dict[str, str]:
+        """Return the fields that all log lines of the job have: the input, its version, the run."""
+        fields = {
+            "input": str(self.source),
+            "etag": self.etag,
+            "version_id": self.version_id,
+            "run": self.run,
+        }
+        return {name: value for name, value in fields.items() if value is not None}
+
     def of_current_version(self) -> Self:
         """Return the same job for whatever version of the input is the current one."""
         return self.model_copy(update=dict.fromkeys(("version_id", "etag", "sequencer", "size")))
 
     @classmethod
     def parse(cls, body: str) -> Self:
-        """Parse a message body; raises UnreadableBody naming every field that is wrong."""
+        """Parse a message body; raises UnreadableBody naming every field that is wrong.
+
+        Raises UnknownMessageVersion if only a newer worker knows what the fields mean.
+        """
+        check_version(body)
         try:
             return cls.model_validate_json(body)
         except ValidationError as error:
             if S3_EVENT.search(body):
                 raise UnreadableBody(f"the message is not a job but {WAY_OF_AN_EVENT}") from None
             raise UnreadableBody(f"the message is not a job: {describe(error)}") from None
+
+
+def check_version(body: str) -> None:
+    """Raise UnknownMessageVersion for a message of a later version than this worker knows."""
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError):
+        return  # no job of any version
+    version = fields.get("message_version") if isinstance(fields, dict) else None
+    if isinstance(version, int) and version > MESSAGE_VERSION:
+        raise UnknownMessageVersion(
+            f"the message has message_version {version}, and this worker knows {MESSAGE_VERSION}: "
+            "a newer worker must take it"
+        )
 
 
 def describe(error: ValidationError) -> str:

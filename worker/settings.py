@@ -20,6 +20,21 @@ PREFIX = "WORKER_"
 MAX_STOP_SECONDS = 120  # the largest stopTimeout that Fargate accepts
 RELEASE_SECONDS = 5.0  # the end of the drain, kept for releasing the messages of unfinished jobs
 PLACEHOLDERS = frozenset({"output_key", "key", "etag", "version_id"})
+# What a message may set for its own job: how its file is read and what its output looks like. Never
+# what the pool processes have loaded, where an output goes, or what a report may show.
+SETTINGS_OF_A_JOB = frozenset(
+    {
+        "delimiter",
+        "quote",
+        "escape",
+        "header",
+        "encoding",
+        "keep_columns",
+        "dtypes",
+        "output_format",
+        "max_rejected",
+    }
+)
 
 
 def usable_cores() -> int:

@@ -8,9 +8,10 @@ from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from worker.errors import SettingsError
-from worker.settings import PREFIX, Settings
+from worker.settings import PREFIX, SETTINGS_OF_A_JOB, Settings
 
 _MARK = "must be one character of ASCII that is no letter, digit or space; or none"
 # What a value must be whose pattern is for machines.
@@ -38,8 +39,48 @@ def load() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        lines = [line for problem in error.errors() for line in _lines(dict(problem))]
-        raise SettingsError("\n".join(lines)) from None
+        raise SettingsError("\n".join(_all_lines(error))) from None
+
+
+class _GivenSettings(Settings):
+    """Settings that are given one by one: the environment has no part in them."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic's
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+def of_a_job(settings: Settings, changes: Mapping[str, object]) -> Settings:
+    """Return the settings of one job, whose message changes some: `{"MAX_REJECTED": "0.05"}`.
+
+    The values are texts, as in the environment. Raises SettingsError with one line for each
+    problem.
+    """
+    if problems := [*_refusals(changes)]:
+        raise SettingsError("\n".join(problems))
+    own = {name: getattr(settings, name) for name in Settings.model_fields}
+    changed = own | {name.lower(): value for name, value in changes.items()}
+    changed["WORKER_QUEUE"] = changed.pop("queue")
+    try:
+        return _GivenSettings(**changed)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_all_lines(error))) from None
+
+
+def _refusals(changes: Mapping[str, object]) -> Iterator[str]:
+    allowed = {name.upper() for name in SETTINGS_OF_A_JOB}
+    for name, value in changes.items():
+        if name not in allowed:
+            yield f"a message may not set {name!r}, only {', '.join(sorted(allowed))}"
+        elif not isinstance(value, str) or not value:
+            yield f"{variable(name)}: must be a text, as in the environment (it is {value!r})"
 
 
 def spread(environment: MutableMapping[str, str]) -> None:
@@ -84,6 +125,10 @@ def parse_assignment(text: str) -> tuple[str, str]:
 def _suggestion(name: str) -> str:
     near = get_close_matches(name, list(map(variable, Settings.model_fields)), n=1, cutoff=MISSPELT)
     return f": did you mean {near[0]}?" if near else ""
+
+
+def _all_lines(error: ValidationError) -> list[str]:
+    return [line for problem in error.errors() for line in _lines(dict(problem))]
 
 
 def _lines(problem: dict[str, Any]) -> list[str]:

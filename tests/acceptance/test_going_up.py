@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.iam.user import user
 from tests.support.terminal import Terminal
 from tests.support.waiting import eventually
 from tidegate.localcloud.fargate import WorkerTask
@@ -28,10 +29,14 @@ FEW = 8  # the next file is uploaded when fewer messages wait
 
 @pytest.fixture
 def terminal(tmp_path: Path, system: System, request: pytest.FixtureRequest) -> Iterator[Terminal]:
-    """A terminal in a checkout with a model; `--transcript` names a file for what it printed."""
-    typed = Terminal.at(tmp_path, system.cloud)
-    shutil.copy(system.model, typed.folder)
-    yield typed
+    """A terminal in a checkout with a model, whose user has a deployer's policies alone.
+
+    `--transcript` names a file for what it printed.
+    """
+    with user(system.cloud, STACK) as deployer:
+        typed = Terminal.at(tmp_path, system.cloud, deployer)
+        shutil.copy(system.model, typed.folder)
+        yield typed
     if path := request.config.getoption("--transcript"):
         Path(path).write_text("".join(typed.transcript).lstrip())
 

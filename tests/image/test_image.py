@@ -26,6 +26,12 @@ for folder, folders, files in os.walk("/"):
             print(path)
 """.replace("SYSTEMS", repr(("/proc", "/sys", "/dev", "/tmp", "/run", "/var/tmp")))  # noqa: S108 - inside it
 
+LEFT_OUT = """
+import importlib.util, pathlib
+print(*(name for name in ("click", "rich", "tidegate") if importlib.util.find_spec(name)))
+print(*(path for path in pathlib.Path("/opt/venv").rglob("tests") if path.is_dir()))
+"""
+
 OPENMP = """
 import ctypes, sklearn.utils._openmp_helpers
 ctypes.CDLL("libgomp.so.1")
@@ -65,6 +71,10 @@ def test_every_pinned_library_is_listed_with_its_version_as_scanners_read_it(ima
     missing = {name: version for name, version in pinned.items() if found.get(name) != version}
     assert missing.keys() <= NOT_HERE
     assert found.keys() <= pinned.keys()
+
+
+def test_the_worker_s_environment_holds_neither_tests_nor_the_command_line(image: Image) -> None:
+    assert image.python(LEFT_OUT).split() == []
 
 
 def test_all_that_a_worker_imports_has_been_compiled(image: Image) -> None:

@@ -10,7 +10,7 @@ from structlog.contextvars import get_contextvars
 from tests.search.ledger import ANSWER_SECONDS, NO_LOOK, Ledger, Output
 from tests.search.network import CALL, Call
 from tests.search.outcomes import Outcomes
-from tests.search.plan import BAD_ROWS, DEAD, OUTPUT, PREFIX, QUEUE, Plan
+from tests.search.plan import BAD_ROWS, DEAD, ENCODINGS, OUTPUT, PREFIX, QUEUE, Plan
 from tests.search.pool import predicted, rejects
 from tests.search.processes import Process
 from tests.support.simulation.s3 import S3Effect, SimulatedS3, Written
@@ -175,7 +175,8 @@ class Checks:
             self._on_rejects(effect, key.removesuffix(REJECTS_SUFFIX))
             return
         version = self.ledger.version_of(key, effect.metadata.get("source-etag", ""))
-        if version < 0 or effect.body != predicted(self.ledger.versions[key][version]):
+        encoding = ENCODINGS[effect.metadata.get("run")]
+        if version < 0 or effect.body != predicted(self.ledger.versions[key][version], encoding):
             self._break(effect.at, f"P3: {key} is no prediction of any version: {effect.body!r}")
         elif effect.body.endswith(BAD_ROWS) and self.ledger.rejects.get(key, -1) < version:
             self._break(effect.at, f"P3: {key} is written before its rejected rows")

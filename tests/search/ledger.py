@@ -24,6 +24,7 @@ class Request:
     kind: FileKind
     version: int
     detailed: bool
+    run: str | None
 
 
 @dataclass(frozen=True, slots=True)

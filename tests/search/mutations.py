@@ -1,23 +1,34 @@
 """Mutations of the engine: faults put into it on purpose, each of which the search must find."""
 
 import asyncio
+import gc
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tests.support.mutation import Mutation, Mutations, Patch
+from tests.search.schedule import play
+from tests.support.forked import in_fork
+from tests.support.mutation import Mutation, Mutations, Patch, mutated
 from worker.aws.call_limits import limited
 from worker.aws.errors import map_errors
 from worker.clock import now
-from worker.errors import LeaseLost, PermanentError, stray_cancellations_as_errors
-from worker.interfaces import ScoreResult
-from worker.job import Done, Job, Message, Outcome, Reject, Release, S3Uri
+from worker.errors import (
+    LeaseLost,
+    PermanentError,
+    UnknownMessageVersion,
+    UnreadableBody,
+    stray_cancellations_as_errors,
+)
+from worker.interfaces import ScoreOptions, ScoreResult
+from worker.job import Done, Job, Message, Outcome, Reject, Release, S3Uri, check_version
 from worker.jobs.dead_letters import DeadLetters
+from worker.jobs.job_options import JobOptions
 from worker.jobs.limits import JobTimeouts
 from worker.jobs.output_writer import OutputWriter
 from worker.jobs.patience import Patience
@@ -43,26 +54,20 @@ from worker.storage.streaming import Upload
 ROOT = Path(__file__).parents[2]
 MOST_SCHEDULES = 300
 MUTATIONS = Mutations()
-PLAY = """
-import gc, sys
-from tests.search.mutations import MUTATIONS
-from tests.search.schedule import play
-from tests.support.mutation import mutated
-gc.freeze()
-fault, *seeds = sys.argv[1:]
-with mutated(MUTATIONS.named(fault)):
-    for seed in map(int, seeds):
-        if broken := play(seed).broken:
-            sys.exit(f"seed {seed}: {broken[0]}")
-"""
 
 
 def caught(mutation: Mutation) -> str:
     """Return the first promise that the search finds broken by a mutation; empty if none is."""
-    seeds = [mutation.seed, *range(MOST_SCHEDULES)]
-    said = run("-c", PLAY, mutation.fault, *map(str, seeds)).stderr.strip()
-    assert not said or said.startswith("seed "), said
-    return said
+    return in_fork(partial(_first_broken, mutation))
+
+
+def _first_broken(mutation: Mutation) -> str:
+    gc.freeze()  # so that no garbage collection looks through the modules
+    with mutated(mutation):
+        for seed in (mutation.seed, *range(MOST_SCHEDULES)):
+            if broken := play(seed).broken:
+                return f"seed {seed}: {broken[0]}"
+    return ""
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -102,7 +107,7 @@ def _(patch: Patch) -> None:
     patch.replace(release_unstarted, cancel_heartbeats)
 
 
-@MUTATIONS.add("a batch is claimed message by message", seed=185)
+@MUTATIONS.add("a batch is claimed message by message", seed=204)
 def _(patch: Patch) -> None:
     receive, claim = Consumer._receive, Consumer._claim
     counts: dict[int, int] = {}
@@ -176,7 +181,7 @@ def _(patch: Patch) -> None:
     patch.replace(Settlement.release, not_at_all)
 
 
-@MUTATIONS.add("a poll under way is cancelled", seed=18)
+@MUTATIONS.add("a poll under way is cancelled", seed=44)
 def _(patch: Patch) -> None:
     async def wait_unshielded(poll: "asyncio.Future[list[Message]]") -> float:
         looked = now()
@@ -250,7 +255,7 @@ def _(patch: Patch) -> None:
     patch.replace(stray_cancellations_as_errors, not_at_all)
 
 
-@MUTATIONS.add("a message that is received again in hand starts a second job", seed=18)
+@MUTATIONS.add("a message that is received again in hand starts a second job", seed=29)
 def _(patch: Patch) -> None:
     claim = Leases.claim
 
@@ -261,7 +266,7 @@ def _(patch: Patch) -> None:
     patch.replace(claim, claim_as_new)
 
 
-@MUTATIONS.add("a message that is received again in hand keeps its older count", seed=232)
+@MUTATIONS.add("a message that is received again in hand keeps its older count", seed=69)
 def _(patch: Patch) -> None:
     def not_the_latest(self: Leases, message: Message) -> Message:
         return message
@@ -463,7 +468,7 @@ def _(patch: Patch) -> None:
     patch.replace(empty_superseded_rejects, not_at_all)
 
 
-@MUTATIONS.add("a truncated body is predicted", seed=46)
+@MUTATIONS.add("a truncated body is predicted", seed=149)
 def _(patch: Patch) -> None:
     checked = _checked
 
@@ -518,7 +523,7 @@ def _(patch: Patch) -> None:
     patch.replace(limit, always_ten)
 
 
-@MUTATIONS.add("messages are received while deletes fail", seed=17)
+@MUTATIONS.add("messages are received while deletes fail", seed=46)
 def _(patch: Patch) -> None:
     flush = Deletes._flush
 
@@ -554,3 +559,57 @@ def _(patch: Patch) -> None:
         return results
 
     patch.replace(send_beat, send_unnoticed)
+
+
+@MUTATIONS.add("a message of a later version is predicted as if it were known", seed=12)
+def _(patch: Patch) -> None:
+    def not_at_all(body: str) -> None:
+        pass
+
+    patch.replace(check_version, not_at_all)
+
+
+@MUTATIONS.add("a message of a later version is not given back", seed=12)
+def _(patch: Patch) -> None:
+    check = check_version
+
+    def refuse(body: str) -> None:
+        try:
+            check(body)
+        except UnknownMessageVersion as error:
+            raise UnreadableBody(str(error)) from None
+
+    patch.replace(check, refuse)
+
+
+@MUTATIONS.add("a job's settings leak to the next job", seed=9)
+def _(patch: Patch) -> None:
+    options_of = JobOptions.of
+    latest: dict[JobOptions, ScoreOptions] = {}
+
+    def of_the_latest(self: JobOptions, job: Job) -> ScoreOptions:
+        if job.settings:
+            latest[self] = options_of(self, job)
+        return latest.get(self) or options_of(self, job)
+
+    patch.replace(options_of, of_the_latest)
+
+
+@MUTATIONS.add("a job's settings are ignored", seed=4)
+def _(patch: Patch) -> None:
+    def own(self: JobOptions, job: Job) -> ScoreOptions:
+        return self._own
+
+    patch.replace(JobOptions.of, own)
+
+
+@MUTATIONS.add("a dead letter does not name its run", seed=1)
+def _(patch: Patch) -> None:
+    attributes = DeadLetters._attributes
+
+    def without_run(self: DeadLetters, message: Message, rejection: Reject) -> dict[str, str]:
+        found = attributes(self, message, rejection)
+        found.pop("run", None)
+        return found
+
+    patch.replace(attributes, without_run)

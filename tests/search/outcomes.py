@@ -9,6 +9,8 @@ from tests.support.simulation.s3 import SimulatedS3
 from tests.support.simulation.sqs import SimulatedSqs
 from worker.jobs.rejected_rows import REJECTS_SUFFIX
 
+NO_JOB = ("unreadable", "later")
+
 
 @dataclass(frozen=True)
 class Outcomes:
@@ -82,11 +84,15 @@ class Outcomes:
         plenty = most == MANY and not self.plan.has_duplicates
         if letter.reasons is None:
             return "ran out of receives" if plenty else None
+        # Of what is no job, or of a version that no worker knows, the run is not known.
+        if letter.reasons.get("run") != request.run and request.kind not in NO_JOB:
+            return "names another run"
         error = letter.reasons["error_type"]
         if error == "GaveUp":
             return "was given up too early" if letter.receives < most or plenty else None
         expected = {
             "poison": "Unparsable", "missing": "NoSuchInput", "unreadable": "UnreadableBody",
+            "refused": "SettingsRefused",
         }  # fmt: skip
         if expected.get(request.kind) != error:
             return "is dead for another reason"

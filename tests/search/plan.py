@@ -1,8 +1,9 @@
 """Draws a schedule from its seed: files, workers and faults."""
 
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 from tests.search.faults import APART, EVERYWHERE, OPERATIONS, SERVICES, Kind, Outage
@@ -11,7 +12,8 @@ from worker.jobs.limits import PART_BYTES
 
 T = TypeVar("T")
 
-FileKind = Literal["good", "poison", "killer", "missing", "unreadable"]
+# "refused": the message sets what it may not set. "later": it is of a version that no worker knows.
+FileKind = Literal["good", "poison", "killer", "missing", "unreadable", "refused", "later"]
 ProcessFaultKind = Literal["SIGTERM", "SIGTERM twice", "SIGKILL", "SIGSTOP", "child killed"]
 KINDS: tuple[FileKind, ...] = ("good", "poison", "killer", "missing", "unreadable")
 WEIGHTS = (16, 2, 1, 1, 1)
@@ -34,6 +36,11 @@ OUTAGE_SECONDS = (240.0, 600.0, 1200.0, 3600.0)
 APART_RATES = (0.0, 0.0, 0.0, 0.02, 0.1)
 HANGING_STARTS = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5)
 HANGING_PREDICTIONS = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.1)
+HAS_RUNS = 0.3  # the share of schedules with messages of runs
+# The runs, and the encoding that the messages of each set; None: a file that belongs to no run.
+ENCODINGS: Mapping[str | None, str] = {None: "utf-8", "r1": "latin-1", "r2": "cp1252"}
+REFUSED, LATER = 0.15, 0.15  # the shares of the files that are good otherwise
+FEW = 3  # receives, after which a message of a later version is dead within the schedule
 MANY = 50  # receives: more than all faults of a schedule use up
 INPUT, OUTPUT, PREFIX = "in", "out", "p"
 QUEUE, DEAD = "q", "q-dead"
@@ -49,6 +56,7 @@ class Upload:
     content: bytes
     messages: int
     detailed: bool  # the message has version, ETag, size and sequencer
+    runs: tuple[str | None, ...] = (None,)  # the messages' runs, over and over
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +125,7 @@ def plan(seed: int) -> Plan:
     outage = random.Random(f"outage {seed}")  # noqa: S311 - likewise
     calm_at = draw.choice((60.0, 200.0, 600.0))
     visibility = draw.choice((6, 15, 30, 60))
-    most = draw.choice((None, 3, 5, MANY, MANY, MANY))
+    most = draw.choice((None, FEW, 5, MANY, MANY, MANY))
     return Plan(
         seed=seed,
         settings=_settings(draw) | {"max_rejected": bad_rows},
@@ -127,7 +135,11 @@ def plan(seed: int) -> Plan:
         behaviour=_behaviour(draw),
         slots=draw.choice((1, 2, 4)),
         workers=draw.choice((1, 1, 2, 3)),
-        uploads=tuple(_uploads(draw, apart, bad_rows, calm_at, most, at_once=at_once)),
+        uploads=_with_runs(
+            random.Random(f"runs {seed}"),  # noqa: S311 - likewise
+            _uploads(draw, apart, bad_rows, calm_at, most, at_once=at_once),
+            most,
+        ),
         process_faults=tuple(_process_faults(draw, calm_at, visibility)),
         outages=(*_outages(draw, calm_at, visibility), *_long_outages(outage, calm_at)),
         fault_rate=draw.choice((0.0, 0.02, 0.1, 0.3)),
@@ -206,6 +218,26 @@ def _uploads(
             pause = draw.uniform(0.01, calm_at / 4)
             at += RACE_SECONDS if at_once else pause
     return sorted(uploads, key=lambda upload: upload.at)
+
+
+def _with_runs(
+    draw: random.Random, uploads: Sequence[Upload], most: int | None
+) -> tuple[Upload, ...]:
+    """Let messages belong to runs; of files with one version, some messages are wrong."""
+    if draw.random() >= HAS_RUNS:
+        return tuple(uploads)
+    versions = Counter(upload.key for upload in uploads)
+    changed = []
+    for upload in uploads:
+        kind, luck = upload.kind, draw.random()
+        if kind == "good" and versions[upload.key] == 1:
+            if luck < REFUSED:
+                kind = "refused"
+            elif luck < REFUSED + LATER and most == FEW:
+                kind = "later"
+        runs = tuple(draw.choice(list(ENCODINGS)) for _ in range(upload.messages))
+        changed.append(replace(upload, kind=kind, runs=runs))
+    return tuple(changed)
 
 
 def _process_faults(draw: random.Random, calm_at: float, visibility: int) -> list[ProcessFault]:

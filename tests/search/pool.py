@@ -22,9 +22,9 @@ from worker.jobs.rejected_rows import NO_REJECTS
 from worker.pool.pool import Pool
 
 
-def predicted(content: bytes) -> bytes:
-    """Return the output of a file."""
-    return b"predicted: " + content
+def predicted(content: bytes, encoding: str) -> bytes:
+    """Return the output of a file that is read in this encoding."""
+    return b"predicted, %s: " % encoding.encode() + content
 
 
 def rejects(content: bytes) -> bytes:
@@ -66,10 +66,10 @@ class SimulatedPool(Pool):
             on_start()
             await output.open(OutputForm("text/csv", None))
             body = await read_all(reader)
-            predictions = await self._predicted(body, alone=alone)
+            await self._predict(body, alone=alone)
             if is_bad := body.endswith(BAD_ROWS):
                 await output.reject(rejects(body))
-            await output.write(predictions)
+            await output.write(predicted(body, options.encoding))
             return ScoreResult(1, int(is_bad))
 
     def kill_one(self) -> None:
@@ -90,7 +90,7 @@ class SimulatedPool(Pool):
         finally:
             self._messages.remove(message_id)
 
-    async def _predicted(self, body: bytes, *, alone: bool) -> bytes:
+    async def _predict(self, body: bytes, *, alone: bool) -> None:
         if self._running and (alone or any(self._running.values())):
             self.broken.append(f"quarantine: {body!r} did not run alone")
         loop = asyncio.get_running_loop()
@@ -111,7 +111,6 @@ class SimulatedPool(Pool):
         if kind == b"poison":
             raise Unparsable("not a table")
         self.predicted.append(body)
-        return predicted(body)
 
 
 def _finish(process: asyncio.Future[bool]) -> None:

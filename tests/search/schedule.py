@@ -18,11 +18,23 @@ from tests.search.faults import Faults
 from tests.search.fleet import Fleet
 from tests.search.ledger import Ledger, Request
 from tests.search.network import Call, Network
-from tests.search.plan import DEAD, INPUT, OUTPUT, PREFIX, QUEUE, Plan, Upload, plan
+from tests.search.plan import (
+    DEAD,
+    ENCODINGS,
+    INPUT,
+    OUTPUT,
+    PREFIX,
+    QUEUE,
+    FileKind,
+    Plan,
+    Upload,
+    plan,
+)
 from tests.search.processes import PROCESS, FleetLoop
 from tests.support.simulation.s3 import SimulatedS3
 from tests.support.simulation.sqs import SimulatedSqs
 from worker.clock import now
+from worker.job import MESSAGE_VERSION
 
 # A line that names a message and does not say that the message is left behind.
 IN_HAND = frozenset(["call failed, trying again in place", "breaker tripped"])
@@ -144,13 +156,27 @@ async def _upload_file(checks: Checks, upload: Upload, sequencer: str) -> None:
             etag, version_id = put["ETag"].strip('"'), put.get("VersionId")
             body |= {"etag": etag, "size": len(upload.content), "sequencer": sequencer}
             body |= {"version_id": version_id} if version_id else {}
-    text = "{" if upload.kind == "unreadable" else json.dumps(body)
     version = len(ledger.versions[upload.key]) - 1 if upload.key in ledger.versions else 0
-    for _ in range(upload.messages):
+    runs = itertools.cycle(upload.runs)
+    for _, run in zip(range(upload.messages), runs, strict=False):
         queue = checks.sqs.queues[QUEUE].url
+        text = _message(upload.kind, body, run)
         answer = await checks.sqs.send_message(QueueUrl=queue, MessageBody=text)
-        request = Request(upload.key, upload.kind, version, detailed=upload.detailed)
+        request = Request(upload.key, upload.kind, version, detailed=upload.detailed, run=run)
         ledger.requests[answer["MessageId"]] = request
+
+
+def _message(kind: FileKind, body: dict[str, Any], run: str | None) -> str:
+    """Return the message of a file; the messages of a run have its settings."""
+    of_run = {} if run is None else {"run": run, "settings": {"ENCODING": ENCODINGS[run]}}
+    match kind:
+        case "unreadable":
+            return "{"
+        case "refused":
+            return json.dumps(body | of_run | {"settings": {"MODEL": "another"}})
+        case "later":
+            return json.dumps(body | of_run | {"message_version": MESSAGE_VERSION + 1})
+    return json.dumps(body | of_run)
 
 
 def _deliver_again(sqs: SimulatedSqs, call: Call) -> None:

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tidegate.localcloud.cloud import CHECKOUT, Cloud
+from tidegate.localcloud.cloud import CHECKOUT, ROOT, Cloud, Credentials
 
 CHECKED_OUT = ("Dockerfile", "dispatcher", "infra", "requirements", "tidegate", "worker")
 TIDEGATE = """\
@@ -50,7 +50,7 @@ class Terminal:
     transcript: list[str] = field(default_factory=list)
 
     @classmethod
-    def at(cls, folder: Path, cloud: Cloud) -> "Terminal":
+    def at(cls, folder: Path, cloud: Cloud, who: Credentials = ROOT) -> "Terminal":
         """Copy the files that the commands use, so that a test may change them."""
         checkout, programs = folder / "tidegate", folder / "bin"
         for made in (checkout, programs):
@@ -61,7 +61,7 @@ class Terminal:
         for name, text in (("docker", DOCKER), ("tidegate", TIDEGATE)):
             (programs / name).write_text(text)
             (programs / name).chmod(0o755)
-        own = cloud.environment()
+        own = cloud.environment(who)
         path = f"{programs}:{Path(sys.executable).parent}:{own['PATH']}"
         return cls(checkout, {**own, "PATH": path, "HOME": str(folder)})
 

@@ -1,7 +1,7 @@
 """Tiny wheels in a folder that uv resolves from, so that a test needs no index."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -39,3 +39,8 @@ def write_locked(folder: Path) -> None:
     """Write a wheel for each library that the lock of the image pins."""
     for name, version in _PIN.findall((ROOT / "requirements" / "image.txt").read_text()):
         write_wheel(folder, name, version)
+
+
+def only(folder: Path, cache: Path) -> Mapping[str, str]:
+    """Return the variables with which uv finds the wheels of a folder and nothing else."""
+    return {"UV_OFFLINE": "1", "UV_FIND_LINKS": str(folder), "UV_CACHE_DIR": str(cache)}

@@ -331,3 +331,74 @@ def test_each_wrong_setting_among_several_has_a_line() -> None:
     with pytest.raises(SettingsError) as error:
         settings_help.spread({"WORKER_SETTINGS": "A=1 B=2"})
     assert len(str(error.value).splitlines()) == 2
+
+
+def test_a_message_changes_settings_in_the_words_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("WORKER_KEEP_COLUMNS", "id")
+    monkeypatch.setenv("WORKER_DTYPES", "zip=text")
+    own = settings_help.load()
+    monkeypatch.setenv("WORKER_ENCODING", "latin-1")  # read by nobody any more
+    changes = {
+        "MAX_REJECTED": "0.05",
+        "KEEP_COLUMNS": "id,zip",
+        "DELIMITER": "tab",
+        "QUOTE": "none",
+    }
+    changed = settings_help.of_a_job(own, changes)
+    expected = own.model_dump() | {
+        "max_rejected": 0.05,
+        "keep_columns": ("id", "zip"),
+        "delimiter": "\t",
+        "quote": None,
+    }
+    assert changed.model_dump() == expected
+
+
+def test_a_message_changes_settings_wherever_the_queues_name_was_from(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("WORKER_QUEUE")
+    monkeypatch.setenv("SQS_QUEUE", "old")
+    changed = settings_help.of_a_job(settings_help.load(), {"ENCODING": "latin-1"})
+    assert (changed.queue, changed.encoding) == ("old", "latin-1")
+
+
+ALLOWED_IN_MESSAGES = (
+    "DELIMITER, DTYPES, ENCODING, ESCAPE, HEADER, KEEP_COLUMNS, MAX_REJECTED, OUTPUT_FORMAT, QUOTE"
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"MODEL": "s3://other/model.pkl"}, f"may not set 'MODEL', only {ALLOWED_IN_MESSAGES}"),
+        ({"REPORT_VALUES": "show"}, "may not set 'REPORT_VALUES'"),
+        ({"OUTPUT_TEMPLATE": "{key}"}, "may not set 'OUTPUT_TEMPLATE'"),
+        ({"max_rejected": "0.1"}, "may not set 'max_rejected'"),
+        ({"WORKER_MAX_REJECTED": "0.1"}, "may not set 'WORKER_MAX_REJECTED'"),
+        ({"MAX_REJECTED": "2"}, "WORKER_MAX_REJECTED: should be less than or equal to 1"),
+        ({"MAX_REJECTED": 0.1}, "WORKER_MAX_REJECTED: must be a text, as in the environment"),
+        ({"KEEP_COLUMNS": ["id"]}, "WORKER_KEEP_COLUMNS: must be a text"),
+        ({"ENCODING": ""}, "WORKER_ENCODING: must be a text"),
+        ({"ENCODING": "klingon"}, "WORKER_ENCODING: no such encoding"),
+        ({"QUOTE": "\\", "ESCAPE": "\\"}, "WORKER_QUOTE and WORKER_ESCAPE must differ"),
+    ],
+)
+def test_a_message_that_sets_what_it_may_not_is_refused(
+    changes: dict[str, object], line: str
+) -> None:
+    with pytest.raises(SettingsError) as error:
+        settings_help.of_a_job(settings_help.load(), changes)
+    (only,) = str(error.value).splitlines()
+    assert line in only
+
+
+def test_each_problem_of_a_message_has_a_line() -> None:
+    with pytest.raises(SettingsError) as error:
+        settings_help.of_a_job(settings_help.load(), {"MAX_REJECTED": "x", "OUTPUT_FORMAT": "xls"})
+    assert [line.partition(":")[0] for line in str(error.value).splitlines()] == [
+        "WORKER_OUTPUT_FORMAT",
+        "WORKER_MAX_REJECTED",
+    ]

@@ -1,6 +1,7 @@
 """The wheel, installed into an empty environment and used far from the checkout."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,6 +15,9 @@ import pytest
 from packaging.requirements import Requirement
 
 from tests.support.template import ROOT
+from tidegate.image import context
+from tidegate.image.requirements import worker_bounds
+from tidegate.image.source import ImageSource
 
 UV = Path(sys.executable).with_name("uv")
 IMPORTED = ["worker.service.run", "worker.pool.child", "dispatcher.handler"]
@@ -192,3 +196,25 @@ def test_a_command_that_needs_the_checkout_ends_with_an_error_that_names_it(
     assert "needs a checkout" in ran.stderr
     assert "infra/cloudformation.yaml and examples/iris/train.py" in ran.stderr
     assert list(installed.elsewhere.iterdir()) == []
+
+
+TAG = """
+from pathlib import Path
+from tidegate.image.context import prepare
+from tidegate.image.requirements import worker_bounds
+from tidegate.image.source import ImageSource
+folder = Path("context")
+folder.mkdir()
+print(prepare(ImageSource(), folder).tag, *sorted(worker_bounds()))
+"""
+
+
+def test_an_image_has_the_same_tag_from_the_wheel_as_from_a_checkout(
+    installed: Installed, tmp_path: Path
+) -> None:
+    ran = installed.run("python -c", TAG)
+
+    assert ran.returncode == 0, ran.stderr
+    here = context.prepare(ImageSource(), tmp_path)
+    assert ran.stdout.split() == [here.tag, *sorted(worker_bounds())]
+    shutil.rmtree(installed.elsewhere / "context")

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from rich.markup import escape
 
 from tidegate.cli.display import Display
 from tidegate.cli.live_files import LiveFiles
+from tidegate.image.check import check_in_environment
+from tidegate.image.environment import environment_for
 from tidegate.localcloud.cloud import REGION, ROOT
 from tidegate.localcloud.images import Image
 from tidegate.localcloud.stack import NAME, read_stack
@@ -28,21 +31,36 @@ AWS = 'aws() { command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }'
 
 
 async def cloud(
-    model: Path | None, *, predictor: str | None, assignments: Sequence[str], files: Path | None
+    model: Path | None,
+    *,
+    predictor: str | None,
+    assignments: Sequence[str],
+    requirements: Path | None,
+    files: Path | None,
 ) -> None:
     """Start the system, print how to reach it, and show the files until cancelled."""
     display = Display()
     display.title()
+    python, shown = Path(sys.executable), list[str]()
+    if requirements is not None:
+        with display.step(f"libraries of {requirements.name} installed beside the worker's"):
+            python = await asyncio.to_thread(environment_for, requirements, shown.append)
+        for other in (text for text in shown if text.startswith("#")):
+            display.line(f"    [dim]{escape(other.removeprefix('# '))}[/]")
     if model is not None:
         with display.step(f"model loaded: {model.name}"):
             # As a worker does: what is wrong with it or a setting is said before anything starts.
             settings = read_settings(model, predictor, assignments)
-            await asyncio.to_thread(load_model, settings)
+            if requirements is None:
+                await asyncio.to_thread(load_model, settings)
+            else:
+                checked = (python, model, predictor, assignments)
+                await asyncio.to_thread(check_in_environment, *checked)
     async with local_system(
         PARAMETERS | {"WorkerSettings": shlex.join(assignments)},
         display.step,
         model=model,
-        image=Image(environment=_predictor_variables(predictor)),
+        image=Image(str(python), _predictor_variables(predictor)),
     ) as system:
         display.emulator_note()
         _print_access(system, display, has_files=files is not None)

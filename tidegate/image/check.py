@@ -1,13 +1,16 @@
 """Checks a model by the versions that will predict: those of an image, or of an environment."""
 
 import json
+import os
+import shlex
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import tidegate
 from tidegate.image.docker import require_docker
 from tidegate.image.source import Show
+from tidegate.project_files import CHECKOUT
 from worker.errors import ModelError, TidegateError
 
 _LOADING = "tidegate.offline.loading"
@@ -32,7 +35,7 @@ def check_model(
         *("--volume", f"{code}:{_CODE}:ro", "--volume", f"{model.resolve()}:{mounted}:ro"),
         *("--entrypoint", "python", name, "-m", _LOADING, mounted, predictor or "", *assignments),
     ]
-    show(f"docker run … {name} python -m {_LOADING} {mounted}")
+    show(shlex.join(["docker", *command]))
     error = _error_of([docker, *command])
     if error is not None:
         raise ModelError(f"{error.replace(mounted, str(model))}\n{_HINT}")
@@ -43,14 +46,16 @@ def check_in_environment(
 ) -> None:
     """Load the model in another Python of this machine as a worker does; raises ModelError."""
     command = [str(python), "-m", _LOADING, str(model), predictor or "", *assignments]
-    error = _error_of(command)
+    error = _error_of(command, {**os.environ, "PYTHONPATH": str(CHECKOUT)})
     if error is not None:
         raise ModelError(error)
 
 
-def _error_of(command: Sequence[str]) -> str | None:
+def _error_of(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str | None:
     """Return why the model is refused; what the model prints goes to standard error."""
-    ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603
+    ran = subprocess.run(  # noqa: S603 - our own words
+        command, env=environment, stdout=subprocess.PIPE, text=True, check=False
+    )
     try:
         error: str | None = json.loads(ran.stdout)["error"]
     except (ValueError, KeyError):

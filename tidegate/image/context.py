@@ -69,10 +69,7 @@ def _write_locks(source: ImageSource, folder: Path, show: Show) -> Iterable[str]
                 "the build argument REQUIREMENTS names a lock of Tidegate's own: for ONNX models "
                 f"with other libraries, add onnxruntime to {source.requirements}"
             )
-        made = lock(source, show)
-        for other in made.other_versions:
-            show(f"# {made.path.name} has {other}")
-        _copy(made.path, folder / "image.txt")
+        _copy(lock(source, show), folder / "image.txt")
     return pins_of((folder / "image.txt").read_text(encoding="utf-8"))
 
 

@@ -11,36 +11,36 @@ from tidegate.image.source import ImageSource, Show
 from tidegate.image.uv import uv
 
 
-def environment_for(requirements: Path, show: Show) -> Path:
+def environment_for(requirements: Path, show: Show = lambda _: None) -> Path:
     """Return the Python of an environment with the worker's libraries and those of a file.
 
     It is of the version that runs this. It is kept in the user's cache, and made again only for
     another lock. Raises TidegateError.
     """
-    locked = lock(ImageSource(requirements), show).path
-    digest = hashlib.sha256(locked.read_bytes() + sys.version.encode()).hexdigest()[:12]
-    environment = _cache() / "tidegate" / "environments" / digest
+    locked = lock(ImageSource(requirements), show)
+    environment = environment_of(locked)
     if not environment.exists():
-        draft = environment.with_name(f"{digest}.{os.getpid()}")
+        draft = environment.with_name(f"{environment.name}.{os.getpid()}")
         try:
-            _install(locked, draft, show)
+            _install(locked, draft)
             _publish(draft, environment)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
     return environment / "bin" / "python"
 
 
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+def environment_of(locked: Path) -> Path:
+    """Return the folder in the user's cache where a lock's environment is, or will be."""
+    digest = hashlib.sha256(locked.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "tidegate" / "environments" / digest
 
 
-def _install(locked: Path, environment: Path, show: Show) -> None:
-    uv("venv", "--quiet", "--no-project", "--python", sys.executable, environment, show=show)
+def _install(locked: Path, environment: Path) -> None:
+    uv("venv", "--quiet", "--no-project", "--python", sys.executable, environment)
     uv(
-        *("pip", "install", "--python", environment / "bin" / "python", "--no-deps"),
+        *("pip", "install", "--quiet", "--python", environment / "bin" / "python", "--no-deps"),
         *("--require-hashes", "--only-binary", ":all:", "--requirements", locked),
-        show=show,
-        progress=True,
     )
 
 

@@ -6,9 +6,9 @@ libraries, everything is resolved again, as near to Tidegate's own lock as that 
 
 import hashlib
 import re
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -30,16 +30,10 @@ from worker.errors import SettingsError, TidegateError
 # Wheels for this release of glibc or an older one; Debian 13, the default base, has 2.41.
 _WHEELS = {"X86_64": "x86_64-manylinux_2_40", "ARM64": "aarch64-manylinux_2_40"}
 _ENTRY = re.compile(r"^(?=[^#\s])(?:.*\\\n)*.*$", re.MULTILINE)
-_COMPILE = ("pip", "compile", "--no-header", "--no-annotate", "--no-emit-index-url", "--quiet")
-
-
-@dataclass(frozen=True, slots=True)
-class Lock:
-    """All libraries of an image, with hashes."""
-
-    path: Path
-    other_versions: tuple[str, ...]
-    """What differs from Tidegate's own lock: `scikit-learn 1.6.1 instead of 1.9.1`."""
+_COMPILE = (
+    *("pip", "compile", "--quiet", "--python", sys.executable, "--only-binary", ":all:"),
+    *("--no-header", "--no-annotate", "--no-emit-index-url"),
+)
 
 
 def lock_path(requirements: Path) -> Path:
@@ -47,9 +41,10 @@ def lock_path(requirements: Path) -> Path:
     return requirements.with_name(f"{requirements.stem}.lock.txt")
 
 
-def lock(source: ImageSource, show: Show) -> Lock:
+def lock(source: ImageSource, show: Show = lambda _: None) -> Path:
     """Return the lock of the source's requirements; write it, unless it is up to date.
 
+    Each library of Tidegate's own lock that has another version is shown as a comment.
     Raises TidegateError if there is no solution or no wheel for the image's platform.
     """
     requirements = source.requirements
@@ -65,7 +60,9 @@ def lock(source: ImageSource, show: Show) -> Lock:
             _resolve(source, by_name("\n".join(texts.values())), draft, show)
             content = draft.read_text(encoding="utf-8")
         _write(path, header + content)
-    return Lock(path, tuple(_differences(pins_of(base), pins_of(path.read_text(encoding="utf-8")))))
+    for other in _differences(pins_of(base), pins_of(path.read_text(encoding="utf-8"))):
+        show(f"# {path.name} has {other}")
+    return path
 
 
 def _write(path: Path, content: str) -> None:
@@ -105,7 +102,7 @@ def _resolve(
         uv(
             *_COMPILE,
             *("--universal", "--python-version", source.python or OLDEST_PYTHON),
-            *("--generate-hashes", "--only-binary", ":all:", "--output-file", draft),
+            *("--generate-hashes", "--output-file", draft),
             *(own, source.requirements, *constraints),
             show=show,
         )
@@ -148,8 +145,7 @@ def _check_wheels(source: ImageSource, draft: Path) -> None:
         uv(
             *_COMPILE,
             *("--python-platform", _WHEELS[source.architecture]),
-            *("--python-version", source.image_python, "--only-binary", ":all:", draft),
-            show=lambda _: None,
+            *("--python-version", source.image_python, draft),
         )
     except UvFailed as error:
         raise TidegateError(

@@ -15,6 +15,7 @@ from worker.errors import SettingsError, TidegateError
 
 _PROJECT = ("pyproject.toml", "setup.py")
 _RESERVED = {"worker", "tidegate"}
+_NOISE = shutil.ignore_patterns(".*", "__pycache__")
 # The others in a `.dist-info` folder differ from machine to machine.
 _KEPT_METADATA = {"METADATA", "entry_points.txt"}
 
@@ -46,7 +47,7 @@ def _collect(package: Path, folder: Path, show: Show) -> None:
     elif package.suffix == ".whl" or any((package / name).is_file() for name in _PROJECT):
         _install(package, folder, show)
     elif (package / "__init__.py").is_file():
-        shutil.copytree(package, folder / package.resolve().name)
+        shutil.copytree(package, folder / package.resolve().name, ignore=_NOISE)
     elif package.is_dir():
         raise SettingsError(
             f"{package} is no package: it has neither __init__.py nor pyproject.toml. Name a "
@@ -74,10 +75,9 @@ def _install(project: Path, folder: Path, show: Show) -> None:
 
 def _files(folder: Path) -> Iterator[Path]:
     for path in folder.rglob("*"):
-        parts = path.relative_to(folder).parts
-        is_noise = any(part.startswith(".") or part == "__pycache__" for part in parts)
         is_note = path.parent.suffix == ".dist-info" and path.name not in _KEPT_METADATA
-        if path.is_file() and not is_noise and not is_note:
+        is_hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.is_file() and not is_note and not is_hidden:
             yield path
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from tidegate.image.source import Show
 from worker.errors import TidegateError
 
-STANDARD_ERROR = 2
 SHOWN_LINES = 12
 # As pip does: trust what the system trusts, such as a company's proxy. And never fetch a Python.
 _SETTINGS = {
@@ -27,20 +26,19 @@ class UvFailed(TidegateError):
     """uv ended with an error; the message is its own."""
 
 
-def uv(*arguments: str | Path, show: Show, progress: bool = False) -> None:
-    """Run uv; raises UvFailed with what it printed. `progress` lets it print while it works."""
+def uv(*arguments: str | Path, show: Show = lambda _: None) -> None:
+    """Run uv; raises UvFailed with what it printed."""
     command = [_program(), *map(str, arguments)]
     show(shlex.join(["uv", *command[1:]]))
     ran = subprocess.run(  # noqa: S603 - our own words
         command,
         env={**os.environ, **_SETTINGS},
-        stdout=STANDARD_ERROR if progress else subprocess.PIPE,
-        stderr=None if progress else subprocess.PIPE,
+        capture_output=True,
         text=True,
         check=False,
     )
     if ran.returncode:
-        raise UvFailed(_reason(ran.stderr or "") or f"uv ended with status {ran.returncode}")
+        raise UvFailed(_reason(ran.stderr) or f"uv ended with status {ran.returncode}")
 
 
 def _program() -> str:
@@ -58,5 +56,5 @@ def _reason(printed: str) -> str:
     lines = [line.strip() for line in printed.splitlines()]
     kept = [line for line in lines if line and not line.startswith((_MISLEADING, "warning:"))]
     if len(kept) > SHOWN_LINES:  # the first say what failed, the last how the others lead to it
-        kept[2 : 2 - SHOWN_LINES + 1] = ["…"]
+        kept = [*kept[:2], "…", *kept[3 - SHOWN_LINES :]]
     return "\n".join(f"  {line}" for line in kept)

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 OUTPUT_PREFIX = "predictions"
-# One is appended to the key of an output of another format.
 FORMATS: tuple[str, ...] = get_args(Format)
+
+
+Listing = dict[str, tuple[str, datetime]]  # ETag and time of each object, by its key
 
 
 def output_key(key: str, prefix: str = OUTPUT_PREFIX) -> str:
@@ -30,6 +32,11 @@ def output_key(key: str, prefix: str = OUTPUT_PREFIX) -> str:
 def report_key(key: str, prefix: str = OUTPUT_PREFIX) -> str:
     """Return the key of an input's failure report."""
     return output_key(f"_failed/{key}.json", prefix)
+
+
+def _possible(output: str) -> list[str]:
+    """Return the keys that an output may have: one of another format has that appended."""
+    return [output, *(f"{output}.{form}" for form in FORMATS)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,7 @@ class StackClient:
     """Reads and writes the buckets and queues of one stack."""
 
     def __init__(self, cloud: Cloud, stack: Stack) -> None:
+        self._known: dict[str, tuple[object, FileState]] = {}  # with the objects it was read from
         self._cloud = cloud
         self._stack = stack
         self._s3: S3Client = cloud.client("s3")
@@ -90,7 +98,7 @@ class StackClient:
         written = self._listed(self._stack.output_bucket)
         return {key: self._state(key, *found, written) for key, found in inputs.items()}
 
-    def _listed(self, bucket: str) -> dict[str, tuple[str, datetime]]:
+    def _listed(self, bucket: str) -> Listing:
         """Return ETag and time of each object, by its key."""
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
         return {
@@ -99,27 +107,34 @@ class StackClient:
             for found in page.get("Contents", [])
         }
 
-    def _state(
-        self, key: str, etag: str, landed: datetime, written: dict[str, tuple[str, datetime]]
-    ) -> FileState:
+    def _state(self, key: str, etag: str, landed: datetime, written: Listing) -> FileState:
+        """Return the state of an input; objects are read again only once they have changed."""
         prefix = self._stack.output_key.removesuffix("/")
-        output = output_key(key, prefix)
-        for name in (output, *(f"{output}.{form}" for form in FORMATS)):
-            if name in written:
-                known = self._s3.head_object(Bucket=self._stack.output_bucket, Key=name)
-                if known["Metadata"].get("source-etag") == etag:
-                    rows, rejected = (
-                        int(known["Metadata"][count]) if count in known["Metadata"] else None
-                        for count in ("rows", "rejected")
-                    )
-                    return FileState("predicted", etag, name, rows, rejected)
-        report_name = report_key(key, prefix)
-        _, failed = written.get(report_name, (None, None))
-        if failed is not None and failed >= landed:
-            report = json.loads(self._read(report_name))
-            failure = f"{report['error_type']}: {report['message']}"
-            return FileState("failed", etag, failure=failure)
-        return FileState("waiting", etag)
+        output, report = output_key(key, prefix), report_key(key, prefix)
+        outputs = [name for name in _possible(output) if name in written]
+        seen = (etag, *(written.get(name) for name in (*outputs, report)))
+        if self._known.get(key, (None, None))[0] != seen:
+            failed = report in written and written[report][1] >= landed
+            self._known[key] = (
+                seen,
+                self._predicted(outputs, etag)
+                or (self._failed(report, etag) if failed else FileState("waiting", etag)),
+            )
+        return self._known[key][1]
+
+    def _predicted(self, outputs: list[str], etag: str) -> FileState | None:
+        for name in outputs:
+            known = self._s3.head_object(Bucket=self._stack.output_bucket, Key=name)["Metadata"]
+            if known.get("source-etag") == etag:
+                rows, rejected = (
+                    int(known[count]) if count in known else None for count in ("rows", "rejected")
+                )
+                return FileState("predicted", etag, name, rows, rejected)
+        return None
+
+    def _failed(self, report_name: str, etag: str) -> FileState:
+        report = json.loads(self._read(report_name))
+        return FileState("failed", etag, failure=f"{report['error_type']}: {report['message']}")
 
     async def read(self, key: str) -> bytes:
         """Return the content of an object in the output bucket."""

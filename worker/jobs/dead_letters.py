@@ -10,7 +10,7 @@ import structlog
 from worker.errors import InputOverwritten, PermanentError, TransientError
 from worker.job import Job, Message, Reject, S3Uri
 from worker.jobs.dead_letter_attributes import fitting_attributes
-from worker.jobs.failure_reports import FailureReports
+from worker.jobs.failure_reports import FailureReports, Origin, version_that_failed
 from worker.queue.leases import Leases
 from worker.queue.sqs import SqsQueue
 from worker.storage.protocol import Storage
@@ -38,6 +38,7 @@ class DeadLetters:
         queue: SqsQueue,
         *,
         queue_name: str,
+        origin: Origin,
         leases: Leases,
         reports: FailureReports,
         storage: Storage,
@@ -45,6 +46,7 @@ class DeadLetters:
     ) -> None:
         self._queue = queue
         self._queue_name = queue_name
+        self._origin = origin
         self._leases = leases
         self._reports = reports
         self._storage = storage
@@ -63,7 +65,7 @@ class DeadLetters:
                 return None
         report = await self._report(message, rejection)
         self._leases.check(message)
-        attributes = self._attributes(message, rejection.error)
+        attributes = self._attributes(message, rejection)
         room = self._queue.dead_letter_bytes - len(message.body.encode())
         attributes = fitting_attributes(attributes, room)
         sent = await self._queue.send_to_dead_letters(message.body, attributes)
@@ -72,7 +74,7 @@ class DeadLetters:
     async def _leave_no_older_rejects(self, message: Message, job: Job) -> None:
         """Empty what an earlier attempt may have left; no later attempt will look after it."""
         try:
-            with suppress(PermanentError):  # an output key that is refused has no rejected rows
+            with suppress(PermanentError):  # with a key or settings that are refused there are none
                 await self._empty_superseded_rejects(job, partial(self._leases.check, message))
         except TransientError as failure:
             if not message.last_receive:
@@ -117,12 +119,19 @@ class DeadLetters:
             log.warning("failure report not written", failure=str(failure))
             return None
 
-    def _attributes(self, message: Message, error: BaseException) -> dict[str, str]:
+    def _attributes(self, message: Message, rejection: Reject) -> dict[str, str]:
         """Return the reason as attributes, the most important first; SQS takes ten."""
-        return {
+        job, error = rejection.job, rejection.error
+        etag, version_id = version_that_failed(job, error) if job else (None, None)
+        attributes = {
             "error_type": type(error).__name__,
             "error_message": str(error),
             "receive_count": str(message.receive_count),
             "source_queue": self._queue_name,
             "source_message_id": message.id,
+            "run": job.run if job else None,
+            "worker": self._origin.worker,
+            "model_sha256": self._origin.model_sha256,
+            "input_version": version_id or etag,
         }
+        return {name: text for name, text in attributes.items() if text is not None}

@@ -2,6 +2,7 @@
 
 import json
 import traceback
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
@@ -19,13 +20,22 @@ TRACEBACK_LINES = 30
 REPORT_MARK = "failure-report"  # metadata of a report; its value is the worker's version
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who failed: the worker, by its name, and the model that the worker has loaded."""
+
+    worker: str
+    model: str
+    model_sha256: str
+
+
 class FailureReports:
     """Writes failure reports; the report of an input's latest failure stays."""
 
-    def __init__(self, storage: Storage, *, template: str, model: str, model_sha256: str) -> None:
+    def __init__(self, storage: Storage, *, template: str, origin: Origin) -> None:
         self._storage = storage
         self._template = template
-        self._model = {"uri": model, "sha256": model_sha256}
+        self._origin = origin
 
     async def write(self, job: Job, error: PermanentError, receive_count: int) -> S3Uri | None:
         """Write the report of a failure; returns None if it would overwrite the input."""
@@ -61,19 +71,27 @@ class FailureReports:
 
     def _report(self, job: Job, error: PermanentError, receive_count: int) -> dict[str, object]:
         lines = "".join(traceback.format_exception(error)).splitlines()
+        etag, version_id = version_that_failed(job, error)
         return {
             "job": job.model_dump(exclude_none=True),
-            "source": {
-                "version_id": job.version_id,
-                "etag": job.etag,
-                "sequencer": job.sequencer,
-            },
+            "source": {"version_id": version_id, "etag": etag, "sequencer": job.sequencer},
+            "run": job.run,
             "error_type": type(error).__name__,
             "message": str(error),
             "traceback": lines[-TRACEBACK_LINES:],
             "receive_count": receive_count,
             "permanent": not isinstance(error, GaveUp),
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "worker": self._origin.worker,
             "worker_version": __version__,
-            "model": self._model,
+            "model": {"uri": self._origin.model, "sha256": self._origin.model_sha256},
         }
+
+
+def version_that_failed(job: Job, error: PermanentError) -> tuple[str | None, str | None]:
+    """Return the ETag and the version id of the input that failed, as far as they are known.
+
+    The version that was read counts, and may be another one than the message names.
+    """
+    etag, version_id = error.failed_version
+    return etag or job.etag, version_id or job.version_id

@@ -29,10 +29,9 @@ EXCLUSIVE_JOB_SECONDS = 900.0
 
 @dataclass(frozen=True, slots=True)
 class JobMemory:
-    """The bytes that one job holds at once; it writes up to `outputs` files."""
+    """The bytes that one job holds at once."""
 
     part_bytes: int
-    outputs: int
 
     @property
     def input_bytes(self) -> int:
@@ -43,12 +42,13 @@ class JobMemory:
         """Return the size of an upload's part: larger than `part_bytes` only for huge inputs."""
         return max(self.part_bytes, EXPECTED_GROWTH * size // MAX_PARTS)
 
-    def reservation(self, size: int | None, input_bytes: int | None) -> int:
+    def reservation(self, size: int | None, input_bytes: int | None, outputs: int) -> int:
         """Return the bytes to reserve for an input of that size, or of unknown size.
 
-        `input_bytes` are those that the input is known to need at once; None: the usual amount.
+        `input_bytes` are those that the input is known to need at once; None: the usual amount. The
+        job writes up to `outputs` files.
         """
-        output_bytes = self.outputs * HELD_PARTS * self.upload_part_bytes(size or 0)
+        output_bytes = outputs * HELD_PARTS * self.upload_part_bytes(size or 0)
         streaming = (input_bytes or self.input_bytes) + output_bytes
         return streaming if size is None or input_bytes is not None else min(2 * size, streaming)
 

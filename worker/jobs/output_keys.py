@@ -8,6 +8,7 @@ from worker.job import Job, S3Uri
 from worker.storage.provenance import InputVersion
 
 MAX_KEY_BYTES = 1024  # S3's limit
+COMMANDS_PREFIX = "_runs/"  # below the output key: what the command line writes of its runs
 
 
 def output_uri(
@@ -15,13 +16,19 @@ def output_uri(
 ) -> S3Uri:
     """Return where a job's output goes; a converted output has its format appended.
 
-    Raises OutputRefused if the key is longer than S3 allows, or if the output would overwrite its
-    input.
+    Raises OutputRefused if the key is longer than S3 allows, belongs to the command line, or is the
+    input's own.
     """
     suffix = f".{converted_to}" if converted_to else ""
     target = S3Uri(job.output_bucket, output_key(template + suffix, job, version))
     if target == job.source:
         raise OutputRefused(f"the output would overwrite its input, {target}")
+    prefix = f"{job.output_key}/" if job.output_key else ""
+    if target.key.startswith(prefix + COMMANDS_PREFIX):
+        raise OutputRefused(
+            f"no output may begin with {prefix}{COMMANDS_PREFIX}, where Tidegate keeps its runs: "
+            f"rename the input, or set WORKER_OUTPUT_TEMPLATE ({target})"
+        )
     return target
 
 

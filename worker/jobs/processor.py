@@ -48,7 +48,7 @@ class Processor:
             bind_contextvars(receive_count=message.receive_count)
             with self.leases.cancel_if_lost(message):
                 job = Job.parse(message.body)
-                bind_contextvars(input=str(job.source))
+                bind_contextvars(**job.log_fields())
                 check_lease = partial(self.leases.check, message)
                 outcome = await self.runner.run(
                     job, check_lease=check_lease, exclusive=message.exclusive

@@ -19,6 +19,7 @@ from worker.errors import (
 )
 from worker.interfaces import ScoreOptions, ScoreResult
 from worker.job import Done, Job, S3Uri, Status
+from worker.jobs.job_options import JobOptions
 from worker.jobs.limits import (
     EXCLUSIVE_WAIT_SECONDS,
     ByteBudget,
@@ -73,7 +74,7 @@ class Runner:
     budget: ByteBudget
     memory: JobMemory
     timeouts: JobTimeouts
-    options: ScoreOptions
+    options: JobOptions
     output_template: str
     model: str
     model_sha256: str
@@ -156,22 +157,24 @@ class Runner:
         *,
         fresh: bool,
     ) -> tuple[Done, WriteResult]:
+        options = self.options.of(job)
+        size = self.memory.reservation(job.size, needs.input_bytes, _outputs(options))
         resume = job_timeout.pause()
-        async with self._reserved(job, needs) as held:
+        async with self._reserved(size, needs) as held:
             resume()
             # With the whole budget no other job holds data meanwhile.
             input_bytes = self.budget.limit if held.exclusive else needs.input_bytes
             download = await self._download(job)
             if not held.exclusive:
-                held.correct(self.memory.reservation(download.size, input_bytes))
+                held.correct(self.memory.reservation(download.size, input_bytes, _outputs(options)))
             version = needs.read = InputVersion.of(job, download.head)
             options = replace(
-                self.options,
+                options,
                 reserved_bytes=input_bytes or self.memory.input_bytes,
                 content_encoding=download.head.content_encoding,
                 found_types=needs.types.get(version.etag),
             )
-            async with self._output_writer(job, version, download, check_lease) as output:
+            async with self._output_writer(job, options, version, download, check_lease) as output:
                 try:
                     score = await self.pool.score(
                         download, options, output, on_start=job_timeout.pause(), fresh=fresh
@@ -189,8 +192,7 @@ class Runner:
                 return self._done(output.target, version, result, score), result
 
     @asynccontextmanager
-    async def _reserved(self, job: Job, needs: _Needs) -> AsyncIterator[Reservation]:
-        size = self.memory.reservation(job.size, needs.input_bytes)
+    async def _reserved(self, size: int, needs: _Needs) -> AsyncIterator[Reservation]:
         async with self.budget.reserve(size, exclusive=needs.exclusive) as held:
             if needs.exclusive and not held.exclusive:
                 log.warning("job runs beside others", waited_seconds=EXCLUSIVE_WAIT_SECONDS)
@@ -207,7 +209,12 @@ class Runner:
         )
 
     def _output_writer(
-        self, job: Job, version: InputVersion, download: Download, check_lease: CheckLease
+        self,
+        job: Job,
+        options: ScoreOptions,
+        version: InputVersion,
+        download: Download,
+        check_lease: CheckLease,
     ) -> OutputWriter:
         target_for = partial(output_uri, self.output_template, job, version)
         target_for(None)  # raises OutputRefused for a forbidden target before anything is predicted
@@ -215,13 +222,18 @@ class Runner:
             self.storage,
             target_for,
             version,
-            metadata={"model-sha256": self.model_sha256},
+            metadata=self._metadata(job),
             force=job.again,
             check_lease=check_lease,
             part_bytes=self.memory.upload_part_bytes(download.size),
             previews=len(download.first) < download.size,
-            rejects_allowed=self.options.max_rejected > 0,
+            rejects_allowed=options.max_rejected > 0,
         )
+
+    def _metadata(self, job: Job) -> dict[str, str]:
+        """Return what the metadata of an output says beside the version of its input."""
+        metadata = {"model-sha256": self.model_sha256}
+        return metadata | ({"run": job.run} if job.run else {})
 
     async def _is_outdated(self, job: Job, done: Done, result: WriteResult) -> bool:
         if result is WriteResult.SUPERSEDED:
@@ -240,17 +252,18 @@ class Runner:
     async def empty_superseded_rejects(self, job: Job, check_lease: CheckLease) -> None:
         """Empty the rejected rows that this version may have left beside a newer output.
 
-        Raises OutputRefused, TransientError and LeaseLost.
+        Raises OutputRefused, SettingsRefused, TransientError and LeaseLost.
         """
-        if not self.options.max_rejected:
+        options = self.options.of(job)
+        if not options.max_rejected:
             return
         # Nobody has read the file, so its format is not known.
-        for converted_to in dict.fromkeys((None, self.options.output_format)):
+        for converted_to in dict.fromkeys((None, options.output_format)):
             await empty_superseded_rejects(
                 self.storage,
                 output_uri(self.output_template, job, None, converted_to),
                 job.source,
-                metadata={"model-sha256": self.model_sha256},
+                metadata=self._metadata(job),
                 check_lease=check_lease,
             )
 
@@ -261,10 +274,10 @@ class Runner:
 
         With a sequencer the newer version has a message of its own, and the settlement asks.
         """
-        if job.sequencer is not None:
-            return
         etag, version_id = (read.etag, read.version_id) if read else (job.etag, job.version_id)
         error.failed_version = etag, version_id
+        if job.sequencer is not None:
+            return
         try:
             current = await self.storage.head(job.source)
         except TransientError as failure:
@@ -287,3 +300,8 @@ class Runner:
             model=self.model if ours else None,
             model_sha256=self.model_sha256 if ours else None,
         )
+
+
+def _outputs(options: ScoreOptions) -> int:
+    """Return how many files a job writes at most: its output, and the rejected rows."""
+    return 2 if options.max_rejected else 1

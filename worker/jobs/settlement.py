@@ -17,6 +17,7 @@ from worker.errors import (
     LeaseLost,
     TidegateError,
     TransientError,
+    UnknownMessageVersion,
     UnreadableBody,
     error_text,
     stray_cancellations_as_errors,
@@ -36,7 +37,7 @@ from worker.queue.visibility import make_visible
 log = structlog.get_logger()
 
 MAX_BACKOFF_SECONDS = 900
-LEAST_SHARE = 0.8  # of the longest backoff, where nothing but a person helps
+LEAST_SHARE = 0.8  # of the longest backoff, where only a person or a newer worker helps
 MAX_RECORD_SECONDS = 120.0  # for report and dead letter, waits for AWS not counted; then a retry
 HURRY_SECONDS = 1.5  # the stop has a deadline, and a call may hang
 
@@ -244,8 +245,12 @@ class Settlement:
                 await make_visible(self._queue, [(message.id, lease.handle)], seconds)
 
     def _backoff(self, message: Message, error: BaseException) -> int:
-        """Draw a full-jitter exponential backoff in seconds; a long one if access is denied."""
-        if isinstance(error, AccessDenied):
+        """Draw a full-jitter exponential backoff in seconds; a long one if only a change helps.
+
+        A message of a later version waits as long as one whose objects are denied: meanwhile this
+        worker ends idle, and a newer one starts.
+        """
+        if isinstance(error, AccessDenied | UnknownMessageVersion):
             return int(random.uniform(LEAST_SHARE, 1) * MAX_BACKOFF_SECONDS)  # noqa: S311 - jitter
         ceiling = self._retry_seconds * 2.0 ** min(message.receive_count - 1, 20)
         return int(random.uniform(0, min(MAX_BACKOFF_SECONDS, ceiling)))  # noqa: S311 - jitter
@@ -276,5 +281,5 @@ def _gave_up(message: Message, reason: str, cause: BaseException | None = None) 
 def _job(message: Message) -> Job | None:
     try:
         return Job.parse(message.body)
-    except UnreadableBody:
+    except (UnreadableBody, UnknownMessageVersion):
         return None

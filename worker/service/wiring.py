@@ -1,10 +1,12 @@
 """Wiring: builds a worker from its settings, its queue, its storage and its process pool."""
 
+import os
 from dataclasses import dataclass
 
-from worker import logs
+from worker import logs, settings_help
 from worker.jobs.dead_letters import DeadLetters
-from worker.jobs.failure_reports import FailureReports
+from worker.jobs.failure_reports import FailureReports, Origin
+from worker.jobs.job_options import JobOptions
 from worker.jobs.limits import PART_BYTES, ByteBudget, JobMemory, JobTimeouts
 from worker.jobs.processor import Processor
 from worker.jobs.runner import Runner
@@ -19,6 +21,7 @@ from worker.queue.deletes import Deletes
 from worker.queue.flow import Buffer, Slots
 from worker.queue.leases import Leases
 from worker.queue.sqs import BATCH_SIZE, QueueAttributes, SqsQueue
+from worker.service.identity import worker_name
 from worker.service.model_fetch import ModelFile
 from worker.settings import Settings
 from worker.storage.protocol import Storage
@@ -83,14 +86,18 @@ def build(
     slots = Slots(2 * settings.concurrency, least=min(BATCH_SIZE, (settings.concurrency + 1) // 2))
     timeouts = JobTimeouts(settings.job_seconds)
     idle = IdleTracker(settings.idle_seconds, settings.wait_seconds)
+    origin = Origin(worker_name(os.environ), settings.model, model_sha256)
     runner = Runner(
         storage,
         breaker,
         pool,
         ByteBudget(settings.memory_mb << 20),
-        JobMemory(part_bytes, outputs=2 if settings.max_rejected else 1),
+        JobMemory(part_bytes),
         timeouts,
-        settings.score_options(),
+        JobOptions(
+            settings.score_options(),
+            lambda changes: settings_help.of_a_job(settings, changes).score_options(),
+        ),
         settings.output_template,
         settings.model,
         model_sha256,
@@ -103,8 +110,9 @@ def build(
         dead_letters=DeadLetters(
             queue,
             queue_name=attributes.name,
+            origin=origin,
             leases=leases,
-            reports=_failure_reports(settings, storage, model_sha256),
+            reports=FailureReports(storage, template=settings.failure_template, origin=origin),
             storage=storage,
             empty_superseded_rejects=runner.empty_superseded_rejects,
         ),
@@ -140,13 +148,4 @@ def model_plan(settings: Settings, model: ModelFile) -> ModelPlan:
         log_format=logs.resolve(settings.log_format),
         log_level=settings.log_level,
         masks_values=settings.report_values == "mask",
-    )
-
-
-def _failure_reports(settings: Settings, storage: Storage, model_sha256: str) -> FailureReports:
-    return FailureReports(
-        storage,
-        template=settings.failure_template,
-        model=settings.model,
-        model_sha256=model_sha256,
     )

@@ -6,7 +6,7 @@ from tests.support.fakes.queue import FakeQueue
 from tests.support.fakes.storage import FakeStorage
 from worker.job import Job
 from worker.jobs.dead_letters import DeadLetters
-from worker.jobs.failure_reports import FailureReports
+from worker.jobs.failure_reports import FailureReports, Origin
 from worker.jobs.settlement import Settlement
 from worker.lifecycle.breaker import Breaker
 from worker.metrics import Metrics
@@ -28,17 +28,15 @@ class SettlementSetup:
         self.storage = storage or FakeStorage()
         self.leases = Leases(queue, visibility_seconds=VISIBILITY_SECONDS, heartbeat_seconds=10)
         self.deletes = Deletes(queue)
-        reports = FailureReports(
-            self.storage,
-            template="{output_key}/_failed/{key}.json",
-            model="m",
-            model_sha256="0" * 64,
-        )
+        origin = Origin("worker-1", "m", "0" * 64)
+        template = "{output_key}/_failed/{key}.json"
+        self.reports = FailureReports(self.storage, template=template, origin=origin)
         self.dead_letters = DeadLetters(
             queue,
             queue_name="q",
+            origin=origin,
             leases=self.leases,
-            reports=reports,
+            reports=self.reports,
             storage=self.storage,
             empty_superseded_rejects=_no_rejects,
         )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.wheels import write_locked, write_wheel
+from tests.support.wheels import only, write_locked, write_wheel
 
 WINDOWS = "cp313-cp313-win_amd64"
 # A stand-in for docker: it writes down its words and its input, and answers with a file's text.
@@ -74,7 +74,6 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def index(wheels: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """All that uv finds."""
-    monkeypatch.setenv("UV_OFFLINE", "1")
-    monkeypatch.setenv("UV_FIND_LINKS", str(wheels))
-    monkeypatch.setenv("UV_CACHE_DIR", str(cache))
+    for name, value in only(wheels, cache).items():
+        monkeypatch.setenv(name, value)
     return wheels

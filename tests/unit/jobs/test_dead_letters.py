@@ -2,6 +2,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from structlog.testing import LogCapture
@@ -65,9 +66,10 @@ async def test_a_rejection_is_reported_and_then_dead_lettered() -> None:
     assert dead_body == body("a.csv")
 
 
-async def test_a_dead_letter_names_its_error_and_its_source() -> None:
+async def test_a_dead_letter_names_its_error_its_source_and_its_run() -> None:
     setup = Setup()
-    await setup.record(setup.held_message(receive_count=2))
+    content = body("a.csv", run="r1", etag="e", version_id="v")
+    await setup.record(setup.held_message(receive_count=2, content=content))
     ((_, attributes),) = setup.queue.dead_letters
     assert attributes == {
         "error_type": "Unparsable",
@@ -75,7 +77,18 @@ async def test_a_dead_letter_names_its_error_and_its_source() -> None:
         "receive_count": "2",
         "source_queue": "q",
         "source_message_id": "m",
+        "run": "r1",
+        "worker": "worker-1",
+        "model_sha256": "0" * 64,
+        "input_version": "v",
     }
+
+
+async def test_a_dead_letter_has_no_attribute_for_what_is_not_known() -> None:
+    setup = Setup()
+    await setup.record(setup.held_message())
+    ((_, attributes),) = setup.queue.dead_letters
+    assert not {"run", "input_version"} & attributes.keys()
 
 
 async def test_the_reason_is_shortened_to_the_room_that_a_large_body_leaves() -> None:
@@ -225,3 +238,36 @@ async def test_a_report_names_the_error_the_receive_count_and_the_job() -> None:
     assert (written["error_type"], written["message"]) == ("Unparsable", "line 3: nonsense")
     assert (written["receive_count"], written["permanent"]) == (2, True)
     assert written["job"]["key"] == "a.csv"
+
+
+async def test_a_report_names_the_run_the_worker_and_the_model() -> None:
+    setup = Setup()
+    await setup.record(setup.held_message(content=body("a.csv", run="r1")))
+    written = json.loads(setup.storage.body(REPORT))
+    assert (written["run"], written["worker"]) == ("r1", "worker-1")
+    assert written["model"] == {"uri": "m", "sha256": "0" * 64}
+
+
+async def test_a_report_names_the_version_that_was_read_if_the_message_names_none() -> None:
+    setup = Setup()
+    message = setup.held_message()
+    error = Unparsable("nonsense")
+    error.failed_version = ("read", "v7")
+    await setup.dead_letters.record(message, Reject(error, Job.parse(message.body)))
+    source = json.loads(setup.storage.body(REPORT))["source"]
+    assert source == {"etag": "read", "version_id": "v7", "sequencer": None}
+    ((_, attributes),) = setup.queue.dead_letters
+    assert attributes["input_version"] == "v7"
+
+
+def test_every_field_of_a_report_and_every_attribute_of_a_dead_letter_is_documented() -> None:
+    setup = Setup()
+    job = Job.parse(body("a.csv", run="r1", etag="e"))
+    page = (Path(__file__).parents[3] / "docs" / "files.md").read_text("utf-8")
+    report_part, _, letter_part = page.partition("## Failure reports")[2].partition(
+        "dead letter is"
+    )
+    for name in setup.reports._report(job, UNPARSABLE, 1):
+        assert f"`{name}`" in report_part, name
+    for name in setup.dead_letters._attributes(Message("m", "h", ""), Reject(UNPARSABLE, job)):
+        assert f"`{name}`" in letter_part, name

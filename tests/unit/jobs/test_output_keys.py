@@ -2,7 +2,7 @@ import pytest
 
 from worker.errors import OutputRefused
 from worker.job import Job, S3Uri
-from worker.jobs.output_keys import output_key, report_key
+from worker.jobs.output_keys import output_key, output_uri, report_key
 from worker.storage.provenance import InputVersion
 
 INPUT = S3Uri("in", "iris.csv")
@@ -34,6 +34,19 @@ def test_a_key_may_name_the_version() -> None:
 def test_a_key_longer_than_s3_allows_is_refused() -> None:
     with pytest.raises(OutputRefused, match="1024 bytes"):
         output_key("{output_key}/{key}", job(key="ü" * 512))
+
+
+@pytest.mark.parametrize("prefix", ["p", ""])
+def test_no_output_stands_where_the_command_line_keeps_its_runs(prefix: str) -> None:
+    of_a_run = job(key="_runs/r1/summary.json", output_key=prefix)
+    with pytest.raises(OutputRefused, match="_runs/, where Tidegate keeps its runs"):
+        output_uri("{output_key}/{key}", of_a_run, None, None)
+
+
+@pytest.mark.parametrize("key", ["_runs", "_runs.csv", "a/_runs/b.csv", "_failed/b.csv"])
+def test_other_keys_may_hold_these_words(key: str) -> None:
+    target = output_uri("{output_key}/{key}", job(key=key), None, None)
+    assert target == S3Uri("out", f"p/{key}")
 
 
 def test_the_report_of_a_key_too_long_goes_under_its_hash() -> None:

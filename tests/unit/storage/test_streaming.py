@@ -182,19 +182,19 @@ async def test_an_output_of_too_many_parts_is_refused(storage: FakeStorage) -> N
 
 @pytest.mark.parametrize("size", [1, 10**6, 10**9, 10**11, 5 * 10**12])
 def test_an_output_twice_the_size_of_its_input_fits_into_the_allowed_parts(size: int) -> None:
-    part = JobMemory(8 << 20, outputs=1).upload_part_bytes(size)
+    part = JobMemory(8 << 20).upload_part_bytes(size)
     assert 2 * size / part <= MAX_PARTS + 1
 
 
 def test_the_bytes_reserved_for_a_job_do_not_grow_with_its_file() -> None:
-    memory = JobMemory(8 << 20, outputs=1)
-    assert memory.reservation(1000, None) == 2000
+    memory = JobMemory(8 << 20)
+    assert memory.reservation(1000, None, outputs=1) == 2000
     assert (
-        memory.reservation(50 << 20, None)
-        == memory.reservation(20 << 30, None)
-        == memory.reservation(None, None)
+        memory.reservation(50 << 20, None, outputs=1)
+        == memory.reservation(20 << 30, None, outputs=1)
+        == memory.reservation(None, None, outputs=1)
     )
-    assert memory.reservation(20 << 30, 100 << 20) == (100 + 16) << 20
+    assert memory.reservation(20 << 30, 100 << 20, outputs=1) == (100 + 16) << 20
 
 
 def submit_large(cloud: Cloud, content: bytes = CONTENT, **more: object) -> Head:

@@ -3,6 +3,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from tidegate.localcloud.ecs_task import Container, exit_code
+from worker.service.identity import worker_name
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import TaskDefinitionTypeDef, TaskTypeDef
@@ -33,8 +34,14 @@ DEFINITION = cast(
 
 def test_an_override_of_run_task_wins_over_the_task_definition() -> None:
     container = Container.of(TASK, DEFINITION)
-    assert container.environment == {"A": "own", "B": "run"}
+    assert {name: container.environment[name] for name in "AB"} == {"A": "own", "B": "run"}
     assert container.stop_seconds == 120
+
+
+def test_a_worker_knows_the_id_of_its_task() -> None:
+    arn = "arn:aws:ecs:us-east-1:000000000000:task/tidegate/ed8f0d3c-8ba1-4bb9-8a55-0ffa4e4b6a4e"
+    task = TASK | {"taskArn": arn}
+    assert arn.endswith(f"/{worker_name(Container.of(task, DEFINITION).environment)}")
 
 
 def test_a_container_without_stop_timeout_has_thirty_seconds() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from tidegate.cli.definitions.options import PREDICTOR, SET
+from tidegate.cli.definitions.options import PREDICTOR, REQUIREMENTS, SET
 from tidegate.cli.signals import run_until_signal
 
 DEMO_OUTPUT = Path("demo-output")
@@ -38,13 +38,19 @@ def demo() -> int:
 )
 @PREDICTOR
 @SET
+@REQUIREMENTS
 @click.option(
     "--files",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="A folder whose files go into the input bucket, also those that come or change later.",
 )
 def cloud(
-    *, model: Path | None, predictor: str | None, assignments: Sequence[str], files: Path | None
+    *,
+    model: Path | None,
+    predictor: str | None,
+    assignments: Sequence[str],
+    requirements: Path | None,
+    files: Path | None,
 ) -> int:
     """Start a local cloud with the system deployed on it, and keep it running until Ctrl-C.
 
@@ -57,4 +63,12 @@ def cloud(
     require_checkout()
     from tidegate.cli.cloud import cloud as run
 
-    return run_until_signal(run(model, predictor=predictor, assignments=assignments, files=files))
+    return run_until_signal(
+        run(
+            model,
+            predictor=predictor,
+            assignments=assignments,
+            requirements=requirements,
+            files=files,
+        )
+    )

@@ -18,6 +18,11 @@ SET = click.option(
     help="A worker's setting, such as MAX_REJECTED=0.05; repeat for more. "
     "`python -m worker --help` lists them.",
 )
+REQUIREMENTS = click.option(
+    "--requirements",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A requirements file: libraries beside the worker's own, or other versions of these.",
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
 STACK = click.option(
     "--stack",
