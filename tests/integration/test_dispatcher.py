@@ -62,6 +62,7 @@ def queue(
     ec2 = boto3.client("ec2", endpoint_url=endpoint)
     settings = {
         "QUEUE_URL": url,
+        "INPUT_PREFIX": "",
         "OUTPUT_BUCKET": "out",
         "OUTPUT_KEY": "predictions",
         "SUFFIXES": ".csv",

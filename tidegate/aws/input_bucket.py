@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote_plus
 
 from tidegate.aws.account import Account
 from tidegate.aws.buckets import look_at
@@ -12,8 +13,9 @@ from tidegate.aws.other_accounts import to_read
 from tidegate.aws.stack import DeployedStack
 from worker.errors import SettingsError
 
-# A tag of the stack. Its value is the bucket whose events the stack turned on.
-TAG = "tidegate:turned-on-notifications"
+# So begins a tag of the stack, which ends with the bucket whose events the stack turned on. A stack
+# that moves to another bucket has a tag for each.
+TAG = "tidegate:turned-on-notifications:"
 EVENTBRIDGE = "EventBridgeConfiguration"
 KINDS = {
     "QueueConfigurations": ("queue", "QueueArn"),
@@ -34,7 +36,7 @@ class Wiring:
     @property
     def tag(self) -> Mapping[str, str]:
         """Return the stack's tag that lets `undo` know what the stack changed."""
-        return {TAG: self.bucket} if self.turns_on else {}
+        return {f"{TAG}{self.bucket}": "true"} if self.turns_on else {}
 
 
 def plan_wiring(account: Account, bucket: str, prefix: str, *, stack: str) -> Wiring | None:
@@ -53,13 +55,17 @@ def plan_wiring(account: Account, bucket: str, prefix: str, *, stack: str) -> Wi
         return Wiring(bucket, f"nothing is changed in {bucket}", turns_on=False, policy=policy)
     configuration = _read(account, bucket)
     lines = [
-        f"{name} invokes the dispatcher already: each file is then announced twice, which costs a "
+        f"{name} names the dispatcher already: each file may be announced twice, which costs a "
         "little and does no harm. Remove it from the bucket once the stack stands"
         for name in _direct(configuration, prefix, f"{stack}-dispatcher")
     ]
     turns_on = EVENTBRIDGE not in configuration
     if turns_on:
-        lines = [f"{bucket} will send its events to EventBridge", *_kept(configuration), *lines]
+        lines = [
+            f"{bucket} will send its events to EventBridge. S3 needs some five minutes for that",
+            *_kept(configuration),
+            *lines,
+        ]
     return Wiring(bucket, "\n".join(lines), turns_on) if lines else None
 
 
@@ -82,8 +88,8 @@ def _kept(configuration: Mapping[str, Any]) -> Iterator[str]:
 def _prefix(notification: Mapping[str, Any]) -> str:
     """Return the key prefix that a notification is limited to."""
     rules = notification.get("Filter", {}).get("Key", {}).get("FilterRules", [])
-    # S3 answers with `Prefix` for what was put as `prefix`.
-    values = [str(rule["Value"]) for rule in rules if rule["Name"].lower() == "prefix"]
+    # S3 answers with `Prefix` for what was put as `prefix`, and has the value URL-encoded.
+    values = [unquote_plus(rule["Value"]) for rule in rules if rule["Name"].lower() == "prefix"]
     return values[0] if values else ""
 
 
@@ -103,11 +109,15 @@ def undo(account: Account, stack: DeployedStack) -> str:
     The text is empty if the stack turned nothing on. It may be called before or after the stack is
     deleted, and again.
     """
-    bucket = stack.tags.get(TAG, "")
-    configuration = found(lambda: _read(account, bucket), "NoSuchBucket") if bucket else None
+    buckets = [tag.removeprefix(TAG) for tag in stack.tags if tag.startswith(TAG)]
+    return "\n".join(filter(None, (_undo(account, one, f"{stack.name}-input") for one in buckets)))
+
+
+def _undo(account: Account, bucket: str, own_rule: str) -> str:
+    configuration = found(lambda: _read(account, bucket), "NoSuchBucket")
     if configuration is None or EVENTBRIDGE not in configuration:
         return ""
-    others = sorted(set(rules_about(account, bucket)) - {f"{stack.name}-input"})
+    others = sorted(set(rules_about(account, bucket)) - {own_rule})
     if others:
         return (
             f"{bucket} still sends its events to EventBridge, because these rules may use them: "

@@ -1,6 +1,7 @@
 """What the owner of a bucket in another account allows to a stack, as text to paste."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,25 +22,25 @@ def to_read(account: Account, stack: str, bucket: str, prefix: str) -> str:
     """Return what the owner of an input bucket does, and what this account does."""
     arn = f"arn:{account.partition}:s3:::{bucket}"
     policy = [
-        _allow(account, stack, "Read", ["s3:GetObject", "s3:GetObjectVersion"], f"{arn}/{prefix}*"),
-        _allow(account, stack, "TellMissingFromForbidden", ["s3:ListBucket"], arn),
+        _allow(account, stack, ["s3:GetObject", "s3:GetObjectVersion"], f"{arn}/{prefix}*"),
+        _allow(account, stack, ["s3:ListBucket"], arn),
     ]
     return f"""\
-{_about(bucket)}
+{_about(bucket, "s3:ListBucket, s3:GetBucketNotification, s3:PutBucketNotification")}
 
-1. adds these statements to the bucket's policy:
+1. Add these statements to the bucket's policy:
 
 {_json(policy)}
 
-2. lets the bucket send its events to EventBridge. In the console: Properties, Event notifications,
+2. Let the bucket send its events to EventBridge. In the console: Properties, Event notifications,
    Amazon EventBridge, On. (The command `aws s3api put-bucket-notification-configuration` replaces
    every notification that the bucket has.)
 
-3. deploys this template in {account.region}, with --capabilities CAPABILITY_IAM:
+3. Deploy this template in {account.region}, with --capabilities CAPABILITY_IAM:
 
 {_json(_forwarding(account, bucket, prefix))}
 
-Then allow the owner's account, here OWNER, to send events to this account:
+Then you allow the owner's account, here OWNER, to send events to this account:
 
 aws events put-permission --region {account.region} --event-bus-name default \\
     --statement-id tidegate-{stack} --action events:PutEvents --principal OWNER
@@ -53,24 +54,23 @@ def to_write(account: Account, stack: str, bucket: str, output_key: str) -> str:
     below = f"{arn}/{output_key}/*" if output_key else f"{arn}/*"
     actions = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"]
     policy = [
-        _allow(account, stack, "Write", actions, below),
-        _allow(account, stack, "TellMissingFromForbidden", ["s3:ListBucket"], arn),
+        _allow(account, stack, actions, below),
+        _allow(account, stack, ["s3:ListBucket"], arn),
     ]
     return f"""\
-{_about(bucket)}
+{_about(bucket, "s3:ListBucket")}
 
-adds these statements to the bucket's policy:
+Add these statements to the bucket's policy:
 
 {_json(policy)}
 
 {_about_keys("kms:GenerateDataKey and kms:Decrypt")}"""
 
 
-def _about(bucket: str) -> str:
+def _about(bucket: str, rights: str) -> str:
     return (
-        f"S3 denies {bucket} to this caller. If it is this account's, ask for rights to it: "
-        "s3:ListBucket,\ns3:GetBucketNotification and s3:PutBucketNotification. If it is another "
-        "account's, its owner"
+        f"S3 denies {bucket} to this caller. If it is this account's, ask for rights to it:\n"
+        f"{rights}.\nIf it is another account's, its owner does this once:"
     )
 
 
@@ -81,16 +81,13 @@ def _about_keys(actions: str) -> str:
     )
 
 
-def _allow(
-    account: Account, stack: str, sid: str, actions: Sequence[str], resource: str
-) -> dict[str, Any]:
+def _allow(account: Account, stack: str, actions: Sequence[str], resource: str) -> dict[str, Any]:
     """Return a statement for the stack's workers.
 
     S3 refuses a policy that names a role that does not exist yet, so a condition names it.
     """
     roles = f"arn:{account.partition}:iam::{account.id}:role"
     return {
-        "Sid": f"Tidegate{sid}",
         "Effect": "Allow",
         "Principal": {"AWS": f"arn:{account.partition}:iam::{account.id}:root"},
         "Action": actions,
@@ -129,4 +126,11 @@ def _forwarding(account: Account, bucket: str, prefix: str) -> Mapping[str, Any]
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, indent=2)
+    """Return indented JSON, with each list and object of mere strings on one line."""
+    innermost = r"([\[{])\n *([^\[\]{}]+?)\n *([\]}])"  # in a string, the end of a line is escaped
+    return re.sub(innermost, _on_one_line, json.dumps(value, indent=2))
+
+
+def _on_one_line(found: re.Match[str]) -> str:
+    opening, content, closing = found.groups()
+    return opening + re.sub(r"\n *", " ", content) + closing

@@ -4,7 +4,7 @@
 
 import copy
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,7 +28,6 @@ class FakeS3:
 
     buckets: dict[str, FakeBucket]
     denied: set[str] = field(default_factory=set)  # operations
-    before_put: Callable[[], None] | None = None
     puts: int = 0
 
     def head_bucket(self, *, Bucket: str, ExpectedBucketOwner: str) -> Mapping[str, Any]:

@@ -29,6 +29,7 @@ TOPIC: dict[str, Any] = {
 }
 BEFORE = {"QueueConfigurations": [QUEUE], "TopicConfigurations": [TOPIC]}
 ON: dict[str, Any] = {"EventBridgeConfiguration": {}}
+TURNED_ON = {f"{TAG}lake": "true"}
 
 
 def account_with(**notifications: Any) -> FakeAccount:  # noqa: ANN401 - S3's own shapes
@@ -72,7 +73,7 @@ def test_what_will_change_and_what_stays_is_said() -> None:
     assert wiring is not None
     assert wiring.turns_on
     assert wiring.changes.splitlines() == [
-        "lake will send its events to EventBridge",
+        "lake will send its events to EventBridge. S3 needs some five minutes for that",
         f"it keeps: s3:ObjectCreated:* below orders/ to the queue {QUEUE['QueueArn']}",
         f"it keeps: s3:ObjectRemoved:* to the topic {TOPIC['TopicArn']}",
     ]
@@ -112,7 +113,13 @@ def test_a_second_time_nothing_is_put() -> None:
 
 @pytest.mark.parametrize(
     ("notified", "prefix", "named"),
-    [("", "in/", True), ("in/", "", True), ("in/a/", "in/", True), ("out/", "in/", False)],
+    [
+        ("", "in/", True),
+        ("in/", "", True),
+        ("in/a/", "in/", True),
+        ("out/", "in/", False),
+        ("day%3D1/", "day=1/", True),
+    ],
 )
 @pytest.mark.parametrize("ready", [True, False])
 def test_a_notification_that_invokes_the_dispatcher_for_the_same_files_is_named(
@@ -130,7 +137,7 @@ def test_a_notification_that_invokes_the_dispatcher_for_the_same_files_is_named(
     wiring = planned(account, prefix=prefix)
 
     changes = wiring.changes if wiring else ""
-    assert ("by-hand of the bucket invokes the dispatcher already" in changes) == named
+    assert ("by-hand of the bucket names the dispatcher already" in changes) == named
     assert (wiring is not None and wiring.turns_on) == (not ready)
 
 
@@ -187,7 +194,7 @@ def test_what_the_stack_turned_on_is_turned_off_and_the_bucket_is_as_before() ->
 
     said = undone(account, tags)
 
-    assert tags == {TAG: "lake"}
+    assert tags == {"tidegate:turned-on-notifications:lake": "true"}
     assert account.s3.buckets["lake"].notifications == BEFORE
     assert said == "lake sends its events to EventBridge no longer. Its other notifications stay"
 
@@ -209,7 +216,7 @@ def test_turning_it_off_can_be_repeated() -> None:
 
 
 def test_a_bucket_that_is_gone_needs_no_turning_off() -> None:
-    assert undone(FakeAccount(), {TAG: "lake"}) == ""
+    assert undone(FakeAccount(), TURNED_ON) == ""
 
 
 def test_rights_that_are_missing_are_not_taken_for_a_bucket_that_is_gone() -> None:
@@ -217,7 +224,7 @@ def test_rights_that_are_missing_are_not_taken_for_a_bucket_that_is_gone() -> No
     account.s3.denied.add("GetBucketNotificationConfiguration")
 
     with pytest.raises(ClientError, match="AccessDenied"):
-        undone(account, {TAG: "lake"})
+        undone(account, TURNED_ON)
 
 
 def test_it_stays_on_for_rules_that_may_use_it_and_they_are_named() -> None:
@@ -230,7 +237,7 @@ def test_it_stays_on_for_rules_that_may_use_it_and_they_are_named() -> None:
         "every-five-minutes": None,
     }
 
-    said = undone(account, {TAG: "lake"})
+    said = undone(account, TURNED_ON)
 
     assert account.s3.buckets["lake"].notifications == ON
     assert "these rules may use them: everything-of-s3, sales-input." in said
@@ -240,9 +247,20 @@ def test_the_stacks_own_rule_does_not_keep_it_on() -> None:
     account = account_with(**ON)
     account.events = FakeEvents({"churn-input": event_pattern("lake", "in/")})
 
-    undone(account, {TAG: "lake"})
+    undone(account, TURNED_ON)
 
     assert account.s3.buckets["lake"].notifications == {}
+
+
+def test_a_stack_that_moved_to_another_bucket_turns_both_off() -> None:
+    account = account_with(**ON)
+    account.s3.buckets["sea"] = FakeBucket(notifications=copy.deepcopy(ON))
+    account.s3.buckets["of-others"] = FakeBucket(notifications=copy.deepcopy(ON))
+
+    said = undone(account, {f"{TAG}lake": "true", "team": "sea", f"{TAG}sea": "true"})
+
+    assert len(said.splitlines()) == 2
+    assert [name for name, one in account.s3.buckets.items() if one.notifications] == ["of-others"]
 
 
 @pytest.mark.parametrize(

@@ -19,16 +19,8 @@ WRITE = to_write(ACCOUNT, "churn", "lake", "out")
 
 
 def pasted(text: str) -> list[Any]:
-    """Return each document of JSON in a text."""
-    decoder, found, position = json.JSONDecoder(), [], 0
-    while (position := min(text.find("\n[", position), text.find("\n{", position), key=_late)) > 0:
-        document, position = decoder.raw_decode(text, position + 1)
-        found.append(document)
-    return found
-
-
-def _late(position: int) -> float:
-    return position if position >= 0 else float("inf")
+    """Return each document of JSON in a text: it stands between empty lines."""
+    return [json.loads(part) for part in text.split("\n\n") if part[0] in "[{"]
 
 
 def test_the_workers_read_below_the_prefix_alone() -> None:
@@ -78,6 +70,13 @@ def test_the_owners_rule_sends_what_the_stacks_rule_waits_for() -> None:
     assert target["Arn"] == "arn:aws:events:eu-west-1:123456789012:event-bus/default"
     (statement,) = sender["Policies"][0]["PolicyDocument"]["Statement"]
     assert (statement["Action"], statement["Resource"]) == ("events:PutEvents", target["Arn"])
+
+
+def test_a_prefix_is_pasted_as_it_is() -> None:
+    odd = "in  [ {x} ]/"
+    policy, _ = pasted(to_read(ACCOUNT, "churn", "lake", odd))
+
+    assert policy[0]["Resource"] == f"arn:aws:s3:::lake/{odd}*"
 
 
 def test_nothing_is_pasted_that_names_another_partition() -> None:
