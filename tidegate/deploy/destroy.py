@@ -11,9 +11,9 @@ from tidegate.aws.account import Account
 from tidegate.aws.errors import AwsError, found
 from tidegate.aws.stack import DeployedStack
 from tidegate.deploy.artifacts import NOT_THERE, default_name, name_known_to
-from tidegate.deploy.cloudformation.deletion import delete_stack
+from tidegate.deploy.cloudformation.deletion import EMPTY, delete_stack
 from tidegate.deploy.cloudformation.events import Pause
-from tidegate.deploy.cloudformation.states import EMPTY, States
+from tidegate.deploy.cloudformation.states import States
 from tidegate.deploy.screen import Screen
 
 if TYPE_CHECKING:

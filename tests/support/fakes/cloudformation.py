@@ -190,10 +190,10 @@ class FakeCloudFormation:
         stack = self._find(StackName)
         self._gone[stack.id] = stack.events
         operation = "delete_stack_retaining" if RetainResources else "delete_stack"
-        was_empty = stack.status == "REVIEW_IN_PROGRESS"
-        self._start(operation, stack, "DELETE_IN_PROGRESS", "DELETE_COMPLETE")
-        if was_empty:
-            self.pause(0)
+        if stack.status == "REVIEW_IN_PROGRESS":
+            del self.stacks[stack.name]  # and no event says so
+        else:
+            self._start(operation, stack, "DELETE_IN_PROGRESS", "DELETE_COMPLETE")
 
     def continue_update_rollback(self, *, StackName: str) -> None:
         self._called("continue_update_rollback")

@@ -154,7 +154,12 @@ class Surroundings:
     def bring_up(self, stack: FakeStack) -> None:
         """Give a stack what its resources would be: buckets, a repository, and its outputs."""
         s3, ecr = self.account.client("s3"), self.account.client("ecr")
-        outputs = {"RepositoryUri": REPOSITORY, "OutputKey": "predictions", "Cluster": stack.name}
+        outputs = {
+            "RepositoryUri": REPOSITORY,
+            "OutputKey": "predictions",
+            "Cluster": stack.name,
+            "TaskDefinition": f"{stack.name}-worker:1",
+        }
         for kind in ("Input", "Output"):
             bucket = f"{stack.name}-{kind.lower()}-{OWNER}-{REGION}"
             outputs[f"{kind}Bucket"] = bucket
