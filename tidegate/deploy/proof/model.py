@@ -93,7 +93,7 @@ class ModelCheck:
         Raises ModelError if that must be, and if the model does not take the file.
         """
         try:
-            found = self.here(self.model, self.settings, file)
+            found = self._check(file)
         except ModelError as error:
             if must_load:
                 raise
@@ -116,9 +116,16 @@ class ModelCheck:
         )
         return None
 
+    def _check(self, file: Path | None) -> Found:
+        self.screen.show_wait(f"checking {self.model.name} by this machine's versions")
+        try:
+            return self.here(self.model, self.settings, file)
+        finally:
+            self.screen.show_wait("")
+
     def _is_predicted(self, path: Path) -> bool:
         try:
-            (tried,) = self.here(self.model, self.settings, path)["files"]
+            (tried,) = self._check(path)["files"]
         except ModelError:
             return False
         return tried["status"] == "predicted" and not tried["file_fails"]
