@@ -80,7 +80,8 @@ template: .venv/dev.stamp .venv-checks/stamp ## lint the template, Dockerfile, w
 	.venv-checks/bin/shellcheck .ci/run infra/*.sh
 
 # Models of a few rows are slower with several threads, which wait for each other by spinning.
-unit robustness: export OMP_NUM_THREADS = 1
+unit robustness integration integration-aws integration-worker: export OMP_NUM_THREADS = 1
+acceptance acceptance-deploy acceptance-run: export OMP_NUM_THREADS = 1
 
 unit: .venv/dev.stamp ## tests on fakes and a virtual clock
 	$(BIN)/python -m pytest tests/unit
