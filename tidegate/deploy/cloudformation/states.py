@@ -102,8 +102,8 @@ class States:
         for line in self._failures(stack):
             self.screen.say(f"  {line}")
         self.screen.say(
-            "it was never whole, so CloudFormation can only delete it. It holds no files: the"
-            " buckets that it had made were removed when it failed"
+            "it was never whole, so CloudFormation can only delete it. The buckets that it had made"
+            " are gone, unless they are listed here"
         )
         self.screen.ask(
             f"Delete what is left of {stack.name} and make it anew?",
