@@ -38,7 +38,11 @@ class Road:
     def stack(self, **parameters: str) -> DeployedStack:
         faked = self.around.cloudformation.stacks["tide"]
         faked.parameters |= parameters
-        faked.outputs |= {"DispatcherLogGroup": "/dispatcher", "WorkerLogGroup": "/worker"}
+        faked.outputs |= {
+            "DispatcherLogGroup": "/dispatcher",
+            "WorkerLogGroup": "/worker",
+            "TaskDefinition": "tide-worker:1",
+        }
         stack = describe(self.around.account, "tide")
         assert stack is not None
         return stack
