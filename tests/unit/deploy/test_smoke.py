@@ -150,18 +150,15 @@ def test_the_reason_of_a_stopped_worker_is_quoted(road: Road) -> None:
 def test_what_cannot_be_removed_is_said_and_spoils_nothing(
     road: Road, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    road.meanwhile = lambda: road.write(f"predictions/{road.uploaded[0]}", b"a\n")
-
     def denied(**_: object) -> None:
         raise refusal("AccessDenied", "not authorized to perform: s3:ListBucketVersions")
 
+    def predict(_: float) -> None:
+        (found,) = road.s3.list_objects_v2(Bucket=INPUT)["Contents"]
+        road.write(f"predictions/{found['Key']}", b"a\n")
+
     monkeypatch.setattr(road.s3, "list_object_versions", denied)
-    road.uploaded = [
-        one["Key"] for one in road.s3.list_objects_v2(Bucket=INPUT).get("Contents", [])
-    ]
-    road.pause = lambda _: road.write(  # type: ignore[method-assign]
-        f"predictions/{road.s3.list_objects_v2(Bucket=INPUT)['Contents'][0]['Key']}", b"a\n"
-    )
+    road.pause = predict  # type: ignore[method-assign]
 
     assert road.run().predicted == "a\n"
     assert "could not be removed" in road.around.screen.text
