@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import click
 
+from tidegate.cli.definitions.doctor import doctor
 from tidegate.cli.definitions.local import cloud, demo
 from tidegate.cli.definitions.offline import check, predict
 from tidegate.cli.definitions.operating import COMMANDS as OPERATING
@@ -22,7 +23,7 @@ def cli() -> None:
     """Batch predictions on AWS that cost nothing while idle."""
 
 
-for command in (check, predict, cloud, demo, deploy, push, image, destroy, *OPERATING):
+for command in (check, predict, cloud, demo, deploy, push, image, destroy, doctor, *OPERATING):
     cli.add_command(command)
 
 
