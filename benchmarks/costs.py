@@ -9,8 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from benchmarks import prices
-from benchmarks.prices import Price
+from tidegate.aws import prices
 
 FILES = 1000
 MAX_TASKS, MESSAGES_PER_TASK, IDLE_SECONDS = 4, 100, 60  # the template's defaults
@@ -22,8 +21,9 @@ DISPATCH_SECONDS, DISPATCHER_GB = 0.3, 0.25
 SWEEPS_A_MONTH = 30 * 24 * 12
 METRICS = 4  # sent by a worker without failures
 LOG_BYTES_A_FILE, LOG_BYTES_A_TASK, LOG_BYTES_A_SWEEP = 2_000, 2_000, 700
-# SQS requests: for a file a send, a count, a receive and a tenth of a delete; for a task the polls.
-REQUESTS_A_FILE, REQUESTS_A_TASK = 3.1, 7
+# SQS requests: for a file a send, a count, a receive and a tenth of a delete; for a task the polls,
+# and a look for the tag that pauses the stack.
+REQUESTS_A_FILE, REQUESTS_A_TASK = 3.1, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,22 +31,20 @@ class Capacity:
     """A kind of Fargate capacity."""
 
     name: str
-    processor: Price
-    memory: Price
-    share: float = 1
+    arm: bool
+    spot: bool = False
 
     @property
     def per_hour(self) -> float:
-        """Dollars for a worker an hour, with its address, which Spot does not make cheaper."""
-        compute = VCPUS * self.processor.dollars + MEMORY_GB * self.memory.dollars
-        return compute * self.share + prices.ADDRESS.dollars
+        """Dollars for a worker an hour, with its address."""
+        return prices.worker_hour(VCPUS, MEMORY_GB, arm=self.arm, spot=self.spot)
 
 
 CAPACITIES = (
-    Capacity("x86", prices.X86, prices.X86_MEMORY),
-    Capacity("ARM", prices.ARM, prices.ARM_MEMORY),
-    Capacity("x86, Spot", prices.X86, prices.X86_MEMORY, prices.SPOT.dollars),
-    Capacity("ARM, Spot", prices.ARM, prices.ARM_MEMORY, prices.SPOT.dollars),
+    Capacity("x86", arm=False),
+    Capacity("ARM", arm=True),
+    Capacity("x86, Spot", arm=False, spot=True),
+    Capacity("ARM, Spot", arm=True, spot=True),
 )
 
 
