@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,11 +14,11 @@ from tidegate.cli.live_files import LiveFiles
 from tidegate.localcloud.cloud import REGION, ROOT
 from tidegate.localcloud.images import Image
 from tidegate.localcloud.stack import NAME, read_stack
-from tidegate.localcloud.stack_client import OUTPUT_PREFIX, StackClient
+from tidegate.localcloud.stack_client import OUTPUT_PREFIX, StackClient, Templates
 from tidegate.localcloud.system import System, local_system
 from tidegate.localcloud.watched_folder import WatchedFolder
 from tidegate.offline.model import load_model
-from tidegate.offline.worker_settings import read_settings
+from tidegate.offline.worker_settings import as_parameter, read_settings
 
 PARAMETERS = {"IdleSeconds": "20", "MaxTasks": "2", "OutputKey": OUTPUT_PREFIX}
 POLL_SECONDS = 0.5
@@ -33,20 +32,22 @@ async def cloud(
     """Start the system, print how to reach it, and show the files until cancelled."""
     display = Display()
     display.title()
+    templates = Templates()
     if model is not None:
         with display.step(f"model loaded: {model.name}"):
             # As a worker does: what is wrong with it or a setting is said before anything starts.
             settings = read_settings(model, predictor, assignments)
             await asyncio.to_thread(load_model, settings)
+            templates = Templates(settings.output_template, settings.failure_template)
     async with local_system(
-        PARAMETERS | {"WorkerSettings": shlex.join(assignments)},
+        PARAMETERS | {"WorkerSettings": as_parameter(assignments)},
         display.step,
         model=model,
         image=Image(environment=_predictor_variables(predictor)),
     ) as system:
         display.emulator_note()
         _print_access(system, display, has_files=files is not None)
-        await _show_files(system, files)
+        await _show_files(system, files, templates)
 
 
 def _predictor_variables(predictor: str | None) -> dict[str, str]:
@@ -79,14 +80,14 @@ def _print_access(system: System, display: Display, *, has_files: bool) -> None:
     )
 
 
-async def _show_files(system: System, folder: Path | None) -> None:
+async def _show_files(system: System, folder: Path | None, templates: Templates) -> None:
     """Show what becomes of the files, and put those of the folder into the bucket.
 
     What fails is a line: a task, a file that cannot be read, or AWS while the stack is updated.
     """
     live = LiveFiles(Console(highlight=False))
     watched = WatchedFolder(folder) if folder else None
-    client = StackClient(system.cloud, system.stack)
+    client = StackClient(system.cloud, system.stack, templates)
     with live.shown():
         while True:
             try:
