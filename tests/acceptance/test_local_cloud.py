@@ -158,6 +158,36 @@ def test_stopping_a_task_ends_its_process(system: System, ecs: "ECSClient") -> N
     assert system.agent.tasks[arn].failure == ""
 
 
+def test_a_message_that_was_sent_to_the_dead_letter_queue_itself_is_moved_to_a_named_queue_alone(
+    sqs: "SQSClient",
+) -> None:
+    dead = sqs.create_queue(QueueName="moved-dead")["QueueUrl"]
+    dead_arn = arn_of(sqs, dead)
+    policy = json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": "3"})
+    queue = sqs.create_queue(QueueName="moved", Attributes={"RedrivePolicy": policy})["QueueUrl"]
+    sqs.send_message(QueueUrl=dead, MessageBody="a job")
+
+    sqs.start_message_move_task(SourceArn=dead_arn)
+    (failed,) = sqs.list_message_move_tasks(SourceArn=dead_arn)["Results"]
+    assert (failed["Status"], failed["FailureReason"]) == (
+        "FAILED",
+        "CouldNotDetermineMessageSource",
+    )
+
+    sqs.start_message_move_task(SourceArn=dead_arn, DestinationArn=arn_of(sqs, queue))
+    (ended,) = sqs.list_message_move_tasks(SourceArn=dead_arn)["Results"]
+    assert (ended["Status"], ended["ApproximateNumberOfMessagesMoved"]) == ("COMPLETED", 1)
+    (moved,) = sqs.receive_message(QueueUrl=queue)["Messages"]
+    assert moved["Body"] == "a job"
+    with pytest.raises(sqs.exceptions.ClientError, match="must be configured as a Dead Letter"):
+        sqs.start_message_move_task(SourceArn=arn_of(sqs, queue))
+
+
+def arn_of(sqs: "SQSClient", url: str) -> str:
+    known = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    return known["Attributes"]["QueueArn"]
+
+
 def open_queue(sqs: "SQSClient", name: str) -> str:
     """Make a queue that everybody in the account may use."""
     policy = {

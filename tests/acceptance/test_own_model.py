@@ -1,6 +1,7 @@
 """A new user's walk: `tidegate cloud` with an own model and own files, one of them broken."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -87,7 +88,8 @@ def stand_in_environment(folder: Path) -> None:
 def rule(folder: Path) -> list[str]:
     (folder / "rule.json").write_text('{"limit": 80}')
     (folder / "own.py").write_text(OWN)
-    return ["--model", "rule.json", "--predictor", "own:Rule"]
+    elsewhere = "OUTPUT_TEMPLATE=of/{version_id}/{key}"
+    return ["--model", "rule.json", "--predictor", "own:Rule", "--set", elsewhere]
 
 
 @contextmanager
@@ -162,7 +164,9 @@ def test_own_files_are_predicted_by_an_own_model_and_a_mended_one_too(
     with cloud(tmp_path, arguments) as process:
         until_all_are_shown(process)
         ROWS.to_csv(folder / "broken.csv", index=False)
-        assert until(process, 1) == ["✓ broken.csv: 200 rows → predictions/broken.csv"]
+        (mended,) = until(process, 1)
+        where = "predictions" if model is light else "of/.+"
+        assert re.fullmatch(rf"✓ broken\.csv: 200 rows → {where}/broken\.csv", mended)
     if model is light:  # the check of the model, and the worker
         ran = (tmp_path / "ran").read_text().split()
         assert ran[:2] == ["tidegate.offline.loading", "worker"]

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,11 +17,11 @@ from tidegate.image.environment import environment_for
 from tidegate.localcloud.cloud import REGION, ROOT
 from tidegate.localcloud.images import Image
 from tidegate.localcloud.stack import NAME, read_stack
-from tidegate.localcloud.stack_client import OUTPUT_PREFIX, StackClient
+from tidegate.localcloud.stack_client import OUTPUT_PREFIX, StackClient, Templates
 from tidegate.localcloud.system import System, local_system
 from tidegate.localcloud.watched_folder import WatchedFolder
 from tidegate.offline.model import load_model
-from tidegate.offline.worker_settings import read_settings
+from tidegate.offline.worker_settings import as_parameter, read_settings
 
 PARAMETERS = {"IdleSeconds": "20", "MaxTasks": "2", "OutputKey": OUTPUT_PREFIX}
 POLL_SECONDS = 0.5
@@ -42,6 +41,7 @@ async def cloud(
     display = Display()
     display.title()
     python, shown = Path(sys.executable), list[str]()
+    templates = Templates()
     if requirements is not None:
         with display.step(f"libraries of {requirements.name} installed beside the worker's"):
             python = await asyncio.to_thread(environment_for, requirements, shown.append)
@@ -56,15 +56,16 @@ async def cloud(
             else:
                 checked = (python, model, predictor, assignments)
                 await asyncio.to_thread(check_in_environment, *checked)
+            templates = Templates(settings.output_template, settings.failure_template)
     async with local_system(
-        PARAMETERS | {"WorkerSettings": shlex.join(assignments)},
+        PARAMETERS | {"WorkerSettings": as_parameter(assignments)},
         display.step,
         model=model,
         image=Image(str(python), _predictor_variables(predictor)),
     ) as system:
         display.emulator_note()
         _print_access(system, display, has_files=files is not None)
-        await _show_files(system, files)
+        await _show_files(system, files, templates)
 
 
 def _predictor_variables(predictor: str | None) -> dict[str, str]:
@@ -97,14 +98,14 @@ def _print_access(system: System, display: Display, *, has_files: bool) -> None:
     )
 
 
-async def _show_files(system: System, folder: Path | None) -> None:
+async def _show_files(system: System, folder: Path | None, templates: Templates) -> None:
     """Show what becomes of the files, and put those of the folder into the bucket.
 
     What fails is a line: a task, a file that cannot be read, or AWS while the stack is updated.
     """
     live = LiveFiles(Console(highlight=False))
     watched = WatchedFolder(folder) if folder else None
-    client = StackClient(system.cloud, system.stack)
+    client = StackClient(system.cloud, system.stack, templates)
     with live.shown():
         while True:
             try:

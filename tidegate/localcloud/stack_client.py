@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import TYPE_CHECKING, Literal, Self, get_args
 from tidegate.localcloud.cloud import Cloud
 from tidegate.localcloud.stack import Stack
 from worker.interfaces import Format
+from worker.job import Job
+from worker.jobs import output_keys
+from worker.settings import Settings
 
 if TYPE_CHECKING:
     # Type stubs, which only the development environment has.
@@ -20,18 +24,25 @@ if TYPE_CHECKING:
 OUTPUT_PREFIX = "predictions"
 FORMATS: tuple[str, ...] = get_args(Format)
 
-
 Listing = dict[str, tuple[str, datetime]]  # ETag and time of each object, by its key
 
 
-def output_key(key: str, prefix: str = OUTPUT_PREFIX) -> str:
+@dataclass(frozen=True, slots=True)
+class Templates:
+    """The worker's settings of where outputs and failure reports go."""
+
+    output: str = Settings.model_fields["output_template"].default
+    failure: str = Settings.model_fields["failure_template"].default
+
+
+def output_key(key: str) -> str:
     """Return the key of an input's output."""
-    return f"{prefix}/{key}" if prefix else key
+    return f"{OUTPUT_PREFIX}/{key}"
 
 
-def report_key(key: str, prefix: str = OUTPUT_PREFIX) -> str:
+def report_key(key: str) -> str:
     """Return the key of an input's failure report."""
-    return output_key(f"_failed/{key}.json", prefix)
+    return f"{OUTPUT_PREFIX}/_failed/{key}.json"
 
 
 def _possible(output: str) -> list[str]:
@@ -54,7 +65,8 @@ class FileState:
 class StackClient:
     """Reads and writes the buckets and queues of one stack."""
 
-    def __init__(self, cloud: Cloud, stack: Stack) -> None:
+    def __init__(self, cloud: Cloud, stack: Stack, templates: Templates | None = None) -> None:
+        self._templates = templates or Templates()
         self._known: dict[str, tuple[object, FileState]] = {}  # with the objects it was read from
         self._cloud = cloud
         self._stack = stack
@@ -63,7 +75,7 @@ class StackClient:
 
     def of(self, stack: Stack) -> Self:
         """Return a client of the stack as it is now: this one, unless the stack has changed."""
-        return self if stack == self._stack else type(self)(self._cloud, stack)
+        return self if stack == self._stack else type(self)(self._cloud, stack, self._templates)
 
     async def upload(self, key: str, content: bytes) -> None:
         """Put a file into the input bucket."""
@@ -94,33 +106,50 @@ class StackClient:
         return await asyncio.to_thread(self._files)
 
     def _files(self) -> dict[str, FileState]:
-        inputs = self._listed(self._stack.input_bucket)
-        written = self._listed(self._stack.output_bucket)
-        return {key: self._state(key, *found, written) for key, found in inputs.items()}
+        written = self._written()
+        return {job.key: self._state(job, landed, written) for job, landed in self._jobs()}
 
-    def _listed(self, bucket: str) -> Listing:
-        """Return ETag and time of each object, by its key."""
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    def _jobs(self) -> Iterator[tuple[Job, datetime]]:
+        """Yield the job of each input's present version, and when the version landed."""
+        pages = self._s3.get_paginator("list_object_versions").paginate(
+            Bucket=self._stack.input_bucket
+        )
+        for page in pages:
+            for found in page.get("Versions", []):
+                if found["IsLatest"]:
+                    job = Job(
+                        bucket=self._stack.input_bucket,
+                        key=found["Key"],
+                        output_bucket=self._stack.output_bucket,
+                        output_key=self._stack.output_key,
+                        etag=found["ETag"],
+                        version_id=found["VersionId"],
+                    )
+                    yield job, found["LastModified"]
+
+    def _written(self) -> Listing:
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._stack.output_bucket)
         return {
-            found["Key"]: (found["ETag"].strip('"'), found["LastModified"])
+            found["Key"]: (found["ETag"], found["LastModified"])
             for page in pages
             for found in page.get("Contents", [])
         }
 
-    def _state(self, key: str, etag: str, landed: datetime, written: Listing) -> FileState:
+    def _state(self, job: Job, landed: datetime, written: Listing) -> FileState:
         """Return the state of an input; objects are read again only once they have changed."""
-        prefix = self._stack.output_key.removesuffix("/")
-        output, report = output_key(key, prefix), report_key(key, prefix)
+        output = output_keys.output_key(self._templates.output, job)
+        report = output_keys.report_key(self._templates.failure, job)
         outputs = [name for name in _possible(output) if name in written]
-        seen = (etag, *(written.get(name) for name in (*outputs, report)))
-        if self._known.get(key, (None, None))[0] != seen:
+        seen = (job, landed, *(written.get(name) for name in (*outputs, report)))
+        if self._known.get(job.key, (None, None))[0] != seen:
+            etag = job.etag or ""
             failed = report in written and written[report][1] >= landed
-            self._known[key] = (
+            self._known[job.key] = (
                 seen,
                 self._predicted(outputs, etag)
                 or (self._failed(report, etag) if failed else FileState("waiting", etag)),
             )
-        return self._known[key][1]
+        return self._known[job.key][1]
 
     def _predicted(self, outputs: list[str], etag: str) -> FileState | None:
         for name in outputs:
