@@ -13,7 +13,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from dispatcher.handler import Dispatcher, Fleet, Settings
+from dispatcher.handler import WORKER_CONTAINER, Dispatcher, Fleet, Settings
 from tests.support.fakes.dispatcher import decisions
 from tests.support.iam.roles import ROLES, Arns, arns, copied, statements
 from tests.support.scenario import REGION as ENDPOINT_REGION
@@ -117,7 +117,8 @@ def dispatched(system: System, names: Arns, name: str, granted: Statements) -> t
     cluster = ecs.create_cluster(clusterName=name)["cluster"]["clusterArn"]
     run = {"cluster": name, "taskDefinition": names.task_definition}
     before = ecs.run_task(**run)["tasks"][0]["taskArn"]
-    ecs.stop_task(cluster=name, task=before)
+    done = {"containerName": WORKER_CONTAINER, "exitCode": 0}
+    ecs.submit_task_state_change(cluster=name, task=before, status="STOPPED", containers=[done])
     renamed = {
         names.queue("Queue"): names.arn("sqs", name),
         names.cluster: cluster,

@@ -1,6 +1,6 @@
 """Takes a stack down: the dispatcher first, then the workers, then the stack."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PAUSE_SECONDS = 3
 TASKS_PER_CALL = 100
+STOP_LOOKS = 100  # five minutes; ECS kills a container two minutes after it asked for its end
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,19 +89,25 @@ class Destruction:
                 )
             self.pause(PAUSE_SECONDS)
         stopping = self._tasks(client, name, "STOPPED")
-        while stopping:
-            described = [
-                task
-                for first in range(0, len(stopping), TASKS_PER_CALL)
-                for task in client.describe_tasks(
-                    cluster=name, tasks=stopping[first : first + TASKS_PER_CALL]
-                )["tasks"]
-            ]
-            stopping = [one["taskArn"] for one in described if one["lastStatus"] != "STOPPED"]
-            if stopping:
-                self.screen.show_wait(f"{len(stopping)} workers are stopping")
-                self.pause(PAUSE_SECONDS)
+        for _ in range(STOP_LOOKS):
+            stopping = self._not_stopped(client, name, stopping)
+            if not stopping:
+                break
+            self.screen.show_wait(f"{len(stopping)} workers are stopping")
+            self.pause(PAUSE_SECONDS)
         self.screen.show_wait("")
+        if stopping:
+            self.screen.say(f"{len(stopping)} workers have not ended; the stack is deleted anyway")
+
+    def _not_stopped(self, client: "ECSClient", cluster: str, tasks: Sequence[str]) -> list[str]:
+        described = [
+            task
+            for first in range(0, len(tasks), TASKS_PER_CALL)
+            for task in client.describe_tasks(
+                cluster=cluster, tasks=tasks[first : first + TASKS_PER_CALL]
+            )["tasks"]
+        ]
+        return [one["taskArn"] for one in described if one["lastStatus"] != "STOPPED"]
 
     def _tasks(self, client: "ECSClient", cluster: str, status: str) -> list[str]:
         try:

@@ -134,6 +134,7 @@ class Fargate:
 
     async def _run_process(self, task: WorkerTask) -> None:
         """Run one task's process to its end; raises if it cannot be started."""
+        await asyncio.to_thread(self._take, task)
         container = await asyncio.to_thread(self._container, task.arn)
         image = await asyncio.to_thread(self._pull, container)
         credentials = await asyncio.to_thread(self._assume, container.role)
@@ -179,6 +180,10 @@ class Fargate:
     def _assume(self, role: str) -> Credentials:
         issued = self._sts.assume_role(RoleArn=role, RoleSessionName="local-fargate")["Credentials"]
         return Credentials(issued["AccessKeyId"], issued["SecretAccessKey"], issued["SessionToken"])
+
+    def _take(self, task: WorkerTask) -> None:
+        """Tell ECS that the task is in hand: from now on its end is reported."""
+        self._ecs.submit_task_state_change(cluster=task.cluster, task=task.arn, status="RUNNING")
 
     def _report(self, task: WorkerTask, reason: str) -> None:
         """Report the end to ECS, which keeps the exit code and sends the state change event."""

@@ -191,6 +191,31 @@ def test_destroy_stops_the_dispatcher_deletes_the_stack_and_says_what_stays(
     assert "tide-deploy" not in around.screen.text  # it is not there
 
 
+class StuckTask:
+    """ECS with a task whose end nobody ever reports."""
+
+    def get_paginator(self, _: str) -> "StuckTask":
+        return self
+
+    def paginate(self, **asked: str) -> list[dict[str, list[str]]]:
+        return [{"taskArns": ["stuck"] if asked["desiredStatus"] == "STOPPED" else []}]
+
+    def describe_tasks(self, **_: object) -> dict[str, list[dict[str, str]]]:
+        return {"tasks": [{"taskArn": "stuck", "lastStatus": "STOPPING"}]}
+
+
+def test_destroy_does_not_wait_for_ever_for_a_worker(
+    around: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    around.bring_up(around.cloudformation.add("tide", "CREATE_COMPLETE"))
+    monkeypatch.setitem(around.account._clients, "ecs", StuckTask())
+
+    destroy(around)
+
+    assert "1 workers have not ended; the stack is deleted anyway" in around.screen.said
+    assert around.cloudformation.stacks == {}
+
+
 def test_destroy_can_be_repeated(around: Surroundings) -> None:
     around.bring_up(around.cloudformation.add("tide", "CREATE_COMPLETE"))
     destroy(around)

@@ -3,9 +3,10 @@
 - RunTask with a known `clientToken` returns the task that the first call started.
 - CloudFormation gives a task definition the stack's tags. RunTask with `propagateTags` gives a task
   the tags of its definition.
-- StopTask asks for the end, and the task is stopped once its container has exited.
-- SubmitTaskStateChange, with which the agent reports the end, keeps exit codes and reason, and
-  sends the `ECS Task State Change` event through the rules of EventBridge.
+- StopTask asks for the end, and the task is stopped once its container has exited; at once if it
+  has no container yet.
+- SubmitTaskStateChange, with which the agent reports a container's start and end, keeps exit codes
+  and reason, and sends the `ECS Task State Change` event through the rules of EventBridge.
 """
 
 import json
@@ -24,6 +25,7 @@ EXITED = "Essential container in task exited"
 _run_task = ecs._run_task  # noqa: SLF001 - MiniStack has no public hooks
 _lock = threading.Lock()
 _answers: dict[str, tuple[Request, Response]] = {}  # by client token
+_taken: set[str] = set()  # the ARNs of the tasks whose containers the agent has begun to start
 
 
 def install() -> None:
@@ -64,18 +66,25 @@ def stop_task(request: Request) -> Response:
     task = _find(request)
     if task is None:
         return _refusal("InvalidParameterException", "The referenced task was not found.")
+    ended = False
     with _lock:
         if task["desiredStatus"] != "STOPPED":
             task["desiredStatus"], task["lastStatus"] = "STOPPED", "STOPPING"
             task["stopCode"] = "UserInitiated"
             task["stoppedReason"] = request.get("reason", "Task stopped by user")
             task["stoppingAt"] = now_iso()
+            # The agent never sees a task that is stopped between two of its looks.
+            ended = task["taskArn"] not in _taken and _end(task, {})
+    if ended:
+        _send_event(task)
     return json_response({"task": ecs._sanitize(task)})  # type: ignore[no-any-return]  # noqa: SLF001 - as above
 
 
 def submit_task_state_change(request: Request) -> Response:
-    """Take the agent's report that a task has ended, once, and send the event."""
+    """Take the agent's report that a task starts or has ended; send the event of its end, once."""
     task = _find(request)
+    if task is not None and request.get("status") == "RUNNING":
+        _taken.add(task["taskArn"])
     if task is not None and request.get("status") == "STOPPED":
         with _lock:
             ended = task["lastStatus"] != "STOPPED" and _end(task, request)
