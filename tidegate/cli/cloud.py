@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from tidegate.cli.display import Display
 from tidegate.cli.live_files import LiveFiles
+from tidegate.deploy.worker_settings import merge
 from tidegate.image.check import check_in_environment
 from tidegate.image.environment import environment_for
 from tidegate.localcloud.cloud import REGION, ROOT
@@ -21,7 +22,7 @@ from tidegate.localcloud.stack_client import OUTPUT_PREFIX, StackClient, Templat
 from tidegate.localcloud.system import System, local_system
 from tidegate.localcloud.watched_folder import WatchedFolder
 from tidegate.offline.model import load_model
-from tidegate.offline.worker_settings import as_parameter, read_settings
+from tidegate.offline.worker_settings import read_settings
 
 PARAMETERS = {"IdleSeconds": "20", "MaxTasks": "2", "OutputKey": OUTPUT_PREFIX}
 POLL_SECONDS = 0.5
@@ -38,6 +39,7 @@ async def cloud(
     files: Path | None,
 ) -> None:
     """Start the system, print how to reach it, and show the files until cancelled."""
+    worker_settings = merge("", assignments, ())
     display = Display()
     display.title()
     python, shown = Path(sys.executable), list[str]()
@@ -58,7 +60,7 @@ async def cloud(
                 await asyncio.to_thread(check_in_environment, *checked)
             templates = Templates(settings.output_template, settings.failure_template)
     async with local_system(
-        PARAMETERS | {"WorkerSettings": as_parameter(assignments)},
+        PARAMETERS | {"WorkerSettings": worker_settings},
         display.step,
         model=model,
         image=Image(str(python), _predictor_variables(predictor)),

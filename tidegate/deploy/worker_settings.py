@@ -14,8 +14,8 @@ PARAMETER = "WorkerSettings"
 SET_BY_TEMPLATE = {
     "WORKER_QUEUE": "the stack has its own queue",
     "WORKER_MODEL": "use --model",
-    "WORKER_MODEL_SHA256": "use --parameter ModelSha256=...",
-    "WORKER_IDLE_SECONDS": "use --parameter IdleSeconds=...",
+    "WORKER_MODEL_SHA256": "the parameter ModelSha256 sets it",
+    "WORKER_IDLE_SECONDS": "the parameter IdleSeconds sets it",
 }
 
 

@@ -1,7 +1,6 @@
 """A worker's settings for work on this machine; nothing heavy, so mistakes are told at once."""
 
 import os
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,9 +30,3 @@ def read_settings(model: Path, predictor: str | None, assignments: Sequence[str]
         given["WORKER_PREDICTOR"] = predictor
     os.environ.update(given)
     return load()
-
-
-def as_parameter(assignments: Sequence[str]) -> str:
-    """Return the settings as the template's parameter WorkerSettings has them."""
-    parts = (assignment.partition("=") for assignment in assignments)
-    return " ".join(f"{name}={shlex.quote(value)}" for name, _, value in parts)

@@ -4,7 +4,7 @@ import shlex
 import pytest
 
 from tests.support.template import PARAMETERS
-from tidegate.offline.worker_settings import as_parameter
+from tidegate.deploy.worker_settings import merge
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from tidegate.offline.worker_settings import as_parameter
     ],
 )
 def test_any_settings_are_a_value_of_the_parameter_and_read_back(assignments: list[str]) -> None:
-    value = as_parameter(assignments)
+    value = merge("", assignments, ())
 
     pattern = PARAMETERS["WorkerSettings"]["AllowedPattern"]
     assert re.fullmatch(pattern, value)
