@@ -38,7 +38,7 @@ def terminal(tmp_path: Path, system: System, request: pytest.FixtureRequest) -> 
         shutil.copy(system.model, typed.folder)
         yield typed
     if path := request.config.getoption("--transcript"):
-        Path(path).write_text("".join(typed.transcript).lstrip())
+        Path(path).write_text(typed.told)
 
 
 async def test_a_stack_goes_up_is_changed_under_load_without_a_loss_and_goes_down(

@@ -1,6 +1,7 @@
 """A terminal for tests: the real commands in a copy of the checkout, on the local cloud."""
 
 import asyncio
+import re
 import shutil
 import sys
 from dataclasses import dataclass, field
@@ -74,6 +75,13 @@ class Terminal:
     def note(self, what: str) -> None:
         """Add a comment to the transcript."""
         self.transcript.append(f"\n# {what}\n")
+
+    @property
+    def told(self) -> str:
+        """Return the transcript, without the names of this machine's temporary folders."""
+        text = "".join(self.transcript).lstrip()
+        text = text.replace(f"{self.folder}/", "$PWD/")
+        return re.sub(r"/tmp/tidegate-\w+/(?:tidegate-\w+/)?", "/tmp/tidegate/", text)  # noqa: S108 - a name in a text
 
     async def run(self, command: str) -> Ran:
         """Run a command and wait for its end."""
