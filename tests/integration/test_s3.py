@@ -21,6 +21,7 @@ from tests.support.http_messages import CONTINUE, expects_continue, read_body, r
 from tests.support.scenario import Endpoint
 from tests.support.tcp_server import served
 from tests.support.tls_front import Front
+from tests.support.waiting import connections_closed
 from worker.errors import (
     AccessDenied,
     FatalError,
@@ -58,6 +59,7 @@ async def storage(
         monkeypatch.setenv("AWS_ENDPOINT_URL", front.url)
     async with open_storage(connections=4) as storage:
         yield storage
+    await connections_closed()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Waiting for something that no event announces."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -18,3 +19,10 @@ def eventually(condition: Callable[[], T]) -> T:
         assert time.monotonic() < deadline, f"not within {HANG_SECONDS} s"
         time.sleep(POLL_SECONDS)
     return found
+
+
+async def connections_closed() -> None:
+    """Wait until the loop has no socket left: TLS takes leave of its peer before it closes one."""
+    sockets = asyncio.get_running_loop()._selector  # type: ignore[attr-defined]
+    while len(sockets.get_map()) > 1:  # noqa: ASYNC110 - no event tells; the last one is the loop's
+        await asyncio.sleep(POLL_SECONDS / 100)
