@@ -12,7 +12,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from benchmarks import prices
 from benchmarks.costs import (
     CAPACITIES,
     DISPATCH_SECONDS,
@@ -24,6 +23,7 @@ from benchmarks.costs import (
     STOP_SECONDS,
     VCPUS,
 )
+from tidegate.aws import prices
 
 FILES = 1_000_000
 FLEETS = (4, 10, 40, 100, 1000)

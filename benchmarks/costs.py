@@ -9,8 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from benchmarks import prices
-from benchmarks.prices import Price
+from tidegate.aws import prices
 
 FILES = 1000
 MAX_TASKS, MESSAGES_PER_TASK, IDLE_SECONDS = 4, 100, 60  # the template's defaults
@@ -31,22 +30,20 @@ class Capacity:
     """A kind of Fargate capacity."""
 
     name: str
-    processor: Price
-    memory: Price
-    share: float = 1
+    arm: bool
+    spot: bool = False
 
     @property
     def per_hour(self) -> float:
-        """Dollars for a worker an hour, with its address, which Spot does not make cheaper."""
-        compute = VCPUS * self.processor.dollars + MEMORY_GB * self.memory.dollars
-        return compute * self.share + prices.ADDRESS.dollars
+        """Dollars for a worker an hour, with its address."""
+        return prices.worker_hour(VCPUS, MEMORY_GB, arm=self.arm, spot=self.spot)
 
 
 CAPACITIES = (
-    Capacity("x86", prices.X86, prices.X86_MEMORY),
-    Capacity("ARM", prices.ARM, prices.ARM_MEMORY),
-    Capacity("x86, Spot", prices.X86, prices.X86_MEMORY, prices.SPOT.dollars),
-    Capacity("ARM, Spot", prices.ARM, prices.ARM_MEMORY, prices.SPOT.dollars),
+    Capacity("x86", arm=False),
+    Capacity("ARM", arm=True),
+    Capacity("x86, Spot", arm=False, spot=True),
+    Capacity("ARM, Spot", arm=True, spot=True),
 )
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 PREFIX = "DISPATCHER_"
 WORKER_CONTAINER = "worker"
+PAUSED_TAG = "tidegate:paused"  # of the queue; its value is the time since when
 MESSAGES_PER_BATCH = 10
 TASKS_PER_DESCRIBE = 100
 SEND_ATTEMPTS = 3
@@ -414,6 +415,9 @@ class Dispatcher:
         try:
             running = self.fleet.running()
             wanted = self._wanted(sent, len(running))
+            if wanted > len(running) and self._is_paused():
+                log("paused", wanted=wanted)
+                return
             if wanted > len(running) and self.fleet.last_stopped_failed():
                 # A broken image or model must not be started again and again: one task a sweep.
                 wanted = len(running) + sweep
@@ -424,6 +428,14 @@ class Dispatcher:
                 log("fleet check postponed", why=str(error))
             else:
                 log("start refused", why=str(error))
+
+    def _is_paused(self) -> bool:
+        """Return whether the queue has the tag that keeps workers from starting.
+
+        A tag is set at once, and stays when the stack is updated. Messages are sent all the same.
+        """
+        tags = self.sqs.list_queue_tags(QueueUrl=self.settings.queue_url).get("Tags", {})
+        return PAUSED_TAG in tags
 
     def _wanted(self, sent: int, running: int) -> int:
         """Return how many tasks the queue's backlog needs."""

@@ -63,6 +63,8 @@ class Job(BaseModel):
     # Checked when the job runs: so a wrong value has a report, since the rest says where it goes.
     settings: Mapping[str, object] = Field(default_factory=dict)
     message_version: int = Field(default=MESSAGE_VERSION, ge=1)
+    # Counted by `tidegate redrive`; here so that a report hands it on.
+    redrives: int | None = Field(default=None, ge=1)
 
     @field_validator("output_key")
     @classmethod

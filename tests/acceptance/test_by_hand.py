@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.iam.deployer import POLICIES
+from tests.support.iam.user import user
 from tests.support.template import ROOT
 from tests.support.terminal import Terminal
 from tidegate.localcloud.cloud import REGION, Cloud, Credentials
@@ -17,36 +17,18 @@ GIVEN, *BLOCKS = re.findall(
     r"^```sh\n(.*?)^```$", (ROOT / "docs" / "by-hand.md").read_text(), re.DOTALL | re.MULTILINE
 )
 END = next(number for number, block in enumerate(BLOCKS) if "delete-stack" in block)
-ATTACHED = ("commands", "resources", "network")
 
 
 @pytest.fixture
 def deployer(system: System) -> Iterator[Credentials]:
     """Credentials of a user who has the deployer's policies and no other right."""
-    iam = system.cloud.client("iam")
-    iam.create_user(UserName="deployer")
-    for name in ATTACHED:
-        iam.put_user_policy(UserName="deployer", PolicyName=name, PolicyDocument=policy(name))
-    key = iam.create_access_key(UserName="deployer")["AccessKey"]
-    yield Credentials(key["AccessKeyId"], key["SecretAccessKey"])
-    iam.delete_access_key(UserName="deployer", AccessKeyId=key["AccessKeyId"])
-    for name in ATTACHED:
-        iam.delete_user_policy(UserName="deployer", PolicyName=name)
-    iam.delete_user(UserName="deployer")
-
-
-def policy(name: str) -> str:
-    text = (POLICIES / f"{name}.json").read_text()
-    own = {"PARTITION": "aws", "ACCOUNT": "0" * 12, "REGION": REGION, "STACK": STACK}
-    for placeholder, value in own.items():
-        text = text.replace(placeholder, value)
-    return text
+    with user(system.cloud, STACK) as credentials:
+        yield credentials
 
 
 @pytest.fixture
 def terminal(tmp_path: Path, system: System, deployer: Credentials) -> Terminal:
-    typed = Terminal.at(tmp_path, system.cloud)
-    typed.environment |= system.cloud.environment(deployer) | {"PATH": typed.environment["PATH"]}
+    typed = Terminal.at(tmp_path, system.cloud, deployer)
     (typed.folder / "model.pkl").write_bytes(system.model.read_bytes())
     return typed
 
@@ -65,7 +47,7 @@ async def test_the_commands_of_the_page_make_change_and_delete_a_stack_with_a_de
     assert f"s3://{STACK}-input-{'0' * 12}-{REGION}/" in printed
     assert re.search(r"^Modify\t.*\tTaskDefinition$", printed, re.MULTILINE)
     assert parameters(cloud)["MaxTasks"] == "8"
-    assert tags_of_a_new_task(cloud)["CostCentre"] == "42"
+    assert tags_of_the_workers(cloud)["CostCentre"] == "42"
     assert pushed(cloud) == {"1", "2"}
 
     await terminal.succeed("set -e\n" + set_names + "".join(BLOCKS[END:]))
@@ -79,16 +61,11 @@ def parameters(cloud: Cloud) -> dict[str, str]:
     return {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
 
 
-def tags_of_a_new_task(cloud: Cloud) -> dict[str, str]:
-    """Start a task as the dispatcher does, and return its tags."""
+def tags_of_the_workers(cloud: Cloud) -> dict[str, str]:
+    """Return the tags of the task definition, which the dispatcher gives each task."""
     ecs = cloud.client("ecs")
-    started = ecs.run_task(
-        cluster=STACK,
-        taskDefinition=f"{STACK}-worker",
-        launchType="FARGATE",
-        propagateTags="TASK_DEFINITION",
-    )
-    return {tag["key"]: tag["value"] for tag in started["tasks"][0]["tags"]}
+    found = ecs.describe_task_definition(taskDefinition=f"{STACK}-worker", include=["TAGS"])
+    return {tag["key"]: tag["value"] for tag in found["tags"]}
 
 
 def pushed(cloud: Cloud) -> set[str]:

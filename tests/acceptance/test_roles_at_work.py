@@ -19,7 +19,7 @@ from tests.support.iam.roles import ROLES, Arns, arns, copied, statements
 from tests.support.scenario import REGION as ENDPOINT_REGION
 from tests.support.scenario import Endpoint
 from tidegate.localcloud.cloud import REGION, Cloud, Credentials
-from tidegate.localcloud.stack import ARTIFACTS
+from tidegate.localcloud.stack import ARTIFACTS, NAME
 from tidegate.localcloud.system import System
 
 NOT_ENFORCED = {
@@ -157,6 +157,7 @@ def test_the_dispatcher_fails_at_something_without_any_one_statement_of_its_role
 ) -> None:
     kinds = without(system, names.names["DispatcherRole"])
     assert dispatched(system, names, "at-work", kinds.pop(NOTHING)) == (1, 1)
+    assert tags_of_the_task(system.cloud, "at-work")["aws:cloudformation:stack-name"] == NAME
     for sid, granted in kinds.items():
         try:
             dispatched(system, names, f"without-{sid}", granted)
@@ -167,6 +168,14 @@ def test_the_dispatcher_fails_at_something_without_any_one_statement_of_its_role
             assert last["decision"] == "start refused"
             refused = last["why"]
         assert "AccessDenied" in refused, f"{sid} is for show"
+
+
+def tags_of_the_task(cloud: Cloud, cluster: str) -> dict[str, str]:
+    """Return the tags of the only task: its definition's, which are the stack's."""
+    ecs = cloud.client("ecs")
+    running = ecs.list_tasks(cluster=cluster, desiredStatus="RUNNING")["taskArns"]
+    (task,) = ecs.describe_tasks(cluster=cluster, tasks=running, include=["TAGS"])["tasks"]
+    return {tag["key"]: tag["value"] for tag in task["tags"]}
 
 
 def tries(names: Arns) -> dict[str, list[tuple[str, str, dict[str, Any]]]]:

@@ -107,6 +107,7 @@ def looked_up(name: str, parameters: Mapping[str, Any]) -> Any:  # noqa: ANN401 
 LOOKING_UP: dict[str, Callable[[Any, Mapping[str, Any]], Any]] = {
     "Ref": looked_up,
     "Condition": condition,
+    "Fn::GetAZs": lambda _region, parameters: parameters["AZs"],
     "Fn::GetAtt": lambda path, parameters: parameters[".".join(path)],
     "Fn::If": chosen,
     "Fn::Sub": substituted,

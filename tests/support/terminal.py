@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tidegate.localcloud.cloud import CHECKOUT, Cloud
+from tidegate.localcloud.cloud import CHECKOUT, ROOT, Cloud, Credentials
 
 CHECKED_OUT = ("Makefile", "Dockerfile", "dispatcher", "infra", "requirements", "worker")
 # A stand-in for docker: it writes down its arguments, a push registers the image at ECR, and the check
@@ -46,7 +46,7 @@ class Terminal:
     transcript: list[str] = field(default_factory=list)
 
     @classmethod
-    def at(cls, folder: Path, cloud: Cloud) -> "Terminal":
+    def at(cls, folder: Path, cloud: Cloud, who: Credentials = ROOT) -> "Terminal":
         """Copy the files that the make targets use, so that a test may change them."""
         checkout, programs = folder / "tidegate", folder / "bin"
         for made in (checkout, programs):
@@ -57,7 +57,7 @@ class Terminal:
         docker = programs / "docker"
         docker.write_text(DOCKER)
         docker.chmod(0o755)
-        own = cloud.environment()
+        own = cloud.environment(who)
         path = f"{programs}:{Path(sys.executable).parent}:{own['PATH']}"
         return cls(checkout, {**own, "PATH": path, "HOME": str(folder)})
 

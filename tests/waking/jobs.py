@@ -84,6 +84,10 @@ class Queue:
         refusal = {"Code": "InternalError", "SenderFault": False}
         return {"Failed": [{"Id": entry["Id"]} | refusal for entry in failed]}
 
+    def list_queue_tags(self, **_: object) -> dict[str, dict[str, str]]:
+        """Return no tags: a paused stack keeps no promise of waking."""
+        return self.calls.make("ListQueueTags", lambda _: {})
+
     def get_queue_attributes(self, **_: object) -> dict[str, dict[str, str]]:
         """Return the counts, each as it was within the lag."""
         return self.calls.make("GetQueueAttributes", lambda _: self._counts())

@@ -226,7 +226,7 @@ def _(patch: Patch) -> None:
     patch.replace(wanted, without_limit)
 
 
-@MUTATIONS.add("messages that the queue did not take are dropped", seed=14128, breaks="P2")
+@MUTATIONS.add("messages that the queue did not take are dropped", seed=1800, breaks="P2")
 def _(patch: Patch) -> None:
     send_batch = Dispatcher._send_batch
 

@@ -1,5 +1,6 @@
 """The caller's AWS account: clients whose calls can be shown."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -17,6 +18,7 @@ from worker.errors import SettingsError
 _CONFIG = Config(
     connect_timeout=10,
     read_timeout=60,
+    max_pool_connections=16,  # as many as the threads of tidegate/operating/asking.py
     retries={"mode": "standard", "total_max_attempts": 5},
     user_agent_extra="tidegate",
 )
@@ -32,7 +34,8 @@ class Account:
 
     def __init__(self, show: Callable[[str], None] | None = None) -> None:
         try:
-            self._session = boto3.Session()
+            # botocore itself reads AWS_DEFAULT_REGION alone.
+            self._session = boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
         except ProfileNotFound as error:
             raise CredentialsError(f"{error}: AWS_PROFILE names it") from None
         if self._session.region_name is None:

@@ -8,6 +8,7 @@ from typing import Any
 from botocore import xform_name
 
 _PROGRAMS = {"s3": "s3api"}  # the CLI's name of a service, where it is not the API's
+_WRITING_A_FILE = frozenset({("s3", "GetObject"), ("lambda", "Invoke")})  # the CLI wants its name
 
 
 def as_command(service: str, operation: str, parameters: Mapping[str, Any]) -> str:
@@ -15,6 +16,8 @@ def as_command(service: str, operation: str, parameters: Mapping[str, Any]) -> s
     words = ["aws", _PROGRAMS.get(service, service), xform_name(operation, "-")]
     for name, value in parameters.items():
         words += _option(xform_name(name, "-"), value)
+    if (service, operation) in _WRITING_A_FILE:
+        words.append("/dev/stdout")
     return " ".join(shlex.quote(word) for word in words)
 
 

@@ -73,19 +73,25 @@ def find(account: Account, name: str | None) -> DeployedStack:
     Raises AwsError if there is none, SettingsError if there are several.
     """
     name = name or os.environ.get(VARIABLE)
-    where = f"in {account.region} of the account {account.id}"
     if name:
         stack = describe(account, name)
         if stack is None:
+            where = _place(account)
             raise AwsError(f"there is no stack {name} {where}: `tidegate deploy {name} --model …`")
         return stack
     stacks = list(_all(account))
     if not stacks:
+        where = _place(account)
         raise AwsError(f"there is no stack of Tidegate {where}: `tidegate deploy NAME --model …`")
     if len(stacks) > 1:
-        names = ", ".join(sorted(stack.name for stack in stacks))
+        where, names = _place(account), ", ".join(sorted(stack.name for stack in stacks))
         raise SettingsError(f"there are several stacks {where}: name one with --stack ({names})")
     return stacks[0]
+
+
+def _place(account: Account) -> str:
+    """Return where a stack was looked for; AWS is asked for the account's number."""
+    return f"in {account.region} of the account {account.id}"
 
 
 def _all(account: Account) -> Iterator[DeployedStack]:

@@ -4,6 +4,7 @@
   call.
 - On AWS, the condition `ecs:cluster` limits ECS calls to a cluster. The emulator takes the cluster
   as the resource of every ECS call.
+- On AWS, the ARN of a rule on the default event bus does not name the bus. In the emulator it does.
 
 The emulator adds the translation when it evaluates a policy; the deployed policies stay as they
 are. Each grant that is added here follows from a grant of the template. A grant that the template
@@ -13,6 +14,7 @@ lacks is missing here too.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+RULE = ":rule/"
 BATCHED = ("sqs:SendMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility")
 
 
@@ -30,3 +32,7 @@ def _translate(statement: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield {**statement, "Action": batches}
     if cluster := statement.get("Condition", {}).get("ArnEquals", {}).get("ecs:cluster"):
         yield {"Effect": statement["Effect"], "Action": actions, "Resource": cluster}
+    resource = statement.get("Resource", [])
+    resources = [resource] if isinstance(resource, str) else resource
+    if rules := [one.replace(RULE, f"{RULE}default/") for one in resources if RULE in one]:
+        yield {**statement, "Resource": rules}

@@ -11,6 +11,7 @@ from tidegate.localcloud.fargate import Fargate, fargate
 from tidegate.localcloud.images import Image
 from tidegate.localcloud.processes import run
 from tidegate.localcloud.stack import Stack, deploy
+from tidegate.localcloud.task_logs import task_logs
 
 # Called with a step's name; the step runs inside the context.
 ShowStep = Callable[[str], AbstractContextManager[object]]
@@ -47,6 +48,7 @@ async def local_system(
         with show_step("stack deployed: infra/cloudformation.yaml, by the AWS CLI"):
             stack = await deploy(cloud, model, parameters, image or Image())
         agent = await blocks.enter_async_context(fargate(cloud))
+        await blocks.enter_async_context(task_logs(cloud, agent))
         yield System(cloud, stack, agent, model)
 
 

@@ -88,6 +88,7 @@ class FakeSqs:
     refusals: list[dict[str, bool]] = field(default_factory=list)
     visible: int = 0
     in_flight: int = 0
+    tags: dict[str, str] = field(default_factory=dict)
 
     @property
     def bodies(self) -> list[dict[str, Any]]:
@@ -110,6 +111,10 @@ class FakeSqs:
                 for name, fault in refused.items()
             ],
         }
+
+    def list_queue_tags(self, **_: object) -> dict[str, dict[str, str]]:
+        self.calls.record("ListQueueTags")
+        return {"Tags": self.tags} if self.tags else {}
 
     def get_queue_attributes(self, **_: object) -> dict[str, dict[str, str]]:
         self.calls.record("GetQueueAttributes")

@@ -23,6 +23,7 @@ def needed(arns: Arns, model: str) -> Mapping[str, Mapping[Act, str]]:
             Act(
                 "sqs:GetQueueAttributes", arns.queue("Queue")
             ): "count messages to find how many tasks are needed",
+            Act("sqs:ListQueueTags", arns.queue("Queue")): "see whether the stack is paused",
             Act("sqs:SendMessage", arns.queue("UndispatchedQueue")): "keep events that failed",
             Act("sqs:ReceiveMessage", arns.queue("UndispatchedQueue")): "replay events that failed",
             Act(

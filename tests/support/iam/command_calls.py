@@ -29,6 +29,7 @@ def of_the_deployer() -> Mapping[Act, str]:
         **on("s3", OUTPUT, ON_FIRST_FILE),
         Act("s3:DeleteObjectVersion", f"{INPUT}/_smoke/0a-rows.csv"): "remove the first file",
         Act("ecr:GetAuthorizationToken", "*"): "log docker in to the registry",
+        Act("cloudformation:GetTemplateSummary", "*"): "read a new template's parameters",
         Act(
             "logs:FilterLogEvents", log_arn("DispatcherLogGroup")
         ): "tell why no worker was started",
@@ -74,10 +75,13 @@ def of_the_doctor() -> Mapping[Act, str]:
 
 
 def of_an_existing_bucket() -> Mapping[Act, str]:
-    """Return each request that wires an input bucket that is not the stack's."""
+    """Return each request on a bucket that is not the stack's: its wiring, and the first file."""
     bucket = f"arn:aws:s3:::{BUCKET}"
     return {
-        Act("s3:ListBucket", bucket): "look for the bucket",
+        **on("s3", bucket, ON_FIRST_FILE),
+        Act("s3:PutObject", f"{bucket}/in/_smoke/0a-rows.csv"): "upload the first file",
+        Act("s3:GetObject", f"{bucket}/out/_smoke/0a-rows.csv"): "show its prediction",
+        Act("s3:DeleteObjectVersion", f"{bucket}/out/_smoke/0a-rows.csv"): "remove both",
         Act("s3:GetBucketNotification", bucket): "read what it has already",
         Act("s3:PutBucketNotification", bucket): "let it send its events to EventBridge",
         Act("events:ListRules", "*"): "find out whether others use its events",
@@ -130,7 +134,7 @@ ON_DEPLOY_BUCKET = {
     "ListBucket": "find the bucket, and what is in it already",
 }
 ON_FIRST_FILE = {
-    "ListBucket": "tell a prediction that is not there yet; find what is kept",
+    "ListBucket": "find the bucket, and tell a prediction that is not there yet",
     "ListBucketVersions": "find each version of the first file, to remove it",
 }
 OF_THE_ACCOUNT = {

@@ -28,7 +28,8 @@ BY_CLOUDFORMATION = {
     "aws:CalledVia": "cloudformation.amazonaws.com",
     "aws:RequestedRegion": REGION,
 }
-# Actions that IAM limits to no resource, according to AWS's service authorization reference.
+# Actions that take no resource according to AWS's service authorization reference, and those on
+# resources that have no name to limit an action to.
 WITHOUT_RESOURCE = (
     "ec2:*",
     "ecs:DescribeTaskDefinition",

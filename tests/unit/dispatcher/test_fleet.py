@@ -18,7 +18,8 @@ def test_the_messages_are_sent_before_the_fleet_is_checked() -> None:
 
     world.upload()
 
-    assert world.calls.made == ["SendMessageBatch", *CHECK, "ListTasks", "RunTask"]
+    calls = ["SendMessageBatch", *CHECK, "ListQueueTags", "ListTasks", "RunTask"]
+    assert world.calls.made == calls
 
 
 def test_a_running_task_started_by_run_task_is_seen_so_no_second_one_starts() -> None:
@@ -65,6 +66,33 @@ def test_a_task_is_started_for_every_so_many_messages_up_to_the_maximum(
     world.sweep()
 
     assert len(world.ecs.running) == tasks
+
+
+def test_while_the_stack_is_paused_messages_are_sent_and_nothing_starts(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    world = World()
+    world.sqs.tags = {"tidegate:paused": "2026-11-28T01:00:00Z"}
+
+    world.upload()
+    world.sqs.visible = 1
+    world.sweep()
+
+    assert len(world.sqs.bodies) == 1
+    assert world.ecs.tasks == {}
+    assert decisions(capsys)[-1] == {"decision": "paused", "wanted": 1}
+
+    world.sqs.tags = {}
+    world.sweep()
+    assert len(world.ecs.running) == 1
+
+
+def test_a_quiet_stack_is_not_asked_whether_it_is_paused() -> None:
+    world = World()
+
+    world.sweep()
+
+    assert world.calls.made == CHECK
 
 
 def test_messages_just_sent_count_before_the_queue_counts_them() -> None:
@@ -449,4 +477,4 @@ def test_an_event_of_ten_records_takes_few_calls() -> None:
 
     world.handle({"Records": [record(f"{n}.csv") for n in range(10)]})
 
-    assert len(world.calls.made) == 3 + 1 + len(world.ecs.running)
+    assert len(world.calls.made) == 4 + 1 + len(world.ecs.running)

@@ -49,7 +49,7 @@ def test_the_dispatcher_takes_no_message_from_the_queues_of_jobs(queue: str) -> 
         for action in listed(found["Action"])
     }
 
-    assert allowed <= {"sqs:SendMessage", "sqs:GetQueueAttributes"}
+    assert allowed <= {"sqs:SendMessage", "sqs:GetQueueAttributes", "sqs:ListQueueTags"}
 
 
 @pytest.mark.parametrize(("parameter", "reserved"), [("", NOTHING), ("10", "10")])

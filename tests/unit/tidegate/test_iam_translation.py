@@ -24,6 +24,12 @@ def test_a_condition_on_the_cluster_becomes_a_grant_on_the_cluster() -> None:
     assert grants == [{"Effect": "Allow", "Action": ["ecs:RunTask"], "Resource": CLUSTER}]
 
 
+def test_a_grant_on_a_rule_becomes_one_on_the_rule_of_the_default_bus() -> None:
+    arn = "arn:aws:events:us-east-1:000000000000:rule"
+    grants = translate(policy(Action="events:PutRule", Resource=[f"{arn}/tidegate-*", QUEUE]))
+    assert [grant["Resource"] for grant in grants] == [[f"{arn}/default/tidegate-*"]]
+
+
 def test_a_grant_that_the_emulator_understands_is_not_repeated() -> None:
     assert translate(policy(Action="s3:GetObject", Resource="*")) == []
 

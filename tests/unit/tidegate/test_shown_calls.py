@@ -36,6 +36,9 @@ CALLS: list[tuple[str, str, dict[str, Any]]] = [
         },
     ),
     ("lambda", "PutFunctionConcurrency", {"FunctionName": "f", "ReservedConcurrentExecutions": 0}),
+    ("s3", "GetObject", {"Bucket": "a-bucket", "Key": "a b.csv"}),
+    ("lambda", "Invoke", {"FunctionName": "f", "InvocationType": "Event"}),
+    ("sqs", "TagQueue", {"QueueUrl": "https://q", "Tags": {"tidegate:paused": "2026-11-28"}}),
     ("sqs", "GetQueueAttributes", {"QueueUrl": "https://q", "AttributeNames": ["All"]}),
 ]
 

@@ -1,7 +1,8 @@
 """ECS as AWS documents it: a task's start, its end, and the event that its end sends.
 
 - RunTask with a known `clientToken` returns the task that the first call started.
-- RunTask with `propagateTags` gives the task the tags of its definition.
+- CloudFormation gives a task definition the stack's tags. RunTask with `propagateTags` gives a task
+  the tags of its definition.
 - StopTask asks for the end, and the task is stopped once its container has exited.
 - SubmitTaskStateChange, with which the agent reports the end, keeps exit codes and reason, and
   sends the `ECS Task State Change` event through the rules of EventBridge.
@@ -14,6 +15,7 @@ from typing import Any
 
 from ministack.core.responses import error_response_json, json_response, new_uuid, now_iso
 from ministack.services import ecs, eventbridge
+from ministack.services.cloudformation import provisioners
 
 Request = Mapping[str, Any]
 Response = tuple[int, dict[str, str], bytes]
@@ -26,6 +28,7 @@ _answers: dict[str, tuple[Request, Response]] = {}  # by client token
 
 def install() -> None:
     """Replace MiniStack's actions."""
+    provisioners._STACK_TAG_PROPERTY["AWS::ECS::TaskDefinition"] = ("Tags", "list")  # noqa: SLF001 - as above
     ecs._ACTION_MAP |= {  # noqa: SLF001 - as above
         "RunTask": run_task,
         "StopTask": stop_task,

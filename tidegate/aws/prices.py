@@ -43,6 +43,13 @@ ADDRESS = Price(
     "nwobodo.me/notes/aws-extra-ipv4-cost-per-hour",
     "June 2024",
 )
+ENDPOINT = Price(
+    "interface endpoint of a VPC",
+    0.01,
+    "hour and zone",
+    "awsnegotiations.com/privatelink-cost-analysis.html",
+    "May 2026",
+)
 LAMBDA = "cloudchipr.com/blog/aws-lambda-pricing"
 INVOCATION = Price("Lambda, invocation", 0.20e-6, "invocation", LAMBDA, "2024", verified=False)
 GB_SECOND = Price("Lambda, ARM, duration", 0.0000133334, "GB-second", LAMBDA, "2024")
@@ -65,6 +72,7 @@ PRICES = (
     ARM_MEMORY,
     SPOT,
     ADDRESS,
+    ENDPOINT,
     INVOCATION,
     GB_SECOND,
     SQS,
@@ -73,3 +81,12 @@ PRICES = (
     LOGS,
     METRIC,
 )
+
+
+def worker_hour(
+    vcpus: float, memory_gb: float, *, arm: bool = False, spot: bool = False, address: bool = True
+) -> float:
+    """Return dollars for a worker an hour; Spot does not make its public address cheaper."""
+    processor, memory = (ARM, ARM_MEMORY) if arm else (X86, X86_MEMORY)
+    compute = vcpus * processor.dollars + memory_gb * memory.dollars
+    return compute * (SPOT.dollars if spot else 1) + (ADDRESS.dollars if address else 0)

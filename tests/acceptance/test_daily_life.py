@@ -1,0 +1,150 @@
+"""From a broken batch to all predicted, by the commands that people type, on a running stack."""
+
+import fcntl
+import json
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dispatcher.handler import PAUSED_TAG
+from tests.support.waiting import eventually
+from tidegate.localcloud.cloud import CHECKOUT
+from tidegate.localcloud.stack import NAME
+from tidegate.localcloud.stack_client import output_key, report_key
+from tidegate.localcloud.system import System
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+
+HEADER = b"id,sepal_length,sepal_width,petal_length,petal_width\n"
+GOOD = HEADER + b"0150,5.9,3.0,5.1,1.8\n"
+BROKEN = {
+    "daily/no petals.csv": b"id,sepal_length\n0150,5.9\n",
+    "daily/words.csv": HEADER + b"0150,long,3.0,5.1,1.8\n",
+    "daily/workbook.csv": b"PK\x03\x04" + bytes(100),
+}
+TYPES = {"SchemaMismatch", "TooManyRejected", "Unparsable"}
+ESCAPES = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
+Ran = subprocess.CompletedProcess[str]
+
+
+class Terminal:
+    """Runs `tidegate` as a person does, in a process of its own."""
+
+    def __init__(self, system: System) -> None:
+        self._environment = {**system.cloud.environment(), "TIDEGATE_STACK": NAME}
+        self._environment["PYTHONPATH"] = str(CHECKOUT)
+
+    def run(self, *arguments: str) -> Ran:
+        ran = subprocess.run(  # noqa: S603 - our own
+            [sys.executable, "-m", "tidegate", *arguments],
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "Traceback" not in ran.stderr
+        return ran
+
+    def read(self, *arguments: str) -> dict[str, Any]:
+        """Run a command with --json, and return what it prints."""
+        found: dict[str, Any] = json.loads(self.run(*arguments, "--json").stdout)
+        assert found["schema_version"] == 1
+        return found
+
+    def screen(self, columns: int, *arguments: str) -> list[str]:
+        """Run a command on a terminal of so many columns, and return the lines on it."""
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+        environment = {**self._environment, "TERM": "xterm-256color"}
+        command = [sys.executable, "-m", "tidegate", *arguments]
+        with subprocess.Popen(  # noqa: S603 - our own
+            command, env=environment, stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL
+        ):
+            os.close(theirs)
+            written = b"".join(chunks(ours))
+        return ESCAPES.sub(b"", written).decode().split("\r\n")
+
+
+def chunks(descriptor: int) -> Iterator[bytes]:
+    """Yield what is written to a terminal until nobody has it open."""
+    with open(descriptor, "rb", buffering=0) as terminal:
+        try:
+            while chunk := terminal.read(4096):
+                yield chunk
+        except OSError:
+            return
+
+
+@pytest.fixture
+def terminal(system: System) -> Iterator[Terminal]:
+    yield Terminal(system)
+    sqs: SQSClient = system.cloud.client("sqs")
+    sqs.untag_queue(QueueUrl=system.stack.queue_url, TagKeys=[PAUSED_TAG])
+
+
+def upload(system: System, key: str, content: bytes) -> None:
+    s3: S3Client = system.cloud.client("s3")
+    s3.put_object(Bucket=system.stack.input_bucket, Key=key, Body=content)
+
+
+def written(system: System, *keys: str) -> bool:
+    s3: S3Client = system.cloud.client("s3")
+    found = s3.list_objects_v2(Bucket=system.stack.output_bucket).get("Contents", [])
+    return set(keys) <= {one["Key"] for one in found}
+
+
+def test_a_broken_batch_is_brought_to_all_good(system: System, terminal: Terminal) -> None:
+    keys = list(BROKEN)
+    for key, content in {**BROKEN, "daily/good.csv": GOOD}.items():
+        upload(system, key, content)
+    reports = [report_key(key) for key in keys]
+    eventually(lambda: written(system, *reports, output_key("daily/good.csv")))
+
+    # What failed, and why?
+    found = terminal.read("failures", *keys)
+    assert {group["error_type"] for group in found["groups"]} == TYPES
+    assert all(one["dead_letters"] == 1 for group in found["groups"] for one in group["files"])
+    assert terminal.run("failures", *keys).returncode == 3
+    story = terminal.run("show", keys[0])
+    assert story.returncode == 3
+    assert "SchemaMismatch" in story.stdout
+    for columns in (40, 80):
+        for command in ("status", "failures"):
+            lines = terminal.screen(columns, command)
+            assert len(lines) > 5
+            assert max(map(len, lines)) <= columns
+
+    # Mended while nothing runs: two are submitted again, the third one's own event does it.
+    assert terminal.run("pause", "--now").returncode == 0
+    for key in keys:
+        upload(system, key, GOOD)
+    redriven = terminal.run("redrive", *keys[:2], "--yes")
+    assert redriven.returncode == 0, redriven.stderr
+    assert "2 files submitted" in redriven.stderr
+    assert "paused" in redriven.stderr
+    assert not written(system, *reports[:2])
+    assert terminal.read("status")["state"] == "paused"
+    assert terminal.run("resume").returncode == 0
+    followed = terminal.run("logs", "-f")
+    assert followed.returncode == 0
+    assert "no worker runs, and the queue is empty" in followed.stderr
+
+    # All good.
+    for key in keys:
+        assert f"job done  s3://{system.stack.input_bucket}/{key}" in followed.stdout
+        assert terminal.read("show", key)["state"] == "predicted"
+    resolved = terminal.read("failures", keys[2])
+    assert (resolved["failed"], resolved["resolved"]) == (0, 1)
+    assert terminal.run("failures", keys[2], "--clear", "--yes").returncode == 0
+    left = json.dumps(terminal.read("failures"))
+    assert not any(key in left for key in keys)

@@ -1,0 +1,33 @@
+"""docs/daily-life.md: each command in it exists, and each test that it names."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tidegate.cli.definitions.operating import COMMANDS as DAILY
+from tidegate.cli.main import cli
+
+ROOT = Path(__file__).parents[4]
+PAGE = (ROOT / "docs" / "daily-life.md").read_text()
+ROWS = re.findall(r"^\| (.+?) \| (.+?) \| `(test_\w+)` \|$", PAGE, flags=re.MULTILINE)
+COMMANDS = sorted(set(re.findall(r"`tidegate (\w[^`]*)`", PAGE)))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_of_the_page_can_be_typed(command: str) -> None:
+    name, *arguments = shlex.split(command)
+    found = cli.commands[name]
+    found.make_context(name, arguments)
+
+
+def test_every_question_has_a_test() -> None:
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    assert len(ROWS) > 20
+    assert [name for _, _, name in ROWS if f"def {name}(" not in tests] == []
+
+
+def test_every_command_of_every_day_is_on_the_page() -> None:
+    typed = {command.split()[0] for command in COMMANDS}
+    assert {command.name for command in DAILY} <= typed

@@ -1,0 +1,155 @@
+"""Failures: reports and dead letters joined, grouped, and resolved by a newer output."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.support.mocked_stack import OUTPUT, MockedStack, written_at
+from tidegate.cli.main import main
+
+Shown = pytest.CaptureFixture[str]
+
+
+def listed(capsys: Shown, *arguments: str) -> tuple[int, dict[str, Any]]:
+    """Run the command with --json; return its exit status and what it printed."""
+    status = main(["failures", "--json", *arguments])
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return status, found
+
+
+def test_without_failures_the_status_is_0(world: MockedStack, capsys: Shown) -> None:
+    world.put_output(world.put_input("good.csv"))
+
+    assert main(["failures"]) == 0
+
+    assert "failed     nothing" in capsys.readouterr().out
+
+
+def test_failures_of_one_cause_are_one_group_the_newest_first(
+    world: MockedStack, capsys: Shown
+) -> None:
+    for minute, name in enumerate(("a", "b c")):
+        job = world.put_input(f"{name}.csv")
+        message = f"line {minute + 7}: column 'x' is '{name}', not a number"
+        world.fail(job, "TooManyRejected", message, minutes=minute)
+    world.fail(world.put_input("c.csv"), "SchemaMismatch", minutes=5)
+
+    status, found = listed(capsys)
+
+    assert status == 3
+    assert (found["schema_version"], found["failed"], found["resolved"]) == (1, 3, 0)
+    schema, rejected = found["groups"]
+    assert schema["error_type"] == "SchemaMismatch"
+    assert (rejected["count"], rejected["masked"]) == (2, "line #: column '…' is '…', not a number")
+    assert [one["input"] for one in rejected["files"]] == [
+        "s3://tide-input/b c.csv",
+        "s3://tide-input/a.csv",
+    ]
+    assert all(one["dead_letters"] == 1 for one in rejected["files"])
+    assert world.letters() == 3, "a look takes no letter"
+
+
+def test_a_failure_is_resolved_once_its_output_is_newer(world: MockedStack, capsys: Shown) -> None:
+    older, same, newer = (world.put_input(f"{name}.csv") for name in ("older", "same", "newer"))
+    for job, minutes in ((older, -1), (same, 0), (newer, 1 / 60)):
+        world.put_output(job, minutes=minutes)
+        world.fail(job)
+
+    _, found = listed(capsys)
+
+    assert [one["input"] for one in found["resolved_files"]] == ["s3://tide-input/newer.csv"]
+    assert found["failed"] == 2
+
+
+def test_resolved_failures_are_cleared_only_when_asked(world: MockedStack, capsys: Shown) -> None:
+    resolved, failed = world.put_input("resolved.csv"), world.put_input("failed.csv")
+    for job in (resolved, failed):
+        world.fail(job)
+    world.put_output(resolved, minutes=1)
+
+    main(["failures"])
+    assert (len(world.reports()), world.letters()) == (2, 2)
+    assert main(["failures", "--clear"]) == 2, "there is no terminal to ask on"
+    assert "`tidegate failures --clear --yes`" in capsys.readouterr().err
+    assert main(["failures", "--clear", "--yes"]) == 3
+
+    assert world.reports() == ["predictions/_failed/failed.csv.json"]
+    assert world.letters() == 1
+
+
+def test_dead_letters_without_a_report_are_failures_too(world: MockedStack, capsys: Shown) -> None:
+    world.fail(world.put_input("a.csv"), "Unparsable", report=False)
+    world.bury(json.dumps(world.put_input("killed.csv")))
+    world.bury("no job", error_type="UnreadableBody", error_message="the message is not a job")
+    world.bury("[]")
+
+    status, found = listed(capsys)
+
+    assert status == 3
+    by_type = {group["error_type"]: group["files"][0]["input"] for group in found["groups"]}
+    assert by_type == {
+        "Unparsable": "s3://tide-input/a.csv",
+        "NoReason": "s3://tide-input/killed.csv",
+        "UnreadableBody": None,
+        "NoJob": None,
+    }
+
+
+def test_a_named_group_lists_each_of_its_files(world: MockedStack, capsys: Shown) -> None:
+    for name in ("a", "b"):
+        world.fail(world.put_input(f"{name}.csv"))
+    world.fail(world.put_input("other.csv"), "SchemaMismatch")
+
+    assert main(["failures", "Unparsable"]) == 3
+
+    printed = capsys.readouterr().out
+    assert "s3://tide-input/a.csv" in printed
+    assert "s3://tide-input/b.csv" in printed
+    assert "other.csv" not in printed
+
+
+def test_a_name_that_means_no_failure_is_an_error(world: MockedStack, capsys: Shown) -> None:
+    world.fail(world.put_input("a.csv"))
+
+    assert main(["failures", "b.csv"]) == 1
+
+    assert "no failure is named b.csv" in capsys.readouterr().err
+
+
+def test_only_the_newest_reports_are_read_and_that_is_told(
+    world: MockedStack, capsys: Shown
+) -> None:
+    for minute in range(3):
+        world.fail(world.put_input(f"{minute}.csv"), minutes=minute, letter=False)
+
+    main(["failures", "--newest", "2"])
+
+    printed = capsys.readouterr().out
+    assert "the newest 2 of 3 reports were read" in printed
+    assert "2.csv" in printed
+
+
+def test_an_object_that_is_no_report_is_passed_over(world: MockedStack, capsys: Shown) -> None:
+    for key, body in (("a.json", b"{"), ("b.json", b'{"job": 1}'), ("c.txt", b"")):
+        world.s3.put_object(Bucket=OUTPUT, Key=f"predictions/_failed/{key}", Body=body)
+        written_at(OUTPUT, f"predictions/_failed/{key}", 0)
+
+    assert main(["failures"]) == 0
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_name_has_no_power_over_the_terminal(world: MockedStack, capsys: Shown) -> None:
+    job = {
+        "bucket": "in",
+        "output_bucket": OUTPUT,
+        "output_key": "",
+        "key": "\x1b[2J\n[red]a  b[/]",
+    }
+    world.fail(job, "Unparsable", "\x1b]0;title\x07", report=False)
+
+    main(["failures"])
+
+    printed = capsys.readouterr().out
+    assert "\x1b" not in printed
+    assert r"s3://in/\x1b[2J [red]a  b[/]" in printed

@@ -1,0 +1,250 @@
+"""One screen of a stack: what it does, what failed, what is unknown."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.support.mocked_stack import INPUT, NAME, OUTPUT, PARAMETERS, MockedStack
+from tidegate.aws.account import Account
+from tidegate.aws.stack import DeployedStack, find
+from tidegate.cli.main import main
+from tidegate.cli.operating.status import next_steps, status
+from tidegate.operating.queues import Messages
+from tidegate.operating.status import State, Status, look
+from tidegate.operating.tasks import Fleet, Task
+from tidegate.operating.usage import Metrics, Work
+
+NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
+Shown = pytest.CaptureFixture[str]
+
+
+def seen() -> Status:
+    account = Account()
+    return look(account, find(account, None))
+
+
+def test_an_idle_stack_is_told_in_one_screen_by_at_most_twelve_calls(
+    world: MockedStack, capsys: Shown
+) -> None:
+    assert main(["status", "--show-commands"]) == 0
+
+    printed, commands = capsys.readouterr()
+    assert "tide  idle: the queue is empty, and nothing runs" in printed
+    assert "s3://models/model.pkl" in printed
+    assert "tide-worker:0123456789ab" in printed
+    assert "MAX_REJECTED=0.05" in printed
+    assert f"aws s3 cp FILE s3://{world.outputs['InputBucket']}/" in printed
+    calls = commands.strip().splitlines()
+    assert all(call.startswith("$ aws ") for call in calls)
+    assert 8 < len(calls) <= 12, calls
+
+
+@pytest.mark.usefixtures("world")
+def test_what_is_not_known_is_never_zero(capsys: Shown) -> None:
+    assert main(["status", "--json"]) == 0
+
+    found = json.loads(capsys.readouterr().out)
+    assert found["schema_version"] == 1
+    assert found["queue"] == {"waiting": 0, "in_flight": 0}
+    assert found["oldest_seconds"] is None
+    assert found["today"] == {"files": None, "rows": None, "rejected": None, "failed": None}
+
+
+def test_failures_are_counted_and_their_reasons_shown(world: MockedStack, capsys: Shown) -> None:
+    for name in ("a", "b"):
+        world.fail(world.put_input(f"{name}.csv"), "SchemaMismatch")
+    world.bury(json.dumps(world.put_input("c.csv")))
+
+    main(["status"])
+
+    printed = capsys.readouterr().out
+    assert "2 reports, 3 dead letters" in printed
+    assert "SchemaMismatch 2, NoReason 1 (of 3 dead letters looked at)" in printed
+    assert "tidegate failures" in printed
+    assert world.letters() == 3
+
+
+@pytest.mark.usefixtures("world")
+def test_the_workers_metrics_are_summed() -> None:
+    just_now = datetime.now(UTC) - timedelta(minutes=1)
+    boto3.client("cloudwatch", "eu-west-1").put_metric_data(
+        Namespace="Tidegate",
+        MetricData=[
+            {
+                "MetricName": name,
+                "Dimensions": [{"Name": "Queue", "Value": "tide-jobs"}],
+                "Timestamp": just_now,
+                "Value": value,
+            }
+            for name, value in (("Jobs", 3), ("Jobs", 4), ("Rows", 700))
+        ],
+    )
+
+    metrics = seen().metrics
+
+    assert metrics is not None
+    assert metrics.last_hour == Work(files=7, rows=700, rejected=None, failed=None)
+
+
+@pytest.mark.usefixtures("world")
+def test_one_source_that_is_denied_leaves_the_rest(
+    capsys: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deny(monkeypatch, "logs", "sqs")
+
+    assert main(["status"]) == 0
+
+    printed = capsys.readouterr().out
+    assert "queue      unknown" in printed
+    assert "0 of 4 running" in printed
+    assert "unknown    the queue: An error occurred (AccessDenied)" in printed
+    assert "dollars unknown" in printed
+
+
+@pytest.mark.usefixtures("world")
+def test_without_credentials_the_status_is_4(
+    capsys: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deny(monkeypatch, "cloudformation", code="ExpiredToken")
+
+    assert main(["status"]) == 4
+
+    assert "log in" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("world")
+def test_a_watched_status_is_printed_again_and_again(capsys: Shown) -> None:
+    slept: list[float] = []
+
+    def interrupted(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        status(NAME, watch=True, as_json=True, show_commands=False, sleep=interrupted)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert [json.loads(line)["state"] for line in lines] == ["idle", "idle"]
+
+
+def deny(patch: pytest.MonkeyPatch, *services: str, code: str = "AccessDenied") -> None:
+    """Have AWS refuse every call to these services."""
+    make = Account.client
+
+    def refuse(**_: object) -> None:
+        raise ClientError({"Error": {"Code": code, "Message": "no"}}, "Asked")
+
+    def client(account: Account, service: str) -> object:
+        made = make(account, service)
+        if service in services:
+            made.meta.events.register("before-call", refuse)
+        return made
+
+    patch.setattr(Account, "client", client)
+
+
+def task(state: str = "RUNNING", **facts: object) -> Task:
+    known: dict[str, Any] = {
+        "id": "1",
+        "status": state,
+        "began": NOW - timedelta(minutes=10),
+        "ended": None,
+        "spot": False,
+        "ended_well": True,
+        "exit_code": None,
+        "reason": "",
+    }
+    return Task(**known | facts)
+
+
+ENDED = task("STOPPED", ended=NOW, exit_code=0)
+CRASHED = task("STOPPED", ended=NOW, exit_code=1, ended_well=False, reason="OutOfMemoryError")
+
+
+STACK = DeployedStack(
+    NAME, "CREATE_COMPLETE", "", PARAMETERS, {"InputBucket": INPUT, "OutputBucket": OUTPUT}, {}
+)
+
+
+def a_status(
+    jobs: tuple[int, int] = (0, 0),
+    live: tuple[Task, ...] = (),
+    stopped: tuple[Task, ...] = (),
+    *,
+    oldest: int | None = None,
+    paused: str = "",
+) -> Status:
+    return Status(
+        stack=STACK,
+        now=NOW,
+        jobs=Messages(*jobs),
+        dead=Messages(0, 0),
+        undispatched=Messages(0, 0),
+        paused_since=paused,
+        fleet=Fleet(live, stopped, len(live), more=False),
+        reports=0,
+        more_reports=False,
+        letters=[],
+        metrics=Metrics(Work(), Work(), oldest),
+        cost=None,
+        unanswered=[],
+    )
+
+
+STATES: list[tuple[State, dict[str, Any]]] = [
+    ("idle", {"stopped": (CRASHED,)}),
+    ("starting", {"jobs": (9, 0), "live": (task("PROVISIONING"),)}),
+    ("working", {"jobs": (9, 3), "live": (task(), task("PENDING"))}),
+    ("working", {"jobs": (9, 0), "live": (task(),), "oldest": 60}),
+    ("stalled", {"jobs": (9, 0), "live": (task(),), "oldest": 3600}),
+    ("waiting", {"jobs": (9, 0), "stopped": (ENDED,), "oldest": 60}),
+    ("stalled", {"jobs": (9, 0), "stopped": (ENDED,), "oldest": 3600}),
+    ("failing", {"jobs": (9, 0), "stopped": (CRASHED,)}),
+    # Its worker has died, or gave it back: nothing is at work.
+    ("waiting", {"jobs": (0, 3), "stopped": (ENDED,)}),
+    ("waiting", {"jobs": (1, 3), "live": (task("DEPROVISIONING"),)}),
+    ("paused", {"jobs": (9, 0), "live": (task(),), "paused": "2026-11-28T01:00:00+00:00"}),
+]
+
+
+@pytest.mark.parametrize(("state", "facts"), STATES)
+def test_the_state_joins_queue_and_tasks(state: State, facts: dict[str, Any]) -> None:
+    assert a_status(**facts).state == state
+
+
+@pytest.mark.parametrize(
+    ("facts", "command"),
+    [
+        ({"paused": "2026-11-28T01:00:00+00:00"}, "tidegate resume"),
+        ({"jobs": (9, 0), "stopped": (CRASHED,)}, "tidegate logs --since 1h"),
+        ({"jobs": (9, 0), "live": (task(),), "oldest": 3600}, "tidegate doctor"),
+        ({"jobs": (9, 3), "live": (task(),)}, "tidegate logs -f"),
+        ({}, "aws s3 cp FILE s3://tide-input/"),
+    ],
+)
+def test_the_next_step_fits_the_state(facts: dict[str, Any], command: str) -> None:
+    (first, _), *_ = next_steps(a_status(**facts))
+    assert first == command
+
+
+def test_a_pause_near_the_queues_retention_is_urgent() -> None:
+    old = a_status((1, 0), oldest=int(3.5 * 86_400), paused="2026-11-25T01:00:00+00:00")
+    assert any("forgets" in why for _, why in next_steps(old))
+
+
+@pytest.mark.usefixtures("world")
+@pytest.mark.parametrize("name", [None, "other"])
+def test_no_stack_is_an_error_with_the_next_command(
+    name: str | None, capsys: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TIDEGATE_STACK")
+    boto3.client("cloudformation", "eu-west-1").delete_stack(StackName=NAME)
+
+    assert main(["status", *(["--stack", name] if name else [])]) == 1
+
+    assert "`tidegate deploy " in capsys.readouterr().err

@@ -1,0 +1,103 @@
+"""One file's whole story."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.support.mocked_stack import DISPATCHER_LOGS, INPUT, WORKER_LOGS, MockedStack
+from tidegate.cli.main import main
+
+Shown = pytest.CaptureFixture[str]
+
+
+def told(capsys: Shown, name: str) -> tuple[int, dict[str, Any]]:
+    status = main(["show", "--json", name])
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return status, found
+
+
+def test_a_predicted_file(world: MockedStack, capsys: Shown) -> None:
+    world.put_output(world.put_input("dir/a.csv"), rows=1234)
+    line = {"event": "job done", "level": "info", "input": f"s3://{INPUT}/dir/a.csv", "rows": 1234}
+    other = line | {"input": f"s3://{INPUT}/dir/a.csv.gz"}
+    world.log(WORKER_LOGS, line, other, {"_aws": {}, "Jobs": 1})
+
+    assert main(["show", "dir/a.csv"]) == 0
+
+    printed = capsys.readouterr().out
+    assert "state      predicted: the newest version has its output" in printed
+    assert "1,234 rows" in printed
+    assert "the deployed one" in printed
+    assert printed.count("job done") == 1
+    assert "aws s3 cp s3://tide-output/predictions/dir/a.csv -" in printed
+
+
+def test_a_failed_file(world: MockedStack, capsys: Shown) -> None:
+    world.fail(world.put_input("a b.csv"), "Unparsable", "no [bold]table[/]")
+
+    assert main(["show", "a b.csv"]) == 3
+
+    printed = capsys.readouterr().out
+    assert "failure    Unparsable: no [bold]table[/]" in printed
+    assert "a dead letter" in printed
+    assert "tidegate redrive 'a b.csv'" in printed
+
+
+def test_a_version_that_is_newer_than_the_output(world: MockedStack, capsys: Shown) -> None:
+    world.put_output(world.put_input("a.csv"))
+    world.put_input("a.csv", b"newer")
+
+    status, found = told(capsys, "a.csv")
+
+    assert (status, found["state"]) == (0, "outdated")
+    assert [one["newest"] for one in found["versions"]] == [True, False]
+
+
+def test_a_mended_file_that_waits_is_not_failed(world: MockedStack, capsys: Shown) -> None:
+    world.fail(world.put_input("a.csv"))
+    world.put_input("a.csv", b"mended")
+
+    status, found = told(capsys, "a.csv")
+
+    assert (status, found["state"]) == (0, "waiting")
+    assert found["queue"] == {"waiting": 0, "in_flight": 0}
+    assert found["next"][0] == "tidegate logs --since 1h", "nothing waits, so was it seen?"
+
+
+@pytest.mark.parametrize("key", ["notes.txt", "notes.csv.bak"])
+def test_a_file_that_is_no_job(world: MockedStack, capsys: Shown, key: str) -> None:
+    world.put_input(key)
+    ignored = {"decision": "ignored", "why": "no suffix", "bucket": INPUT, "key": key}
+    world.log(DISPATCHER_LOGS, "START RequestId: 1", ignored)
+
+    assert main(["show", key]) == 0
+
+    printed = capsys.readouterr().out
+    assert "no job: the dispatcher ignores this file" in printed
+    assert "why=no suffix" in printed
+
+
+def test_a_file_that_is_not_there(world: MockedStack, capsys: Shown) -> None:
+    assert told(capsys, "typo.csv")[0] == 1
+    deleted = world.put_input("a.csv")
+    world.s3.delete_object(Bucket=INPUT, Key=deleted["key"])
+    status, found = told(capsys, "a.csv")
+    assert (status, found["state"], found["versions"][0]["deleted"]) == (1, "deleted", True)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "dir/a.csv",
+        "s3://tide-input/dir/a.csv",
+        "s3://tide-output/predictions/dir/a.csv",
+        "s3://tide-output/predictions/_failed/dir/a.csv.json",
+    ],
+)
+def test_a_file_is_named_by_its_key_or_by_any_of_its_addresses(
+    world: MockedStack, capsys: Shown, name: str
+) -> None:
+    world.put_output(world.put_input("dir/a.csv"))
+
+    assert told(capsys, name)[1]["input"] == "s3://tide-input/dir/a.csv"

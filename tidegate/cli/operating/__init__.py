@@ -1,0 +1,1 @@
+"""The commands of every day: `status`, `failures`, `redrive`, `show`, `logs`, `pause`, `resume`."""

@@ -1,0 +1,192 @@
+"""What a stack does now: the truths of SQS, ECS, S3 and CloudWatch, joined."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Literal, Self
+
+from tidegate.aws.account import Account
+from tidegate.aws.stack import DeployedStack
+from tidegate.operating import dead_letters, queues, tasks, usage
+from tidegate.operating.asking import Answer, Asking, asking
+from tidegate.operating.dead_letters import Letter
+from tidegate.operating.queues import Messages
+from tidegate.operating.reports import Layout, reports_of
+from tidegate.operating.tasks import Fleet, Task
+from tidegate.operating.usage import Cost, Metrics, Streams
+
+STALLED_SECONDS = 900  # twice the sweep's period, and a start
+QUEUES = {
+    "QueueUrl": "the queue",
+    "DeadLetterQueueUrl": "the dead letters",
+    "UndispatchedQueueUrl": "the events that were not dispatched",
+}
+SERVICES = ("sqs", "ecs", "s3", "cloudwatch", "logs")
+
+State = Literal["paused", "idle", "starting", "working", "stalled", "waiting", "failing", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One look at a stack; None is what could not be asked, and `unanswered` says why."""
+
+    stack: DeployedStack
+    now: datetime
+    jobs: Messages | None
+    dead: Messages | None
+    undispatched: Messages | None
+    paused_since: str | None  # an empty text: not paused
+    fleet: Fleet | None
+    reports: int | None
+    more_reports: bool  # than those that one call lists
+    letters: Sequence[Letter] | None  # some of the dead letters
+    metrics: Metrics | None
+    cost: Cost | None
+    unanswered: Sequence[str]
+
+    @property
+    def oldest_seconds(self) -> int | None:
+        """Return the age of the oldest message; None if it is not known, or there is none."""
+        if self.metrics is None or (self.jobs is not None and not self.jobs.all):
+            return None
+        return self.metrics.oldest_seconds
+
+    @property
+    def state(self) -> State:
+        """Return what the stack does: a worker that has died runs nothing."""
+        if self.paused_since:
+            return "paused"
+        if self.fleet is None or self.jobs is None:
+            return "unknown"
+        if self.fleet.running:
+            return "stalled" if self._takes_nothing() else "working"
+        if self.fleet.starting:
+            return "starting"
+        return self._without_workers(self.jobs, self.fleet.last_stopped)
+
+    def _without_workers(self, jobs: Messages, last: Task | None) -> State:
+        if not jobs.all:
+            return "idle"
+        if last is not None and not last.ended_well:
+            return "failing"
+        return "stalled" if (self.oldest_seconds or 0) > STALLED_SECONDS else "waiting"
+
+    def _takes_nothing(self) -> bool:
+        """Return whether messages have waited long and the running workers hold none."""
+        assert self.jobs is not None
+        waits_long = (self.oldest_seconds or 0) > STALLED_SECONDS
+        return bool(self.jobs.waiting) and not self.jobs.in_flight and waits_long
+
+
+def look(account: Account, stack: DeployedStack) -> Status:
+    """Ask everything at once: twelve calls at most, with that for the stack."""
+    now = datetime.now(UTC)
+    with asking() as ask:
+        asked = _Asked.of(ask, {name: account.client(name) for name in SERVICES}, stack, now)
+        fleet, page, streams = asked.fleet(), asked.page.get(), asked.streams.get()
+        messages = {name: answer.get() for name, answer in asked.messages.items()}
+        cost = None
+        if fleet is not None and streams is not None:
+            cost = usage.cost_today(fleet, streams, stack.parameters, now)
+        return Status(
+            stack=stack,
+            now=now,
+            jobs=messages.get("QueueUrl"),
+            dead=messages.get("DeadLetterQueueUrl"),
+            undispatched=messages.get("UndispatchedQueueUrl"),
+            paused_since=asked.paused.get(),
+            fleet=fleet,
+            reports=None if page is None else len(reports_of(page, Layout.of(stack))),
+            more_reports=bool(page and page.get("IsTruncated")),
+            letters=asked.letters.get(),
+            metrics=asked.metrics.get(),
+            cost=cost,
+            unanswered=ask.unanswered,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The questions that are under way."""
+
+    messages: Mapping[str, Answer[Messages]]
+    paused: Answer[str]
+    letters: Answer[list[Letter]]
+    page: Answer[Any]  # of the listing of failure reports
+    metrics: Answer[Metrics]
+    streams: Answer[Streams]
+    fleet: Callable[[], Fleet | None]
+
+    @classmethod
+    def of(
+        cls, ask: Asking, clients: Mapping[str, Any], stack: DeployedStack, now: datetime
+    ) -> Self:
+        """Begin all calls."""
+        out, layout, sqs = stack.outputs, Layout.of(stack), clients["sqs"]
+        queue = out["QueueUrl"].rpartition("/")[2]
+        return cls(
+            fleet=_ask_fleet(ask, clients["ecs"], out),
+            messages={
+                name: ask.ask(what, partial(queues.count, sqs, out[name]))
+                for name, what in QUEUES.items()
+            },
+            paused=ask.ask(
+                "whether it is paused", partial(queues.paused_since, sqs, out["QueueUrl"])
+            ),
+            letters=ask.ask(
+                "the reasons of dead letters",
+                partial(dead_letters.glance, sqs, out["DeadLetterQueueUrl"]),
+            ),
+            page=ask.ask(
+                "failure reports",
+                partial(
+                    clients["s3"].list_objects_v2,
+                    Bucket=layout.bucket,
+                    Prefix=layout.reports_prefix,
+                ),
+            ),
+            metrics=ask.ask(
+                "files and rows", partial(usage.read_metrics, clients["cloudwatch"], queue, now)
+            ),
+            streams=ask.ask(
+                "the workers of earlier today",
+                partial(usage.read_streams, clients["logs"], out["WorkerLogGroup"], now),
+            ),
+        )
+
+
+def _ask_fleet(
+    ask: Asking,
+    ecs: Any,  # noqa: ANN401 - its stubs are in the environment of development only
+    out: Mapping[str, str],
+) -> Callable[[], Fleet | None]:
+    """Begin the two lists of tasks; the function returned describes them."""
+    cluster, family = out["Cluster"], tasks.family_of(out["TaskDefinition"])
+    listed = [
+        ask.ask("the workers", partial(tasks.listed, ecs, cluster, family, status))
+        for status in (tasks.LIVE, tasks.STOPPED)
+    ]
+
+    def fleet() -> Fleet | None:
+        live, stopped = (answer.get() for answer in listed)
+        if live is None:
+            return None
+        describe = partial(tasks.describe, ecs, cluster, live, stopped or [])
+        return ask.ask("the workers", describe).get()
+
+    return fleet
+
+
+def settings_of(stack: DeployedStack) -> str:
+    """Return the workers' settings as one text."""
+    return re.sub(r"\s+", " ", stack.parameters.get("WorkerSettings", "")).strip()
+
+
+def image_of(stack: DeployedStack) -> str:
+    """Return the image that workers run."""
+    if own := stack.parameters.get("Image"):
+        return own
+    repository = stack.outputs.get("RepositoryUri", "")
+    return f"{repository.rpartition('/')[2]}:{stack.parameters.get('ImageTag', '')}"

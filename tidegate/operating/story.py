@@ -1,0 +1,230 @@
+"""One file's whole story: its versions, its output, its failure, its log lines."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from tidegate.aws.account import Account
+from tidegate.aws.errors import found
+from tidegate.aws.stack import DeployedStack
+from tidegate.operating import dead_letters, queues
+from tidegate.operating.asking import asking
+from tidegate.operating.dead_letters import Letter
+from tidegate.operating.log_lines import Line, LogReader, groups_of, last
+from tidegate.operating.queues import Messages
+from tidegate.operating.reports import ABSENT, Layout, Listed, Report, read
+from worker.job import Job, S3Uri
+from worker.jobs.output_keys import report_key
+from worker.jobs.rejected_rows import rejects_of
+from worker.storage.provenance import InputVersion
+
+if TYPE_CHECKING:
+    # Type stubs, which only the development environment has.
+    from mypy_boto3_s3 import S3Client
+
+MOST_LINES = 50
+MOST_VERSIONS = 20
+MOST_LOGS = timedelta(days=7)  # a search of more takes minutes
+EPOCH = datetime.min.replace(tzinfo=UTC)
+
+State = Literal["predicted", "outdated", "failed", "waiting", "no job", "deleted", "unknown"]
+SERVICES = ("s3", "sqs", "logs")
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of the input, or its deletion."""
+
+    id: str
+    etag: str
+    written: datetime
+    size: int
+    newest: bool
+    deleted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """An output, with what its metadata says."""
+
+    uri: S3Uri
+    written: datetime
+    size: int
+    metadata: Mapping[str, str]
+    rejected_rows: S3Uri | None  # the file of rows that were set aside
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What is known of one file; None is what could not be asked, and `unanswered` says why."""
+
+    input: S3Uri
+    versions: Sequence[Version] | None
+    no_job: str  # why the dispatcher ignores it; empty if it is a job
+    output: Output | None
+    report: Report | None
+    letters: Sequence[Letter] | None
+    jobs: Messages | None
+    lines: Sequence[Line] | None
+    unanswered: Sequence[str]
+
+    @property
+    def newest(self) -> Version | None:
+        """Return the newest version of the input, deleted or not."""
+        return next((one for one in self.versions or () if one.newest), None)
+
+    @property
+    def state(self) -> State:
+        """Return what became of the newest version."""
+        if self.versions is None:
+            return "unknown"
+        if self.newest is None or self.newest.deleted:
+            return "deleted"
+        if self._is_predicted(self.newest):
+            return "predicted"
+        if self.report is not None and not self.report.resolved and self._is_reported(self.newest):
+            return "failed"
+        if self.no_job:
+            return "no job"
+        return "outdated" if self.output is not None else "waiting"
+
+    def _is_predicted(self, newest: Version) -> bool:
+        if self.output is None:
+            return False
+        version = InputVersion(self.input, newest.etag, newest.id, sequencer=None)
+        return version.is_recorded_in(self.output.metadata)
+
+    def _is_reported(self, newest: Version) -> bool:
+        assert self.report is not None
+        if self.report.etag:
+            return self.report.etag == newest.etag
+        return self.report.listed.written >= newest.written
+
+
+def tell(account: Account, stack: DeployedStack, source: S3Uri, *, log_lines: int) -> Story:
+    """Ask everything about one file at once."""
+    s3, sqs, logs = (account.client(name) for name in SERVICES)  # not while threads run
+    layout = Layout.of(stack)
+    with asking() as ask:
+        versions = ask.ask("versions of the input", lambda: read_versions(s3, source))
+        output = ask.ask("the output", lambda: _output(s3, layout, source))
+        report = ask.ask("the failure report", lambda: _report(s3, layout, source))
+        letters = ask.ask(
+            "dead letters", lambda: dead_letters.look(sqs, stack.outputs["DeadLetterQueueUrl"])
+        )
+        jobs = ask.ask("the queue", lambda: queues.count(sqs, stack.outputs["QueueUrl"]))
+        known = versions.get()
+        since = _since(known)
+        reader = LogReader(logs, groups_of(stack.outputs), source)
+        lines = ask.ask("log lines", lambda: last(reader.new_since(since), log_lines))
+        found_letters, read_lines = letters.get(), lines.get()
+        if reader.cut:
+            ask.unanswered.append("log lines: not all of them were searched")
+        return Story(
+            input=source,
+            versions=known,
+            no_job=_no_job(stack, source),
+            output=output.get(),
+            report=report.get(),
+            letters=None
+            if found_letters is None
+            else [one for one in found_letters if one.input == source],
+            jobs=jobs.get(),
+            lines=read_lines,
+            unanswered=ask.unanswered,
+        )
+
+
+def source_of(stack: DeployedStack, name: str) -> S3Uri:
+    """Return the input that a name means: a key, or the URI of an input, output or report."""
+    layout = Layout.of(stack)
+    if not name.startswith("s3://"):
+        return S3Uri(stack.outputs["InputBucket"], name)
+    bucket, _, key = name.removeprefix("s3://").partition("/")
+    if bucket != layout.bucket or not key.startswith(layout.own):
+        return S3Uri(bucket, key)
+    if layout.is_report(key) and key.startswith(layout.reports_prefix):
+        key = key.removeprefix(layout.reports_prefix).removesuffix(".json")
+    return S3Uri(stack.outputs["InputBucket"], key.removeprefix(layout.own))
+
+
+def read_versions(s3: "S3Client", source: S3Uri) -> list[Version]:
+    """Return the newest versions of an object, newest first."""
+    answer = s3.list_object_versions(
+        Bucket=source.bucket, Prefix=source.key, MaxKeys=10 * MOST_VERSIONS
+    )
+    listed: list[Mapping[str, Any]] = [
+        *answer.get("Versions", []),
+        *answer.get("DeleteMarkers", []),
+    ]
+    found = [_version(one) for one in listed if one["Key"] == source.key]
+    found.sort(key=lambda one: (one.newest, one.written), reverse=True)
+    return found[:MOST_VERSIONS]
+
+
+def _version(one: Mapping[str, Any]) -> Version:
+    return Version(
+        id=one.get("VersionId", "null"),
+        etag=one.get("ETag", "").strip('"'),
+        written=one["LastModified"],
+        size=one.get("Size", 0),
+        newest=one["IsLatest"],
+        deleted="ETag" not in one,
+    )
+
+
+def _body(layout: Layout, source: S3Uri) -> dict[str, str]:
+    return {
+        "bucket": source.bucket,
+        "key": source.key,
+        "output_bucket": layout.bucket,
+        "output_key": layout.prefix,
+    }
+
+
+def _output(s3: "S3Client", layout: Layout, source: S3Uri) -> Output | None:
+    uri = layout.output_of(s3, _body(layout, source))
+    if uri is None:
+        return None
+    head = found(lambda: s3.head_object(Bucket=uri.bucket, Key=uri.key), *ABSENT)
+    if head is None:
+        return None
+    rejects = rejects_of(uri)
+    has_rejects = found(lambda: s3.head_object(Bucket=rejects.bucket, Key=rejects.key), *ABSENT)
+    return Output(
+        uri,
+        head["LastModified"],
+        head["ContentLength"],
+        head["Metadata"],
+        rejects if has_rejects else None,
+    )
+
+
+def _report(s3: "S3Client", layout: Layout, source: S3Uri) -> Report | None:
+    job = Job.model_validate(_body(layout, source))
+    key = report_key(layout.failure_template, job)
+    return read(s3, layout, Listed(key, "", EPOCH))
+
+
+def _since(versions: Sequence[Version] | None) -> datetime:
+    """Return when to begin to search the logs: when the newest version landed."""
+    earliest = datetime.now(UTC) - MOST_LOGS
+    landed = [one.written for one in versions or () if one.newest]
+    return max([earliest, *landed])
+
+
+def _no_job(stack: DeployedStack, source: S3Uri) -> str:
+    """Return why the dispatcher makes no job of a file; empty if it makes one."""
+    layout = Layout.of(stack)
+    if source.bucket == layout.bucket and source.key.startswith(layout.own):
+        return "it is an output of this stack"
+    if not source.key.startswith(prefix := stack.outputs.get("InputPrefix", "")):
+        return f"it is not below {prefix}"
+    if source.key.endswith("/"):
+        return "its name is that of a folder"
+    suffixes = stack.parameters.get("Suffixes", "")
+    given = tuple(part.strip() for part in suffixes.lower().split(",") if part.strip())
+    if given and not source.key.lower().endswith(given):
+        return f"its name ends in none of {suffixes}"
+    return ""
