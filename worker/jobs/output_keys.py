@@ -9,6 +9,7 @@ from worker.storage.provenance import InputVersion
 
 MAX_KEY_BYTES = 1024  # S3's limit
 COMMANDS_PREFIX = "_runs/"  # below the output key: what the command line writes of its runs
+CANCELLED = "cancelled"  # the object below a run's prefix that makes workers drop its messages
 
 
 def output_uri(
