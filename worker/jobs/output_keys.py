@@ -33,6 +33,12 @@ def output_uri(
     return target
 
 
+def cancelled_key(job: Job) -> str:
+    """Return the key of the object that cancels the run of a job."""
+    prefix = f"{job.output_key}/" if job.output_key else ""
+    return f"{prefix}{COMMANDS_PREFIX}{job.run}/{CANCELLED}"
+
+
 def output_key(template: str, job: Job, version: InputVersion | None = None) -> str:
     """Fill a key template; raises OutputRefused if the key is longer than S3 allows."""
     key = _fill(template, job, version, job.key)

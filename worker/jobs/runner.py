@@ -14,11 +14,13 @@ from worker.errors import (
     NeedsTypes,
     NoSuchInput,
     PermanentError,
+    RunCancelled,
     TransientError,
     error_text,
 )
 from worker.interfaces import ScoreOptions, ScoreResult
 from worker.job import Done, Job, S3Uri, Status
+from worker.jobs.cancelled_runs import CancelledRuns
 from worker.jobs.job_options import JobOptions
 from worker.jobs.limits import (
     EXCLUSIVE_WAIT_SECONDS,
@@ -75,6 +77,7 @@ class Runner:
     memory: JobMemory
     timeouts: JobTimeouts
     options: JobOptions
+    cancelled_runs: CancelledRuns
     output_template: str
     model: str
     model_sha256: str
@@ -85,7 +88,7 @@ class Runner:
         An `exclusive` job runs in a process of its own, and while no other job runs, unless others
         go on for more than a minute.
         `check_lease` is called just before anything becomes visible, and raises LeaseLost. Raises
-        PermanentError and TransientError.
+        PermanentError and TransientError, and RunCancelled before anything was done.
         """
         started = now()
         # One limit for all versions: an input may change again and again.
@@ -100,6 +103,8 @@ class Runner:
         self, job: Job, check_lease: CheckLease, job_timeout: JobTimeout, *, exclusive: bool
     ) -> Done:
         """Run the job, and again as long as the input changes in a way that only this job sees."""
+        if await self.cancelled_runs.include(job, self.storage.head):
+            raise RunCancelled(f"the run {job.run} was cancelled")
         done: Done | None = None
         while True:
             try:

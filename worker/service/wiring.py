@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 
 from worker import logs, settings_help
+from worker.jobs.cancelled_runs import CancelledRuns
 from worker.jobs.dead_letters import DeadLetters
 from worker.jobs.failure_reports import FailureReports, Origin
 from worker.jobs.job_options import JobOptions
@@ -98,6 +99,7 @@ def build(
             settings.score_options(),
             lambda changes: settings_help.of_a_job(settings, changes).score_options(),
         ),
+        CancelledRuns(),
         settings.output_template,
         settings.model,
         model_sha256,

@@ -22,8 +22,8 @@ from tidegate.cli.operating.screen import (
     show,
     took,
 )
+from tidegate.cli.operating.redrive import wake
 from tidegate.cli.runs.wait import follow
-from tidegate.operating import queues
 from tidegate.runs.choice import Chosen, Counts
 from tidegate.runs.cost import BYTES_A_SECOND, FILES_A_SECOND, START_SECONDS, Estimate
 from tidegate.runs.record import Record
@@ -34,6 +34,7 @@ from worker.errors import SettingsError
 
 SOME_FAILED = 3  # exit status
 SHOWN_ABSENT = 20
+MANY = 1000  # messages, after which the first workers start while others are sent
 UNIT, UNITS = 1000, ("B", "KB", "MB", "GB", "TB")
 
 
@@ -104,12 +105,15 @@ def submit(
         if dry_run:
             _foretell(runs, chosen, counts, as_json=as_json)
             return SOME_FAILED if counts.absent else 0
-        submitter = runs.submitter(request, record, _Waker(runs))
+        sending = _Sending(runs)
+        submitter = runs.submitter(request, record, sending)
         submitter.first_part = parts + 1
-        total = sent + _send(submitter, chosen, sent)
+        with sending.status:
+            total = sent + _send(submitter, chosen, sent)
     if total:
+        wake(account, stack)
         record.write_end_of_sending(_counted(counts) | {"files": total})
-    _report(runs, request, counts, total, as_json=as_json and not (wait and total))
+    _report(request, counts, total, as_json=as_json and not (wait and total))
     status = SOME_FAILED if counts.absent else 0
     if wait and total:
         return max(status, follow(runs, record, request, as_json=as_json))
@@ -164,33 +168,25 @@ def _new_request(runs: StackRuns, wish: Wish) -> Request:
     return request
 
 
-class _Waker:
-    """Starts workers with the first messages that were sent, and counts on the terminal."""
+class _Sending:
+    """What the terminal shows while messages are sent; the first many start workers."""
 
     def __init__(self, runs: StackRuns) -> None:
-        self._runs = runs
         self.status = err().status("[dim]looking for files[/]")
+        self._runs = runs
         self._is_awake = False
 
     def __call__(self, sent: int) -> None:
         self.status.update(f"[dim]{count(sent, 'file')} submitted[/]")
-        if not self._is_awake:
-            self.wake()
-
-    def wake(self) -> None:
-        """Have the dispatcher start the workers that the queue needs."""
-        function = self._runs.stack.outputs["DispatcherFunction"]
-        queues.wake(self._runs.account.client("lambda"), function)
-        self._is_awake = True
+        if sent >= MANY and not self._is_awake:
+            self._is_awake = True
+            wake(self._runs.account, self._runs.stack)
 
 
 def _send(submitter: Submitter, chosen: Iterable[Chosen], before: int) -> int:
     """Send all messages; an interruption says how to go on."""
-    waker = submitter.on_sent
-    assert isinstance(waker, _Waker)
     try:
-        with waker.status:
-            sent = submitter.run(chosen)
+        sent = submitter.run(chosen)
     except BaseException:
         if before + submitter.sent:
             run = submitter.request.run
@@ -198,8 +194,6 @@ def _send(submitter: Submitter, chosen: Iterable[Chosen], before: int) -> int:
             again = f"tidegate submit --run {run}"
             line(err(), f"[yellow]interrupted[/] after {number}: `{again}` submits the others")
         raise
-    if sent:
-        waker.wake()
     return sent
 
 
@@ -237,9 +231,7 @@ def _foretell(runs: StackRuns, chosen: Iterable[Chosen], counts: Counts, *, as_j
     show(out(), sheet)
 
 
-def _report(
-    runs: StackRuns, request: Request, counts: Counts, total: int, *, as_json: bool
-) -> None:
+def _report(request: Request, counts: Counts, total: int, *, as_json: bool) -> None:
     """Print what was sent and what was skipped."""
     run = request.run if total else None
     if as_json:
@@ -251,8 +243,6 @@ def _report(
     sent = f"[bold]{count(total, 'file')}[/], {_size(counts.bytes)}" if total else "nothing to do"
     sheet.add("submitted", sent)
     _add_skipped(sheet, counts)
-    if total and queues.paused_since(runs.account.client("sqs"), runs.stack.outputs["QueueUrl"]):
-        sheet.add("paused", "[bold yellow]no worker starts[/]: `tidegate resume`")
     if run:
         sheet.add_next([(f"tidegate wait {shlex.quote(run)}", "until the run has ended")])
     show(err(), sheet)

@@ -1,0 +1,88 @@
+"""A job of a cancelled run is dropped: nothing is written, and no other job is delayed."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+import pytest
+
+from tests.support.fakes.worker import Cloud
+from worker.errors import AccessDenied, InfrastructureError
+from worker.job import Job, S3Uri
+from worker.jobs.cancelled_runs import LOOK_SECONDS, REMEMBERED, CancelledRuns
+from worker.storage.protocol import Head
+
+MARK = S3Uri("out", "p/_runs/r1/cancelled")
+
+
+def job(run: str | None = "r1") -> Job:
+    return Job(bucket="in", key="a", output_bucket="out", output_key="p", run=run)
+
+
+@dataclass
+class Heads:
+    """Answers looks, and counts them."""
+
+    marks: set[S3Uri] = field(default_factory=set)
+    looks: list[S3Uri] = field(default_factory=list)
+    error: Exception | None = None
+
+    async def head(self, uri: S3Uri) -> Head | None:
+        self.looks.append(uri)
+        await asyncio.sleep(1)
+        if self.error:
+            raise self.error
+        return Head("e") if uri in self.marks else None
+
+
+async def test_the_jobs_of_a_cancelled_run_are_dropped_and_no_others() -> None:
+    cloud = Cloud()
+    cloud.storage.add(MARK, b"")
+    cloud.submit("cancelled.csv", run="r1")
+    cloud.submit("other.csv", run="r2")
+    cloud.submit("live.csv")
+    await cloud.run_worker()
+    assert set(cloud.outputs()) == {MARK.key, "p/other.csv", "p/live.csv"}
+    assert cloud.queue.messages == {}
+    assert cloud.queue.dead_letters == []
+
+
+async def test_a_live_file_costs_no_look() -> None:
+    heads = Heads({MARK})
+    assert not await CancelledRuns().include(job(None), heads.head)
+    assert heads.looks == []
+
+
+async def test_a_run_is_looked_for_once_a_minute_and_delays_one_job_alone() -> None:
+    heads, runs = Heads(), CancelledRuns()
+    first = asyncio.create_task(runs.include(job(), heads.head))
+    await asyncio.sleep(0)
+    assert not await runs.include(job(), heads.head), "it goes on with what is known"
+    assert not await first
+    heads.marks.add(MARK)
+    assert not await runs.include(job(), heads.head)
+    assert heads.looks == [MARK]
+    await asyncio.sleep(LOOK_SECONDS)
+    assert await runs.include(job(), heads.head)
+    await asyncio.sleep(LOOK_SECONDS)
+    assert await runs.include(job(), heads.head)
+    assert heads.looks == [MARK] * 2, "a cancelled run stays cancelled"
+
+
+async def test_a_look_that_fails_is_made_again_by_the_next_job() -> None:
+    heads, runs = Heads({MARK}, error=InfrastructureError("no S3")), CancelledRuns()
+    with pytest.raises(InfrastructureError):
+        await runs.include(job(), heads.head)
+    heads.error = None
+    assert await runs.include(job(), heads.head)
+
+
+async def test_a_worker_that_may_not_look_predicts() -> None:
+    heads = Heads({MARK}, error=AccessDenied("no"))
+    assert not await CancelledRuns().include(job(), heads.head)
+
+
+async def test_memory_does_not_grow_with_the_runs() -> None:
+    heads, runs = Heads(), CancelledRuns()
+    for number in range(2 * REMEMBERED):
+        await runs.include(job(f"r{number}"), heads.head)
+    assert len(runs._known) == REMEMBERED
