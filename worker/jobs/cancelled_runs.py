@@ -1,5 +1,6 @@
 """Runs that somebody has cancelled: their jobs are not begun."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -13,29 +14,40 @@ from worker.storage.protocol import Head
 LOOK_SECONDS = 60.0
 REMEMBERED = 32  # runs
 
+Look = Callable[[S3Uri], Awaitable[Head | None]]
+
 
 @dataclass(slots=True)
 class CancelledRuns:
     """Looks for the object that cancels a run, at most once a minute for each run.
 
-    Other jobs of the run go on with the last answer meanwhile, so that a look delays one job alone.
+    All jobs of a run wait for the first look at it. A later one delays one job alone: others go on
+    with the last answer meanwhile.
     """
 
     _known: OrderedDict[S3Uri, tuple[float, bool]] = field(default_factory=OrderedDict)
+    _first_look: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def include(self, job: Job, head: Callable[[S3Uri], Awaitable[Head | None]]) -> bool:
+    async def include(self, job: Job, head: Look) -> bool:
         """Return whether the job belongs to a cancelled run; raises TransientError."""
         if job.run is None:
             return False
         mark = S3Uri(job.output_bucket, cancelled_key(job))
+        if mark not in self._known:
+            async with self._first_look:
+                return await self._last_or_new(mark, head)
+        return await self._last_or_new(mark, head)
+
+    async def _last_or_new(self, mark: S3Uri, head: Look) -> bool:
         looked_at, is_cancelled = self._known.get(mark, (None, False))
         if is_cancelled or (looked_at is not None and now() - looked_at < LOOK_SECONDS):
             return is_cancelled
-        self._remember(mark, (now(), False))
+        if looked_at is not None:
+            self._remember(mark, (now(), False))
         try:
             is_cancelled = await head(mark) is not None
         except AccessDenied:
-            return False  # whoever may not look does not cancel
+            is_cancelled = False  # whoever may not look does not cancel
         except BaseException:
             self._known.pop(mark, None)
             raise

@@ -52,17 +52,24 @@ async def test_a_live_file_costs_no_look() -> None:
     assert heads.looks == []
 
 
-async def test_a_run_is_looked_for_once_a_minute_and_delays_one_job_alone() -> None:
+async def test_all_jobs_of_a_run_wait_for_the_first_look() -> None:
+    heads, runs = Heads({MARK}), CancelledRuns()
+    answers = await asyncio.gather(*(runs.include(job(), heads.head) for _ in range(3)))
+    assert answers == [True] * 3
+    assert heads.looks == [MARK]
+
+
+async def test_a_run_is_looked_for_once_a_minute_and_that_delays_one_job_alone() -> None:
     heads, runs = Heads(), CancelledRuns()
-    first = asyncio.create_task(runs.include(job(), heads.head))
-    await asyncio.sleep(0)
-    assert not await runs.include(job(), heads.head), "it goes on with what is known"
-    assert not await first
+    assert not await runs.include(job(), heads.head)
     heads.marks.add(MARK)
     assert not await runs.include(job(), heads.head)
     assert heads.looks == [MARK]
     await asyncio.sleep(LOOK_SECONDS)
-    assert await runs.include(job(), heads.head)
+    second = asyncio.create_task(runs.include(job(), heads.head))
+    await asyncio.sleep(0)
+    assert not await runs.include(job(), heads.head), "it goes on with the last answer"
+    assert await second
     await asyncio.sleep(LOOK_SECONDS)
     assert await runs.include(job(), heads.head)
     assert heads.looks == [MARK] * 2, "a cancelled run stays cancelled"

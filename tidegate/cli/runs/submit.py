@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from tidegate.cli.operating.redrive import wake
 from tidegate.cli.operating.screen import (
     Sheet,
     count,
@@ -22,7 +23,6 @@ from tidegate.cli.operating.screen import (
     show,
     took,
 )
-from tidegate.cli.operating.redrive import wake
 from tidegate.cli.runs.wait import follow
 from tidegate.runs.choice import Chosen, Counts
 from tidegate.runs.cost import BYTES_A_SECOND, FILES_A_SECOND, START_SECONDS, Estimate

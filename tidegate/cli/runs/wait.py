@@ -131,9 +131,9 @@ class _Watch:
         if not all_sent:
             raise AwsError(f"not all files of the run were submitted: `{again}` submits the others")
         raise AwsError(
-            f"{count(left, 'file')} of the run {self.request.run} have no message any more, and "
-            f"neither an output nor a report: `tidegate submit {self.request.source}` submits them "
-            "in another run"
+            f"{count(left, 'file')} of the run {self.request.run}: no message is left, and neither "
+            "an output nor a report is there. "
+            f"`tidegate submit {self.request.source}` submits them in another run"
         )
 
     def _dead(self, found: Found) -> int:
