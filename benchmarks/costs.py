@@ -21,8 +21,9 @@ DISPATCH_SECONDS, DISPATCHER_GB = 0.3, 0.25
 SWEEPS_A_MONTH = 30 * 24 * 12
 METRICS = 4  # sent by a worker without failures
 LOG_BYTES_A_FILE, LOG_BYTES_A_TASK, LOG_BYTES_A_SWEEP = 2_000, 2_000, 700
-# SQS requests: for a file a send, a count, a receive and a tenth of a delete; for a task the polls.
-REQUESTS_A_FILE, REQUESTS_A_TASK = 3.1, 7
+# SQS requests: for a file a send, a count, a receive and a tenth of a delete; for a task the polls,
+# and a look for the tag that pauses the stack.
+REQUESTS_A_FILE, REQUESTS_A_TASK = 3.1, 8
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ class Story:
             return "deleted"
         if self._is_predicted(self.newest):
             return "predicted"
-        if self.report is not None and not self.report.resolved and self._is_reported(self.newest):
+        if self._is_reported(self.newest) or self._is_dead(self.newest):
             return "failed"
         if self.no_job:
             return "no job"
@@ -96,10 +96,17 @@ class Story:
         return version.is_recorded_in(self.output.metadata)
 
     def _is_reported(self, newest: Version) -> bool:
-        assert self.report is not None
-        if self.report.etag:
-            return self.report.etag == newest.etag
-        return self.report.listed.written >= newest.written
+        report = self.report
+        if report is None or report.resolved:
+            return False
+        return (
+            report.etag == newest.etag if report.etag else report.listed.written >= newest.written
+        )
+
+    def _is_dead(self, newest: Version) -> bool:
+        """Return whether a dead letter names the version: a killed worker reports nothing."""
+        jobs = [letter.job for letter in self.letters or () if letter.job]
+        return any(str(job.get("etag") or "").strip('"') == newest.etag for job in jobs)
 
 
 def tell(account: Account, stack: DeployedStack, source: S3Uri, *, log_lines: int) -> Story:

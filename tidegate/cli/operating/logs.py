@@ -1,5 +1,6 @@
 """The command `tidegate logs`: the lines of workers and dispatcher, readable, and followed."""
 
+import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -53,7 +54,7 @@ def logs(
         line(err(), "[dim]no worker runs, and the queue is empty[/]: `tidegate status`")
     elif not printed:
         what = "about this file" if file else "in this time"
-        hint = f"`tidegate show {file}`" if file else "`tidegate logs --since 1d`"
+        hint = f"`tidegate show {shlex.quote(file)}`" if file else "`tidegate logs --since 1d`"
         line(err(), f"[dim]no line {what}[/]: {plain(hint)}")
     return 0
 

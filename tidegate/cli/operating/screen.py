@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tidegate.aws.account import Account
+from tidegate.aws.errors import AwsError
 from tidegate.aws.stack import DeployedStack, find
 from worker.errors import SettingsError
 
@@ -87,14 +88,20 @@ def line(console: Console, markup: str) -> None:
 
 
 def opened(name: str | None, *, show_commands: bool) -> tuple[Account, DeployedStack]:
-    """Return the caller's account, and the stack in it."""
+    """Return the caller's account, and the stack in it; raises AwsError if it is not whole."""
     errors = err()
 
     def show_call(call: str) -> None:
         errors.print(f"[dim]$ {escape(call)}[/]", soft_wrap=True)
 
     account = Account(show_call if show_commands else None)
-    return account, find(account, name)
+    stack = find(account, name)
+    if "QueueUrl" not in stack.outputs:
+        raise AwsError(
+            f"the stack {stack.name} is in the state {stack.status} and has no queue: "
+            "`tidegate doctor`"
+        )
+    return account, stack
 
 
 def print_json(facts: Mapping[str, Any], *, indent: int | None = 2) -> None:

@@ -80,7 +80,11 @@ def status(
 def _watch(account: Account, stack: DeployedStack, sleep: Callable[[float], None]) -> None:
     with Live(console=out(), screen=True, auto_refresh=False) as live:
         while True:
-            live.update(sheet_of(look(account, stack)), refresh=True)
+            found = look(account, stack)
+            sheet = sheet_of(found)
+            seen = found.now.astimezone().strftime("%H:%M:%S")
+            sheet.add("", f"[dim]{seen}, again every {WATCH_SECONDS} s until Ctrl-C[/]")
+            live.update(sheet, refresh=True)
             sleep(WATCH_SECONDS)
             stack = find(account, stack.name)
 
@@ -184,6 +188,8 @@ def _dollars(found: Status) -> str:
     cost = found.cost
     if cost is None:
         return "dollars unknown"
+    if not cost.tasks and not cost.at_least:
+        return "$0: no worker ran [dim](UTC)[/]"
     least = "at least " if cost.at_least else "about "
     hours = f"{count(cost.tasks, 'worker')}, {cost.hours:.2f} h"
     dollars = f"{cost.dollars:.{2 if cost.dollars >= 1 else 3}f}"

@@ -76,8 +76,8 @@ def test_only_the_lines_of_one_file(world: MockedStack, capsys: Shown) -> None:
 
 @pytest.mark.usefixtures("world")
 def test_no_line_is_an_answer_with_the_next_command(capsys: Shown) -> None:
-    assert main(["logs", "b.csv", "--since", "15m"]) == 0
-    assert "`tidegate show b.csv`" in capsys.readouterr().err
+    assert main(["logs", "b c.csv", "--since", "15m"]) == 0
+    assert "`tidegate show 'b c.csv'`" in capsys.readouterr().err
     assert main(["logs", "--since", "soon"]) == 2
 
 

@@ -37,6 +37,7 @@ def test_an_idle_stack_is_told_in_one_screen_by_at_most_twelve_calls(
     assert "s3://models/model.pkl" in printed
     assert "tide-worker:0123456789ab" in printed
     assert "MAX_REJECTED=0.05" in printed
+    assert "no files reported; $0: no worker ran" in printed
     assert f"aws s3 cp FILE s3://{world.outputs['InputBucket']}/" in printed
     calls = commands.strip().splitlines()
     assert all(call.startswith("$ aws ") for call in calls)
@@ -248,3 +249,14 @@ def test_no_stack_is_an_error_with_the_next_command(
     assert main(["status", *(["--stack", name] if name else [])]) == 1
 
     assert "`tidegate deploy " in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("world")
+def test_a_stack_that_is_not_whole_is_an_error(capsys: Shown) -> None:
+    boto3.client("cloudformation", "eu-west-1").create_stack(
+        StackName="half", TemplateBody='{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}'
+    )
+
+    assert main(["failures", "--stack", "half"]) == 1
+
+    assert "has no queue: `tidegate doctor`" in capsys.readouterr().err

@@ -44,6 +44,17 @@ def test_a_failed_file(world: MockedStack, capsys: Shown) -> None:
     assert "tidegate redrive 'a b.csv'" in printed
 
 
+def test_a_file_whose_workers_were_killed(world: MockedStack, capsys: Shown) -> None:
+    killed = json.dumps(world.put_input("a.csv"))
+    world.bury(killed)
+
+    status, found = told(capsys, "a.csv")
+    assert (status, found["state"], found["dead_letters"]) == (3, "failed", 1)
+
+    world.put_input("a.csv", b"mended")
+    assert told(capsys, "a.csv")[1]["state"] == "waiting"
+
+
 def test_a_version_that_is_newer_than_the_output(world: MockedStack, capsys: Shown) -> None:
     world.put_output(world.put_input("a.csv"))
     world.put_input("a.csv", b"newer")
