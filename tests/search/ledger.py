@@ -38,10 +38,11 @@ class Dead:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """An output that was written: the version of its file, and the sequencer recorded."""
+    """An output that was written: the version of its file, the sequencer, and the settings."""
 
     version: int
     sequencer: str | None
+    encoding: str
 
 
 @dataclass(frozen=True, slots=True)

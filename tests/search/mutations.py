@@ -615,3 +615,11 @@ def _(patch: Patch) -> None:
         return found
 
     patch.replace(attributes, without_run)
+
+
+@MUTATIONS.add("the files of two jobs with other settings are mixed", seed=373)
+def _(patch: Patch) -> None:
+    async def never(self: OutputWriter, target: S3Uri) -> bool:
+        return False
+
+    patch.replace(OutputWriter._has_only_the_rejects, never)

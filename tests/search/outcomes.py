@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from tests.search.ledger import Dead, Ledger, Request
 from tests.search.plan import MANY, OUTPUT, PREFIX, QUEUE, Plan
+from tests.search.pool import rejects
 from tests.support.simulation.s3 import SimulatedS3
 from tests.support.simulation.sqs import SimulatedSqs
 from worker.jobs.rejected_rows import REJECTS_SUFFIX
@@ -57,8 +58,16 @@ class Outcomes:
                 self.ledger.dead_letters(name) for name, request in requests if request.key == key
             )
             written = self.ledger.written[key]
-            if written and version < written[-1].version and not gave_up:
-                yield f"P1: {key} is of {written[-1].version}, its rejected rows are of {version}"
+            if not written or gave_up:
+                continue
+            last = written[-1]
+            if version < last.version:
+                yield f"P1: {key} is of {last.version}, its rejected rows are of {version}"
+            elif version == last.version:
+                found = self.s3.buckets[OUTPUT].current(f"{PREFIX}/{key}{REJECTS_SUFFIX}")
+                assert found is not None
+                if found.body != rejects(self.ledger.versions[key][version], last.encoding):
+                    yield f"P1: {key} has the rejected rows of other settings: {found.body!r}"
 
     def _wrong_dead_letters(self) -> Iterator[str]:
         for name, request in self.ledger.requests.items():

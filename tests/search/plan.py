@@ -27,6 +27,7 @@ PROCESS_FAULTS: tuple[ProcessFaultKind, ...] = (
 
 SMALL_PART = 12  # bytes, of contents and outputs of twenty to fifty
 BAD_ROWS = b" bad"  # the end of a content of which some rows are rejected
+LENIENT = "cp1252"  # read in this encoding, no content has bad rows
 HAS_BAD_ROWS = (0.0, 0.4)  # the share of such versions
 FIRST_FAILS = 0.4  # the share of first of several versions that cannot be predicted
 AT_ONCE = 0.1  # the share of schedules in which the versions of a file race with each other

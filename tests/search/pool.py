@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from structlog.contextvars import get_contextvars
 
-from tests.search.plan import BAD_ROWS
+from tests.search.plan import BAD_ROWS, LENIENT
 from tests.support.fakes.async_streams import read_all
 from worker.clock import now
 from worker.errors import ProcessLost, Unparsable
@@ -27,9 +27,11 @@ def predicted(content: bytes, encoding: str) -> bytes:
     return b"predicted, %s: " % encoding.encode() + content
 
 
-def rejects(content: bytes) -> bytes:
+def rejects(content: bytes, encoding: str) -> bytes:
     """Return the file of rejected rows of a file; it is left out if it holds none."""
-    return b"rejected: " + content if content.endswith(BAD_ROWS) else NO_REJECTS
+    if not content.endswith(BAD_ROWS) or encoding == LENIENT:
+        return NO_REJECTS
+    return b"rejected, %s: " % encoding.encode() + content
 
 
 @dataclass
@@ -67,8 +69,9 @@ class SimulatedPool(Pool):
             await output.open(OutputForm("text/csv", None))
             body = await read_all(reader)
             await self._predict(body, alone=alone)
-            if is_bad := body.endswith(BAD_ROWS):
-                await output.reject(rejects(body))
+            rejected = rejects(body, options.encoding)
+            if is_bad := rejected != NO_REJECTS:
+                await output.reject(rejected)
             await output.write(predicted(body, options.encoding))
             return ScoreResult(1, int(is_bad))
 

@@ -1,5 +1,6 @@
 """The options of a job: the worker's own settings, changed by those that its message has."""
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -28,7 +29,16 @@ class JobOptions:
         if not job.settings:
             return self._own
         try:
-            return self._changed(json.dumps(job.settings, sort_keys=True))
+            return self._changed(_text(job))
         except SettingsError as error:
             problems = str(error).replace("\n", "; ")
             raise SettingsRefused(f"the message's settings are refused: {problems}") from None
+
+
+def settings_sha256(job: Job) -> str | None:
+    """Return the digest of the settings that a job's message has; None if it has none."""
+    return hashlib.sha256(_text(job).encode()).hexdigest() if job.settings else None
+
+
+def _text(job: Job) -> str:
+    return json.dumps(job.settings, sort_keys=True)

@@ -13,9 +13,11 @@ from worker.job import S3Uri
 from worker.jobs.rejected_rows import empty_older_rejects, empty_superseded_rejects, rejects_of
 from worker.lifecycle.supervision import wait_then_cancel
 from worker.storage.conditional_write import WriteResult, preview, write
-from worker.storage.protocol import Storage
+from worker.storage.protocol import Head, Storage
 from worker.storage.provenance import InputVersion
 from worker.storage.streaming import ABORT_SECONDS, Upload
+
+MADE_BY = ("model-sha256", "settings-sha256")  # metadata: of one version, these make the bytes
 
 
 class AlreadyWritten(TidegateError):
@@ -106,15 +108,51 @@ class OutputWriter:
                 return result
         await self._output.finish()  # before the lease is checked: the last parts may take a while
         counts = {"rows": str(score.rows), "rejected": str(score.rejected)}
-        result = await self._write(self._output, partial(self._commit_output, counts))
+        commit = partial(self._commit_output, counts)
+        result = await self._write(self._output, commit, force=self.force)
+        if result is WriteResult.ALREADY_DONE and await self._has_only_the_rejects(self.target):
+            self.force = True
+            result = await self._write(self._output, commit, force=True)
         await self._leave_no_older_rejects(self.target, result)
         return result
 
     async def _preview(self, target: S3Uri) -> WriteResult | None:
         """Return the result if nothing is to be written; None if the output is."""
         result = await preview(self.storage, target, version=self.version, force=self.force)
+        if result is WriteResult.ALREADY_DONE and await self._has_only_the_rejects(target):
+            self.force = True
+            return None
         await self._leave_no_older_rejects(target, result)
         return result
+
+    async def _has_only_the_rejects(self, target: S3Uri) -> bool:
+        """Return whether an output of other settings or another model has this job's rejected rows.
+
+        Two jobs of one version were under way at once. The one whose rejected rows are there writes
+        the output too, if need be over the other one's, so that both files are of one job.
+        """
+        if not self.rejects_allowed:
+            return False
+        output = await self.storage.head(target)
+        rejects = await self.storage.head(rejects_of(target))
+        return (
+            output is not None
+            and rejects is not None
+            and self.version.is_recorded_in(rejects.metadata)
+            and self._is_alike(rejects)
+            and not self._is_alike(output)
+        )
+
+    async def _has_others_rejects_alone(self, target: S3Uri) -> bool:
+        """Return whether rejected rows of other settings or another model are there, no output."""
+        rejects = await self.storage.head(rejects_of(target))
+        if rejects is None or self._is_alike(rejects):
+            return False
+        return await self.storage.head(target) is None
+
+    def _is_alike(self, head: Head) -> bool:
+        """Return whether this model and these settings have made an object."""
+        return all(head.metadata.get(name) == self.metadata.get(name) for name in MADE_BY)
 
     async def _publish_rejects(self, rejects: Upload) -> WriteResult | None:
         """Write the rejected rows; returns the result if the output is not to be written.
@@ -126,13 +164,15 @@ class OutputWriter:
         if result is not None:
             return result
         await rejects.finish()
-        result = await self._write(rejects, partial(rejects.commit, counts={}))
+        force = self.force or await self._has_others_rejects_alone(self.target)
+        result = await self._write(rejects, partial(rejects.commit, counts={}), force=force)
         return result if result is WriteResult.SUPERSEDED else None
 
     async def _commit_output(self, counts: Mapping[str, str], replacing: str | None) -> None:
         assert self._output is not None
         if self._rejects is None and (replacing is not None or self.rejects_allowed):
-            await self._empty_older_rejects(self.target)
+            force = self.force or await self._has_others_rejects_alone(self.target)
+            await self._empty_older_rejects(self.target, force=force)
             self.check_lease()
         await self._output.commit(replacing, counts)
 
@@ -150,15 +190,15 @@ class OutputWriter:
                 check_lease=self.check_lease,
             )
         elif result is WriteResult.ALREADY_DONE and self.rejects_allowed:
-            await self._empty_older_rejects(target)
+            await self._empty_older_rejects(target, force=False)
 
-    async def _empty_older_rejects(self, target: S3Uri) -> None:
+    async def _empty_older_rejects(self, target: S3Uri, *, force: bool) -> None:
         await empty_older_rejects(
             self.storage,
             target,
             self.version,
             metadata=self.metadata,
-            force=self.force,
+            force=force,
             check_lease=self.check_lease,
         )
 
@@ -177,13 +217,13 @@ class OutputWriter:
         return upload
 
     async def _write(
-        self, upload: Upload, commit: Callable[[str | None], Awaitable[None]]
+        self, upload: Upload, commit: Callable[[str | None], Awaitable[None]], *, force: bool
     ) -> WriteResult:
         return await write(
             self.storage,
             upload.target,
             commit,
             version=self.version,
-            force=self.force,
+            force=force,
             check_lease=self.check_lease,
         )

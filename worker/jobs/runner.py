@@ -21,7 +21,7 @@ from worker.errors import (
 from worker.interfaces import ScoreOptions, ScoreResult
 from worker.job import Done, Job, S3Uri, Status
 from worker.jobs.cancelled_runs import CancelledRuns
-from worker.jobs.job_options import JobOptions
+from worker.jobs.job_options import JobOptions, settings_sha256
 from worker.jobs.limits import (
     EXCLUSIVE_WAIT_SECONDS,
     ByteBudget,
@@ -237,8 +237,12 @@ class Runner:
 
     def _metadata(self, job: Job) -> dict[str, str]:
         """Return what the metadata of an output says beside the version of its input."""
-        metadata = {"model-sha256": self.model_sha256}
-        return metadata | ({"run": job.run} if job.run else {})
+        metadata = {
+            "model-sha256": self.model_sha256,
+            "settings-sha256": settings_sha256(job),
+            "run": job.run,
+        }
+        return {name: fact for name, fact in metadata.items() if fact is not None}
 
     async def _is_outdated(self, job: Job, done: Done, result: WriteResult) -> bool:
         if result is WriteResult.SUPERSEDED:
