@@ -143,6 +143,8 @@ class StackRuns:
         That is a number of messages and of the parts in which they are recorded.
         """
         parts = record.parts()
+        if (all_sent := record.end_of_sending()) is not None:
+            return iter(()), all_sent["files"], len(parts)
         sent, last, named = 0, "", set[str]()
         for part in parts:
             keys = [one.source.key for one in record.part(part)]

@@ -93,7 +93,7 @@ def submit(
     wish.check()
     account, stack = opened(name, show_commands=show_commands)
     runs = StackRuns(account, stack)
-    request, record, is_new = _request(runs, wish)
+    request, record, is_new = request_of(runs, wish)
     counts = Counts()
     with wish.lines() as lines:
         chosen = runs.chosen(request, counts, lines)
@@ -120,7 +120,7 @@ def submit(
     return status
 
 
-def _request(runs: StackRuns, wish: Wish) -> tuple[Request, Record, bool]:
+def request_of(runs: StackRuns, wish: Wish) -> tuple[Request, Record, bool]:
     """Return the run's request: that which is recorded, if the run has begun already."""
     request = _new_request(runs, wish)
     record = runs.records.of(request.run)

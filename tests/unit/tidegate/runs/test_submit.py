@@ -9,8 +9,15 @@ from typing import Any
 import pytest
 
 from tests.support.mocked_stack import INPUT, OUTPUT, MockedStack, written_at
+from tidegate.aws.account import Account
+from tidegate.aws.stack import find
 from tidegate.cli.main import main
+from tidegate.cli.runs.submit import Wish, request_of
 from tidegate.operating import queues
+from tidegate.runs.choice import Counts
+from tidegate.runs.messages import Sender
+from tidegate.runs.stack_runs import StackRuns
+from tidegate.runs.submitting import Submitter
 
 Shown = pytest.CaptureFixture[str]
 SOURCE = f"s3://{INPUT}/"
@@ -199,3 +206,43 @@ def test_rescore_writes_beside_the_old_outputs(world: MockedStack) -> None:
     world.put_output(new)
     assert main(["rescore", SOURCE, "--output-key", "v2/"]) == 0
     assert [message["output_key"] for message in sent(world)] == ["v2", "v2"]
+
+
+class Sqs:
+    """Takes one call, and is interrupted in the next one."""
+
+    def __init__(self) -> None:
+        self.taken: list[str] = []
+
+    def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803, ARG002 - boto3's names
+        keys = [json.loads(entry["MessageBody"])["key"] for entry in Entries]
+        if "10.csv" in keys:
+            raise KeyboardInterrupt
+        self.taken += keys
+        return {}
+
+
+def test_an_interrupted_run_goes_on_with_what_was_not_sent(
+    world: MockedStack, capsys: Shown
+) -> None:
+    landed(world, *(f"{number:02}.csv" for number in range(20)))
+    runs = StackRuns(Account(), find(Account(), None))
+    wish = Wish(SOURCE, None, "r1", (), (), None, None, False, None, ())
+    request, record, _ = request_of(runs, wish)
+    sqs: Any = Sqs()
+    submitter = Submitter(request, record, Sender(sqs, "q", "r1"), lambda _: None)
+    with pytest.raises(KeyboardInterrupt):
+        submitter.run(runs.chosen(request, Counts()))
+    assert len(sqs.taken) == 10
+
+    found = run_json(capsys, "submit", "--run", "r1")
+    assert found["files"] == 20
+    keys = [message["key"] for message in sent(world)]
+    assert keys == [f"{number:02}.csv" for number in range(10, 20)]
+    assert read(world, "r1", "sent.json")["files"] == 20
+
+    landed(world, "99.csv")
+    assert run_json(capsys, "submit", "--run", "r1")["files"] == 20, "it was sent to its end"
+    assert sent(world) == []
+    assert main(["submit", SOURCE, "--again", "--run", "r1"]) == 2
+    assert "asks for something else" in capsys.readouterr().err
