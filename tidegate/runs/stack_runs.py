@@ -95,16 +95,20 @@ class StackRuns:
             raise SettingsError(f"--set: {error}") from None
         return settings
 
-    def inquiry(self, request: Request) -> Inquiry:
-        """Return what asks S3 for single inputs of a run."""
-        own = of_a_job(self._worker, request.settings)
-        layout = Layout(
-            request.output_bucket,
-            request.output_key,
+    def layout(self, output_key: str, settings: Mapping[str, str]) -> Layout:
+        """Return where outputs and reports of messages with these settings are."""
+        own = of_a_job(self._worker, settings)
+        return Layout(
+            self.records.bucket,
+            output_key,
             own.output_format,
             own.output_template,
             own.failure_template,
         )
+
+    def inquiry(self, request: Request) -> Inquiry:
+        """Return what asks S3 for single inputs of a run."""
+        layout = self.layout(request.output_key, request.settings)
         return Inquiry(self._s3, request.bucket, layout, request.model_sha256 or None)
 
     def chosen(

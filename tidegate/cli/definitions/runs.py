@@ -1,4 +1,4 @@
-"""The commands for many files: `submit`, `rescore`, `wait`, `cancel`."""
+"""The commands for many files: `submit`, `rescore`, `wait`, `cancel`, `compare`."""
 
 # ruff: noqa: PLC0415 - `--help` must not wait for boto3 and the like
 from collections.abc import Callable, Sequence
@@ -9,7 +9,15 @@ from typing import Any
 import click
 
 from tidegate.cli.definitions.operating import Duration
-from tidegate.cli.definitions.options import JSON, SHOW_COMMANDS, STACK, YES
+from tidegate.cli.definitions.options import (
+    JSON,
+    MODEL,
+    PREDICTOR,
+    SET,
+    SHOW_COMMANDS,
+    STACK,
+    YES,
+)
 
 
 class Moment(click.ParamType):  # type: ignore[type-arg] # no generic in older releases
@@ -203,4 +211,72 @@ def cancel(
     return cancel_run(stack, run, yes=yes, as_json=as_json, show_commands=show_commands)
 
 
-COMMANDS = (submit, rescore, wait, cancel)
+@click.command(short_help="say what another model would change, before it is deployed")
+@MODEL
+@click.argument("sources", metavar="s3://BUCKET/PREFIX|FILE...", nargs=-1, required=True)
+@click.option(
+    "--with",
+    "other",
+    metavar="MODEL",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Compare with this model, not with the outputs that are there.",
+)
+@click.option(
+    "--files",
+    "most",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="At most so many files: the first ones that are predicted.",
+)
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    default=1e-9,
+    show_default=True,
+    help="A smaller change of a number is none.",
+)
+@PREDICTOR
+@SET
+@STACK
+@JSON
+@SHOW_COMMANDS
+def compare(
+    *,
+    model: Path,
+    sources: Sequence[str],
+    other: Path | None,
+    most: int,
+    tolerance: float,
+    predictor: str | None,
+    assignments: Sequence[str],
+    stack: str | None,
+    as_json: bool,
+    show_commands: bool,
+) -> int:
+    """Predict a sample of files by MODEL on this machine, and compare row by row.
+
+    Files of a stack are compared with their outputs, and read as its workers read them. Nothing is
+    written. Prints the share of rows that change, how much, from which class to which, and the rows
+    that change most.
+
+    Exit status: 0 if all files were compared, 3 if some were not, 1 if none was.
+    """
+    from tidegate.cli.runs.compare import compare as compare_models
+
+    return compare_models(
+        stack,
+        model,
+        sources,
+        other=other,
+        predictor=predictor,
+        assignments=assignments,
+        most=most,
+        tolerance=tolerance,
+        as_json=as_json,
+        show_commands=show_commands,
+    )
+
+
+COMMANDS = (submit, rescore, wait, cancel, compare)
