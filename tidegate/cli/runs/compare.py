@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -246,5 +247,9 @@ def _facts(found: Comparison, files: _Files) -> dict[str, Any]:
         ],
         "only_before": sorted(found.only_before),
         "only_after": sorted(found.only_after),
-        "worst": [asdict(row) for row in found.worst],
+        "worst": [
+            # JSON has no infinity: that is a prediction where there was none, or none any more.
+            asdict(row) | {"change": row.change if isfinite(row.change) else None}
+            for row in found.worst
+        ],
     }
