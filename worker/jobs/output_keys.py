@@ -33,10 +33,12 @@ def output_uri(
     return target
 
 
-def cancelled_key(job: Job) -> str:
-    """Return the key of the object that cancels the run of a job."""
+def cancelled_uri(job: Job) -> S3Uri | None:
+    """Return the object that cancels the run of a job; None for a live file."""
+    if job.run is None:
+        return None
     prefix = f"{job.output_key}/" if job.output_key else ""
-    return f"{prefix}{COMMANDS_PREFIX}{job.run}/{CANCELLED}"
+    return S3Uri(job.output_bucket, f"{prefix}{COMMANDS_PREFIX}{job.run}/{CANCELLED}")
 
 
 def output_key(template: str, job: Job, version: InputVersion | None = None) -> str:

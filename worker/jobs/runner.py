@@ -20,7 +20,6 @@ from worker.errors import (
 )
 from worker.interfaces import ScoreOptions, ScoreResult
 from worker.job import Done, Job, S3Uri, Status
-from worker.jobs.cancelled_runs import CancelledRuns
 from worker.jobs.job_options import JobOptions, settings_sha256
 from worker.jobs.limits import (
     EXCLUSIVE_WAIT_SECONDS,
@@ -30,11 +29,12 @@ from worker.jobs.limits import (
     JobTimeouts,
     Reservation,
 )
-from worker.jobs.output_keys import output_uri
+from worker.jobs.output_keys import cancelled_uri, output_uri
 from worker.jobs.output_writer import AlreadyWritten, OutputWriter
 from worker.jobs.patience import Patience, PatientStorage
 from worker.jobs.rejected_rows import empty_superseded_rejects
 from worker.lifecycle.breaker import Breaker
+from worker.lifecycle.cancelled_runs import CancelledRuns
 from worker.pool.pool import Pool
 from worker.storage.conditional_write import WriteResult
 from worker.storage.protocol import Storage
@@ -103,7 +103,8 @@ class Runner:
         self, job: Job, check_lease: CheckLease, job_timeout: JobTimeout, *, exclusive: bool
     ) -> Done:
         """Run the job, and again as long as the input changes in a way that only this job sees."""
-        if await self.cancelled_runs.include(job, self.storage.head):
+        mark = cancelled_uri(job)
+        if mark is not None and await self.cancelled_runs.include(mark, self.storage.head):
             raise RunCancelled(f"the run {job.run} was cancelled")
         done: Done | None = None
         while True:

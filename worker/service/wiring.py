@@ -4,7 +4,6 @@ import os
 from dataclasses import dataclass
 
 from worker import logs, settings_help
-from worker.jobs.cancelled_runs import CancelledRuns
 from worker.jobs.dead_letters import DeadLetters
 from worker.jobs.failure_reports import FailureReports, Origin
 from worker.jobs.job_options import JobOptions
@@ -13,6 +12,7 @@ from worker.jobs.processor import Processor
 from worker.jobs.runner import Runner
 from worker.jobs.settlement import Settlement
 from worker.lifecycle.breaker import Breaker
+from worker.lifecycle.cancelled_runs import CancelledRuns
 from worker.lifecycle.stop import Stop
 from worker.metrics import Metrics, stream_for
 from worker.pool.model_plan import ModelPlan

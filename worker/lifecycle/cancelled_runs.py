@@ -7,14 +7,12 @@ from dataclasses import dataclass, field
 
 from worker.clock import now
 from worker.errors import AccessDenied
-from worker.job import Job, S3Uri
-from worker.jobs.output_keys import cancelled_key
-from worker.storage.protocol import Head
+from worker.job import S3Uri
 
 LOOK_SECONDS = 60.0
 REMEMBERED = 32  # runs
 
-Look = Callable[[S3Uri], Awaitable[Head | None]]
+Look = Callable[[S3Uri], Awaitable[object | None]]
 
 
 @dataclass(slots=True)
@@ -28,11 +26,8 @@ class CancelledRuns:
     _known: OrderedDict[S3Uri, tuple[float, bool]] = field(default_factory=OrderedDict)
     _first_look: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def include(self, job: Job, head: Look) -> bool:
-        """Return whether the job belongs to a cancelled run; raises TransientError."""
-        if job.run is None:
-            return False
-        mark = S3Uri(job.output_bucket, cancelled_key(job))
+    async def include(self, mark: S3Uri, head: Look) -> bool:
+        """Return whether the run with this mark is cancelled; raises TransientError."""
         if mark not in self._known:
             async with self._first_look:
                 return await self._last_or_new(mark, head)
