@@ -78,6 +78,12 @@ class StackRuns:
             return own
         wanted = output_key.strip("/")
         is_within = not own or f"{wanted}/".startswith(f"{own}/")
+        out = self.stack.outputs
+        if out["InputBucket"] == out["OutputBucket"] and not is_within:
+            raise SettingsError(
+                f"--output-key {output_key}: input and output are one bucket, where the dispatcher "
+                f"takes what is not below {own}/ for inputs: --output-key {own}/{wanted}"
+            )
         if self.stack.parameters.get("OutputBucket") and not is_within:
             raise SettingsError(
                 f"--output-key {output_key}: the workers may write below {own}/ only: "

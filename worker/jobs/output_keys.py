@@ -34,8 +34,11 @@ def output_uri(
 
 
 def cancelled_uri(job: Job) -> S3Uri | None:
-    """Return the object that cancels the run of a job; None for a live file."""
-    if job.run is None:
+    """Return the object that cancels the run of a job; None if nothing cancels the job.
+
+    That is a live file, or one that somebody has submitted again by itself.
+    """
+    if job.run is None or job.redrives:
         return None
     prefix = f"{job.output_key}/" if job.output_key else ""
     return S3Uri(job.output_bucket, f"{prefix}{COMMANDS_PREFIX}{job.run}/{CANCELLED}")

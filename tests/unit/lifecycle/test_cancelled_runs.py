@@ -50,6 +50,8 @@ async def test_the_jobs_of_a_cancelled_run_are_dropped_and_no_others() -> None:
 def test_the_mark_is_below_the_output_key() -> None:
     assert cancelled_uri(job()) == MARK
     assert cancelled_uri(job(None)) is None, "a live file costs no look"
+    redriven = job().model_copy(update={"redrives": 1})
+    assert cancelled_uri(redriven) is None, "it is wanted after all"
 
 
 async def test_all_jobs_of_a_run_wait_for_the_first_look() -> None:

@@ -110,8 +110,9 @@ def submit(
         submitter.first_part = parts + 1
         with sending.status:
             total = sent + _send(submitter, chosen, sent)
-    if total:
+    if submitter.sent:
         wake(account, stack)
+    if total and record.end_of_sending() is None:
         record.write_end_of_sending(_counted(counts) | {"files": total})
     _report(request, counts, total, as_json=as_json and not (wait and total))
     status = SOME_FAILED if counts.absent else 0
@@ -189,9 +190,10 @@ def _send(submitter: Submitter, chosen: Iterable[Chosen], before: int) -> int:
         sent = submitter.run(chosen)
     except BaseException:
         if before + submitter.sent:
-            run = submitter.request.run
+            request = submitter.request
             number = count(before + submitter.sent, "file")
-            again = f"tidegate submit --run {run}"
+            again = f"tidegate submit --run {request.run}"
+            again += " --manifest FILE" if request.named else ""
             line(err(), f"[yellow]interrupted[/] after {number}: `{again}` submits the others")
         raise
     return sent

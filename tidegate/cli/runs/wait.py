@@ -1,5 +1,6 @@
 """The command `tidegate wait`: follows a run to its end, and records how it ended."""
 
+import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -64,7 +65,7 @@ def follow(
             found, dead, status = _Watch(runs, record, request, screen, sleep, clock).to_the_end()
     except KeyboardInterrupt:
         line(err(), f"\n[bold]the run goes on[/]: `tidegate wait {request.run}` follows it again")
-        raise
+        return 128 + signal.SIGINT
     summary = _summary(runs, request, found, dead, status)
     record.write_summary(summary)
     return _print(summary, as_json=as_json)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.mocked_stack import INPUT, OUTPUT, MockedStack, written_at
 from tidegate.aws.account import Account
-from tidegate.aws.stack import find
+from tidegate.aws.stack import DeployedStack, find
 from tidegate.cli.main import main
 from tidegate.cli.runs.submit import Wish, request_of
 from tidegate.operating import queues
@@ -18,6 +18,7 @@ from tidegate.runs.choice import Counts
 from tidegate.runs.messages import Sender
 from tidegate.runs.stack_runs import StackRuns
 from tidegate.runs.submitting import Submitter
+from worker.errors import SettingsError
 
 Shown = pytest.CaptureFixture[str]
 SOURCE = f"s3://{INPUT}/"
@@ -198,6 +199,26 @@ def test_a_mistake_is_told_and_nothing_is_sent(world: MockedStack, capsys: Shown
         assert reason in capsys.readouterr().err
     assert sent(world) == []
     assert recorded(world) == []
+
+
+@pytest.mark.parametrize(
+    ("outputs", "parameters", "reason"),
+    [
+        ({"OutputBucket": INPUT}, {}, "takes what is not below predictions/ for inputs"),
+        ({}, {"OutputBucket": OUTPUT}, "may write below predictions/ only"),
+    ],
+)
+def test_an_output_key_where_no_worker_may_write_is_refused(
+    outputs: dict[str, str], parameters: dict[str, str], reason: str
+) -> None:
+    own = {"InputBucket": INPUT, "OutputBucket": OUTPUT, "OutputKey": "predictions"}
+    stack = DeployedStack("tide", "", "", parameters, own | outputs, {})
+    nobody: Any = None
+    runs = StackRuns(nobody, stack)
+    with pytest.raises(SettingsError, match=f"{reason}: --output-key predictions/v2"):
+        runs.check_output_key("v2")
+    assert runs.check_output_key("predictions/v2/") == "predictions/v2"
+    assert runs.check_output_key(None) == "predictions"
 
 
 def test_rescore_writes_beside_the_old_outputs(world: MockedStack) -> None:
