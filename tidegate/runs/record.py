@@ -6,6 +6,7 @@
 
 import gzip
 import heapq
+import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -94,11 +95,13 @@ class Record:
 
     def part(self, key: str) -> list[Chosen]:
         """Read one of the parts, in the order of the keys."""
-        body = self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
-        return [_chosen(line) for line in gzip.decompress(body).splitlines()]
+        return list(self._entries(key))
 
     def sent(self, parts: Iterable[str]) -> Iterator[Chosen]:
-        """Yield what was sent, each input once, in the order of the keys."""
+        """Yield what was sent, each input once, in the order of the keys.
+
+        Of each part only the compressed bytes are held in memory.
+        """
         merged = heapq.merge(*map(self._entries, parts), key=lambda one: one.source.key)
         before = None
         for one in merged:
@@ -107,7 +110,10 @@ class Record:
             before = one.source.key
 
     def _entries(self, part: str) -> Iterator[Chosen]:
-        yield from self.part(part)
+        body = self.s3.get_object(Bucket=self.bucket, Key=part)["Body"].read()
+        with gzip.open(io.BytesIO(body)) as lines:
+            for line in lines:
+                yield _chosen(line)
 
     def write_end_of_sending(self, facts: Mapping[str, Any]) -> None:
         """Record that every message was sent."""

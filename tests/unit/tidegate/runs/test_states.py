@@ -70,3 +70,30 @@ def test_what_is_unclear_is_unsure_whatever_the_times_say() -> None:
     unclear = found(9, None)
     unclear.is_unclear = True
     assert listed_state(unclear) is State.UNSURE
+
+
+@pytest.mark.parametrize(
+    ("output", "report", "state"),
+    [
+        (None, None, State.MISSING),
+        (-1, None, State.MISSING),
+        (-1, -1, State.MISSING),
+        (0, None, State.UNSURE),
+        (1, None, State.PREDICTED),
+        (-1, 1, State.FAILED),
+        (2, 1, State.PREDICTED),
+        (1, 2, State.FAILED),
+        (1, 1, State.UNSURE),
+    ],
+)
+def test_what_is_from_before_a_run_is_none_of_its_results(
+    output: int | None, report: int | None, state: State
+) -> None:
+    began = START + timedelta(seconds=50)
+    made = [None if second is None else at(50 + second) for second in (output, report)]
+    source = at(0)
+    assert source is not None
+    one = Found(source, *made)
+    assert listed_result(one, began)[0] is state
+    one.is_unclear = True
+    assert listed_result(one, began)[0] is State.UNSURE
