@@ -20,7 +20,7 @@ help: ## list the targets
 demo: .venv/demo.stamp .venv-cloud/stamp ## run the whole system on a local cloud, with real input
 	@$(BIN)/python -m tidegate demo
 
-test: check levels ## everything that continuous integration runs: `check`, then every level of tests
+test: levels ## everything that continuous integration runs: `check`, then every level of tests
 	@echo "all tests passed"
 
 # No test may depend on how long something takes: a machine may be slow, or have much else to do.
@@ -29,11 +29,12 @@ test-under-load: .venv/dev.stamp ## `make test` beside sixteen busy loops; about
 	$(BIN)/python -m tests.support.busy_loops $(BUSY_LOOPS) $(MAKE) test
 
 # Four at a time, as most tests wait for processes; the longest first, with the integration and
-# acceptance tests and the search in two halves each. Each prints its output when it has ended.
-levels: .venv/dev.stamp .venv-cloud/stamp
-	@echo "unit, integration, acceptance, robustness, search and wheel tests: some minutes, four at a time"
+# acceptance tests and the search in two halves each. Each prints its output when it has ended. The
+# environments are made before, so that no two of the four make one.
+levels: .venv/dev.stamp .venv-cloud/stamp .venv-checks/stamp
+	@echo "checks, unit, integration, acceptance, robustness, search and wheel tests: some minutes, four at a time"
 	@$(MAKE) --no-print-directory -j 4 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) \
-	  integration-worker integration-aws acceptance-deploy acceptance-run unit search-worker robustness \
+	  check integration-worker integration-aws acceptance-deploy acceptance-run unit search-worker robustness \
 	  search-dispatcher wheel-test
 
 search-worker: .venv/dev.stamp
@@ -75,11 +76,12 @@ template: .venv/dev.stamp .venv-checks/stamp ## lint the template, Dockerfile, w
 	$(BIN)/cfn-lint --include-checks I -- infra/cloudformation.yaml
 	$(BIN)/hadolint Dockerfile
 	.venv-checks/bin/checkov --config-file infra/checkov.yaml
-	PATH="$(CURDIR)/.venv-checks/bin:$$PATH" .venv-checks/bin/actionlint .github/workflows/*.yaml
+	PATH="$(CURDIR)/.venv-checks/bin:$$PATH" .venv-checks/bin/actionlint .github/workflows/*.yaml examples/ci/*.yaml
 	.venv-checks/bin/shellcheck .ci/run infra/*.sh
 
 # Models of a few rows are slower with several threads, which wait for each other by spinning.
-unit robustness: export OMP_NUM_THREADS = 1
+unit robustness integration integration-aws integration-worker: export OMP_NUM_THREADS = 1
+acceptance acceptance-deploy acceptance-run: export OMP_NUM_THREADS = 1
 
 unit: .venv/dev.stamp ## tests on fakes and a virtual clock
 	$(BIN)/python -m pytest tests/unit

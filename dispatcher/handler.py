@@ -433,9 +433,14 @@ class Dispatcher:
         """Return whether the queue has the tag that keeps workers from starting.
 
         A tag is set at once, and stays when the stack is updated. Messages are sent all the same.
+        Where AWS refuses to tell, as to a role of an older template, workers start.
         """
-        tags = self.sqs.list_queue_tags(QueueUrl=self.settings.queue_url).get("Tags", {})
-        return PAUSED_TAG in tags
+        try:
+            answer = self.sqs.list_queue_tags(QueueUrl=self.settings.queue_url)
+        except ClientError as error:
+            log("pause not known", why=str(error))
+            return False
+        return PAUSED_TAG in answer.get("Tags", {})
 
     def _wanted(self, sent: int, running: int) -> int:
         """Return how many tasks the queue's backlog needs."""

@@ -3,6 +3,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.support.aws_models import models_read_once
 from tests.support.conformance.sides import SIMULATED, Side, local_cloud_side, simulated_side
 from tests.support.scenario import REGION, Endpoint
 from tests.support.threads import entered_in_thread
@@ -15,6 +16,13 @@ numbers = itertools.count(1)
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--transcript", help="file for the transcript of a rehearsed deploy")
     parser.addoption("--roles", help="file for the table of what each role's statements are for")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def models() -> Iterator[None]:
+    """Read the descriptions of AWS's services once."""
+    with models_read_once():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.iam.user import user
 from tests.support.terminal import Terminal
 from tests.support.waiting import eventually
 from tidegate.localcloud.fargate import WorkerTask
@@ -16,7 +17,7 @@ from tidegate.localcloud.stack_client import StackClient, output_key
 from tidegate.localcloud.system import System
 
 STACK = "gauge"
-PARAMETERS = "IdleSeconds=3 MaxTasks=2 MessagesPerTask=100"
+PARAMETERS = {"IdleSeconds": 3, "MaxTasks": 2, "MessagesPerTask": 100}
 BEFORE = [f"before/{number}.csv" for number in range(24)]
 PREFACE = (
     "What `make rehearsal` printed: a stack goes up, is changed under load and goes down again.",
@@ -28,10 +29,14 @@ FEW = 8  # the next file is uploaded when fewer messages wait
 
 @pytest.fixture
 def terminal(tmp_path: Path, system: System, request: pytest.FixtureRequest) -> Iterator[Terminal]:
-    """A terminal in a checkout with a model; `--transcript` names a file for what it printed."""
-    typed = Terminal.at(tmp_path, system.cloud)
-    shutil.copy(system.model, typed.folder)
-    yield typed
+    """A terminal in a checkout with a model, whose user has a deployer's policies alone.
+
+    `--transcript` names a file for what it printed.
+    """
+    with user(system.cloud, STACK) as deployer:
+        typed = Terminal.at(tmp_path, system.cloud, deployer)
+        shutil.copy(system.model, typed.folder)
+        yield typed
     if path := request.config.getoption("--transcript"):
         Path(path).write_text("".join(typed.transcript).lstrip())
 
@@ -41,8 +46,9 @@ async def test_a_stack_goes_up_is_changed_under_load_without_a_loss_and_goes_dow
 ) -> None:
     for line in PREFACE:
         terminal.note(line)
-    command = f'make deploy push STACK={STACK} MODEL=model.pkl PARAMETERS="{PARAMETERS}"'
-    await terminal.succeed(command)
+    options = " ".join(f"--parameter {name}={value}" for name, value in PARAMETERS.items())
+    said = await terminal.succeed(f"tidegate deploy {STACK} --model model.pkl {options}")
+    assert "the first file is predicted" in said
     stack = await read_stack(system.cloud, STACK)
     code = deployed_code(system, stack)
     traffic = StackClient(system.cloud, stack)
@@ -60,12 +66,15 @@ async def test_a_stack_goes_up_is_changed_under_load_without_a_loss_and_goes_dow
 
     terminal.note("one file more: its worker has just been started")
     await traffic.upload("last.csv", content)
-    said = await terminal.succeed(f"make destroy STACK={STACK}")
+    said = await terminal.succeed(f"tidegate destroy {STACK} --yes")
 
     assert what_is_left(system) == {
         f"{STACK}-{what}-000000000000-us-east-1" for what in ("input", "output", "deploy")
     }
     assert [bucket for bucket in what_is_left(system) if f"kept: s3://{bucket}," not in said] == []
+    terminal.note("it can be repeated")
+    again = await terminal.succeed(f"tidegate destroy {STACK} --yes")
+    assert "nothing to delete" in again
     # The other stack in the account is not changed.
     assert deployed_code(system, system.stack)
 
@@ -82,10 +91,12 @@ async def change_under_load(
         await asyncio.to_thread(eventually, lambda: workers(system))
         change_the_code(terminal.folder)
         terminal.note("the code of worker and dispatcher is changed")
-        refused = await terminal.run(f"make deploy STACK={STACK}")
-        assert (refused.status, "make push" in refused.printed) == (2, True)
+        refused = await terminal.run(f"tidegate deploy {STACK} --parameter MessagePerTask=20")
+        assert (refused.status, "MessagesPerTask" in refused.printed) == (2, True)
         assert await traffic.waiting() > 0
-        await terminal.succeed(f"make push deploy STACK={STACK} PARAMETERS=MessagesPerTask=20")
+        changes = "--parameter MessagesPerTask=20 --set MAX_REJECTED=0.05 --review --yes --no-smoke"
+        said = await terminal.succeed(f"tidegate deploy {STACK} {changes}")
+        assert said.index("docker push") < said.index("execute-change-set")
         terminal.note(f"{await traffic.waiting()} messages are waiting or in hand")
     keys = [*BEFORE, *during]
     await all_predicted(traffic, keys)

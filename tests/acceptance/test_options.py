@@ -1,4 +1,4 @@
-"""The template with every parameter set, and the combinations that it refuses."""
+"""The template with every parameter set, deployed, updated and destroyed by `tidegate`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +10,8 @@ from tests.support.terminal import Terminal
 from tidegate.localcloud.system import System
 
 STACK = "laden"
-MODEL = (
-    "MODEL=s3://tidegate-artifacts/model.pkl"  # uploaded when the stack of the session was deployed
-)
+# Uploaded when the stack of the session was deployed.
+MODEL = "s3://tidegate-artifacts/model.pkl"
 SECRET = "arn:aws:ssm:us-east-1:000000000000:parameter/laden/key"
 
 
@@ -32,25 +31,6 @@ def network(system: System) -> Iterator[dict[str, str]]:
     ec2.delete_security_group(GroupId=made)
 
 
-@pytest.mark.parametrize(
-    ("parameters", "why"),
-    [
-        ("SecurityGroups=sg-0a1b", "Give both Subnets and SecurityGroups, or neither"),
-        ("AssignPublicIp=DISABLED", "reach the internet through public addresses only"),
-        ("TaskCpu=4096", "2 to 8 times the CPU units"),
-    ],
-)
-async def test_what_contradicts_itself_is_refused_before_anything_is_made(
-    system: System, terminal: Terminal, parameters: str, why: str
-) -> None:
-    ran = await terminal.run(f'make deploy STACK=torn {MODEL} PARAMETERS="{parameters}"')
-
-    assert ran.status == 2
-    assert why in ran.printed
-    listed = system.cloud.client("sqs").list_queues(QueueNamePrefix="torn-")
-    assert listed.get("QueueUrls", []) == []
-
-
 async def test_every_option_is_taken_at_once(
     system: System, terminal: Terminal, network: dict[str, str]
 ) -> None:
@@ -62,9 +42,9 @@ async def test_every_option_is_taken_at_once(
         "AlarmEmail": "night@example.com",
         "Dashboard": "DISABLED",
     }
-    chosen = " ".join(f"{name}={value}" for name, value in options.items())
+    chosen = " ".join(f"--parameter {name}={value}" for name, value in options.items())
 
-    await terminal.succeed(f'make deploy STACK={STACK} {MODEL} PARAMETERS="{chosen}"')
+    await terminal.succeed(f"tidegate deploy {STACK} --model {MODEL} --no-smoke {chosen}")
 
     client = system.cloud.client
     told = function_environment(client("lambda"))
@@ -78,13 +58,12 @@ async def test_every_option_is_taken_at_once(
     assert made.count("AWS::CloudWatch::Alarm") == 6
     assert "AWS::SNS::Topic" in made
     assert [kind for kind in made if kind.startswith("AWS::EC2::")] == []
-    assert "AWS::ECR::Repository" not in made
     assert "AWS::CloudWatch::Dashboard" not in made
 
     # An update without parameters keeps every option.
-    said = await terminal.succeed(f"make deploy STACK={STACK}")
-    assert "No changes to deploy" in said
-    await terminal.succeed(f"make destroy STACK={STACK}")
+    said = await terminal.succeed(f"tidegate deploy {STACK}")
+    assert "no changes" in said
+    await terminal.succeed(f"tidegate destroy {STACK} --yes")
 
 
 def function_environment(functions: Any) -> dict[str, str]:  # noqa: ANN401 - a client of any service

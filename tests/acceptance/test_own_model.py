@@ -139,7 +139,11 @@ def typed(exports: str, commands: str) -> str:
     ran = subprocess.run(  # noqa: S603 - our own commands
         ["/bin/sh", "-ec", exports + commands],
         check=False,
-        env={"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": "/nowhere"},
+        env={
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "HOME": "/nowhere",
+            "PYTHONPATH": str(CHECKOUT),
+        },
         capture_output=True,
         text=True,
     )
@@ -188,6 +192,13 @@ REDRIVE = """
 queues=arn:aws:sqs:us-east-1:000000000000:tidegate
 aws sqs start-message-move-task --source-arn $queues-dead-letters --destination-arn $queues-jobs
 """
+
+
+def quick_start() -> str:
+    """Return the commands of the README that run a worker against a queue of one's own."""
+    blocks = (CHECKOUT / "README.md").read_text().split("```")
+    (block,) = (block for block in blocks if "aws sqs create-queue" in block)
+    return block
 
 
 def ecs_of(exports: str) -> "ECSClient":
@@ -240,6 +251,11 @@ def test_the_running_cloud_takes_an_update_a_redrive_and_a_task_that_fails(tmp_p
             "✓ more.csv: 200 rows → predictions/more.csv",
             "✓ odd.csv: 1 rows, 4 rejected → predictions/odd.csv",
         ]
+
+        ROWS[:2].to_csv(tmp_path / "new-houses.csv", index=False)
+        *_, head, first, second = typed(exports, f"cd {tmp_path}\n{quick_start()}").splitlines()
+        assert head == "id,activation"
+        assert (first[:6], second[:6]) == ("00000,", "00001,")
 
         run_without_queue(ecs_of(exports))
         (failed,) = until(process, 1, mark=" of tidegate: ")

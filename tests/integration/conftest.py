@@ -8,9 +8,17 @@ from urllib.request import Request, urlopen
 import pytest
 from moto.server import ThreadedMotoServer
 
+from tests.support.aws_models import models_read_once
 from tests.support.certificates import make_authority
 from tests.support.scenario import REGION, Endpoint
 from tests.support.tls_front import Front, tls_front
+
+
+@pytest.fixture(scope="session", autouse=True)
+def models() -> Iterator[None]:
+    """Read the descriptions of AWS's services once."""
+    with models_read_once():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,9 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import joblib
 import pandas as pd
@@ -15,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from tests.integration.test_worker_formats import FILES
 from tests.support.scenario import Endpoint
 from tests.support.template import ROOT
+from tests.support.warm_commands import Ran, warm_commands
 
 IRIS = load_iris(as_frame=True)
 BROKEN = "id,a\n1,2\n"
@@ -34,11 +36,31 @@ def flowers() -> pd.DataFrame:
     return frame
 
 
-def tidegate(*arguments: object, cwd: Path) -> "subprocess.CompletedProcess[bytes]":
+class Tidegate(Protocol):
+    """Runs the command."""
+
+    def __call__(self, *arguments: object, cwd: Path) -> Ran: ...
+
+
+ENVIRONMENT = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "COLUMNS": "100"}
+
+
+@pytest.fixture(scope="module")
+def tidegate() -> Iterator[Tidegate]:
+    with warm_commands() as commands:
+
+        def run(*arguments: object, cwd: Path) -> Ran:
+            return commands.run([str(argument) for argument in arguments], cwd, ENVIRONMENT)
+
+        yield run
+
+
+def cold(*arguments: object, cwd: Path) -> "subprocess.CompletedProcess[bytes]":
+    """Run the command as it is typed, in an interpreter of its own."""
     return subprocess.run(  # noqa: S603 - our own command
         [sys.executable, "-m", "tidegate", *map(str, arguments)],
         cwd=cwd,
-        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "COLUMNS": "100"},
+        env=ENVIRONMENT,
         capture_output=True,
         check=False,
     )
@@ -61,7 +83,7 @@ async def test_predict_writes_the_bytes_of_a_worker_in_every_format(
     ended = await endpoint.worker(WORKER_MODEL=str(model))
     assert ended.status == 0, ended.stderr
 
-    ran = tidegate("predict", model, "in", "out", cwd=tmp_path)
+    ran = cold("predict", model, "in", "out", cwd=tmp_path)
 
     assert ran.returncode == 0, ran.stderr
     for key in FILES:
@@ -69,7 +91,7 @@ async def test_predict_writes_the_bytes_of_a_worker_in_every_format(
 
 
 def test_predict_sends_one_file_to_standard_output_and_all_else_to_standard_error(
-    model: Path, flowers: pd.DataFrame, tmp_path: Path
+    tidegate: Tidegate, model: Path, flowers: pd.DataFrame, tmp_path: Path
 ) -> None:
     flowers.to_csv(tmp_path / "iris.csv", index=False)
 
@@ -83,7 +105,7 @@ def test_predict_sends_one_file_to_standard_output_and_all_else_to_standard_erro
 
 
 def test_predict_goes_on_after_a_file_that_fails_and_says_why(
-    model: Path, flowers: pd.DataFrame, tmp_path: Path
+    tidegate: Tidegate, model: Path, flowers: pd.DataFrame, tmp_path: Path
 ) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "broken.csv").write_text(BROKEN)
@@ -101,7 +123,7 @@ def test_predict_goes_on_after_a_file_that_fails_and_says_why(
 
 
 def test_predict_sets_bad_rows_aside_where_the_setting_allows_them(
-    model: Path, flowers: pd.DataFrame, tmp_path: Path
+    tidegate: Tidegate, model: Path, flowers: pd.DataFrame, tmp_path: Path
 ) -> None:
     (tmp_path / "iris.csv").write_text(with_bad_cell(flowers))
 
@@ -120,7 +142,7 @@ def test_predict_sets_bad_rows_aside_where_the_setting_allows_them(
 
 
 def test_predict_refuses_to_replace_its_input(
-    model: Path, flowers: pd.DataFrame, tmp_path: Path
+    tidegate: Tidegate, model: Path, flowers: pd.DataFrame, tmp_path: Path
 ) -> None:
     flowers.to_csv(tmp_path / "iris.csv", index=False)
     before = (tmp_path / "iris.csv").read_bytes()
@@ -144,7 +166,11 @@ def test_predict_refuses_to_replace_its_input(
     ],
 )
 def test_a_mistake_is_one_readable_error(
-    model: Path, flowers: pd.DataFrame, tmp_path: Path, mistake: tuple[int, list[str], str]
+    tidegate: Tidegate,
+    model: Path,
+    flowers: pd.DataFrame,
+    tmp_path: Path,
+    mistake: tuple[int, list[str], str],
 ) -> None:
     status, arguments, reason = mistake
     (tmp_path / "model.pkl").write_bytes(model.read_bytes())
@@ -159,13 +185,17 @@ def test_a_mistake_is_one_readable_error(
         assert ran.stdout == b""
 
 
-def check(model: Path, tmp_path: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
+def check(
+    tidegate: Tidegate, model: Path, tmp_path: Path, *arguments: str
+) -> tuple[int, dict[str, Any]]:
     ran = tidegate("check", model, *arguments, "--json", cwd=tmp_path)
     return ran.returncode, json.loads(ran.stdout)
 
 
-def test_check_says_what_the_model_is_and_reads(model: Path, tmp_path: Path) -> None:
-    status, found = check(model, tmp_path)
+def test_check_says_what_the_model_is_and_reads(
+    tidegate: Tidegate, model: Path, tmp_path: Path
+) -> None:
+    status, found = check(tidegate, model, tmp_path)
 
     assert status == 0
     assert found["model"]["kind"] == "LogisticRegression"
@@ -178,11 +208,11 @@ def test_check_says_what_the_model_is_and_reads(model: Path, tmp_path: Path) -> 
 
 
 def test_check_predicts_a_file_and_writes_nothing(
-    model: Path, flowers: pd.DataFrame, tmp_path: Path
+    tidegate: Tidegate, model: Path, flowers: pd.DataFrame, tmp_path: Path
 ) -> None:
     flowers.to_csv(tmp_path / "iris.csv", index=False, sep=";")
 
-    status, found = check(model, tmp_path, "iris.csv")
+    status, found = check(tidegate, model, tmp_path, "iris.csv")
 
     (file,) = found["files"]
     assert status == 0
@@ -194,11 +224,11 @@ def test_check_predicts_a_file_and_writes_nothing(
 
 
 def test_check_names_bad_rows_and_how_to_set_them_aside(
-    model: Path, flowers: pd.DataFrame, tmp_path: Path
+    tidegate: Tidegate, model: Path, flowers: pd.DataFrame, tmp_path: Path
 ) -> None:
     (tmp_path / "iris.csv").write_text(with_bad_cell(flowers))
 
-    status, found = check(model, tmp_path, "iris.csv")
+    status, found = check(tidegate, model, tmp_path, "iris.csv")
     (file,) = found["files"]
     assert status == 3
     assert file["file_fails"] is True
@@ -208,11 +238,13 @@ def test_check_names_bad_rows_and_how_to_set_them_aside(
     shown = tidegate("check", model, "iris.csv", cwd=tmp_path)
     assert shown.returncode == 3
     assert "--set MAX_REJECTED=0.01" in shown.stdout.decode()
-    status, found = check(model, tmp_path, "iris.csv", "--set", "MAX_REJECTED=0.01")
+    status, found = check(tidegate, model, tmp_path, "iris.csv", "--set", "MAX_REJECTED=0.01")
     assert (status, found["files"][0]["file_fails"]) == (3, False)
 
 
-def test_check_says_why_a_file_cannot_be_predicted(model: Path, tmp_path: Path) -> None:
+def test_check_says_why_a_file_cannot_be_predicted(
+    tidegate: Tidegate, model: Path, tmp_path: Path
+) -> None:
     (tmp_path / "broken.csv").write_text(BROKEN)
 
     ran = tidegate("check", model, "broken.csv", cwd=tmp_path)
@@ -237,7 +269,7 @@ def test_what_a_model_prints_is_not_among_the_data(tmp_path: Path) -> None:
     (tmp_path / "weights.txt").write_text("2")
     (tmp_path / "in.csv").write_text("id,a\nx,21\n")
 
-    ran = tidegate("predict", "weights.txt", "in.csv", "--predictor", "own:make", cwd=tmp_path)
+    ran = cold("predict", "weights.txt", "in.csv", "--predictor", "own:make", cwd=tmp_path)
 
     assert (ran.returncode, ran.stdout) == (0, b"id,prediction\nx,42\n"), ran.stderr
     assert b"from python" in ran.stderr

@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import gc
-import multiprocessing
 import os
 import secrets
 import sys
@@ -15,10 +14,10 @@ from concurrent.futures import ProcessPoolExecutor
 from tests.search.mutations import MUTATIONS
 from tests.search.schedule import Verdict, judge, play
 from tests.search.shrinking import shrink
+from tests.support.forked import FORK
 from tests.support.mutation import mutated
 
 CHUNK = 20
-SPAWN = multiprocessing.get_context("spawn")
 
 
 def main() -> int:
@@ -38,7 +37,7 @@ def main() -> int:
 def _search(seeds: range, processes: int) -> int:
     started, broken, faults = time.monotonic(), 0, Counter[str]()
     # Frozen, so that no garbage collection looks through the modules.
-    with ProcessPoolExecutor(processes, SPAWN, initializer=gc.freeze) as pool:
+    with ProcessPoolExecutor(processes, FORK, initializer=gc.freeze) as pool:
         for number, verdict in enumerate(pool.map(judge, seeds, chunksize=CHUNK), start=1):
             faults.update(verdict.injected.values())
             if verdict.broken:

@@ -1,16 +1,20 @@
 """Mutations of the engine: faults put into it on purpose, each of which the search must find."""
 
 import asyncio
+import gc
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tests.support.mutation import Mutation, Mutations, Patch
+from tests.search.schedule import play
+from tests.support.forked import in_fork
+from tests.support.mutation import Mutation, Mutations, Patch, mutated
 from worker.aws.call_limits import limited
 from worker.aws.errors import map_errors
 from worker.clock import now
@@ -50,26 +54,20 @@ from worker.storage.streaming import Upload
 ROOT = Path(__file__).parents[2]
 MOST_SCHEDULES = 300
 MUTATIONS = Mutations()
-PLAY = """
-import gc, sys
-from tests.search.mutations import MUTATIONS
-from tests.search.schedule import play
-from tests.support.mutation import mutated
-gc.freeze()
-fault, *seeds = sys.argv[1:]
-with mutated(MUTATIONS.named(fault)):
-    for seed in map(int, seeds):
-        if broken := play(seed).broken:
-            sys.exit(f"seed {seed}: {broken[0]}")
-"""
 
 
 def caught(mutation: Mutation) -> str:
     """Return the first promise that the search finds broken by a mutation; empty if none is."""
-    seeds = [mutation.seed, *range(MOST_SCHEDULES)]
-    said = run("-c", PLAY, mutation.fault, *map(str, seeds)).stderr.strip()
-    assert not said or said.startswith("seed "), said
-    return said
+    return in_fork(partial(_first_broken, mutation))
+
+
+def _first_broken(mutation: Mutation) -> str:
+    gc.freeze()  # so that no garbage collection looks through the modules
+    with mutated(mutation):
+        for seed in (mutation.seed, *range(MOST_SCHEDULES)):
+            if broken := play(seed).broken:
+                return f"seed {seed}: {broken[0]}"
+    return ""
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -162,7 +160,7 @@ def _(patch: Patch) -> None:
     patch.replace(write, write_unchecked)
 
 
-@MUTATIONS.add("a message is settled while a heartbeat is under way", seed=572)
+@MUTATIONS.add("a message is settled while a heartbeat is under way", seed=1071)
 def _(patch: Patch) -> None:
     end = Leases.end
 
@@ -536,7 +534,7 @@ def _(patch: Patch) -> None:
     patch.replace(flush, flush_unnoticed)
 
 
-@MUTATIONS.add("the lease is not checked after a wait for S3", seed=386)
+@MUTATIONS.add("the lease is not checked after a wait for S3", seed=6846)
 def _(patch: Patch) -> None:
     attempt = Patience._attempt
 

@@ -8,9 +8,13 @@ from pathlib import Path
 
 from tidegate.localcloud.cloud import CHECKOUT, ROOT, Cloud, Credentials
 
-CHECKED_OUT = ("Makefile", "Dockerfile", "dispatcher", "infra", "requirements", "worker")
-# A stand-in for docker: it writes down its arguments, a push registers the image at ECR, and the check
-# of a model runs in this environment.
+CHECKED_OUT = ("Dockerfile", "dispatcher", "infra", "requirements", "tidegate", "worker")
+TIDEGATE = """\
+#!/bin/sh
+exec python -m tidegate "$@"
+"""
+# A stand-in for docker: it writes down its arguments, a push registers the image at ECR, and the
+# check of a model runs in this environment.
 DOCKER = """\
 #!/bin/sh -e
 echo "docker $*" >> "$(dirname "$0")/calls"
@@ -47,16 +51,16 @@ class Terminal:
 
     @classmethod
     def at(cls, folder: Path, cloud: Cloud, who: Credentials = ROOT) -> "Terminal":
-        """Copy the files that the make targets use, so that a test may change them."""
+        """Copy the files that the commands use, so that a test may change them."""
         checkout, programs = folder / "tidegate", folder / "bin"
         for made in (checkout, programs):
             made.mkdir(parents=True)
         for name in CHECKED_OUT:
             copy = shutil.copytree if (CHECKOUT / name).is_dir() else shutil.copy
             copy(CHECKOUT / name, checkout / name)
-        docker = programs / "docker"
-        docker.write_text(DOCKER)
-        docker.chmod(0o755)
+        for name, text in (("docker", DOCKER), ("tidegate", TIDEGATE)):
+            (programs / name).write_text(text)
+            (programs / name).chmod(0o755)
         own = cloud.environment(who)
         path = f"{programs}:{Path(sys.executable).parent}:{own['PATH']}"
         return cls(checkout, {**own, "PATH": path, "HOME": str(folder)})

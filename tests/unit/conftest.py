@@ -12,6 +12,7 @@ import structlog
 from hypothesis import HealthCheck, settings
 from structlog.testing import LogCapture
 
+from tests.support.aws_models import models_read_once
 from tests.support.fakes.clock import VirtualLoop
 
 # Hypothesis measures seconds for its deadline and for `too_slow`: a slow machine is not a failure.
@@ -26,6 +27,13 @@ settings.register_profile(
     "chaos", settings.get_profile("test"), derandomize=False, database=None, max_examples=1000
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "test"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def models() -> Iterator[None]:
+    """Read the descriptions of AWS's services once."""
+    with models_read_once():
+        yield
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], VirtualLoop]]:

@@ -27,6 +27,7 @@ COMMANDS = {
     "tidegate predict --help": "as a worker does",
     "tidegate demo --help": "local cloud",
     "tidegate cloud --help": "local cloud",
+    "tidegate deploy --help": "bring it up to date",
     "python -m tidegate --help": "batch predictions on aws",
     "python -m worker --help": "worker_queue",
 }
@@ -141,8 +142,47 @@ def test_every_module_of_the_checkout_is_in_the_wheel(wheel: Path) -> None:
 
     assert modules <= names
     assert {f"{package}/py.typed" for package in packages} <= names
+    shipped = ("Dockerfile", "infra/cloudformation.yaml", "requirements/image.txt")
+    assert {f"tidegate/files/{name}" for name in shipped} <= names
     tops = {name.partition("/")[0] for name in names}
     assert tops == {*packages, f"tidegate-{version_of(wheel)}.dist-info"}
+
+
+DEPLOY = """
+import tempfile
+from pathlib import Path
+
+import dispatcher
+from tidegate.deploy.cloudformation.template import Template
+from tidegate.deploy.dispatcher_code import zip_sources
+from tidegate.image.context import prepare
+from tidegate.image.source import ImageSource
+from tidegate.project_files import project_file
+
+template = Template.read(project_file("infra/cloudformation.yaml").read_text())
+with tempfile.TemporaryDirectory() as folder:
+    print(prepare(ImageSource(), Path(folder)).tag)
+print(template.with_code("bucket", zip_sources(Path(dispatcher.__path__[0]))[0]))
+"""
+
+
+def test_the_wheel_deploys_what_the_checkout_deploys(installed: Installed) -> None:
+    ran = installed.run("python -c", DEPLOY)
+    here = subprocess.run(  # noqa: S603 - the program above
+        [sys.executable, "-c", DEPLOY], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout == here.stdout
+
+
+def test_a_mistake_is_told_without_a_checkout_and_before_aws_is_asked(
+    installed: Installed,
+) -> None:
+    ran = installed.run("tidegate deploy tide --parameter MaxTask=1")
+
+    assert ran.returncode == 2
+    assert "did you mean MaxTasks?" in ran.stderr
 
 
 @pytest.mark.parametrize("command", ["demo", "cloud"])

@@ -9,6 +9,7 @@ from botocore.exceptions import (
     CredentialRetrievalError,
     NoCredentialsError,
     PartialCredentialsError,
+    ProfileNotFound,
     SSOError,
     TokenRetrievalError,
 )
@@ -21,6 +22,7 @@ T = TypeVar("T")
 _NO_CREDENTIALS = (
     NoCredentialsError,
     PartialCredentialsError,
+    ProfileNotFound,
     CredentialRetrievalError,
     SSOError,
     TokenRetrievalError,

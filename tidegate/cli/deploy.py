@@ -25,7 +25,7 @@ NOT_PREDICTED = 3
 def deploy(wish: Wish, *, yes: bool) -> int:
     """Make or update a stack, print its outputs, and return the exit status."""
     template = Template.read(project_file("infra/cloudformation.yaml").read_text(encoding="utf-8"))
-    wish.check(template)
+    wish.check(template)  # before a region or credentials are needed
     with StackScreen(yes=yes) as screen:
         account = Account(screen.show_command)
         done = Deployment(template, account, screen, time.sleep).run(wish)

@@ -13,6 +13,7 @@ from rich.table import Table
 from tidegate.localcloud.stack_client import FileState
 
 SHOWN_FILES = 20  # the latest ones
+WIDE = 70  # columns from which on rows and seconds have their place
 
 
 @dataclass(slots=True)
@@ -62,31 +63,45 @@ class LiveFiles:
         name = escape(key)
         if state.status == "failed":
             return f"[red]✗[/] {name}: {escape(state.failure or '')}"
+        # A large output went up in parts, which tell no counts.
+        rows = f"{state.rows} rows" if state.rows is not None else "predicted"
         rejected = f", {state.rejected} rejected" if state.rejected else ""
-        return (
-            f"[green]✓[/] {name}: {state.rows or '?'} rows{rejected} → {escape(state.output or '')}"
-        )
+        return f"[green]✓[/] {name}: {rows}{rejected} → {escape(state.output or '')}"
 
-    def __rich_console__(self, _console: Console, _options: ConsoleOptions) -> RenderResult:
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
         if not self._files:
             yield "\n  [dim]no file has landed yet[/]"
             return
         table = Table(box=None, header_style="bold cyan", padding=(0, 1))
         table.add_column("file", no_wrap=True)
-        table.add_column("rows", justify="right")
-        table.add_column("seconds", justify="right")
+        is_wide = options.max_width >= WIDE
+        if is_wide:
+            table.add_column("rows", justify="right")
+            table.add_column("seconds", justify="right")
         table.add_column("output, or why there is none", overflow="fold")
         for key, state in list(self._files.items())[-SHOWN_FILES:]:
-            table.add_row(escape(key), *self._cells(key, state))
+            name = escape(_end_of(key, options.max_width // 3))
+            counts = self._counts(key, state) if is_wide else ()
+            table.add_row(name, *counts, _result(state))
         yield ""
         yield table
 
-    def _cells(self, key: str, state: FileState) -> tuple[str, str, str]:
+    def _counts(self, key: str, state: FileState) -> tuple[str, str]:
         if state.status == "waiting":
-            waited = time.monotonic() - self._landed[key]
-            return "", f"[dim]{waited:.0f}[/]", "[dim]waiting[/]"
+            return "", f"[dim]{time.monotonic() - self._landed[key]:.0f}[/]"
         seconds = f"{self._seconds[key]:.1f}" if key in self._seconds else ""
-        if state.status == "failed":
-            return "", seconds, f"[red]{escape(state.failure or '')}[/]"
-        rejected = f" [yellow]({state.rejected} rejected)[/]" if state.rejected else ""
-        return f"{state.rows or ''}", seconds, f"[green]{escape(state.output or '')}[/]{rejected}"
+        return "" if state.rows is None else str(state.rows), seconds
+
+
+def _result(state: FileState) -> str:
+    if state.status == "waiting":
+        return "[dim]waiting[/]"
+    if state.status == "failed":
+        return f"[red]{escape(state.failure or '')}[/]"
+    rejected = f" [yellow]({state.rejected} rejected)[/]" if state.rejected else ""
+    return f"[green]{escape(state.output or '')}[/]{rejected}"
+
+
+def _end_of(name: str, most: int) -> str:
+    """Shorten a long name: its end tells more than the folders at its beginning."""
+    return name if len(name) <= most else f"…{name[1 - most :]}"

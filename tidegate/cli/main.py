@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import click
 
+from tidegate.cli.definitions.doctor import doctor
 from tidegate.cli.definitions.local import cloud, demo
 from tidegate.cli.definitions.offline import check, predict
 from tidegate.cli.definitions.operating import COMMANDS as OPERATING
@@ -23,7 +24,8 @@ def cli() -> None:
     """Batch predictions on AWS that cost nothing while idle."""
 
 
-for command in (check, predict, cloud, demo, deploy, push, image, destroy, *OPERATING, *RUNS):
+COMMANDS = (check, predict, cloud, demo, deploy, push, image, destroy, doctor)
+for command in (*COMMANDS, *OPERATING, *RUNS):
     cli.add_command(command)
 
 

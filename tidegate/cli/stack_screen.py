@@ -11,6 +11,8 @@ from rich.table import Table
 
 from tidegate.deploy.screen import Change, Declined, Event
 
+ROOMY = 60  # columns of a terminal that has room for the types of resources
+_WORDS = {"delete skipped": "kept"}
 _COLOURS = {"Add": "green", "Modify": "yellow", "Remove": "red"}
 _REPLACEMENTS = {"yes": "[bold red]yes[/]", "maybe": "[red]maybe[/]", "no": ""}
 
@@ -18,9 +20,9 @@ _REPLACEMENTS = {"yes": "[bold red]yes[/]", "maybe": "[red]maybe[/]", "no": ""}
 class StackScreen:
     """Prints to standard error: with colour on a terminal, else as plain lines."""
 
-    def __init__(self, *, yes: bool = False) -> None:
+    def __init__(self, *, yes: bool = False, console: Console | None = None) -> None:
         self._yes = yes
-        self._console = Console(stderr=True, highlight=False)
+        self._console = console or Console(stderr=True, highlight=False)
         self._status = self._console.status("")
 
     def __enter__(self) -> Self:
@@ -55,23 +57,28 @@ class StackScreen:
     def show_changes(self, changes: Sequence[Change]) -> None:
         """Print a table of what would change."""
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in ("change", "resource", "type", "replaced"):
+        has_room = self._console.width >= ROOMY
+        for column in ("change", "resource", *(("type",) if has_room else ()), "replaced"):
             table.add_column(column, overflow="fold")
         for change in changes:
             colour = _COLOURS.get(change.action, "default")
+            kind = escape(change.type.removeprefix("AWS::"))
             table.add_row(
                 f"[{colour}]{change.action.lower()}[/]",
                 escape(change.resource),
-                escape(change.type.removeprefix("AWS::")),
+                *((kind,) if has_room else ()),
                 _REPLACEMENTS[change.replacement],
             )
         self._console.print(table)
 
     def show_event(self, event: Event) -> None:
         """Print what CloudFormation did with one resource; its beginnings on a terminal only."""
-        words = f"{event.resource}: {event.status.lower().replace('_', ' ')}"
+        status = event.status.lower().replace("_", " ")
+        words = f"{event.resource}: {_WORDS.get(status, status)}"
         if event.failed:
-            self._console.print(f"  [red]✗[/] {escape(words)}: {escape(event.reason)}")
+            self._console.print(
+                f"  [red]✗[/] {escape(words)}: {escape(event.reason)}", soft_wrap=True
+            )
         elif event.status.endswith("_IN_PROGRESS"):
             self.show_wait(words)
         else:

@@ -3,12 +3,17 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
 
 from tidegate.aws.account import Account
 from tidegate.aws.errors import AwsError, found
 from tidegate.deploy.cloudformation.template import code_bucket
+from worker.advice.answers import ACCESS_DENIED
+from worker.aws.errors import error_code
 
 if TYPE_CHECKING:
     # Type stubs, which only the development environment has.
@@ -46,10 +51,20 @@ class Artifacts:
 
         Raises AwsError if it belongs to another account, lies in another region or cannot be used.
         """
-        there = found(
-            lambda: self._s3.head_bucket(Bucket=self.bucket, ExpectedBucketOwner=self.account.id),
-            *NOT_THERE,
-        )
+        try:
+            there = found(
+                partial(
+                    self._s3.head_bucket, Bucket=self.bucket, ExpectedBucketOwner=self.account.id
+                ),
+                *NOT_THERE,
+            )
+        except ClientError as error:
+            if error_code(error) not in ACCESS_DENIED:
+                raise
+            raise AwsError(
+                f"the bucket {self.bucket} is another account's, or you may not use it:"
+                " `--artifact-bucket BUCKET` names one of yours"
+            ) from None
         if there is None:
             if own:
                 raise AwsError(f"there is no bucket {self.bucket}: `aws s3 mb s3://{self.bucket}`")

@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from tidegate.aws import input_bucket
 from tidegate.aws.account import Account
 from tidegate.aws.errors import AwsError, found
 from tidegate.aws.stack import DeployedStack
 from tidegate.deploy.artifacts import NOT_THERE, default_name, name_known_to
-from tidegate.deploy.cloudformation.deletion import delete_stack
+from tidegate.deploy.cloudformation.deletion import EMPTY, delete_stack
 from tidegate.deploy.cloudformation.events import Pause
-from tidegate.deploy.cloudformation.states import EMPTY, States
+from tidegate.deploy.cloudformation.states import States
 from tidegate.deploy.screen import Screen
+from worker.advice.answers import ACCESS_DENIED
+from worker.aws.errors import error_code
 
 if TYPE_CHECKING:
     # Type stubs, which only the development environment has.
@@ -50,6 +53,8 @@ class Destruction:
             )
             self._stop_dispatcher(name)
             self._stop_workers(name)
+            if undone := input_bucket.undo(self.account, stack):
+                self.screen.say(undone)
         delete_stack(
             self.account,
             stack,
@@ -105,7 +110,7 @@ class Destruction:
             )
             return [arn for page in pages for arn in page["taskArns"]]
         except ClientError as error:
-            if error.response["Error"]["Code"] == "ClusterNotFoundException":
+            if error_code(error) == "ClusterNotFoundException":
                 return []
             raise
 
@@ -118,16 +123,20 @@ class Destruction:
             ),
             artifacts: "the models and the dispatcher's code",
         }
-        client: S3Client = self.account.client("s3")
-        kept = [
-            bucket
-            for bucket in held
-            if found(lambda bucket=bucket: client.head_bucket(Bucket=bucket), *NOT_THERE)  # type: ignore[misc]
-        ]
+        kept = [bucket for bucket in held if self._is_there(bucket)]
         for bucket in kept:
             self.screen.say(f"kept: s3://{bucket}, {held[bucket]}")
         if kept:
             self.screen.say("A stack may have this name again once the buckets are removed.")
+
+    def _is_there(self, bucket: str) -> bool:
+        client: S3Client = self.account.client("s3")
+        try:
+            return found(lambda: client.head_bucket(Bucket=bucket), *NOT_THERE) is not None
+        except ClientError as error:
+            if error_code(error) in ACCESS_DENIED:
+                return True  # S3 denies what is there: the bucket of another account, say
+            raise
 
 
 def _require_unprotected(stack: DeployedStack) -> None:

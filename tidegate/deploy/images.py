@@ -78,7 +78,7 @@ class Choice:
     """The image for a stack; `source` if it is to be built and pushed unless it is there."""
 
     source: ImageSource | None
-    remark: str = ""
+    kept: str = ""  # which image the stack keeps, and why
 
 
 def is_plain(source: ImageSource) -> bool:
@@ -143,4 +143,4 @@ def has_image(account: Account, repository: str, tag: str) -> bool:
         ),
         *_ABSENT,
     )
-    return answer is not None
+    return bool(answer and answer["imageDetails"])  # the emulator answers with an empty list

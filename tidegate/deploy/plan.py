@@ -2,20 +2,22 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from tidegate.aws.account import Account
-from tidegate.aws.errors import AwsError
+from tidegate.aws.errors import AwsError, found
 from tidegate.aws.input_bucket import Wiring, plan_wiring
 from tidegate.aws.output_bucket import check_prefixes, policy_for_output
 from tidegate.aws.stack import DeployedStack
 from tidegate.deploy import images
-from tidegate.deploy.artifacts import Artifacts, default_name, model_key, name_known_to
+from tidegate.deploy.artifacts import NOT_THERE, Artifacts, default_name, model_key, name_known_to
 from tidegate.deploy.cloudformation.template import Template
 from tidegate.deploy.screen import Screen
 from tidegate.deploy.wish import Wish
 from tidegate.deploy.worker_settings import validate
 from tidegate.image.source import ImageSource
+from worker.advice.answers import ACCESS_DENIED
 from worker.errors import SettingsError
 
 MakeBuilder = Callable[[ImageSource, Path, Account, Screen], images.Builder]
@@ -69,39 +71,33 @@ class Planner:
         artifacts, own = self._artifacts(wish, stack)
         given, key = self._with_model(wish, wish.given(stack), artifacts)
         current = self._current(stack)
-        architecture = self.template.with_defaults({**current, **given})["Architecture"]
-        source = replace(wish.image, architecture=architecture)
-        choice = images.choose(source, stack, given, artifacts, build=wish.build)
-        if choice.remark:
-            self.screen.say(choice.remark)
+        source = self._source(wish, stack, {**current, **given}, given, artifacts)
         builder = None
-        if choice.source:
-            builder = self.make_builder(choice.source, self.folder, self.account, self.screen)
+        if source:
+            builder = self.make_builder(source, self.folder, self.account, self.screen)
             given |= {"ImageTag": builder.tag} | ({"Image": ""} if current.get("Image") else {})
         values = self.template.with_defaults({**current, **given})
-        self._check(values)
-        wiring = self._wiring(wish.stack, values)
-        tags = {**_own_tags(stack), **wish.tags, **(wiring.tag if wiring else {})}
+        self._check(wish, stack, values)
         repository = stack.outputs.get("RepositoryUri") if stack else None
-        tag = values["ImageTag"]
-        pushed = repository is not None and images.has_image(self.account, repository, tag)
-        if builder is None and not values["Image"] and repository and not pushed:
+        is_pushed = self._is_pushed(repository, values["ImageTag"])
+        if repository and not (builder or values["Image"] or is_pushed):
             raise AwsError(
-                f"no worker could start: the image {tag} is not in {repository}. Push it, or let"
-                f" Tidegate build one: `tidegate deploy {wish.stack} --build`"
+                f"no worker could start: the image {values['ImageTag']} is not in {repository}."
+                f" Push it, or let Tidegate build one: `tidegate deploy {wish.stack} --build`"
             )
+        wiring = self._wiring(wish.stack, values)
         return Plan(
             stack=stack,
             artifacts=artifacts,
             own_artifacts=own,
-            parameters=given,
+            parameters={name: one for name, one in given.items() if current.get(name) != one},
             values=values,
-            tags=tags,
+            tags={**_own_tags(stack), **wish.tags, **(wiring.tag if wiring else {})},
             model_key=key,
-            source=choice.source,
+            source=source,
             builder=builder,
             repository=repository,
-            is_pushed=pushed,
+            is_pushed=is_pushed,
             wiring=wiring,
         )
 
@@ -126,10 +122,49 @@ class Planner:
         current = stack.parameters if stack else {}
         return {name: value for name, value in current.items() if name in self.template.parameters}
 
-    def _check(self, values: Mapping[str, str]) -> None:
-        self.template.check(values)
+    def _source(
+        self,
+        wish: Wish,
+        stack: DeployedStack | None,
+        values: Mapping[str, str],
+        given: Mapping[str, str],
+        artifacts: Artifacts,
+    ) -> ImageSource | None:
+        """Return what an image is to be built from; None if another image is used or kept."""
+        architecture = self.template.with_defaults(values)["Architecture"]
+        source = replace(wish.image, architecture=architecture)
+        choice = images.choose(source, stack, given, artifacts, build=wish.build)
+        if choice.kept and stack:
+            if architecture != stack.parameters.get("Architecture", architecture):
+                raise SettingsError(f"{choice.kept}: it does not run on {architecture}")
+            self.screen.say(choice.kept)
+        return choice.source
+
+    def _is_pushed(self, repository: str | None, tag: str) -> bool:
+        return repository is not None and images.has_image(self.account, repository, tag)
+
+    def _check(self, wish: Wish, stack: DeployedStack | None, values: Mapping[str, str]) -> None:
+        self.template.check_all(values)
         check_prefixes(values)
         validate(values)
+        if wish.smoke and not becomes_job(wish.smoke.name, values):
+            suffixes = values["Suffixes"]
+            raise SettingsError(f"--smoke {wish.smoke} would be no job: Suffixes is {suffixes}")
+        if stack is None:
+            self._refuse_left_buckets(wish.stack, values)
+
+    def _refuse_left_buckets(self, name: str, values: Mapping[str, str]) -> None:
+        """Refuse a bucket of an earlier stack here, as CloudFormation would only after minutes."""
+        s3 = self.account.client("s3")
+        for parameter, kind in (("InputBucket", "input"), ("OutputBucket", "output")):
+            bucket = f"{name}-{kind}-{self.account.id}-{self.account.region}"
+            look = partial(s3.head_bucket, Bucket=bucket)
+            if not values[parameter] and found(look, *NOT_THERE, *ACCESS_DENIED):
+                raise AwsError(
+                    f"the bucket {bucket} is left from an earlier stack, so a new one cannot make"
+                    f" it: `--parameter {parameter}={bucket}` uses it,"
+                    f" `aws s3 rb s3://{bucket} --force` removes it with all files"
+                )
 
     def _wiring(self, name: str, values: Mapping[str, str]) -> Wiring | None:
         """Look at buckets that are not the stack's, and ask before one of them is changed."""
@@ -150,6 +185,12 @@ class Planner:
     def _show_policy(self, policy: str) -> None:
         if policy:
             self.screen.say(policy)
+
+
+def becomes_job(name: str, values: Mapping[str, str]) -> bool:
+    """Return whether the dispatcher makes a job of a file of this name."""
+    suffixes = values["Suffixes"].lower()
+    return not suffixes or name.lower().endswith(tuple(suffixes.split(",")))
 
 
 def _own_tags(stack: DeployedStack | None) -> Mapping[str, str]:

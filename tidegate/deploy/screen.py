@@ -55,7 +55,7 @@ class Screen(Protocol):
         """Print what CloudFormation did."""
 
     def show_wait(self, text: str) -> None:
-        """Show what is waited for, in place of what was waited for before; nothing if not."""
+        """Show what is waited for; an empty text ends the wait."""
 
     def ask(self, question: str, otherwise: str) -> None:
         """Ask for a yes; raises Declined, whose message ends with `otherwise`."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tidegate.aws.stack import DeployedStack
 from tidegate.deploy.cloudformation.template import Template
+from tidegate.deploy.images import is_plain
 from tidegate.deploy.names import check_name
 from tidegate.deploy.worker_settings import PARAMETER, merge
 from tidegate.image.source import ImageSource
@@ -45,8 +46,9 @@ class Wish:
             raise SettingsError(f"there is no file {self.model_file}: --model FILE or s3://…")
         if self.model and (twice := {"Model", "ModelSha256"} & self.parameters.keys()):
             raise SettingsError(f"--model sets the parameter {min(twice)}: give one of them")
-        if self.parameters.get("Image") and self.build:
-            raise SettingsError("an image of your own is not built: give --image or --build")
+        is_built = self.build or not is_plain(self.image)
+        if is_built and (self.parameters.get("Image") or "ImageTag" in self.parameters):
+            raise SettingsError("an image that you name is not built: name it, or have one built")
 
     def given(self, stack: DeployedStack | None) -> dict[str, str]:
         """Return the parameters that are set, those of a model and a built image not included."""

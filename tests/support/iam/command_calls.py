@@ -55,6 +55,9 @@ def of_the_doctor() -> Mapping[Act, str]:
         Act("s3:GetBucketNotification", INPUT): "look for the notification",
         Act("s3:GetObject", f"{DEPLOYED}/models/m.pkl"): "look for the model",
         **{Act("sqs:GetQueueAttributes", one): "read the counts and the policy" for one in queues},
+        Act(
+            "sqs:ListQueueTags", resource_arn("Queue", "AWS::SQS::Queue")
+        ): "see whether the stack is paused",
         Act("lambda:GetFunction", FUNCTION): "read the dispatcher's state and variables",
         Act("lambda:GetPolicy", FUNCTION): "read who may invoke it",
         Act("events:DescribeRule", rule): "look whether a rule is enabled",

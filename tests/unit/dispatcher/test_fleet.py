@@ -87,6 +87,15 @@ def test_while_the_stack_is_paused_messages_are_sent_and_nothing_starts(
     assert len(world.ecs.running) == 1
 
 
+def test_a_worker_starts_where_aws_does_not_tell_whether_the_stack_is_paused() -> None:
+    world = World()
+    world.calls.errors["ListQueueTags"] = client_error("AccessDenied", operation="ListQueueTags")
+
+    world.upload()
+
+    assert len(world.ecs.running) == 1
+
+
 def test_a_quiet_stack_is_not_asked_whether_it_is_paused() -> None:
     world = World()
 

@@ -11,8 +11,8 @@ PREDICTED = FileState("predicted", "1", "predictions/a.csv", rows=150, rejected=
 FAILED = FileState("failed", "1", failure="SchemaMismatch: no column [a]")
 
 
-def printed(*states: dict[str, FileState], terminal: bool = False) -> str:
-    console = Console(file=io.StringIO(), force_terminal=terminal, width=100, color_system=None)
+def printed(*states: dict[str, FileState], terminal: bool = False, width: int = 100) -> str:
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=width, color_system=None)
     live = LiveFiles(console)
     for state in states:
         live.update(state)
@@ -46,3 +46,31 @@ def test_a_table_shows_each_file_with_its_output_or_reason(key: str) -> None:
     assert "predictions/a.csv (2 rejected)" in text
     assert "SchemaMismatch: no column [a]" in text
     assert "waiting" in text
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_a_long_name_leaves_room_for_the_reason(width: int) -> None:
+    key = f"{'deep/' * 40}customers.csv"
+    text = printed({key: FAILED, "b.csv": PREDICTED}, terminal=True, width=width)
+
+    assert "customers.csv " in text
+    assert "SchemaMismatch: no" in text
+    assert max(len(line) for line in text.splitlines()) <= width
+    assert ("150" in text) == (width >= 80)
+
+
+def test_an_output_that_went_up_in_parts_has_no_count() -> None:
+    in_parts = FileState("predicted", "1", "predictions/a.csv")
+
+    assert printed({"a.csv": in_parts}) == "  ✓ a.csv: predicted → predictions/a.csv\n"
+
+
+def test_a_trouble_is_told_once_and_as_it_is() -> None:
+    console = Console(file=io.StringIO(), width=40, color_system=None)
+    live = LiveFiles(console)
+    for _ in range(2):
+        live.tell("task 1234abcd of tidegate: exit code 1: [no] settings that anybody would read")
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().splitlines() == [
+        "  ✗ task 1234abcd of tidegate: exit code 1: [no] settings that anybody would read"
+    ]

@@ -1,7 +1,7 @@
 """Change sets: what CloudFormation would change, and the change itself."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +27,9 @@ class ChangeSet:
     """A change of a stack that waits to be executed."""
 
     stack: str
-    stack_id: str
-    id: str
+    name: str
     creates: bool
-    changes: tuple[Change, ...]
+    changes: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +65,16 @@ class ChangeSets:
         ]
         values += [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(kept)]
         named: Any = [{"Key": key, "Value": value} for key, value in tags.items()]
-        made = self._client.create_change_set(
+        change_set = ChangeSet(name, f"tidegate-{datetime.now(UTC):%Y%m%d-%H%M%S}", stack is None)
+        self._client.create_change_set(
             StackName=name,
-            ChangeSetName=f"tidegate-{datetime.now(UTC):%Y%m%d-%H%M%S}",
+            ChangeSetName=change_set.name,
             ChangeSetType="UPDATE" if stack else "CREATE",
             TemplateURL=template_url,
             Parameters=values,
             Capabilities=["CAPABILITY_IAM"],
             **({"Tags": named} if named else {}),
         )
-        change_set = ChangeSet(name, made["StackId"], made["Id"], stack is None, ())
         answer = self._described(change_set)
         if answer["Status"] == "FAILED":
             reason = answer.get("StatusReason", "")
@@ -83,12 +82,13 @@ class ChangeSets:
             if any(text in reason for text in _NOTHING):
                 return None
             raise AwsError(f"CloudFormation made no change set for {name}: {reason}")
-        changes = self._changes(answer)
-        return ChangeSet(name, made["StackId"], made["Id"], stack is None, changes)
+        return replace(change_set, changes=self._changes(answer))
 
     def _described(self, change_set: ChangeSet) -> "DescribeChangeSetOutputTypeDef":
         while True:
-            answer = self._client.describe_change_set(ChangeSetName=change_set.id)
+            answer = self._client.describe_change_set(
+                ChangeSetName=change_set.name, StackName=change_set.stack
+            )
             if not answer["Status"].endswith(("_PENDING", "_IN_PROGRESS")):
                 return answer
             self.pause(PAUSE_SECONDS)
@@ -97,7 +97,9 @@ class ChangeSets:
         changes = list(answer["Changes"])
         while token := answer.get("NextToken"):
             answer = self._client.describe_change_set(
-                ChangeSetName=answer["ChangeSetId"], NextToken=token
+                ChangeSetName=answer["ChangeSetName"],
+                StackName=answer["StackName"],
+                NextToken=token,
             )
             changes += answer["Changes"]
         found = [change["ResourceChange"] for change in changes]
@@ -113,14 +115,12 @@ class ChangeSets:
 
     def drop(self, change_set: ChangeSet) -> None:
         """Delete a change set, with the empty stack that was made to hold it."""
-        self._client.delete_change_set(ChangeSetName=change_set.id)
+        self._client.delete_change_set(ChangeSetName=change_set.name, StackName=change_set.stack)
         if change_set.creates:
-            self._client.delete_stack(StackName=change_set.stack_id)
+            self._client.delete_stack(StackName=change_set.stack)
 
     def execute(self, change_set: ChangeSet) -> Ended:
         """Execute a change set, and follow it to its end."""
-        after = newest_event(self.account, change_set.stack_id)
-        self._client.execute_change_set(ChangeSetName=change_set.id)
-        return follow(
-            self.account, change_set.stack_id, after, screen=self.screen, pause=self.pause
-        )
+        after = newest_event(self.account, change_set.stack)
+        self._client.execute_change_set(ChangeSetName=change_set.name, StackName=change_set.stack)
+        return follow(self.account, change_set.stack, after, screen=self.screen, pause=self.pause)

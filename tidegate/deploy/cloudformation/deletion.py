@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     # Type stubs, which only the development environment has.
     from mypy_boto3_cloudformation import CloudFormationClient
 
+EMPTY = "REVIEW_IN_PROGRESS"  # a first change set was made and never executed
+
 
 def delete_stack(
     account: Account,
@@ -37,6 +39,9 @@ def delete_stack(
             client.delete_stack(StackName=stack.id)
         return follow(account, stack.id, after, screen=screen, pause=pause)
 
+    if stack.status == EMPTY:  # nothing is deleted, so there may be no events to wait for
+        client.delete_stack(StackName=stack.id)
+        return
     ended = delete()
     refused = sorted({event.resource for event in ended.failures})
     if not ended.good and refused and retain_failed:

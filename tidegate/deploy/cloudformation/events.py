@@ -45,16 +45,17 @@ def is_over(status: str) -> bool:
     return not status.endswith("_IN_PROGRESS") or status == "REVIEW_IN_PROGRESS"
 
 
-def newest_event(account: Account, stack_id: str) -> str | None:
+def newest_event(account: Account, stack: str) -> str | None:
     """Return the id of a stack's newest event, to follow what comes after."""
-    return next((event.id for event, _ in _newest_first(account, stack_id)), None)
+    return next((event.id for event, _ in _newest_first(account, stack)), None)
 
 
 def follow(
-    account: Account, stack_id: str, after: str | None, *, screen: Screen, pause: Pause
+    account: Account, stack: str, after: str | None, *, screen: Screen, pause: Pause
 ) -> Ended:
     """Show each event of a stack after the one named, and return how the operation ended.
 
+    A stack that is deleted goes by its id, because its name is then no more known.
     Without a name, the operation that is under way is followed: its events so far are not shown.
     """
     shown: list[Event] = []
@@ -62,7 +63,7 @@ def follow(
         while True:
             status = None
             past = after is None
-            for event, is_stack in reversed(_since(account, stack_id, after)):
+            for event, is_stack in reversed(_since(account, stack, after)):
                 after = event.id
                 status = event.status if is_stack else status
                 if not past:
@@ -72,26 +73,28 @@ def follow(
                 return Ended(status, shown)
             pause(PAUSE_SECONDS)
     except KeyboardInterrupt:
-        screen.say("CloudFormation goes on without this command")
+        screen.say("CloudFormation goes on; the same command waits for its end")
         raise
+    finally:
+        screen.show_wait("")
 
 
-def _since(account: Account, stack_id: str, after: str | None) -> list[tuple[Event, bool]]:
+def _since(account: Account, stack: str, after: str | None) -> list[tuple[Event, bool]]:
     fresh = []
-    for event, is_stack in _newest_first(account, stack_id):
+    for event, is_stack in _newest_first(account, stack):
         if event.id == after:
             break
         fresh.append((event, is_stack))
     return fresh
 
 
-def _newest_first(account: Account, stack_id: str) -> Iterator[tuple[Event, bool]]:
+def _newest_first(account: Account, stack: str) -> Iterator[tuple[Event, bool]]:
     """Yield each event, and whether it is the stack's own."""
     client: CloudFormationClient = account.client("cloudformation")
-    pages = client.get_paginator("describe_stack_events").paginate(StackName=stack_id)
+    pages = client.get_paginator("describe_stack_events").paginate(StackName=stack)
     for page in pages:
         for event in page["StackEvents"]:
-            yield _event(event), event.get("PhysicalResourceId") == stack_id
+            yield _event(event), event.get("PhysicalResourceId") == event["StackId"]
 
 
 def _event(event: "StackEventTypeDef") -> Event:

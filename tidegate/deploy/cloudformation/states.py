@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tidegate.aws.account import Account
 from tidegate.aws.errors import AwsError
 from tidegate.aws.stack import DESCRIPTION, DeployedStack, describe
+from tidegate.deploy.cloudformation.deletion import EMPTY
 from tidegate.deploy.cloudformation.events import Pause, follow, is_over, newest_event
 from tidegate.deploy.screen import Screen
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     # Type stubs, which only the development environment has.
     from mypy_boto3_cloudformation import CloudFormationClient
 
-EMPTY = "REVIEW_IN_PROGRESS"  # a first change set was made and never executed
 # The stack was never whole, and CloudFormation can only delete it.
 _NEVER_WHOLE = {"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}
 _UPDATABLE = {
@@ -102,8 +102,8 @@ class States:
         for line in self._failures(stack):
             self.screen.say(f"  {line}")
         self.screen.say(
-            "it was never whole, so CloudFormation can only delete it. It holds no files: the"
-            " buckets that it had made were removed when it failed"
+            "it was never whole, so CloudFormation can only delete it. The buckets that it had made"
+            " are gone, unless they are listed here"
         )
         self.screen.ask(
             f"Delete what is left of {stack.name} and make it anew?",

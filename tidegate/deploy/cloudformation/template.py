@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import yaml
 
-from tidegate.offline.task_size import FARGATE_SIZES
+from tidegate.deploy.cloudformation.rules import broken
 from worker.errors import SettingsError
 
 
@@ -82,13 +82,14 @@ class Template:
         return cls(document, {name: Parameter.of(name, one) for name, one in declared})
 
     def check(self, values: Mapping[str, str]) -> None:
-        """Raise SettingsError, with one line for each parameter that is unknown or wrong.
+        """Raise SettingsError, with one line for each parameter that is unknown or wrong."""
+        if problems := list(self._problems(values)):
+            raise SettingsError("\n".join(problems))
 
-        Contradictions between parameters are left to CloudFormation, which has the template's
-        rules; but for the sizes of a task.
-        """
-        problems = [*self._problems(values), *_size_problem(values)]
-        if problems:
+    def check_all(self, values: Mapping[str, str]) -> None:
+        """Check the values of all parameters, and whether they contradict each other."""
+        self.check(values)
+        if problems := list(broken(self.document["Rules"], values)):
             raise SettingsError("\n".join(problems))
 
     def _problems(self, values: Mapping[str, str]) -> Iterator[str]:
@@ -123,18 +124,6 @@ def nearest(name: str, known: Sequence[str] | Mapping[str, object]) -> str:
     by_lower = {one.lower(): one for one in known}
     near = get_close_matches(name.lower(), by_lower, n=1)
     return f": did you mean {by_lower[near[0]]}?" if near else ""
-
-
-def _size_problem(values: Mapping[str, str]) -> Iterator[str]:
-    cpu, memory = values.get("TaskCpu", ""), values.get("TaskMemory", "")
-    if cpu.isdigit() and memory.isdigit() and int(cpu) in FARGATE_SIZES:
-        sizes = FARGATE_SIZES[int(cpu)]
-        if int(memory) not in sizes:
-            fitting = ", ".join(map(str, sizes))
-            yield (
-                f"Fargate has no task with TaskCpu={cpu} and TaskMemory={memory}:"
-                f" with {cpu} CPU units TaskMemory must be one of {fitting}"
-            )
 
 
 def code_bucket(template: str | Mapping[str, Any]) -> str | None:

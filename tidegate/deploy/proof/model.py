@@ -1,6 +1,7 @@
 """A model before it is deployed: found, checked, and the file that goes through at the end."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -11,13 +12,14 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from tidegate.aws.account import Account
-from tidegate.aws.errors import AwsError
 from tidegate.deploy.images import Builder
 from tidegate.deploy.proof.sample import sample_csv
 from tidegate.deploy.screen import Screen
+from worker.advice.answers import ACCESS_DENIED
 from worker.aws.errors import error_code
 from worker.errors import ModelError
 from worker.service.model_fetch import parse_uri
+from worker.settings import PREFIX
 
 Found = Mapping[str, Any]
 CheckHere = Callable[[Path, Mapping[str, str], Path | None], Found]
@@ -25,8 +27,11 @@ CheckHere = Callable[[Path, Mapping[str, str], Path | None], Found]
 NOT_THERE = {"404", "NoSuchKey", "NoSuchBucket", "NoSuchVersion"}
 
 
-def download(account: Account, uri: str, folder: Path) -> Path:
-    """Download a model from S3 into a folder; raises ModelError if there is none."""
+def download(account: Account, uri: str, folder: Path, screen: Screen) -> Path | None:
+    """Download a model from S3 into a folder; None, which is said, if S3 denies the model.
+
+    The workers may read it all the same. Raises ModelError if there is none.
+    """
     model, version = parse_uri(uri)
     path = folder / Path(model.key).name
     extra = {"VersionId": version} if version else {}
@@ -36,7 +41,10 @@ def download(account: Account, uri: str, folder: Path) -> Path:
     except ClientError as error:
         if error_code(error) in NOT_THERE:
             raise ModelError(f"there is no model {uri}: {error}") from None
-        raise AwsError(f"the model {uri} cannot be checked: {error}") from None
+        if error_code(error) not in ACCESS_DENIED:
+            raise
+        screen.say(f"the model {uri} is not checked, because you may not read it: {error}")
+        return None
     return path
 
 
@@ -50,7 +58,10 @@ def check_here(model: Path, settings: Mapping[str, str], file: Path | None = Non
     command += [str(file)] if file else []
     for name, value in settings.items():
         command += ["--set", f"{name}={value}"]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+    others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    ran = subprocess.run(  # noqa: S603 - our own words
+        command, env=others, capture_output=True, text=True, check=False
+    )
     if not ran.stdout.startswith("{"):
         reason = ran.stderr.strip().removeprefix("tidegate: ")
         raise ModelError(reason or f"`tidegate check` ended with status {ran.returncode}")
@@ -82,7 +93,7 @@ class ModelCheck:
         Raises ModelError if that must be, and if the model does not take the file.
         """
         try:
-            found = self.here(self.model, self.settings, file)
+            found = self._check(file)
         except ModelError as error:
             if must_load:
                 raise
@@ -94,9 +105,8 @@ class ModelCheck:
         self.screen.say(f"the model was checked by this machine's versions: {_words(found)}")
         return found
 
-    def made_up_file(self, found: Found | None, folder: Path) -> Path | None:
-        """Return a file made from the model's columns, if the model predicts it here."""
-        path = folder / "rows.csv"
+    def made_up_file(self, found: Found | None, path: Path) -> Path | None:
+        """Make a file from the model's columns, and return it if the model predicts it here."""
         if found and found["model"]["columns"]:
             path.write_text(sample_csv(found["model"]["columns"]), encoding="utf-8")
             if self._is_predicted(path):
@@ -106,9 +116,16 @@ class ModelCheck:
         )
         return None
 
+    def _check(self, file: Path | None) -> Found:
+        self.screen.show_wait(f"checking {self.model.name} by this machine's versions")
+        try:
+            return self.here(self.model, self.settings, file)
+        finally:
+            self.screen.show_wait("")
+
     def _is_predicted(self, path: Path) -> bool:
         try:
-            (tried,) = self.here(self.model, self.settings, path)["files"]
+            (tried,) = self._check(path)["files"]
         except ModelError:
             return False
         return tried["status"] == "predicted" and not tried["file_fails"]

@@ -55,6 +55,7 @@ class SmokeTest:
 
     def run(self, name: str, content: bytes) -> Smoke:
         """Upload a file, wait for its prediction some minutes at most, and remove both."""
+        self._wait_for_older_workers()
         outputs = self.stack.outputs
         prefix = self.stack.parameters.get("InputPrefix", "")
         bucket = outputs["InputBucket"]
@@ -76,6 +77,16 @@ class SmokeTest:
             self._remove(bucket, key)
             for made in (outputs_there[0], report):
                 self._remove(job.output_bucket, made)
+
+    def _wait_for_older_workers(self) -> None:
+        """Wait until no worker of an older revision runs: it would predict by the model before."""
+        revision = self.stack.outputs["TaskDefinition"]
+        for waited in range(0, self.bound_seconds, PAUSE_SECONDS):
+            older = [one for one in self._tasks("RUNNING") if one["taskDefinitionArn"] != revision]
+            if not older:
+                break
+            self.screen.show_wait(f"{len(older)} workers of the version before end, {waited} s")
+            self.pause(PAUSE_SECONDS)
 
     def _written_keys(self, job: Job, version: InputVersion) -> tuple[list[str], str]:
         """Return where the output may be and where the failure report, by the workers' settings."""
