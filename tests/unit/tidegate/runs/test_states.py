@@ -2,6 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tidegate.runs.following import listed_result
 from tidegate.runs.join import Found
 from tidegate.runs.listing import Listed
 from tidegate.runs.states import State, listed_state
@@ -89,7 +90,7 @@ def test_what_is_unclear_is_unsure_whatever_the_times_say() -> None:
 def test_what_is_from_before_a_run_is_none_of_its_results(
     output: int | None, report: int | None, state: State
 ) -> None:
-    began = START + timedelta(seconds=50)
+    began = NOON + timedelta(seconds=50)
     made = [None if second is None else at(50 + second) for second in (output, report)]
     source = at(0)
     assert source is not None
