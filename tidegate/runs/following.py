@@ -144,8 +144,10 @@ def listed_result(found: Found, began: datetime) -> tuple[State, datetime | None
     output, report = found.output, found.report
     made = [one.modified for one in (output, report) if one is not None]
     last = max(made, default=None)
-    if found.is_unclear or last == began or len(set(made)) < len(made):
+    if found.is_unclear:
         return State.UNSURE, None
     if last is None or last < began:
         return State.MISSING, None
+    if last == began or len(set(made)) < len(made):
+        return State.UNSURE, None
     return (State.PREDICTED if output and output.modified == last else State.FAILED), last

@@ -91,10 +91,13 @@ def test_what_is_from_before_a_run_is_none_of_its_results(
     output: int | None, report: int | None, state: State
 ) -> None:
     began = NOON + timedelta(seconds=50)
-    made = [None if second is None else at(50 + second) for second in (output, report)]
     source = at(0)
     assert source is not None
-    one = Found(source, *made)
+    one = Found(
+        source,
+        output=None if output is None else at(50 + output),
+        report=None if report is None else at(50 + report),
+    )
     assert listed_result(one, began)[0] is state
     one.is_unclear = True
     assert listed_result(one, began)[0] is State.UNSURE
