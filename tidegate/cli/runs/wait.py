@@ -3,12 +3,9 @@
 import signal
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Self
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from typing import Any
 
 from tidegate.aws.errors import AwsError, explained
 from tidegate.cli.operating.screen import (
@@ -23,19 +20,18 @@ from tidegate.cli.operating.screen import (
     show,
     took,
 )
+from tidegate.cli.runs.run_screen import RunScreen
 from tidegate.operating import dead_letters, queues
 from tidegate.operating.failures import NO_REASON, NO_REASON_MESSAGE
 from tidegate.operating.usage import Cost
 from tidegate.runs.cost import cost_of
-from tidegate.runs.following import ASKED, SHOWN_FAILURES
-from tidegate.runs.following import Progress as Found
+from tidegate.runs.following import ASKED, Progress
 from tidegate.runs.record import Record, is_cancelled, read_request
 from tidegate.runs.request import Request
 from tidegate.runs.stack_runs import StackRuns
 
 SOME_FAILED = 3  # exit status
 POLL_SECONDS = 3.0
-LINE_SECONDS = 10.0  # between two lines where there is no terminal
 QUIET_SECONDS = 180.0  # SQS's counts are about a minute late
 
 
@@ -61,14 +57,24 @@ def follow(
 ) -> int:
     """Look again and again until the run has ended; Ctrl-C leaves the run as it is."""
     try:
-        with _Screen(err(), request.run, clock) as screen:
+        with RunScreen(err(), clock) as screen:
             found, dead, status = _Watch(runs, record, request, screen, sleep, clock).to_the_end()
     except KeyboardInterrupt:
         line(err(), f"\n[bold]the run goes on[/]: `tidegate wait {request.run}` follows it again")
         return 128 + signal.SIGINT
     summary = _summary(runs, request, found, dead, status)
-    record.write_summary(summary)
+    _record(record, summary)
     return _print(summary, as_json=as_json)
+
+
+def _record(record: Record, summary: Mapping[str, Any]) -> None:
+    """Write the summary; a caller who may only read still sees it."""
+    try:
+        record.write_summary(summary)
+    except Exception as error:
+        if (reason := explained(error)) is None:
+            raise
+        line(err(), f"[yellow]the summary is not recorded[/]: {plain(reason)}")
 
 
 @dataclass(slots=True)
@@ -78,11 +84,11 @@ class _Watch:
     runs: StackRuns
     record: Record
     request: Request
-    screen: "_Screen"
+    screen: RunScreen
     sleep: Callable[[float], None]
     clock: Callable[[], float]
 
-    def to_the_end(self) -> tuple[Found, int, str]:
+    def to_the_end(self) -> tuple[Progress, int, str]:
         """Return the last look, the number of dead letters without a report, and the status."""
         follower = self.runs.follower(self.request, self.record)
         all_sent = self.record.end_of_sending() is not None
@@ -104,7 +110,7 @@ class _Watch:
                 all_sent = self.record.end_of_sending() is not None
                 follower = self.runs.follower(self.request, self.record)
 
-    def _show(self, found: Found) -> None:
+    def _show(self, found: Progress) -> None:
         for source in found.failures:
             if source.key not in self.screen.failures:
                 inquiry = self.runs.inquiry(self.request)
@@ -112,15 +118,16 @@ class _Watch:
         self.screen.show(found)
 
     def _end_without_results(
-        self, found: Found, quiet: float, *, all_sent: bool
+        self, found: Progress, quiet: float, *, all_sent: bool
     ) -> tuple[int, str] | None:
         """Return how a run ends whose last files will have neither an output nor a report."""
-        sqs, outputs = self.runs.account.client("sqs"), self.runs.stack.outputs
-        if queues.count(sqs, outputs["QueueUrl"]).all and quiet < QUIET_SECONDS:
+        account, url = self.runs.account, self.runs.stack.outputs["QueueUrl"]
+        waiting = queues.count(account.client("sqs"), url).all
+        if waiting and quiet < QUIET_SECONDS:
             return None
-        if is_cancelled(self.runs.account.client("s3"), self.request):
+        if is_cancelled(account.client("s3"), self.request):
             return 0, "cancelled"
-        if queues.count(sqs, outputs["QueueUrl"]).all:
+        if waiting:
             return None
         dead = self._dead(found)
         if all_sent and dead and found.predicted + found.failed + dead == found.files:
@@ -137,7 +144,7 @@ class _Watch:
             f"`tidegate submit {self.request.source}` submits them in another run"
         )
 
-    def _dead(self, found: Found) -> int:
+    def _dead(self, found: Progress) -> int:
         """Count dead letters of the run without a report: no worker could write one."""
         if not found.left or len(found.left) > ASKED:
             return 0
@@ -151,75 +158,8 @@ class _Watch:
         return len(keys)
 
 
-@dataclass(slots=True)
-class _Screen:
-    """A bar on a terminal, else a line now and then; failures as they come."""
-
-    console: Console
-    run: str
-    clock: Callable[[], float]
-    failures: set[str] = field(default_factory=set)
-    _bar: Progress | None = None
-    _first: tuple[float, int] | None = None
-    _line_at: float | None = None
-    _shown: str = ""
-
-    def __enter__(self) -> Self:
-        if self.console.is_terminal:
-            self._bar = Progress(
-                BarColumn(bar_width=None),
-                TextColumn("{task.completed:,.0f}/{task.total:,.0f} {task.description}"),
-                TimeRemainingColumn(compact=True),
-                console=self.console,
-                transient=True,
-                expand=True,
-            )
-            self._bar.add_task("", total=1)
-            self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def show(self, found: Found) -> None:
-        """Show how far the run is, how fast it goes, and when it will end."""
-        done = found.predicted + found.failed
-        if self._bar is not None:
-            rate = f"{self._rate(done):.0f}/s" if self._rate(done) else ""
-            failed = f"[red]{found.failed} ✗[/] " if found.failed else ""
-            (task,) = self._bar.task_ids
-            self._bar.update(task, completed=done, total=found.files, description=f"{failed}{rate}")
-            return
-        now = self.clock()
-        text = self._text(found, done)
-        if text != self._shown and (self._line_at is None or now - self._line_at >= LINE_SECONDS):
-            line(self.console, text)
-            self._line_at, self._shown = now, text
-
-    def _text(self, found: Found, done: int) -> str:
-        text = f"{done:,} of {count(found.files, 'file')}"
-        text += f", {found.failed:,} failed" if found.failed else ""
-        rate = self._rate(done)
-        return text + (f", {rate:.1f}/s, {took((found.files - done) / rate)} left" if rate else "")
-
-    def _rate(self, done: int) -> float:
-        if self._first is None:
-            self._first = self.clock(), done
-        seconds = self.clock() - self._first[0]
-        return (done - self._first[1]) / seconds if seconds > 0 else 0.0
-
-    def show_failure(self, key: str, error_type: str, message: str) -> None:
-        """Print a file that failed, once, and no more than the first ones."""
-        if key in self.failures or len(self.failures) >= SHOWN_FAILURES:
-            return
-        self.failures.add(key)
-        console = self.console if self._bar is None else self._bar.console
-        line(console, f"[red]✗[/] {plain(key)}: [bold]{plain(error_type)}[/] {plain(message)}")
-
-
 def _summary(
-    runs: StackRuns, request: Request, found: Found, dead: int, status: str
+    runs: StackRuns, request: Request, found: Progress, dead: int, status: str
 ) -> Mapping[str, Any]:
     ended = found.last or datetime.now(UTC)
     cost = _cost(runs, request, ended)
