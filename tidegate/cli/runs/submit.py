@@ -165,7 +165,7 @@ def _new_request(runs: StackRuns, wish: Wish) -> Request:
         again=wish.again,
         settings=runs.check_settings(wish.assignments),
     )
-    request.submission  # noqa: B018 - raises SettingsError for a name that no run may have
+    _ = request.submission  # raises SettingsError for a name that no run may have
     return request
 
 

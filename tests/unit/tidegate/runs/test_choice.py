@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.tidegate.runs.test_join import CONVERTED, ENDINGS, KEYS, START, listing
+from tidegate.cli.definitions.runs import Moment
 from tidegate.runs.choice import LOOK_AHEAD, Choice, Chosen, Counts, keys_of, unsent
 from tidegate.runs.join import Found, join
 from tidegate.runs.listing import Listed
@@ -133,6 +135,18 @@ def test_globs_suffixes_and_time_select(selection: Selection, taken: list[str]) 
     objects = [Listed("d/A.CSV", "e", 1, START), Listed("d/b.csv", "e", 1, START)]
     objects.append(Listed("d/c.txt", "e", 1, START + timedelta(seconds=2)))
     assert [one.key for one in objects if selection.takes(one)] == taken
+
+
+def test_a_time_is_a_date_or_so_long_ago() -> None:
+    def moment(text: str) -> datetime:
+        return Moment().convert(text, None, None)
+
+    assert moment("2026-11-28") == datetime(2026, 11, 28, tzinfo=UTC)
+    assert moment("2026-11-28T08:30+01:00") == datetime(2026, 11, 28, 7, 30, tzinfo=UTC)
+    assert timedelta(days=1) <= moment("2d") - moment("3d") < timedelta(days=1, minutes=9)
+    for wrong in ("", "h", "yesterday", "28.11.2026"):
+        with pytest.raises(click.BadParameter):
+            moment(wrong)
 
 
 def test_a_request_is_read_as_it_was_written() -> None:
