@@ -59,6 +59,10 @@ class LeaseLost(TidegateError):
     """The worker no longer holds the message: it must not upload or settle anything for it."""
 
 
+class RunCancelled(TidegateError):
+    """Somebody has cancelled the run that the job belongs to: its message is deleted."""
+
+
 class TransientError(TidegateError):
     """The same job may succeed later: its message becomes visible again after a backoff."""
 

@@ -193,4 +193,9 @@ class Release:
     """The worker stops: make the message visible again at once."""
 
 
-Outcome = Done | Retry | Reject | Release
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """The job's run was cancelled before the job began: delete the message, and write nothing."""
+
+
+Outcome = Done | Retry | Reject | Release | Drop

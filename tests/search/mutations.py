@@ -181,7 +181,7 @@ def _(patch: Patch) -> None:
     patch.replace(Settlement.release, not_at_all)
 
 
-@MUTATIONS.add("a poll under way is cancelled", seed=44)
+@MUTATIONS.add("a poll under way is cancelled", seed=57)
 def _(patch: Patch) -> None:
     async def wait_unshielded(poll: "asyncio.Future[list[Message]]") -> float:
         looked = now()
@@ -255,7 +255,7 @@ def _(patch: Patch) -> None:
     patch.replace(stray_cancellations_as_errors, not_at_all)
 
 
-@MUTATIONS.add("a message that is received again in hand starts a second job", seed=29)
+@MUTATIONS.add("a message that is received again in hand starts a second job", seed=41)
 def _(patch: Patch) -> None:
     claim = Leases.claim
 
@@ -266,7 +266,7 @@ def _(patch: Patch) -> None:
     patch.replace(claim, claim_as_new)
 
 
-@MUTATIONS.add("a message that is received again in hand keeps its older count", seed=69)
+@MUTATIONS.add("a message that is received again in hand keeps its older count", seed=985)
 def _(patch: Patch) -> None:
     def not_the_latest(self: Leases, message: Message) -> Message:
         return message
@@ -425,7 +425,7 @@ def _(patch: Patch) -> None:
     patch.replace(is_superseded, never)
 
 
-@MUTATIONS.add("a failed version without a sequencer does not start again", seed=69)
+@MUTATIONS.add("a failed version without a sequencer does not start again", seed=33)
 def _(patch: Patch) -> None:
     check_current = Runner._check_current
 
@@ -468,7 +468,7 @@ def _(patch: Patch) -> None:
     patch.replace(empty_superseded_rejects, not_at_all)
 
 
-@MUTATIONS.add("a truncated body is predicted", seed=149)
+@MUTATIONS.add("a truncated body is predicted", seed=153)
 def _(patch: Patch) -> None:
     checked = _checked
 

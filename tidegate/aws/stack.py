@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
 from botocore.exceptions import ClientError
@@ -33,6 +34,7 @@ class DeployedStack:
     id: str = ""
     description: str = ""
     protected: bool = False  # from deletion
+    updated: datetime | None = None  # when it was last deployed
 
     @property
     def is_tidegate(self) -> bool:
@@ -52,6 +54,7 @@ class DeployedStack:
             answer["StackId"],
             answer.get("Description", ""),
             answer.get("EnableTerminationProtection", False),
+            answer.get("LastUpdatedTime") or answer.get("CreationTime"),
         )
 
 

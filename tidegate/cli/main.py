@@ -10,6 +10,7 @@ from tidegate.cli.definitions.doctor import doctor
 from tidegate.cli.definitions.local import cloud, demo
 from tidegate.cli.definitions.offline import check, predict
 from tidegate.cli.definitions.operating import COMMANDS as OPERATING
+from tidegate.cli.definitions.runs import COMMANDS as RUNS
 from tidegate.cli.definitions.stack import deploy, destroy, image, push
 from worker import __version__
 from worker.errors import SettingsError, TidegateError
@@ -23,7 +24,8 @@ def cli() -> None:
     """Batch predictions on AWS that cost nothing while idle."""
 
 
-for command in (check, predict, cloud, demo, deploy, push, image, destroy, doctor, *OPERATING):
+COMMANDS = (check, predict, cloud, demo, deploy, push, image, destroy, doctor)
+for command in (*COMMANDS, *OPERATING, *RUNS):
     cli.add_command(command)
 
 

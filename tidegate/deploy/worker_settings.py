@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from worker.errors import SettingsError
-from worker.settings import PREFIX
+from worker.settings import PREFIX, Settings
 from worker.settings_help import load, parse_assignment
 
 PARAMETER = "WorkerSettings"
@@ -66,16 +66,20 @@ def format_settings(settings: Mapping[str, str]) -> str:
 
 def validate(parameters: Mapping[str, str]) -> None:
     """Raise SettingsError if a worker would refuse the settings of a stack with these values."""
+    load_worker(parameters).lease_times(int(parameters["VisibilitySeconds"]))
+
+
+def load_worker(parameters: Mapping[str, str]) -> Settings:
+    """Return the settings of a worker of a stack with these values; raises SettingsError."""
     settings = {
         "WORKER_QUEUE": "jobs",
         "WORKER_MODEL": parameters["Model"],
         "WORKER_MODEL_SHA256": parameters.get("ModelSha256", ""),
-        "WORKER_IDLE_SECONDS": parameters["IdleSeconds"],
+        "WORKER_IDLE_SECONDS": parameters.get("IdleSeconds", ""),
         "WORKER_SETTINGS": parameters.get(PARAMETER, ""),
     }
     with _environment(settings):
-        worker = load()
-    worker.lease_times(int(parameters["VisibilitySeconds"]))
+        return load()
 
 
 @contextmanager

@@ -152,7 +152,12 @@ class _Asked:
             ),
             streams=ask.ask(
                 "the workers of earlier today",
-                partial(usage.read_streams, clients["logs"], out["WorkerLogGroup"], now),
+                partial(
+                    usage.read_streams,
+                    clients["logs"],
+                    out["WorkerLogGroup"],
+                    usage.midnight(now),
+                ),
             ),
         )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tidegate.aws.prices import worker_hour
@@ -48,7 +48,7 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """The log streams of today."""
+    """The log streams of a time."""
 
     found: Sequence[Stream]
     all: bool  # there are no more of them
@@ -56,12 +56,12 @@ class Streams:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What the workers of today cost, at the prices of us-east-1."""
+    """What the workers of a time cost, at the prices of us-east-1."""
 
     dollars: float
     tasks: int
     hours: float
-    at_least: bool  # not all of the tasks of today were counted
+    at_least: bool  # not all of the tasks were counted
 
 
 def midnight(now: datetime) -> datetime:
@@ -123,19 +123,19 @@ def _latest(points: Points, since: datetime) -> int | None:
     return round(max(recent)[1]) if recent else None
 
 
-def read_streams(logs: Any, group: str, now: datetime) -> Streams:  # noqa: ANN401 (its stubs are in the environment of development only)
-    """Read the newest log streams by one call; return those of today."""
+def read_streams(logs: Any, group: str, since: datetime) -> Streams:  # noqa: ANN401 (its stubs are in the environment of development only)
+    """Read the newest log streams by one call; return those that ended after that moment."""
     answer = logs.describe_log_streams(
         logGroupName=group, orderBy="LastEventTime", descending=True, limit=STREAMS
     )
-    found = [_stream(one, now) for one in answer["logStreams"] if "lastEventTimestamp" in one]
-    today = [stream for stream in found if stream.ended >= midnight(now)]
-    return Streams(today, all=len(today) < STREAMS)
+    found = [_stream(one) for one in answer["logStreams"] if "lastEventTimestamp" in one]
+    late = [stream for stream in found if stream.ended >= since]
+    return Streams(late, all=len(late) < STREAMS)
 
 
-def _stream(one: Mapping[str, Any], now: datetime) -> Stream:
+def _stream(one: Mapping[str, Any]) -> Stream:
     began, ended = (
-        datetime.fromtimestamp(one[name] / 1000, now.tzinfo)
+        datetime.fromtimestamp(one[name] / 1000, UTC)
         for name in ("creationTime", "lastEventTimestamp")
     )
     return Stream(one["logStreamName"].rpartition("/")[2], began, max(began, ended))
@@ -144,7 +144,14 @@ def _stream(one: Mapping[str, Any], now: datetime) -> Stream:
 def cost_today(
     fleet: Fleet, streams: Streams, parameters: Mapping[str, str], now: datetime
 ) -> Cost:
-    """Add up the tasks of today.
+    """Add up the tasks of today."""
+    return cost_between(fleet, streams, parameters, midnight(now), now)
+
+
+def cost_between(
+    fleet: Fleet, streams: Streams, parameters: Mapping[str, str], begin: datetime, end: datetime
+) -> Cost:
+    """Add up the tasks of a time, each by its part within that time.
 
     ECS knows the times of those of the last hour. Of older ones the log stream is left, which
     begins after the image pull.
@@ -152,7 +159,7 @@ def cost_today(
     known = {task.id: task for task in (*fleet.live, *fleet.stopped)}
     by_parameters = parameters.get("Capacity") == "FARGATE_SPOT"
     spans = [
-        (task.began, task.ended or now, task.spot) for task in known.values() if task.began
+        (task.began, task.ended or end, task.spot) for task in known.values() if task.began
     ] + [
         (stream.began, stream.ended, by_parameters)
         for stream in streams.found
@@ -161,18 +168,19 @@ def cost_today(
     dollars = hours = 0.0
     tasks = 0
     for began, ended, spot in spans:
-        took = (ended - max(began, midnight(now))).total_seconds() / 3600
+        took = (min(ended, end) - max(began, begin)).total_seconds() / 3600
         if took <= 0:
             continue
         tasks += 1
         hours += took
-        dollars += max(took, LEAST_BILLED) * _rate(parameters, spot=spot)
+        dollars += max(took, LEAST_BILLED) * hourly_rate(parameters, spot=spot)
     return Cost(
         dollars, tasks, hours, at_least=not streams.all or fleet.live_count > len(fleet.live)
     )
 
 
-def _rate(parameters: Mapping[str, str], *, spot: bool) -> float:
+def hourly_rate(parameters: Mapping[str, str], *, spot: bool) -> float:
+    """Return dollars for one of the stack's workers an hour."""
     return worker_hour(
         int(parameters.get("TaskCpu", "1024")) / 1024,
         int(parameters.get("TaskMemory", "4096")) / 1024,

@@ -49,8 +49,11 @@ class Submission:
                 f"(it is {self.run!r})"
             )
 
-    def body(self, source: Listed) -> str:
-        """Return the message of an input: the version that was listed is the one to read."""
+    def body(self, source: Listed, *, again: bool = False) -> str:
+        """Return the message of an input: the version that was listed is the one to read.
+
+        `again` is for this input alone.
+        """
         message: dict[str, Any] = {
             "bucket": self.bucket,
             "key": source.key,
@@ -61,7 +64,7 @@ class Submission:
             "run": self.run,
         }
         message |= {"settings": dict(self.settings)} if self.settings else {}
-        message |= {"again": True} if self.again else {}
+        message |= {"again": True} if self.again or again else {}
         return json.dumps(message)  # in ASCII: a key may hold characters that SQS refuses
 
 

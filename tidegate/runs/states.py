@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tidegate.aws.errors import found as found_or_none
 from tidegate.runs.join import Found
 from tidegate.runs.layout import Layout
+from tidegate.runs.listing import Listed
 from worker.job import Job
 from worker.storage.provenance import InputVersion
 
@@ -69,6 +70,9 @@ class _Record:
     """Of the version of the input."""
     model_sha256: str | None
     modified: datetime
+    run: str | None
+    reason: tuple[str, str] = ("", "")
+    """The error's type and its message."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,38 @@ class Inquiry:
             return State.FAILED
         return State.STALE if outputs else State.MISSING
 
+    def result_in_run(
+        self, source: Listed, began: datetime, run: str, *, again: bool
+    ) -> tuple[State, datetime | None]:
+        """Return what became of an input since a run began, by whatever message, and when.
+
+        Where an output of the same version was there before (`again`), what is of the second in
+        which the run began counts only if it names the run.
+        """
+        job = self._job(Found(source))
+
+        def counts(record: _Record) -> bool:
+            if record.modified > began:
+                return True
+            if again:
+                return record.modified == began and record.run == run
+            return self._is_of(record, job)
+
+        results = [(one.modified, State.PREDICTED) for one in self._outputs(job) if counts(one)]
+        report = self._report(job)
+        if report and counts(report):
+            results.append((report.modified, State.FAILED))
+        # Of the same second, the output is taken for the later one.
+        if not results:
+            return State.MISSING, None
+        time, state = max(results, key=lambda one: (one[0], one[1] is State.PREDICTED))
+        return state, time
+
+    def reason(self, source: Listed) -> tuple[str, str]:
+        """Return the error's type and message in the report of an input that failed."""
+        report = self._report(self._job(Found(source)))
+        return report.reason if report else ("", "")
+
     def _job(self, found: Found) -> Job:
         source = found.source
         version_id = None
@@ -120,7 +156,10 @@ class Inquiry:
             if head and InputVersion.recorded_in(head["Metadata"], job.source):
                 metadata = head["Metadata"]
                 yield _Record(
-                    metadata.get("source-etag"), metadata.get("model-sha256"), head["LastModified"]
+                    metadata.get("source-etag"),
+                    metadata.get("model-sha256"),
+                    head["LastModified"],
+                    metadata.get("run"),
                 )
 
     def _report(self, job: Job) -> _Record | None:
@@ -132,7 +171,11 @@ class Inquiry:
         try:
             report: Any = json.loads(answer["Body"].read())
             return _Record(
-                report["source"]["etag"], report["model"]["sha256"], answer["LastModified"]
+                report["source"]["etag"],
+                report["model"]["sha256"],
+                answer["LastModified"],
+                report.get("run"),
+                (str(report["error_type"]), str(report["message"])),
             )
         except (ValueError, TypeError, KeyError):
             return None  # no report but the output of an input whose key reads like one

@@ -9,6 +9,7 @@ from worker.storage.provenance import InputVersion
 
 MAX_KEY_BYTES = 1024  # S3's limit
 COMMANDS_PREFIX = "_runs/"  # below the output key: what the command line writes of its runs
+CANCELLED = "cancelled"  # the object below a run's prefix that makes workers drop its messages
 
 
 def output_uri(
@@ -30,6 +31,17 @@ def output_uri(
             f"rename the input, or set WORKER_OUTPUT_TEMPLATE ({target})"
         )
     return target
+
+
+def cancelled_uri(job: Job) -> S3Uri | None:
+    """Return the object that cancels the run of a job; None if nothing cancels the job.
+
+    That is a live file, or one that somebody has submitted again by itself.
+    """
+    if job.run is None or job.redrives:
+        return None
+    prefix = f"{job.output_key}/" if job.output_key else ""
+    return S3Uri(job.output_bucket, f"{prefix}{COMMANDS_PREFIX}{job.run}/{CANCELLED}")
 
 
 def output_key(template: str, job: Job, version: InputVersion | None = None) -> str:

@@ -10,8 +10,8 @@ from functools import partial
 import structlog
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from worker.errors import FatalError, LeaseLost, PermanentError, is_cancelled
-from worker.job import Job, Message, Outcome, Reject, Release, Retry
+from worker.errors import FatalError, LeaseLost, PermanentError, RunCancelled, is_cancelled
+from worker.job import Drop, Job, Message, Outcome, Reject, Release, Retry
 from worker.jobs.runner import Runner
 from worker.jobs.settlement import Settlement
 from worker.queue.flow import Buffer, Slots
@@ -65,6 +65,8 @@ class Processor:
         except FatalError:
             await self.settlement.settle(message, Release())
             raise
+        except RunCancelled:
+            outcome = Drop()
         except PermanentError as error:
             outcome = Reject(error, job)
         except Exception as error:  # noqa: BLE001 - an unknown error is transient: the redrive policy limits it

@@ -14,6 +14,7 @@ from worker.errors import (
     NeedsTypes,
     NoSuchInput,
     PermanentError,
+    RunCancelled,
     TransientError,
     error_text,
 )
@@ -28,11 +29,12 @@ from worker.jobs.limits import (
     JobTimeouts,
     Reservation,
 )
-from worker.jobs.output_keys import output_uri
+from worker.jobs.output_keys import cancelled_uri, output_uri
 from worker.jobs.output_writer import AlreadyWritten, OutputWriter
 from worker.jobs.patience import Patience, PatientStorage
 from worker.jobs.rejected_rows import empty_superseded_rejects
 from worker.lifecycle.breaker import Breaker
+from worker.lifecycle.cancelled_runs import CancelledRuns
 from worker.pool.pool import Pool
 from worker.storage.conditional_write import WriteResult
 from worker.storage.protocol import Storage
@@ -75,6 +77,7 @@ class Runner:
     memory: JobMemory
     timeouts: JobTimeouts
     options: JobOptions
+    cancelled_runs: CancelledRuns
     output_template: str
     model: str
     model_sha256: str
@@ -85,7 +88,7 @@ class Runner:
         An `exclusive` job runs in a process of its own, and while no other job runs, unless others
         go on for more than a minute.
         `check_lease` is called just before anything becomes visible, and raises LeaseLost. Raises
-        PermanentError and TransientError.
+        PermanentError and TransientError, and RunCancelled before anything was done.
         """
         started = now()
         # One limit for all versions: an input may change again and again.
@@ -100,6 +103,9 @@ class Runner:
         self, job: Job, check_lease: CheckLease, job_timeout: JobTimeout, *, exclusive: bool
     ) -> Done:
         """Run the job, and again as long as the input changes in a way that only this job sees."""
+        mark = cancelled_uri(job)
+        if mark is not None and await self.cancelled_runs.include(mark, self.storage.head):
+            raise RunCancelled(f"the run {job.run} was cancelled")
         done: Done | None = None
         while True:
             try:

@@ -22,7 +22,7 @@ from worker.errors import (
     error_text,
     stray_cancellations_as_errors,
 )
-from worker.job import Done, Job, Message, Outcome, Reject, Release, Retry
+from worker.job import Done, Drop, Job, Message, Outcome, Reject, Release, Retry
 from worker.jobs.dead_letters import DeadLetters, Recorded
 from worker.jobs.limits import RESULT_PATIENCE_SECONDS, JobTimeout
 from worker.jobs.patience import Patience
@@ -125,6 +125,9 @@ class Settlement:
                 await self._delete(message, None)
                 log.info("job done", **outcome.log_fields())
                 self._metrics.done(outcome)
+            case Drop():
+                await self._delete(message, None)
+                log.info("job dropped, its run is cancelled")
             case Retry():
                 await self._retry(message, outcome)
             case Reject():

@@ -12,6 +12,7 @@ from worker.jobs.processor import Processor
 from worker.jobs.runner import Runner
 from worker.jobs.settlement import Settlement
 from worker.lifecycle.breaker import Breaker
+from worker.lifecycle.cancelled_runs import CancelledRuns
 from worker.lifecycle.stop import Stop
 from worker.metrics import Metrics, stream_for
 from worker.pool.model_plan import ModelPlan
@@ -98,6 +99,7 @@ def build(
             settings.score_options(),
             lambda changes: settings_help.of_a_job(settings, changes).score_options(),
         ),
+        CancelledRuns(),
         settings.output_template,
         settings.model,
         model_sha256,

@@ -57,7 +57,7 @@ def redrive(
     with status, dead_letters.held(account.client("sqs"), url) as (_, delete):
         result = Redrive.of(account, stack, delete).run(ready, through)
     if result.sent:
-        _wake(account, stack)
+        wake(account, stack)
     _report(result, [], left, as_json=as_json, command=command)
     return _status(result)
 
@@ -76,7 +76,7 @@ def _selected(found: Found, names: Sequence[str], first: int | None) -> tuple[li
     return now, len(jobs) - len(now)
 
 
-def _wake(account: Account, stack: DeployedStack) -> None:
+def wake(account: Account, stack: DeployedStack) -> None:
     """Wake the fleet; where the caller may not, the sweep does it within five minutes."""
     try:
         queues.wake(account.client("lambda"), stack.outputs["DispatcherFunction"])

@@ -1,4 +1,4 @@
-"""docs/daily-life.md: each command in it exists, and each test that it names."""
+"""docs/daily-life.md, docs/backfill.md: each command in them exists, and each test they name."""
 
 import re
 import shlex
@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from tidegate.cli.definitions.operating import COMMANDS as DAILY
+from tidegate.cli.definitions.runs import COMMANDS as RUNS
 from tidegate.cli.main import cli
 
 ROOT = Path(__file__).parents[4]
-PAGE = (ROOT / "docs" / "daily-life.md").read_text()
+PAGE = "".join((ROOT / "docs" / name).read_text() for name in ("daily-life.md", "backfill.md"))
 ROWS = re.findall(r"^\| (.+?) \| (.+?) \| `(test_\w+)` \|$", PAGE, flags=re.MULTILINE)
 COMMANDS = sorted(set(re.findall(r"`tidegate (\w[^`]*)`", PAGE)))
 
@@ -30,4 +31,4 @@ def test_every_question_has_a_test() -> None:
 
 def test_every_command_of_every_day_is_on_the_page() -> None:
     typed = {command.split()[0] for command in COMMANDS}
-    assert {command.name for command in DAILY} <= typed
+    assert {command.name for command in (*DAILY, *RUNS)} <= typed

@@ -2,6 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tidegate.runs.following import listed_result
 from tidegate.runs.join import Found
 from tidegate.runs.listing import Listed
 from tidegate.runs.states import State, listed_state
@@ -70,3 +71,33 @@ def test_what_is_unclear_is_unsure_whatever_the_times_say() -> None:
     unclear = found(9, None)
     unclear.is_unclear = True
     assert listed_state(unclear) is State.UNSURE
+
+
+@pytest.mark.parametrize(
+    ("output", "report", "state"),
+    [
+        (None, None, State.MISSING),
+        (-1, None, State.MISSING),
+        (-1, -1, State.MISSING),
+        (0, None, State.UNSURE),
+        (1, None, State.PREDICTED),
+        (-1, 1, State.FAILED),
+        (2, 1, State.PREDICTED),
+        (1, 2, State.FAILED),
+        (1, 1, State.UNSURE),
+    ],
+)
+def test_what_is_from_before_a_run_is_none_of_its_results(
+    output: int | None, report: int | None, state: State
+) -> None:
+    began = NOON + timedelta(seconds=50)
+    source = at(0)
+    assert source is not None
+    one = Found(
+        source,
+        output=None if output is None else at(50 + output),
+        report=None if report is None else at(50 + report),
+    )
+    assert listed_result(one, began)[0] is state
+    one.is_unclear = True
+    assert listed_result(one, began)[0] is State.UNSURE

@@ -1,0 +1,68 @@
+"""`tidegate` as a person types it: in a process of its own, in a pipe or on a terminal."""
+
+import fcntl
+import json
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import Iterator
+from typing import Any
+
+from tidegate.localcloud.cloud import CHECKOUT
+from tidegate.localcloud.stack import NAME
+from tidegate.localcloud.system import System
+
+ESCAPES = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
+Ran = subprocess.CompletedProcess[str]
+
+
+class Terminal:
+    """Runs `tidegate` as a person does, in a process of its own."""
+
+    def __init__(self, system: System) -> None:
+        self._environment = {**system.cloud.environment(), "TIDEGATE_STACK": NAME}
+        self._environment["PYTHONPATH"] = str(CHECKOUT)
+
+    def run(self, *arguments: str) -> Ran:
+        ran = subprocess.run(  # noqa: S603 - our own
+            [sys.executable, "-m", "tidegate", *arguments],
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "Traceback" not in ran.stderr
+        return ran
+
+    def read(self, *arguments: str) -> dict[str, Any]:
+        """Run a command with --json, and return what it prints."""
+        found: dict[str, Any] = json.loads(self.run(*arguments, "--json").stdout)
+        assert found["schema_version"] == 1
+        return found
+
+    def screen(self, columns: int, *arguments: str) -> list[str]:
+        """Run a command on a terminal of so many columns, and return the lines on it."""
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+        environment = {**self._environment, "TERM": "xterm-256color"}
+        command = [sys.executable, "-m", "tidegate", *arguments]
+        with subprocess.Popen(  # noqa: S603 - our own
+            command, env=environment, stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL
+        ):
+            os.close(theirs)
+            written = b"".join(chunks(ours))
+        return ESCAPES.sub(b"", written).decode().split("\r\n")
+
+
+def chunks(descriptor: int) -> Iterator[bytes]:
+    """Yield what is written to a terminal until nobody has it open."""
+    with open(descriptor, "rb", buffering=0) as terminal:
+        try:
+            while chunk := terminal.read(4096):
+                yield chunk
+        except OSError:
+            return

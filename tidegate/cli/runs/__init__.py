@@ -1,0 +1,1 @@
+"""The commands for many files: `submit`, `rescore`, `wait`, `cancel`, `compare`."""

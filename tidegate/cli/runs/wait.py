@@ -1,0 +1,224 @@
+"""The command `tidegate wait`: follows a run to its end, and records how it ended."""
+
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from tidegate.aws.errors import AwsError, explained
+from tidegate.cli.operating.screen import (
+    Sheet,
+    count,
+    err,
+    line,
+    opened,
+    out,
+    plain,
+    print_json,
+    show,
+    took,
+)
+from tidegate.cli.runs.run_screen import RunScreen
+from tidegate.operating import dead_letters, queues
+from tidegate.operating.failures import NO_REASON, NO_REASON_MESSAGE
+from tidegate.operating.usage import Cost
+from tidegate.runs.cost import cost_of
+from tidegate.runs.following import ASKED, Progress
+from tidegate.runs.record import Record, is_cancelled, read_request
+from tidegate.runs.request import Request
+from tidegate.runs.stack_runs import StackRuns
+
+SOME_FAILED = 3  # exit status
+POLL_SECONDS = 3.0
+QUIET_SECONDS = 180.0  # SQS's counts are about a minute late
+
+
+def wait(name: str | None, run: str | None, *, as_json: bool, show_commands: bool) -> int:
+    """Follow a run to its end; the exit status says whether all of it was predicted."""
+    account, stack = opened(name, show_commands=show_commands)
+    runs = StackRuns(account, stack)
+    record, request = read_request(runs.records, run)
+    summary = record.summary()
+    if summary is not None:
+        return _print(summary, as_json=as_json)
+    return follow(runs, record, request, as_json=as_json)
+
+
+def follow(
+    runs: StackRuns,
+    record: Record,
+    request: Request,
+    *,
+    as_json: bool,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> int:
+    """Look again and again until the run has ended; Ctrl-C leaves the run as it is."""
+    try:
+        with RunScreen(err(), clock) as screen:
+            found, dead, status = _Watch(runs, record, request, screen, sleep, clock).to_the_end()
+    except KeyboardInterrupt:
+        line(err(), f"\n[bold]the run goes on[/]: `tidegate wait {request.run}` follows it again")
+        return 128 + signal.SIGINT
+    summary = _summary(runs, request, found, dead, status)
+    _record(record, summary)
+    return _print(summary, as_json=as_json)
+
+
+def _record(record: Record, summary: Mapping[str, Any]) -> None:
+    """Write the summary; a caller who may only read still sees it."""
+    try:
+        record.write_summary(summary)
+    except Exception as error:
+        if (reason := explained(error)) is None:
+            raise
+        line(err(), f"[yellow]the summary is not recorded[/]: {plain(reason)}")
+
+
+@dataclass(slots=True)
+class _Watch:
+    """Looks at a run until it ends, or until nothing more can come of it."""
+
+    runs: StackRuns
+    record: Record
+    request: Request
+    screen: RunScreen
+    sleep: Callable[[float], None]
+    clock: Callable[[], float]
+
+    def to_the_end(self) -> tuple[Progress, int, str]:
+        """Return the last look, the number of dead letters without a report, and the status."""
+        follower = self.runs.follower(self.request, self.record)
+        all_sent = self.record.end_of_sending() is not None
+        changed_at, before = self.clock(), -1
+        while True:
+            began = self.clock()
+            found = follower.look()
+            self._show(found)
+            ended = found.predicted + found.failed
+            if found.is_finished and all_sent:
+                return found, 0, "completed_with_failures" if found.failed else "completed"
+            if ended != before:
+                changed_at, before = self.clock(), ended
+            quiet = self.clock() - changed_at
+            if end := self._end_without_results(found, quiet, all_sent=all_sent):
+                return found, *end
+            self.sleep(max(POLL_SECONDS, self.clock() - began))
+            if not all_sent:  # more may have been sent since
+                all_sent = self.record.end_of_sending() is not None
+                follower = self.runs.follower(self.request, self.record)
+
+    def _show(self, found: Progress) -> None:
+        for source in found.failures:
+            if source.key not in self.screen.failures:
+                inquiry = self.runs.inquiry(self.request)
+                self.screen.show_failure(source.key, *inquiry.reason(source))
+        self.screen.show(found)
+
+    def _end_without_results(
+        self, found: Progress, quiet: float, *, all_sent: bool
+    ) -> tuple[int, str] | None:
+        """Return how a run ends whose last files will have neither an output nor a report."""
+        account, url = self.runs.account, self.runs.stack.outputs["QueueUrl"]
+        waiting = queues.count(account.client("sqs"), url).all
+        if waiting and quiet < QUIET_SECONDS:
+            return None
+        if is_cancelled(account.client("s3"), self.request):
+            return 0, "cancelled"
+        if waiting:
+            return None
+        dead = self._dead(found)
+        if all_sent and dead and found.predicted + found.failed + dead == found.files:
+            return dead, "completed_with_failures"
+        if quiet < QUIET_SECONDS:
+            return None
+        left = found.files - found.predicted - found.failed
+        again = f"tidegate submit --run {self.request.run}"
+        if not all_sent:
+            raise AwsError(f"not all files of the run were submitted: `{again}` submits the others")
+        raise AwsError(
+            f"{count(left, 'file')} of the run {self.request.run}: no message is left, and neither "
+            "an output nor a report is there. "
+            f"`tidegate submit {self.request.source}` submits them in another run"
+        )
+
+    def _dead(self, found: Progress) -> int:
+        """Count dead letters of the run without a report: no worker could write one."""
+        if not found.left or len(found.left) > ASKED:
+            return 0
+        sqs, url = self.runs.account.client("sqs"), self.runs.stack.outputs["DeadLetterQueueUrl"]
+        run = self.request.run
+        jobs = [one.job for one in dead_letters.look(sqs, url) if one.job]
+        dead = {job["key"] for job in jobs if job.get("run") == run}
+        keys = [one.source.key for one in found.left if one.source.key in dead]
+        for key in keys:
+            self.screen.show_failure(key, NO_REASON, NO_REASON_MESSAGE)
+        return len(keys)
+
+
+def _summary(
+    runs: StackRuns, request: Request, found: Progress, dead: int, status: str
+) -> Mapping[str, Any]:
+    ended = found.last or datetime.now(UTC)
+    cost = _cost(runs, request, ended)
+    failed = found.failed + dead
+    return {
+        "version": 1,
+        "run": request.run,
+        "status": status,
+        "stack": request.stack,
+        "source": request.source,
+        "model": request.model,
+        "model_sha256": request.model_sha256 or None,
+        "began": request.began.isoformat(),
+        "ended": ended.isoformat(),
+        "seconds": (ended - request.began).total_seconds(),
+        "files": found.files,
+        "predicted": found.predicted,
+        "failed": failed,
+        "cancelled": found.files - found.predicted - failed,
+        "dollars": None if cost is None else round(cost.dollars, 6),
+        "worker_hours": None if cost is None else round(cost.hours, 4),
+        "dollars_at_least": cost is not None and cost.at_least,
+    }
+
+
+def _cost(runs: StackRuns, request: Request, ended: datetime) -> Cost | None:
+    """Return what the workers cost; None, and a line, if that could not be asked."""
+    try:
+        return cost_of(runs.account, runs.stack, request.began, ended)
+    except Exception as error:
+        if (reason := explained(error)) is None:
+            raise
+        line(err(), f"[yellow]the cost is unknown[/]: {plain(reason)}")
+        return None
+
+
+def _print(summary: Mapping[str, Any], *, as_json: bool) -> int:
+    """Print how a run ended; return the exit status."""
+    status = SOME_FAILED if summary["status"] != "completed" else 0
+    if as_json:
+        print_json({name: value for name, value in summary.items() if name != "version"})
+        return status
+    sheet = Sheet()
+    colour = "green" if summary["status"] == "completed" else "red"
+    words = summary["status"].replace("_", " ")
+    sheet.add("run", f"[bold]{plain(summary['run'])}[/]  [{colour}]{words}[/]")
+    sheet.add("predicted", f"{summary['predicted']:,} of {count(summary['files'], 'file')}")
+    if summary["failed"]:
+        sheet.add("failed", f"[red]{count(summary['failed'], 'file')}[/]")
+    if summary["cancelled"]:
+        sheet.add("cancelled", count(summary["cancelled"], "file"))
+    sheet.add("took", took(summary["seconds"]))
+    dollars = summary["dollars"]
+    if dollars is not None:
+        least = "at least " if summary["dollars_at_least"] else "about "
+        sheet.add("cost", f"{least}${dollars:.4f} for {summary['worker_hours']:.2f} worker hours")
+    if summary["failed"]:
+        sheet.add_next(
+            [("tidegate failures", "why"), ("tidegate redrive GROUP", "once it is mended")]
+        )
+    show(out(), sheet)
+    return status
