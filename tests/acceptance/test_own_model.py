@@ -190,7 +190,8 @@ def until_all_are_shown(process: "subprocess.Popen[str]") -> None:
 # Typed in another terminal.
 UPDATE = """
 aws cloudformation deploy --template-file "$FOLDER/packaged.yaml" --stack-name tidegate \
-  --capabilities CAPABILITY_IAM --parameter-overrides WorkerSettings=MAX_REJECTED=0.9
+  --s3-bucket tidegate-artifacts --capabilities CAPABILITY_IAM \
+  --parameter-overrides WorkerSettings=MAX_REJECTED=0.9
 """
 REDRIVE = """
 queues=arn:aws:sqs:us-east-1:000000000000:tidegate

@@ -107,7 +107,7 @@ async def test_an_unreadable_message_is_dead_lettered_with_its_reason(
     )["Messages"]
     assert dead["Body"] == "nonsense"
     reasons = {name: value["StringValue"] for name, value in dead["MessageAttributes"].items()}
-    assert reasons.pop("error_message")
+    assert all(reasons.pop(name) for name in ("error_message", "worker", "model_sha256"))
     assert reasons == {
         "error_type": "UnreadableBody",
         "receive_count": "1",
