@@ -265,7 +265,7 @@ def test_a_declined_review_of_a_first_deployment_leaves_no_empty_stack(
         ({"parameters": {"Capacity": "SPOT"}}, "one of FARGATE, FARGATE_SPOT"),
         ({"parameters": {"Subnets": "net-1"}}, "must be ids of subnets"),
         ({"settings": ("MAXREJECTED=0.1",)}, "did you mean WORKER_MAX_REJECTED"),
-        ({"settings": ("IDLE_SECONDS=3",)}, "--parameter IdleSeconds"),
+        ({"settings": ("IDLE_SECONDS=3",)}, "the parameter IdleSeconds sets it"),
         ({"unset": ("MAXREJECTED",)}, "did you mean WORKER_MAX_REJECTED"),
         ({"model": "no-such-file.pkl"}, "there is no file no-such-file.pkl"),
         (
