@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tidegate.operating.asking import in_parallel
 from tidegate.operating.dead_letters import Letter
 from tidegate.operating.groups import group_name, mask
-from tidegate.operating.reports import Layout, Report, is_newer
+from tidegate.operating.reports import Report, StackKeys, is_newer
 from worker.job import S3Uri
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def grouped(failures: Iterable[Failure]) -> list[Group]:
 
 
 def joined(
-    s3: "S3Client", layout: Layout, reports: Sequence[Report], letters: Sequence[Letter]
+    s3: "S3Client", layout: StackKeys, reports: Sequence[Report], letters: Sequence[Letter]
 ) -> list[Failure]:
     """Join each report with the dead letters of its job; letters without a report stand alone."""
     of_job: dict[tuple[str, ...], list[Letter]] = {}
@@ -114,7 +114,7 @@ def _of_report(report: Report, letters: Sequence[Letter]) -> Failure:
     )
 
 
-def _of_letters(s3: "S3Client", layout: Layout, letters: Sequence[Letter]) -> Failure:
+def _of_letters(s3: "S3Client", layout: StackKeys, letters: Sequence[Letter]) -> Failure:
     newest = max(letters, key=lambda one: one.sent)
     failure = _of_stranger(newest)
     assert newest.job is not None

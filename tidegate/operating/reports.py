@@ -3,7 +3,6 @@
 import heapq
 import json
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,13 +12,14 @@ from typing import TYPE_CHECKING, Any, Self, get_args
 
 from tidegate.aws.errors import found
 from tidegate.aws.stack import DeployedStack
+from tidegate.deploy.worker_settings import PARAMETER, parse
 from tidegate.operating.asking import in_parallel
 from worker.errors import OutputRefused, SettingsError
 from worker.interfaces import Format
 from worker.job import Job, S3Uri
 from worker.jobs.output_keys import output_uri
 from worker.settings import PREFIX, Settings
-from worker.settings_help import parse_assignment, variable
+from worker.settings_help import variable
 from worker.storage.provenance import InputVersion
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ TEMPLATES = ("output_template", "failure_template", "output_format")
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class StackKeys:
     """Where a stack's workers put outputs and reports."""
 
     bucket: str
@@ -46,7 +46,7 @@ class Layout:
     @classmethod
     def of(cls, stack: DeployedStack) -> Self:
         """Read the stack's outputs, and the workers' settings among its parameters."""
-        given = _settings(stack.parameters.get("WorkerSettings", ""))
+        given = _settings(stack.parameters.get(PARAMETER, ""))
         values = {
             name: given.get(variable(name), Settings.model_fields[name].default)
             for name in TEMPLATES
@@ -105,8 +105,8 @@ def newest_version(s3: "S3Client", source: S3Uri) -> InputVersion | None:
 
 def _settings(text: str) -> dict[str, str]:
     """Read the parameter WorkerSettings; a wrong one is the workers' to refuse."""
-    with suppress(ValueError, SettingsError):
-        return dict(parse_assignment(word) for word in shlex.split(text))
+    with suppress(SettingsError):
+        return parse(text)
     return {}
 
 
@@ -138,7 +138,7 @@ class Report:
         return S3Uri(self.job["bucket"], self.job["key"])
 
 
-def listed(s3: "S3Client", layout: Layout) -> Iterator[Listed]:
+def listed(s3: "S3Client", layout: StackKeys) -> Iterator[Listed]:
     """List every report."""
     pages = s3.get_paginator("list_objects_v2").paginate(
         Bucket=layout.bucket, Prefix=layout.reports_prefix
@@ -147,7 +147,7 @@ def listed(s3: "S3Client", layout: Layout) -> Iterator[Listed]:
         yield from reports_of(page, layout)
 
 
-def reports_of(page: Mapping[str, Any], layout: Layout) -> list[Listed]:
+def reports_of(page: Mapping[str, Any], layout: StackKeys) -> list[Listed]:
     """Return the reports of one page of a listing."""
     return [
         Listed(one["Key"], one["ETag"].strip('"'), one["LastModified"])
@@ -156,7 +156,7 @@ def reports_of(page: Mapping[str, Any], layout: Layout) -> list[Listed]:
     ]
 
 
-def newest(s3: "S3Client", layout: Layout, most: int = NEWEST) -> tuple[list[Report], int]:
+def newest(s3: "S3Client", layout: StackKeys, most: int = NEWEST) -> tuple[list[Report], int]:
     """Return the newest reports, newest first, and how many there are in all."""
     count = 0
 
@@ -171,7 +171,7 @@ def newest(s3: "S3Client", layout: Layout, most: int = NEWEST) -> tuple[list[Rep
     return [report for report in in_parallel(read_one, chosen) if report is not None], count
 
 
-def read(s3: "S3Client", layout: Layout, one: Listed) -> Report | None:
+def read(s3: "S3Client", layout: StackKeys, one: Listed) -> Report | None:
     """Read a report, and look for an output; None if the report is gone or is none."""
     answer = found(lambda: s3.get_object(Bucket=layout.bucket, Key=one.key), *ABSENT)
     if answer is None:

@@ -13,7 +13,7 @@ from tidegate.operating import dead_letters, queues, tasks, usage
 from tidegate.operating.asking import Answer, Asking, asking
 from tidegate.operating.dead_letters import Letter
 from tidegate.operating.queues import Messages
-from tidegate.operating.reports import Layout, reports_of
+from tidegate.operating.reports import StackKeys, reports_of
 from tidegate.operating.tasks import Fleet, Task
 from tidegate.operating.usage import Cost, Metrics, Streams
 
@@ -98,7 +98,7 @@ def look(account: Account, stack: DeployedStack) -> Status:
             undispatched=messages.get("UndispatchedQueueUrl"),
             paused_since=asked.paused.get(),
             fleet=fleet,
-            reports=None if page is None else len(reports_of(page, Layout.of(stack))),
+            reports=None if page is None else len(reports_of(page, StackKeys.of(stack))),
             more_reports=bool(page and page.get("IsTruncated")),
             letters=asked.letters.get(),
             metrics=asked.metrics.get(),
@@ -124,7 +124,7 @@ class _Asked:
         cls, ask: Asking, clients: Mapping[str, Any], stack: DeployedStack, now: datetime
     ) -> Self:
         """Begin all calls."""
-        out, layout, sqs = stack.outputs, Layout.of(stack), clients["sqs"]
+        out, layout, sqs = stack.outputs, StackKeys.of(stack), clients["sqs"]
         queue = out["QueueUrl"].rpartition("/")[2]
         return cls(
             fleet=_ask_fleet(ask, clients["ecs"], out),

@@ -13,7 +13,7 @@ from tidegate.operating.asking import asking
 from tidegate.operating.dead_letters import Letter
 from tidegate.operating.log_lines import Line, LogReader, groups_of, last
 from tidegate.operating.queues import Messages
-from tidegate.operating.reports import ABSENT, Layout, Listed, Report, read
+from tidegate.operating.reports import ABSENT, Listed, Report, StackKeys, read
 from worker.job import Job, S3Uri
 from worker.jobs.output_keys import report_key
 from worker.jobs.rejected_rows import rejects_of
@@ -112,7 +112,7 @@ class Story:
 def tell(account: Account, stack: DeployedStack, source: S3Uri, *, log_lines: int) -> Story:
     """Ask everything about one file at once."""
     s3, sqs, logs = (account.client(name) for name in SERVICES)  # not while threads run
-    layout = Layout.of(stack)
+    layout = StackKeys.of(stack)
     with asking() as ask:
         versions = ask.ask("versions of the input", lambda: read_versions(s3, source))
         output = ask.ask("the output", lambda: _output(s3, layout, source))
@@ -145,7 +145,7 @@ def tell(account: Account, stack: DeployedStack, source: S3Uri, *, log_lines: in
 
 def source_of(stack: DeployedStack, name: str) -> S3Uri:
     """Return the input that a name means: a key, or the URI of an input, output or report."""
-    layout = Layout.of(stack)
+    layout = StackKeys.of(stack)
     if not name.startswith("s3://"):
         return S3Uri(stack.outputs["InputBucket"], name)
     bucket, _, key = name.removeprefix("s3://").partition("/")
@@ -181,7 +181,7 @@ def _version(one: Mapping[str, Any]) -> Version:
     )
 
 
-def _body(layout: Layout, source: S3Uri) -> dict[str, str]:
+def _body(layout: StackKeys, source: S3Uri) -> dict[str, str]:
     return {
         "bucket": source.bucket,
         "key": source.key,
@@ -190,7 +190,7 @@ def _body(layout: Layout, source: S3Uri) -> dict[str, str]:
     }
 
 
-def _output(s3: "S3Client", layout: Layout, source: S3Uri) -> Output | None:
+def _output(s3: "S3Client", layout: StackKeys, source: S3Uri) -> Output | None:
     uri = layout.output_of(s3, _body(layout, source))
     if uri is None:
         return None
@@ -208,7 +208,7 @@ def _output(s3: "S3Client", layout: Layout, source: S3Uri) -> Output | None:
     )
 
 
-def _report(s3: "S3Client", layout: Layout, source: S3Uri) -> Report | None:
+def _report(s3: "S3Client", layout: StackKeys, source: S3Uri) -> Report | None:
     job = Job.model_validate(_body(layout, source))
     key = report_key(layout.failure_template, job)
     return read(s3, layout, Listed(key, "", EPOCH))
@@ -223,7 +223,7 @@ def _since(versions: Sequence[Version] | None) -> datetime:
 
 def _no_job(stack: DeployedStack, source: S3Uri) -> str:
     """Return why the dispatcher makes no job of a file; empty if it makes one."""
-    layout = Layout.of(stack)
+    layout = StackKeys.of(stack)
     if source.bucket == layout.bucket and source.key.startswith(layout.own):
         return "it is an output of this stack"
     if not source.key.startswith(prefix := stack.outputs.get("InputPrefix", "")):

@@ -26,7 +26,7 @@ from tidegate.operating import dead_letters
 from tidegate.operating.asking import asking
 from tidegate.operating.failures import Failure, chosen, grouped, joined
 from tidegate.operating.redrive import Redrive
-from tidegate.operating.reports import Layout, newest
+from tidegate.operating.reports import StackKeys, newest
 from worker.errors import TidegateError
 
 FAILED_FILES = 3  # exit status
@@ -58,7 +58,7 @@ def find_failures(
 ) -> Found:
     """Read the newest reports, and dead letters, at once."""
     s3, sqs = account.client("s3"), account.client("sqs")  # not while threads run
-    layout = Layout.of(stack)
+    layout = StackKeys.of(stack)
     url = stack.outputs["DeadLetterQueueUrl"]
     with asking() as ask:
         reading = ask.ask("failure reports", lambda: newest(s3, layout, most_reports))

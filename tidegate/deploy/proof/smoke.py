@@ -15,10 +15,9 @@ from tidegate.aws.stack import DeployedStack
 from tidegate.deploy.artifacts import NOT_THERE
 from tidegate.deploy.cloudformation.events import Pause
 from tidegate.deploy.screen import Screen
-from tidegate.deploy.worker_settings import PARAMETER, parse
+from tidegate.operating.reports import StackKeys
 from worker.job import Job
 from worker.jobs.output_keys import output_key, report_key
-from worker.settings import Settings
 from worker.storage.provenance import InputVersion
 
 if TYPE_CHECKING:
@@ -90,14 +89,12 @@ class SmokeTest:
 
     def _written_keys(self, job: Job, version: InputVersion) -> tuple[list[str], str]:
         """Return where the output may be and where the failure report, by the workers' settings."""
-        settings = parse(self.stack.parameters.get(PARAMETER, ""))
-        fields = Settings.model_fields
-        output = settings.get("WORKER_OUTPUT_TEMPLATE", fields["output_template"].default)
-        failure = settings.get("WORKER_FAILURE_TEMPLATE", fields["failure_template"].default)
-        form = settings.get("WORKER_OUTPUT_FORMAT")
+        keys = StackKeys.of(self.stack)
+        output, form = keys.output_template, keys.output_format
         # A format other than the input's is appended to the key.
-        keys = [output_key(output + end, job, version) for end in ("", f".{form}" if form else "")]
-        return list(dict.fromkeys(keys)), report_key(failure, job)
+        ends = ("", f".{form}") if form else ("",)
+        outputs = [output_key(output + end, job, version) for end in ends]
+        return outputs, report_key(keys.failure_template, job)
 
     def _wait(self, bucket: str, outputs: Sequence[str], report: str) -> Smoke:
         waits = f"aws s3api wait object-exists --bucket {bucket} --key {shlex.quote(outputs[0])}"

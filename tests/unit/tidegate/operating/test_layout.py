@@ -7,18 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.aws.stack import DeployedStack
-from tidegate.operating.reports import Layout
+from tidegate.operating.reports import StackKeys
 from worker.errors import OutputRefused
 from worker.job import Job
 from worker.jobs.output_keys import report_key
 
 OUTPUTS = {"OutputBucket": "out", "OutputKey": "predictions/"}
-DEFAULT = Layout.of(DeployedStack("s", "", "", {}, OUTPUTS, {}))
+DEFAULT = StackKeys.of(DeployedStack("s", "", "", {}, OUTPUTS, {}))
 JOB = {"bucket": "in", "key": "dir/a.csv", "output_bucket": "out", "output_key": "predictions"}
 
 
-def with_settings(text: str) -> Layout:
-    return Layout.of(DeployedStack("s", "", "", {"WorkerSettings": text}, OUTPUTS, {}))
+def with_settings(text: str) -> StackKeys:
+    return StackKeys.of(DeployedStack("s", "", "", {"WorkerSettings": text}, OUTPUTS, {}))
 
 
 @pytest.mark.parametrize(

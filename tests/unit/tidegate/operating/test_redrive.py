@@ -10,7 +10,7 @@ from tidegate.aws.account import Account
 from tidegate.aws.stack import find
 from tidegate.cli.main import main
 from tidegate.operating.dead_letters import held
-from tidegate.operating.reports import Layout, clear, listed
+from tidegate.operating.reports import StackKeys, clear, listed
 
 Shown = pytest.CaptureFixture[str]
 
@@ -147,7 +147,7 @@ def test_where_the_dispatcher_cannot_be_woken_the_sweep_is_named(
 def test_a_report_that_was_written_meanwhile_is_not_cleared(world: MockedStack) -> None:
     job = world.put_input("a.csv")
     world.fail(job, message="first")
-    layout = Layout.of(find(Account(), None))
+    layout = StackKeys.of(find(Account(), None))
     (first,) = listed(world.s3, layout)
     world.fail(job, message="second")
 
