@@ -143,12 +143,17 @@ class OutputWriter:
             and not self._is_alike(output)
         )
 
-    async def _has_others_rejects_alone(self, target: S3Uri) -> bool:
-        """Return whether rejected rows of other settings or another model are there, no output."""
-        rejects = await self.storage.head(rejects_of(target))
-        if rejects is None or self._is_alike(rejects):
-            return False
-        return await self.storage.head(target) is None
+    async def _has_others_rejects(self) -> bool:
+        """Return whether rejected rows of other settings or another model are there.
+
+        They go before this job writes the output. Whose output is there in the end is decided by
+        whose rejected rows are.
+        """
+        rejects = await self.storage.head(rejects_of(self.target))
+        return rejects is not None and not self._is_alike(rejects)
+
+    async def _has_no_output(self) -> bool:
+        return await self.storage.head(self.target) is None
 
     def _is_alike(self, head: Head) -> bool:
         """Return whether this model and these settings have made an object."""
@@ -164,14 +169,15 @@ class OutputWriter:
         if result is not None:
             return result
         await rejects.finish()
-        force = self.force or await self._has_others_rejects_alone(self.target)
+        force = self.force or await self._has_others_rejects()
         result = await self._write(rejects, partial(rejects.commit, counts={}), force=force)
         return result if result is WriteResult.SUPERSEDED else None
 
     async def _commit_output(self, counts: Mapping[str, str], replacing: str | None) -> None:
         assert self._output is not None
         if self._rejects is None and (replacing is not None or self.rejects_allowed):
-            force = self.force or await self._has_others_rejects_alone(self.target)
+            writes = replacing is not None or await self._has_no_output()
+            force = self.force or (writes and await self._has_others_rejects())
             await self._empty_older_rejects(self.target, force=force)
             self.check_lease()
         await self._output.commit(replacing, counts)
