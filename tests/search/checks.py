@@ -137,6 +137,8 @@ class Checks:
         if not request.detailed and letter.reasons["error_type"] == "GaveUp":
             return  # no one knows which version it was to predict
         replaced_at = self.ledger.replaced_at(request)
+        if any(dead.at <= replaced_at for dead in self.ledger.dead_letters(name)):
+            return  # sent again, as no answer came; the letter before was right
         look = self.ledger.records[process.name].looks.get((request.key, name), NO_LOOK)
         recently = effect.at - RECORD_SECONDS
         is_unseen = look.at >= recently and (look.at <= replaced_at or look.failed)

@@ -34,6 +34,7 @@ class Dead:
     message_id: str
     reasons: Mapping[str, str] | None
     receives: int
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +167,11 @@ class Ledger:
             case VisibilityChanged() if call is not None:
                 self._on_change(effect, call)
             case DeadLettered():
-                self.dead.append(Dead(effect.message_id, None, 0))
+                self.dead.append(Dead(effect.message_id, None, 0, effect.at))
             case Sent(queue=queue) if queue != QUEUE:
                 reasons = {n: str(a["StringValue"]) for n, a in effect.attributes.items()}
                 name, count = reasons["source_message_id"], int(reasons["receive_count"])
-                self.dead.append(Dead(name, reasons, count))
+                self.dead.append(Dead(name, reasons, count, effect.at))
 
     def _on_received(self, effect: Received, call: Call | None, who: str) -> None:
         self.holder[effect.message_id] = (effect.handle, who)
