@@ -534,19 +534,6 @@ def _(patch: Patch) -> None:
     patch.replace(flush, flush_unnoticed)
 
 
-@MUTATIONS.add("the lease is not checked after a wait for S3", seed=6846)
-def _(patch: Patch) -> None:
-    attempt = Patience._attempt
-
-    async def attempt_unchecked(
-        self: Patience, once: Callable[[], Awaitable[Any]], *, again: bool
-    ) -> Any:  # noqa: ANN401 - of any call
-        unchecked = Patience(self.breaker, self.limit, lambda: None)
-        return await attempt(unchecked, once, again=again)
-
-    patch.replace(attempt, attempt_unchecked)
-
-
 @MUTATIONS.add("messages are received while heartbeats fail", seed=0)
 def _(patch: Patch) -> None:
     send_beat = Leases._send_beat
