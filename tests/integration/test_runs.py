@@ -71,7 +71,8 @@ def put_output(
 def put_report(
     s3: "S3Client", layout: Layout, key: str, etag: str, second: int, *, model: str = MODEL
 ) -> None:
-    report = {"source": {"etag": etag}, "model": {"sha256": model}}
+    error = {"error_type": "Unparsable", "message": "not a table"}
+    report = {"source": {"etag": etag}, "model": {"sha256": model}, **error}
     job = Job(bucket=INPUT, key=key, output_bucket=OUTPUT, output_key=layout.output_key)
     put(s3, OUTPUT, layout.report_key(job), json.dumps(report).encode(), second)
 
