@@ -45,7 +45,7 @@ from worker.service.shutdown import Shutdown
 from worker.service.start_limit import StartLimit
 from worker.service.wiring import Worker
 from worker.storage import conditional_write
-from worker.storage.conditional_write import WriteResult
+from worker.storage.conditional_write import Replaces, WriteResult
 from worker.storage.protocol import Head, Storage
 from worker.storage.provenance import InputVersion
 from worker.storage.s3 import _checked, _condition
@@ -150,11 +150,11 @@ def _(patch: Patch) -> None:
         put: Callable[[str | None], Awaitable[None]],
         *,
         version: InputVersion,
-        force: bool,
+        replaces: Replaces,
         check_lease: Callable[[], None],
     ) -> WriteResult:
         return await write(
-            storage, target, put, version=version, force=force, check_lease=lambda: None
+            storage, target, put, version=version, replaces=replaces, check_lease=lambda: None
         )
 
     patch.replace(write, write_unchecked)
@@ -400,9 +400,9 @@ def _(patch: Patch) -> None:
     decide = conditional_write._decide
 
     async def for_the_later_writer(
-        storage: Storage, target: S3Uri, existing: Head, version: InputVersion, *, force: bool
+        storage: Storage, target: S3Uri, existing: Head, version: InputVersion, replaces: Replaces
     ) -> WriteResult:
-        result = await decide(storage, target, existing, version, force=force)
+        result = await decide(storage, target, existing, version, replaces)
         by_sequencer = version.sequencer and existing.metadata.get("source-sequencer")
         return WriteResult.REPLACED if result is WriteResult.SUPERSEDED and by_sequencer else result
 
@@ -445,7 +445,7 @@ def _(patch: Patch) -> None:
         version: InputVersion,
         *,
         metadata: Mapping[str, str],
-        force: bool,
+        replaces: Replaces,
         check_lease: Callable[[], None],
     ) -> None:
         pass

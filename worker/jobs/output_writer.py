@@ -12,7 +12,7 @@ from worker.interfaces import Format, OutputForm, ScoreResult
 from worker.job import S3Uri
 from worker.jobs.rejected_rows import empty_older_rejects, empty_superseded_rejects, rejects_of
 from worker.lifecycle.supervision import wait_then_cancel
-from worker.storage.conditional_write import WriteResult, preview, write
+from worker.storage.conditional_write import Replaces, WriteResult, none, preview, write
 from worker.storage.protocol import Head, Storage
 from worker.storage.provenance import InputVersion
 from worker.storage.streaming import ABORT_SECONDS, Upload
@@ -47,6 +47,7 @@ class OutputWriter:
     part_bytes: int
     previews: bool
     rejects_allowed: bool
+    _takes_over: bool = False  # an output of other settings, whose rejected rows are this job's
     _output: Upload | None = None
     _rejects: Upload | None = None
     _uploads: list[Upload] = field(default_factory=list)
@@ -109,18 +110,18 @@ class OutputWriter:
         await self._output.finish()  # before the lease is checked: the last parts may take a while
         counts = {"rows": str(score.rows), "rejected": str(score.rejected)}
         commit = partial(self._commit_output, counts)
-        result = await self._write(self._output, commit, force=self.force)
+        result = await self._write(self._output, commit, self._replaces)
         if result is WriteResult.ALREADY_DONE and await self._has_only_the_rejects(self.target):
-            self.force = True
-            result = await self._write(self._output, commit, force=True)
+            self._takes_over = True
+            result = await self._write(self._output, commit, self._replaces)
         await self._leave_no_older_rejects(self.target, result)
         return result
 
     async def _preview(self, target: S3Uri) -> WriteResult | None:
         """Return the result if nothing is to be written; None if the output is."""
-        result = await preview(self.storage, target, version=self.version, force=self.force)
+        result = await preview(self.storage, target, version=self.version, replaces=self._replaces)
         if result is WriteResult.ALREADY_DONE and await self._has_only_the_rejects(target):
-            self.force = True
+            self._takes_over = True
             return None
         await self._leave_no_older_rejects(target, result)
         return result
@@ -143,17 +144,20 @@ class OutputWriter:
             and not self._is_alike(output)
         )
 
-    async def _has_others_rejects(self) -> bool:
-        """Return whether rejected rows of other settings or another model are there.
-
-        They go before this job writes the output. Whose output is there in the end is decided by
-        whose rejected rows are.
-        """
-        rejects = await self.storage.head(rejects_of(self.target))
-        return rejects is not None and not self._is_alike(rejects)
-
     async def _has_no_output(self) -> bool:
         return await self.storage.head(self.target) is None
+
+    def _replaces(self, output: Head) -> bool:
+        """Return whether an output of this version gives way: always, or to those of this job."""
+        return self.force or (self._takes_over and not self._is_alike(output))
+
+    def _replaces_rejects(self, rejects: Head) -> bool:
+        """Return whether rejected rows of this version give way, when this job writes the output.
+
+        Those of other settings or another model do. Whose output is there in the end is decided by
+        whose rejected rows are.
+        """
+        return self.force or not self._is_alike(rejects)
 
     def _is_alike(self, head: Head) -> bool:
         """Return whether this model and these settings have made an object."""
@@ -169,16 +173,15 @@ class OutputWriter:
         if result is not None:
             return result
         await rejects.finish()
-        force = self.force or await self._has_others_rejects()
-        result = await self._write(rejects, partial(rejects.commit, counts={}), force=force)
+        commit = partial(rejects.commit, counts={})
+        result = await self._write(rejects, commit, self._replaces_rejects)
         return result if result is WriteResult.SUPERSEDED else None
 
     async def _commit_output(self, counts: Mapping[str, str], replacing: str | None) -> None:
         assert self._output is not None
         if self._rejects is None and (replacing is not None or self.rejects_allowed):
-            writes = replacing is not None or await self._has_no_output()
-            force = self.force or (writes and await self._has_others_rejects())
-            await self._empty_older_rejects(self.target, force=force)
+            writes = replacing is not None or self.force or await self._has_no_output()
+            await self._empty_older_rejects(self.target, self._replaces_rejects if writes else none)
             self.check_lease()
         await self._output.commit(replacing, counts)
 
@@ -196,15 +199,15 @@ class OutputWriter:
                 check_lease=self.check_lease,
             )
         elif result is WriteResult.ALREADY_DONE and self.rejects_allowed:
-            await self._empty_older_rejects(target, force=False)
+            await self._empty_older_rejects(target, none)
 
-    async def _empty_older_rejects(self, target: S3Uri, *, force: bool) -> None:
+    async def _empty_older_rejects(self, target: S3Uri, replaces: Replaces) -> None:
         await empty_older_rejects(
             self.storage,
             target,
             self.version,
             metadata=self.metadata,
-            force=force,
+            replaces=replaces,
             check_lease=self.check_lease,
         )
 
@@ -223,13 +226,13 @@ class OutputWriter:
         return upload
 
     async def _write(
-        self, upload: Upload, commit: Callable[[str | None], Awaitable[None]], *, force: bool
+        self, upload: Upload, commit: Callable[[str | None], Awaitable[None]], replaces: Replaces
     ) -> WriteResult:
         return await write(
             self.storage,
             upload.target,
             commit,
             version=self.version,
-            force=force,
+            replaces=replaces,
             check_lease=self.check_lease,
         )

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from worker.errors import OutputRefused
 from worker.job import S3Uri
-from worker.storage.conditional_write import write
+from worker.storage.conditional_write import Replaces, none, write
 from worker.storage.protocol import Storage
 from worker.storage.provenance import InputVersion
 
@@ -30,7 +30,7 @@ async def empty_older_rejects(
     version: InputVersion,
     *,
     metadata: Mapping[str, str],
-    force: bool,
+    replaces: Replaces,
     check_lease: Callable[[], None],
 ) -> None:
     """Replace the rejected rows of versions older than this one by an empty table."""
@@ -48,7 +48,9 @@ async def empty_older_rejects(
         )
 
     with suppress(OutputRefused):  # another program wrote that object: leave it
-        await write(storage, rejects, put, version=version, force=force, check_lease=check_lease)
+        await write(
+            storage, rejects, put, version=version, replaces=replaces, check_lease=check_lease
+        )
 
 
 async def empty_superseded_rejects(
@@ -64,5 +66,5 @@ async def empty_superseded_rejects(
     version = existing and InputVersion.recorded_in(existing.metadata, source)
     if version:
         await empty_older_rejects(
-            storage, output, version, metadata=metadata, force=False, check_lease=check_lease
+            storage, output, version, metadata=metadata, replaces=none, check_lease=check_lease
         )

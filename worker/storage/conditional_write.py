@@ -15,6 +15,9 @@ from worker.job import S3Uri
 from worker.storage.protocol import Head, Storage, UploadLost, WriteConflict
 from worker.storage.provenance import InputVersion, is_current
 
+# Which outputs of the same version, by their heads, a write replaces.
+Replaces = Callable[[Head], bool]
+
 WRITE_ATTEMPTS = 8
 PAUSE_SECONDS = 0.1  # before the third attempt, at most; each later one may wait twice as long
 MAX_PAUSE_SECONDS = 5.0
@@ -29,20 +32,25 @@ class WriteResult(Enum):
     SUPERSEDED = "superseded"
 
 
+def none(_: Head) -> bool:
+    """Replace no output of the same version."""
+    return False
+
+
 async def write(
     storage: Storage,
     target: S3Uri,
     put: Callable[[str | None], Awaitable[None]],
     *,
     version: InputVersion,
-    force: bool,
+    replaces: Replaces,
     check_lease: Callable[[], None],
 ) -> WriteResult:
     """Write an output unless an output of the same or of a newer version is in its place.
 
     `put(None)` writes only if no object exists, `put(etag)` only over the object with that ETag.
-    `force` replaces an output of the same version. Raises OutputRefused if the output of another
-    input is there.
+    `replaces` says which outputs of the same version are replaced. Raises OutputRefused if the
+    output of another input is there.
     """
     replacing: str | None = None
     for attempt in range(WRITE_ATTEMPTS):
@@ -53,7 +61,7 @@ async def write(
         except WriteConflict as conflict:
             existing = await storage.head(target)
             if existing is not None:
-                result = await _decide(storage, target, existing, version, force=force)
+                result = await _decide(storage, target, existing, version, replaces)
                 if result is not WriteResult.REPLACED:
                     return result
             if isinstance(conflict, UploadLost):
@@ -77,7 +85,7 @@ async def pause_before(attempt: int) -> None:
 
 
 async def preview(
-    storage: Storage, target: S3Uri, *, version: InputVersion, force: bool
+    storage: Storage, target: S3Uri, *, version: InputVersion, replaces: Replaces
 ) -> WriteResult | None:
     """Return the result if `write` would write nothing; None if it would write.
 
@@ -86,18 +94,18 @@ async def preview(
     existing = await storage.head(target)
     if existing is None:
         return None
-    result = await _decide(storage, target, existing, version, force=force)
+    result = await _decide(storage, target, existing, version, replaces)
     return None if result is WriteResult.REPLACED else result
 
 
 async def _decide(
-    storage: Storage, target: S3Uri, existing: Head, version: InputVersion, *, force: bool
+    storage: Storage, target: S3Uri, existing: Head, version: InputVersion, replaces: Replaces
 ) -> WriteResult:
     recorded = existing.metadata
     if recorded.get("source-id") != version.source_id:
         raise OutputRefused(f"{target} is taken: it is not an output of {version.uri}")
     if version.is_recorded_in(recorded):
-        return WriteResult.REPLACED if force else WriteResult.ALREADY_DONE
+        return WriteResult.REPLACED if replaces(existing) else WriteResult.ALREADY_DONE
     theirs, ours = recorded.get("source-sequencer"), version.sequencer
     if theirs and ours and len(theirs) == len(ours):
         newer = ours.lower() > theirs.lower()

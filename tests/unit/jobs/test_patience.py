@@ -227,7 +227,7 @@ async def write_output(storage: FakeStorage, size: int, *, force: bool = False) 
             TARGET,
             lambda replacing: upload.commit(replacing, {}),
             version=version,
-            force=force,
+            replaces=lambda _: force,
             check_lease=held,
         )
 

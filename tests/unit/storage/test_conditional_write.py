@@ -61,7 +61,7 @@ async def put(
             OUTPUT,
             partial(upload.commit, counts={}),
             version=version,
-            force=force,
+            replaces=lambda _: force,
             check_lease=check_lease,
         )
     finally:
