@@ -453,7 +453,7 @@ def _(patch: Patch) -> None:
     patch.replace(empty_older_rejects, not_at_all)
 
 
-@MUTATIONS.add("a superseded version leaves its rejected rows", seed=870)
+@MUTATIONS.add("a superseded version leaves its rejected rows", seed=3601)
 def _(patch: Patch) -> None:
     async def not_at_all(
         storage: Storage,
