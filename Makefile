@@ -34,7 +34,7 @@ test-under-load: .venv/dev.stamp ## `make test` beside sixteen busy loops; about
 levels: .venv/dev.stamp .venv-cloud/stamp .venv-checks/stamp
 	@echo "checks, unit, integration, acceptance, robustness, search and wheel tests: some minutes, four at a time"
 	@$(MAKE) --no-print-directory -j 4 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) \
-	  check integration-worker integration-aws acceptance-deploy acceptance-run unit search-worker robustness \
+	  acceptance-run integration-worker unit acceptance-deploy integration-aws search-worker check robustness \
 	  search-dispatcher wheel-test
 
 search-worker: .venv/dev.stamp
