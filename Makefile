@@ -42,7 +42,7 @@ search-worker: .venv/dev.stamp
 search-dispatcher: .venv/dev.stamp
 	$(BIN)/python -m pytest tests/waking
 
-DEPLOY_TESTS := $(patsubst %,tests/acceptance/test_%.py,chaos demo going_up memory options)
+DEPLOY_TESTS := $(patsubst %,tests/acceptance/test_%.py,chaos demo going_up memory options own_model several_stacks)
 acceptance-deploy: .venv/dev.stamp .venv-cloud/stamp
 	$(BIN)/python -m pytest $(DEPLOY_TESTS)
 acceptance-run: .venv/dev.stamp .venv-cloud/stamp
