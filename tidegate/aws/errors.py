@@ -19,6 +19,7 @@ from worker.aws.errors import CREDENTIALS_REFUSED, EXPIRED_TOKEN, THROTTLED, err
 from worker.errors import TidegateError
 
 T = TypeVar("T")
+NO_OBJECT = ("404", "NoSuchKey", "NotFound")  # S3's answers to a GET and to a HEAD
 _NO_CREDENTIALS = (
     NoCredentialsError,
     PartialCredentialsError,

@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, get_args
 
-from tidegate.aws.errors import found
+from tidegate.aws.errors import NO_OBJECT, found
 from tidegate.aws.stack import DeployedStack
 from tidegate.deploy.worker_settings import PARAMETER, parse
 from tidegate.operating.asking import in_parallel
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 NEWEST = 1000
-ABSENT = ("404", "NoSuchKey", "NotFound")  # S3's answers to a GET and to a HEAD
 PLACEHOLDER = re.compile(r"\{(?:key|etag|version_id)\}")
 FORMATS: dict[str, Format] = {form: form for form in get_args(Format)}
 TEMPLATES = ("output_template", "failure_template", "output_format")
@@ -97,7 +96,7 @@ class StackKeys:
 
 def newest_version(s3: "S3Client", source: S3Uri) -> InputVersion | None:
     """Return the newest version of an input; None if the input is deleted."""
-    head = found(lambda: s3.head_object(Bucket=source.bucket, Key=source.key), *ABSENT)
+    head = found(lambda: s3.head_object(Bucket=source.bucket, Key=source.key), *NO_OBJECT)
     if head is None:
         return None
     return InputVersion(source, head["ETag"].strip('"'), head.get("VersionId"), sequencer=None)
@@ -173,7 +172,7 @@ def newest(s3: "S3Client", layout: StackKeys, most: int = NEWEST) -> tuple[list[
 
 def read(s3: "S3Client", layout: StackKeys, one: Listed) -> Report | None:
     """Read a report, and look for an output; None if the report is gone or is none."""
-    answer = found(lambda: s3.get_object(Bucket=layout.bucket, Key=one.key), *ABSENT)
+    answer = found(lambda: s3.get_object(Bucket=layout.bucket, Key=one.key), *NO_OBJECT)
     if answer is None:
         return None
     try:
@@ -201,7 +200,7 @@ def is_newer(s3: "S3Client", output: S3Uri | None, moment: datetime) -> bool:
     """
     if output is None:
         return False
-    head = found(lambda: s3.head_object(Bucket=output.bucket, Key=output.key), *ABSENT)
+    head = found(lambda: s3.head_object(Bucket=output.bucket, Key=output.key), *NO_OBJECT)
     return head is not None and head["LastModified"] > moment
 
 
@@ -209,7 +208,7 @@ def clear(s3: "S3Client", bucket: str, report: Listed) -> None:
     """Delete the report, unless a newer one has replaced it since."""
     found(
         lambda: s3.delete_object(Bucket=bucket, Key=report.key, IfMatch=f'"{report.etag}"'),
-        *ABSENT,
+        *NO_OBJECT,
         "PreconditionFailed",
         "412",
     )

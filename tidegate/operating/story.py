@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from tidegate.aws.account import Account
-from tidegate.aws.errors import found
+from tidegate.aws.errors import NO_OBJECT, found
 from tidegate.aws.stack import DeployedStack
 from tidegate.operating import dead_letters, queues
 from tidegate.operating.asking import asking
 from tidegate.operating.dead_letters import Letter
 from tidegate.operating.log_lines import Line, LogReader, groups_of, last
 from tidegate.operating.queues import Messages
-from tidegate.operating.reports import ABSENT, Listed, Report, StackKeys, read
+from tidegate.operating.reports import Listed, Report, StackKeys, read
 from worker.job import Job, S3Uri
 from worker.jobs.output_keys import report_key
 from worker.jobs.rejected_rows import rejects_of
@@ -194,11 +194,11 @@ def _output(s3: "S3Client", layout: StackKeys, source: S3Uri) -> Output | None:
     uri = layout.output_of(s3, _body(layout, source))
     if uri is None:
         return None
-    head = found(lambda: s3.head_object(Bucket=uri.bucket, Key=uri.key), *ABSENT)
+    head = found(lambda: s3.head_object(Bucket=uri.bucket, Key=uri.key), *NO_OBJECT)
     if head is None:
         return None
     rejects = rejects_of(uri)
-    has_rejects = found(lambda: s3.head_object(Bucket=rejects.bucket, Key=rejects.key), *ABSENT)
+    has_rejects = found(lambda: s3.head_object(Bucket=rejects.bucket, Key=rejects.key), *NO_OBJECT)
     return Output(
         uri,
         head["LastModified"],

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
+from tidegate.aws.errors import NO_OBJECT
 from tidegate.aws.errors import found as found_or_none
 from tidegate.runs.join import Found
 from tidegate.runs.listing import Listed
-from tidegate.runs.states import ABSENT, Inquiry, State, listed_state
+from tidegate.runs.states import Inquiry, State, listed_state
 from worker.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def named_inputs(
     """Yield the inputs of these keys, each looked up; keys without an object go to `absent`."""
 
     def look(key: str) -> tuple[str, Listed | None]:
-        head = found_or_none(lambda: s3.head_object(Bucket=bucket, Key=key), *ABSENT)
+        head = found_or_none(lambda: s3.head_object(Bucket=bucket, Key=key), *NO_OBJECT)
         if head is None:
             return key, None
         etag, size = head["ETag"].strip('"'), head["ContentLength"]

@@ -10,10 +10,9 @@ from worker.errors import OutputRefused
 from worker.interfaces import Format
 from worker.job import Job
 from worker.jobs.output_keys import COMMANDS_PREFIX, MAX_KEY_BYTES, output_key, report_key
+from worker.settings import Settings
 
 SMOKE_PREFIX = "_smoke/"  # below the output key: outputs of the files by which a stack is tried
-OUTPUT_TEMPLATE = "{output_key}/{key}"
-FAILURE_TEMPLATE = "{output_key}/_failed/{key}.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +52,8 @@ class Layout:
     output_bucket: str
     output_key: str
     output_format: Format | None = None
-    output_template: str = OUTPUT_TEMPLATE
-    failure_template: str = FAILURE_TEMPLATE
+    output_template: str = Settings.model_fields["output_template"].default
+    failure_template: str = Settings.model_fields["failure_template"].default
 
     @property
     def _suffixes(self) -> tuple[str, ...]:

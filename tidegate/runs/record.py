@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from tidegate.aws.errors import AwsError
+from tidegate.aws.errors import NO_OBJECT, AwsError
 from tidegate.aws.errors import found as found_or_none
 from tidegate.runs.choice import Chosen
 from tidegate.runs.listing import Listed, list_objects
 from tidegate.runs.request import Request
-from tidegate.runs.states import ABSENT
 from worker.jobs.output_keys import CANCELLED, COMMANDS_PREFIX
 
 if TYPE_CHECKING:
@@ -137,7 +136,7 @@ class Record:
 
     def _get(self, name: str) -> bytes | None:
         key = self.prefix + name
-        answer = found_or_none(lambda: self.s3.get_object(Bucket=self.bucket, Key=key), *ABSENT)
+        answer = found_or_none(lambda: self.s3.get_object(Bucket=self.bucket, Key=key), *NO_OBJECT)
         return None if answer is None else answer["Body"].read()
 
     def _put(self, name: str, body: bytes) -> None:
@@ -159,7 +158,7 @@ def cancel(s3: "S3Client", request: Request) -> None:
 def is_cancelled(s3: "S3Client", request: Request) -> bool:
     """Return whether the run was cancelled."""
     bucket, key = request.output_bucket, _cancelled(request)
-    return found_or_none(lambda: s3.head_object(Bucket=bucket, Key=key), *ABSENT) is not None
+    return found_or_none(lambda: s3.head_object(Bucket=bucket, Key=key), *NO_OBJECT) is not None
 
 
 def _cancelled(request: Request) -> str:

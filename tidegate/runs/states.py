@@ -8,6 +8,7 @@ from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from tidegate.aws.errors import NO_OBJECT
 from tidegate.aws.errors import found as found_or_none
 from tidegate.runs.join import Found
 from tidegate.runs.layout import Layout
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 NO_MARGIN = timedelta(0)
-ABSENT = ("NoSuchKey", "404", "NotFound")
 
 
 class State(Enum):
@@ -152,7 +152,7 @@ class Inquiry:
         """Yield what is known of each output of an input; there may be two in two formats."""
         for key in self.layout.output_keys(job):
             ask = partial(self.s3.head_object, Bucket=self.layout.output_bucket, Key=key)
-            head = found_or_none(ask, *ABSENT)
+            head = found_or_none(ask, *NO_OBJECT)
             if head and InputVersion.recorded_in(head["Metadata"], job.source):
                 metadata = head["Metadata"]
                 yield _Record(
@@ -165,7 +165,7 @@ class Inquiry:
     def _report(self, job: Job) -> _Record | None:
         key = self.layout.report_key(job)
         ask = partial(self.s3.get_object, Bucket=self.layout.output_bucket, Key=key)
-        answer = found_or_none(ask, *ABSENT)
+        answer = found_or_none(ask, *NO_OBJECT)
         if answer is None:
             return None
         try:
