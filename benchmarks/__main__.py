@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -16,9 +17,11 @@ from benchmarks.harness.bench_cloud import BenchCloud
 from benchmarks.harness.options import Options
 from benchmarks.harness.report import Report
 from benchmarks.scenarios import (
+    all_cores,
     big_file,
     cold_start,
     dispatcher,
+    instructions,
     latency,
     long_haul,
     many_workers,
@@ -32,8 +35,10 @@ RUNS = 5
 
 SCENARIOS: Mapping[str, Callable[[BenchCloud, Options, Report], None]] = {
     "small-files": small_files.measure,
+    "instructions": instructions.measure,
     "latency": latency.measure,
     "big-file": big_file.measure,
+    "all-cores": all_cores.measure,
     "cold-start": cold_start.measure,
     "many-workers": many_workers.measure,
     "dispatcher": dispatcher.measure,
@@ -48,7 +53,10 @@ def main() -> int:
     options = Options(runs=runs, quick=arguments.quick)
     report = Report()
     for name in arguments.scenarios or SCENARIOS:
+        started = time.monotonic()
         asyncio.run(_measure(name, options, report))
+        report.minutes[name] = (time.monotonic() - started) / 60
+        options.log(f"{name}: {report.minutes[name]:.1f} minutes")
     print("\n".join(report.lines()))
     if arguments.results:
         report.save(arguments.results)

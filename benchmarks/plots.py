@@ -12,7 +12,14 @@ import matplotlib.pyplot as plt
 
 from benchmarks.harness.contenders import TIDEGATE
 from benchmarks.harness.report import Report, Row
-from benchmarks.scenarios import cold_start, latency, long_haul, many_workers, small_files
+from benchmarks.scenarios import (
+    all_cores,
+    cold_start,
+    latency,
+    long_haul,
+    many_workers,
+    small_files,
+)
 
 OURS, FLOOR, OTHERS = "#0b6e99", "#9aa5ab", "#d98e48"
 SIZE = (8.0, 3.6)
@@ -25,6 +32,7 @@ def draw(report: Report, folder: Path) -> None:
         "small-files": _small_files,
         "latency": _latency,
         "big-file": _big_file,
+        "all-cores": _all_cores,
         "cold-start": _cold_start,
         "many-workers": _many_workers,
         "long-haul": _long_haul,
@@ -52,7 +60,13 @@ def _small_files(report: Report) -> Any:  # noqa: ANN401 - matplotlib has no typ
 
 
 def _big_file(report: Report) -> Any:  # noqa: ANN401 - as above
-    rows = [row for row in report.rows if "CSV" in row.work or "Parquet" in row.work]
+    # Works of one file that a contender read from S3.
+    kinds = ("CSV", "Parquet", "JSON Lines")
+    rows = [
+        row
+        for row in report.rows
+        if any(kind in row.work for kind in kinds) and not row.work.startswith(all_cores.WORK)
+    ]
     return rows and _bars(
         rows,
         {
@@ -98,6 +112,14 @@ def _latency(report: Report) -> Any:  # noqa: ANN401 - as above
     return _lines(rates, ideal, "jobs at once", "files a second, 40 ms added to each call")
 
 
+def _all_cores(report: Report) -> Any:  # noqa: ANN401 - as above
+    rates = report.series.get(all_cores.WORK)
+    if not rates:
+        return None
+    ideal = [rates[1] * processes for processes in rates]
+    return _lines(rates, ideal, "processes on one file", "MB a second")
+
+
 def _many_workers(report: Report) -> Any:  # noqa: ANN401 - as above
     rates = report.series.get(many_workers.WORK)
     if not rates:
@@ -108,7 +130,7 @@ def _many_workers(report: Report) -> Any:  # noqa: ANN401 - as above
 
 def _lines(rates: Mapping[int, float], ideal: Sequence[float], across: str, up: str) -> Any:  # noqa: ANN401
     figure, axis = plt.subplots(figsize=SIZE)
-    axis.plot(list(rates), ideal, "--", color=FLOOR, label="ideal: no job waits for a slot")
+    axis.plot(list(rates), ideal, "--", color=FLOOR, label="ideal")
     axis.plot(list(rates), list(rates.values()), "o-", color=OURS, label=TIDEGATE)
     axis.set_xlabel(across)
     axis.set_ylabel(up)

@@ -1,6 +1,7 @@
 """Run one contender on one queue, watch the queue from outside, and measure the contender."""
 
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,17 @@ class DrainResult:
         """Files per second while the files between one and nine tenths were done."""
         (begun, first), (ended, last) = self.when_done(0.1), self.when_done(0.9)
         return (last - first) / (ended - begun)
+
+    @property
+    def steady_cpu_per_file(self) -> float:
+        """CPU seconds for a file while the files between one and nine tenths were done."""
+        (begun, first), (ended, last) = self.when_done(0.1), self.when_done(0.9)
+        times = [time for time, _, _ in self.series]
+        before, after = (
+            self.series[min(bisect_left(times, moment), len(times) - 1)][2]
+            for moment in (begun, ended)
+        )
+        return (after - before) / (last - first)
 
     def when_done(self, share: float) -> tuple[float, int]:
         """Return when that share of the files was done, and how many files were done then."""

@@ -3,6 +3,8 @@
 import sys
 from dataclasses import dataclass
 
+MOST_RUNS_OF_LARGE_WORK = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -10,6 +12,11 @@ class Options:
 
     runs: int
     quick: bool
+
+    @property
+    def runs_of_large_work(self) -> int:
+        """How often to measure work that takes most of a minute: its medians need fewer runs."""
+        return min(self.runs, MOST_RUNS_OF_LARGE_WORK)
 
     def log(self, step: str) -> None:
         """Print what is being measured to standard error."""

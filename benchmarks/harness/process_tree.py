@@ -44,15 +44,33 @@ class ProcessTree:
             memory = {}
             for pid in _tree(self.root):
                 try:
-                    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+                    stat = _stat(pid)
                 except OSError:  # the process has just ended
                     continue
                 memory[pid] = _proportional_set_size(pid)
-                self._cpu[pid] = (int(stat[11]) + int(stat[12])) / TICKS
+                self._cpu[pid] = _cpu_seconds(stat)
             total, of_root = sum(memory.values()), memory.get(self.root, 0)
             self.peak_bytes = max(self.peak_bytes, total)
             self.peak_root_bytes = max(self.peak_root_bytes, of_root)
             self.series.append((time.monotonic(), total - of_root, sum(self._cpu.values())))
+
+
+def tree_cpu_seconds(root: int) -> float:
+    """Return the CPU seconds of a process, its descendants, and those that it has waited for."""
+    total = 0.0
+    for pid in _tree(root):
+        with suppress(OSError):
+            stat = _stat(pid)
+            total += _cpu_seconds(stat) + (int(stat[13]) + int(stat[14])) / TICKS
+    return total
+
+
+def _stat(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+
+
+def _cpu_seconds(stat: list[str]) -> float:
+    return (int(stat[11]) + int(stat[12])) / TICKS
 
 
 def _proportional_set_size(pid: int) -> int:

@@ -17,7 +17,7 @@ TABLE = "| work | who | CPU s | wall s | peak MB | AWS calls | |\n|---|---|--:|-
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one contender used for one kind of work: medians of its runs."""
+    """What one contender used for one kind of work: medians of its runs; 0 is not measured."""
 
     work: str
     who: str
@@ -53,10 +53,10 @@ class Row:
         peak = "" if self.peak_mb is None else f"{self.peak_mb:.0f}"
         calls = "" if self.calls is None else f"{self.calls}"
         notes = " · ".join(f"{value:.3g} {name}" for name, value in self.figures.items())
-        return (
-            f"| {self.work} | {self.who} | {self.cpu_seconds:.2f} | {self.wall_seconds:.2f} "
-            f"| {peak} | {calls} | {notes} |"
+        seconds = " | ".join(
+            f"{seconds:.2f}" if seconds else "" for seconds in (self.cpu_seconds, self.wall_seconds)
         )
+        return f"| {self.work} | {self.who} | {seconds} | {peak} | {calls} | {notes} |"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,8 @@ class Report:
     targets: list[Target] = field(default_factory=list)
     series: dict[str, Any] = field(default_factory=dict)
     """Figures that are drawn and are in no table."""
+    minutes: dict[str, float] = field(default_factory=dict)
+    """How long each scenario took."""
 
     def lines(self) -> Iterator[str]:
         """Yield the lines of the table, then those of the targets."""
@@ -100,6 +102,13 @@ class Report:
         yield ""
         yield "| | target | measured | |\n|---|---|--:|---|"
         yield from map(str, self.targets)
+        yield ""
+        met = sum(target.met for target in self.targets)
+        taken = ", ".join(f"{name} {minutes:.1f}" for name, minutes in self.minutes.items())
+        yield (
+            f"{met} of {len(self.targets)} targets are met. The run took "
+            f"{sum(self.minutes.values()):.0f} minutes: {taken}."
+        )
 
     def save(self, folder: Path) -> None:
         """Write the table and the figures into a folder."""
@@ -111,6 +120,7 @@ class Report:
             "rows": [asdict(row) for row in self.rows],
             "targets": [asdict(target) | {"met": target.met} for target in self.targets],
             "series": self.series,
+            "minutes": self.minutes,
         }
         (folder / "figures.json").write_text(json.dumps(everything, indent=1) + "\n")
         (folder / "table.md").write_text("\n".join(self.lines()) + "\n")

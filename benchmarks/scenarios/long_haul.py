@@ -1,4 +1,4 @@
-"""Scenario: twenty thousand small files through one worker: do memory or CPU a file grow?"""
+"""Scenario: ten thousand small files through one worker: do memory or CPU a file grow?"""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from benchmarks.scenarios.small_files import output_check, upload_inputs
 from tests.support.scenario import model_file
 
 WORK = "long haul"
-FILES = 20_000
+FILES = 10_000
 QUICK_FILES = 2_000
 BACKLOG = 500  # visible messages; the emulator's receives slow down with more
 TENTHS = 10

@@ -31,7 +31,7 @@ def measure(bench: BenchCloud, options: Options, report: Report) -> None:
     keys = upload_inputs(bench, each * COPIES[-1])
     model = model_file(bench.folder)
     runs: dict[int, list[DrainResult]] = {}
-    for number in range(options.runs):
+    for number in range(options.runs_of_large_work):
         for copies in COPIES:
             options.log(f"{WORK}, round {number + 1}: {copies}")
             with proxy_to(bench.cloud.url, DELAY_SECONDS) as proxy:
