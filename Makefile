@@ -2,13 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PACKAGES := worker dispatcher tidegate examples tests benchmarks
+SOURCES := $(PACKAGES) hatch_build.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV := .venv/bin/uv --quiet --system-certs
 INSTALL := pip install --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
 .PHONY: integration-aws integration-worker acceptance-deploy acceptance-run search-worker search-dispatcher wheel wheel-test coverage test-pythons test-boosters
-.PHONY: help demo test test-under-load levels chaos image-test rehearsal bench check format unit robustness integration acceptance search template lock clean
+.PHONY: help demo test test-under-load levels chaos image-test rehearsal bench check release-notes format unit robustness integration acceptance search template lock clean
 
 # `make chaos` plays this many simulated schedules, and breaks real processes once for each seed.
 SCHEDULES ?= 20000
@@ -67,9 +68,9 @@ bench: .venv-bench/stamp .venv-cloud/stamp ## compare the worker with what peopl
 	$(if $(QUICK),,.venv-bench/bin/python -m benchmarks.memory)
 
 check: .venv/dev.stamp template ## lint, types, the order of imports, and all of `template`
-	$(BIN)/ruff check $(PACKAGES)
-	$(BIN)/ruff format --check $(PACKAGES)
-	$(BIN)/mypy $(PACKAGES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy $(SOURCES)
 	$(BIN)/lint-imports --no-logo
 
 template: .venv/dev.stamp .venv-checks/stamp ## lint the template, Dockerfile, workflow and shell scripts
@@ -138,9 +139,13 @@ coverage: .venv/dev.stamp ## measure which lines and branches the unit and integ
 wheel: .venv/dev.stamp ## build the source distribution and the wheel into dist/
 	$(UV) build --no-build-isolation --python $(BIN)/python --out-dir dist
 
+release-notes: ## print the changelog's section of a version (VERSION=0.2.0)
+	@awk '/^## /{found = ($$2 == "$(VERSION)" || $$2 == "[$(VERSION)]")} found && !/^## /{print; lines++} END{exit !lines}' CHANGELOG.md \
+	  || { echo "CHANGELOG.md has no section '## $(VERSION)'" >&2; exit 1; }
+
 format: .venv/dev.stamp ## format the code, and fix what the linter can fix
-	$(BIN)/ruff check --fix $(PACKAGES)
-	$(BIN)/ruff format $(PACKAGES)
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
 
 lock: .venv/uv.stamp ## write the locks, requirements/*.txt, again from requirements/*.in, with hashes
 	@cd requirements && for name in bootstrap image onnx demo dev boosters cloud checks; do \

@@ -105,10 +105,19 @@ def test_a_command_prints_its_help(installed: Installed, command: str, text: str
     assert text in ran.stdout.lower()
 
 
-def test_the_command_prints_the_version_of_the_wheel(installed: Installed, wheel: Path) -> None:
+def test_the_command_prints_the_version_of_the_wheel_and_the_commit_it_was_built_from(
+    installed: Installed, wheel: Path
+) -> None:
     ran = installed.run("tidegate --version")
 
-    assert (ran.returncode, ran.stdout) == (0, f"tidegate {version_of(wheel)}\n")
+    head = subprocess.run(  # noqa: S603 - the words are the test's own
+        ["git", "-C", ROOT, "rev-parse", "HEAD"],  # noqa: S607 - whichever git there is
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    commit = head.stdout[:9]
+    assert (ran.returncode, ran.stdout) == (0, f"tidegate {version_of(wheel)} (commit {commit})\n")
 
 
 def test_a_worker_without_settings_ends_with_status_2_and_names_them(installed: Installed) -> None:

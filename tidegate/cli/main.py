@@ -12,14 +12,29 @@ from tidegate.cli.definitions.offline import check, predict
 from tidegate.cli.definitions.operating import COMMANDS as OPERATING
 from tidegate.cli.definitions.runs import COMMANDS as RUNS
 from tidegate.cli.definitions.stack import deploy, destroy, image, push
-from worker import __version__
 from worker.errors import SettingsError, TidegateError
 
 FAILED, USAGE, CREDENTIALS = 1, 2, 4  # exit statuses
 
 
+def _print_version(context: click.Context, _: click.Parameter, asked: bool) -> None:
+    if not asked or context.resilient_parsing:
+        return
+    from tidegate.version import version_text  # noqa: PLC0415 - it may call git
+
+    click.echo(version_text())
+    context.exit()
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, message="tidegate %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and the commit, and exit.",
+)
 def cli() -> None:
     """Batch predictions on AWS that cost nothing while idle."""
 
