@@ -44,13 +44,18 @@ class Found:
 
     @property
     def open(self) -> list[Failure]:
-        """Return those that no output resolves."""
-        return [one for one in self.failures if not one.resolved]
+        """Return those that somebody has to do something about."""
+        return [one for one in self.failures if not one.closed]
 
     @property
     def resolved(self) -> list[Failure]:
         """Return those whose output is newer."""
         return [one for one in self.failures if one.resolved]
+
+    @property
+    def deleted(self) -> list[Failure]:
+        """Return those that ended with the deletion of the input."""
+        return [one for one in self.failures if one.closed and not one.resolved]
 
 
 def find_failures(
@@ -89,7 +94,10 @@ def failures(
         line(err(), f"[yellow]no failure is named[/] {plain(one)}: `tidegate failures` lists them")
     found = replace(found, failures=selected)
     if clear:
-        _clear(account, stack, found.resolved, yes=yes)
+        over = [one for one in selected if one.closed or (names and one.deleted)]
+        command = shlex.join(["tidegate", "failures", *names, "--clear"])
+        if _clear(account, stack, over, yes=yes, command=command):
+            found = replace(found, failures=[one for one in selected if one not in over])
     if as_json:
         print_json(_facts(found))
     else:
@@ -100,17 +108,19 @@ def failures(
 
 
 def _clear(
-    account: Account, stack: DeployedStack, resolved: Sequence[Failure], *, yes: bool
-) -> None:
-    if not resolved:
-        return
-    question = f"Delete the reports and dead letters of {count(len(resolved), 'resolved file')}?"
-    if not confirm(question, yes=yes, command="tidegate failures --clear"):
-        return
+    account: Account, stack: DeployedStack, over: Sequence[Failure], *, yes: bool, command: str
+) -> bool:
+    """Delete what is left of failures that are over; return whether that was done."""
+    if not over:
+        return False
+    question = f"Delete the reports and dead letters of {count(len(over), 'file')}?"
+    if not confirm(question, yes=yes, command=command):
+        return False
     sqs, url = account.client("sqs"), stack.outputs["DeadLetterQueueUrl"]
     with dead_letters.held(sqs, url) as (_, delete):
-        Redrive.of(account, stack, delete).clear(resolved)
-    line(err(), f"cleared: {count(len(resolved), 'resolved file')}")
+        Redrive.of(account, stack, delete).clear(over)
+    line(err(), f"cleared: reports and dead letters of {count(len(over), 'file')}")
+    return True
 
 
 def _print(console: Console, found: Found, *, named: bool) -> None:
@@ -128,7 +138,7 @@ def _print(console: Console, found: Found, *, named: bool) -> None:
             sheet.add("", f"[dim]and {more:,} more: --json lists all[/]")
         show(console, sheet)
         console.print()
-    show(console, _summary(found))
+    show(console, _summary(found, named=named))
 
 
 def _file(one: Failure) -> str:
@@ -141,35 +151,43 @@ def _file(one: Failure) -> str:
     return file + (f"  [dim]{', '.join(notes)}[/]" if notes else "")
 
 
-def _summary(found: Found) -> Sheet:
+def _summary(found: Found, *, named: bool) -> Sheet:
     sheet = Sheet()
     if found.open:
         sheet.add("failed", f"[red]{count(len(found.open), 'file')}[/]")
     else:
         sheet.add("failed", "[green]nothing[/]")
-    if found.resolved:
-        text = (
-            f"[green]{count(len(found.resolved), 'file')}[/]: an output is newer than the failure"
-        )
-        sheet.add("resolved", f"{text}  [dim]`tidegate failures --clear` deletes their reports[/]")
+    for label, over, why in (
+        ("resolved", found.resolved, "an output is newer than the failure"),
+        ("deleted", found.deleted, "there is no such input any more"),
+    ):
+        if over:
+            sheet.add(label, f"[green]{count(len(over), 'file')}[/]: {why}")
+    if found.resolved or found.deleted:
+        sheet.add("", "[dim]`tidegate failures --clear` deletes their reports[/]")
     if found.reports > found.read:
         sheet.add("", f"[dim]the newest {found.read:,} of {found.reports:,} reports were read[/]")
     if found.open:
-        example = shlex.quote(next((one.group for one in found.open if one.job), "GROUP"))
-        sheet.add_next(
-            [
-                (f"tidegate failures {example}", "each file of a group"),
-                (f"tidegate redrive {example} --first 1", "once the cause is mended"),
-            ]
-        )
+        sheet.add_next(_next_steps(found.open, named=named))
     sheet.add_unknown(found.unanswered)
     return sheet
+
+
+def _next_steps(failed: Sequence[Failure], *, named: bool) -> list[tuple[str, str]]:
+    """Return the commands to type next, each with its reason."""
+    job = next((one for one in failed if one.input), None)
+    group = shlex.quote(job.group if job else "GROUP")
+    look = (f"tidegate failures {group}", "each file of a group")
+    if named and job and job.input:
+        look = (f"tidegate show {shlex.quote(str(job.input))}", "all that is known of a file")
+    return [look, (f"tidegate redrive {group} --first 1", "once the cause is mended")]
 
 
 def _facts(found: Found) -> dict[str, Any]:
     return {
         "failed": len(found.open),
         "resolved": len(found.resolved),
+        "deleted": len(found.deleted),
         "reports": found.reports,
         "groups": [
             {
@@ -184,6 +202,7 @@ def _facts(found: Found) -> dict[str, Any]:
             for group in grouped(found.open)
         ],
         "resolved_files": [_file_facts(one) for one in found.resolved],
+        "deleted_files": [_file_facts(one) for one in found.deleted],
         "unanswered": list(found.unanswered),
     }
 

@@ -49,7 +49,8 @@ def redrive(
         found = find_failures(account, stack, MOST_REPORTS, None)
     ready, left = _selected(found, names, first)
     question = f"Submit {count(len(ready), 'file')} again?"
-    if dry_run or not ready or not confirm(question, yes=yes, command=command):
+    same = command if first is None else f"{command} --first {first}"
+    if dry_run or not ready or not confirm(question, yes=yes, command=same):
         _report(Redriven(), ready if dry_run else [], left, as_json=as_json, command=command)
         return 0
     url = stack.outputs["DeadLetterQueueUrl"]
@@ -112,7 +113,7 @@ def _report(
     if result.sent:
         line(errors, f"[green]{count(len(result.sent), 'file')} submitted[/]: `tidegate logs -f`")
     for one in result.gone:
-        text = "there is no such input any more, so it stays among the failures"
+        text = "there is no such input any more: `tidegate failures KEY --clear` forgets it"
         line(errors, f"[yellow]{plain(str(one.input))}[/]: {text}")
     for one, why in result.refused:
         line(errors, f"[red]{plain(str(one.input))}[/] was not submitted: {plain(why)}")

@@ -162,8 +162,11 @@ def next_steps(story: Story) -> list[tuple[str, str]]:
             ]
         case "no job":
             return [("tidegate deploy --parameter Suffixes=…", "which names become jobs")]
+        case _ if story.state == "deleted" and (story.report or story.letters):
+            steps = [(f"tidegate failures {key} --clear", "deletes what is left of its failure")]
         case _:
-            return [(f"aws s3 ls {uri}", "what is there")]
+            steps = [(f"aws s3 ls {uri}", "what is there")]
+    return steps
 
 
 def _facts(story: Story, stack: DeployedStack) -> dict[str, Any]:

@@ -89,9 +89,11 @@ def test_what_is_resolved_does_not_go_again(world: MockedStack, capsys: Shown) -
     assert len(world.reports()) == 1
 
 
-def test_a_deleted_input_stays_among_the_failures(world: MockedStack, capsys: Shown) -> None:
+def test_an_input_that_was_absent_stays_among_the_failures(
+    world: MockedStack, capsys: Shown
+) -> None:
     gone = world.put_input("gone.csv")
-    world.fail(gone)
+    world.fail(gone, "NoSuchInput")
     world.s3.delete_object(Bucket=gone["bucket"], Key="gone.csv")
     world.fail(world.put_input("a.csv"))
 
@@ -117,6 +119,7 @@ def test_a_dry_run_changes_nothing(world: MockedStack, capsys: Shown) -> None:
         (["redrive"], 2, "give --all"),
         (["redrive", "a.csv", "--all"], 2, "give --all"),
         (["redrive", "a.csv"], 2, "`tidegate redrive a.csv --yes`"),
+        (["redrive", "--all", "--first", "2"], 2, "`tidegate redrive --all --first 2 --yes`"),
         (["redrive", "typo", "--yes"], 1, "no failure is named typo: `tidegate failures`"),
         (["redrive", "NoJob", "--yes"], 1, "these dead letters are no jobs"),
     ],
