@@ -8,12 +8,13 @@ from functools import partial
 from typing import Any, Literal, Self
 
 from tidegate.aws.account import Account
+from tidegate.aws.asking import Answer, Asking, asking
 from tidegate.aws.stack import DeployedStack
-from tidegate.operating import dead_letters, queues, tasks, usage
-from tidegate.operating.asking import Answer, Asking, asking
-from tidegate.operating.dead_letters import Letter
+from tidegate.failures import dead_letters
+from tidegate.failures.dead_letters import Letter
+from tidegate.failures.reports import StackKeys, reports_of
+from tidegate.operating import queues, tasks, usage
 from tidegate.operating.queues import Messages
-from tidegate.operating.reports import StackKeys, reports_of
 from tidegate.operating.tasks import Fleet, Task
 from tidegate.operating.usage import Cost, Metrics, Streams
 

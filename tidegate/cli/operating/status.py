@@ -21,7 +21,7 @@ from tidegate.cli.operating.screen import (
     show,
     took,
 )
-from tidegate.operating.failures import NO_REASON
+from tidegate.failures.failed_files import NO_REASON
 from tidegate.operating.status import Status, image_of, look, settings_of
 from tidegate.operating.tasks import Task
 from tidegate.operating.usage import Work

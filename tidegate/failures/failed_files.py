@@ -6,10 +6,10 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tidegate.operating.asking import in_parallel
-from tidegate.operating.dead_letters import Letter
-from tidegate.operating.groups import group_name, mask
-from tidegate.operating.reports import Report, StackKeys, is_newer
+from tidegate.aws.asking import in_parallel
+from tidegate.failures.dead_letters import Letter
+from tidegate.failures.groups import group_name, mask
+from tidegate.failures.reports import Report, StackKeys, is_newer
 from worker.job import S3Uri
 
 if TYPE_CHECKING:

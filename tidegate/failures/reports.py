@@ -10,10 +10,10 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, get_args
 
+from tidegate.aws.asking import in_parallel
 from tidegate.aws.errors import NO_OBJECT, found
 from tidegate.aws.stack import DeployedStack
 from tidegate.deploy.worker_settings import PARAMETER, parse
-from tidegate.operating.asking import in_parallel
 from worker.errors import OutputRefused, SettingsError
 from worker.interfaces import Format
 from worker.job import Job, S3Uri
