@@ -22,7 +22,7 @@ from tidegate.localcloud.cloud import local_cloud
 from tidegate.runs.choice import Choice, Counts
 from tidegate.runs.join import find
 from tidegate.runs.layout import Layout
-from tidegate.runs.listing import Listed
+from tidegate.aws.listing import Listed
 from tidegate.runs.messages import BATCH_MESSAGES, THREADS, Sender
 from tidegate.runs.record import Record
 from tidegate.runs.request import Request

@@ -8,12 +8,14 @@ from functools import partial
 from typing import Any, Literal, Self
 
 from tidegate.aws.account import Account
+from tidegate.aws.asking import Answer, Asking, asking
 from tidegate.aws.stack import DeployedStack
-from tidegate.operating import dead_letters, queues, tasks, usage
-from tidegate.operating.asking import Answer, Asking, asking
-from tidegate.operating.dead_letters import Letter
+from tidegate.failures import dead_letters
+from tidegate.failures.dead_letters import Letter
+from tidegate.failures.reports import StackKeys
+from tidegate.operating import queues, run_records, tasks, usage
 from tidegate.operating.queues import Messages
-from tidegate.operating.reports import StackKeys, reports_of
+from tidegate.operating.run_records import Seen
 from tidegate.operating.tasks import Fleet, Task
 from tidegate.operating.usage import Cost, Metrics, Streams
 
@@ -39,8 +41,7 @@ class Status:
     undispatched: Messages | None
     paused_since: str | None  # an empty text: not paused
     fleet: Fleet | None
-    reports: int | None
-    more_reports: bool  # than those that one call lists
+    seen: Seen | None  # of failure reports and runs
     letters: Sequence[Letter] | None  # some of the dead letters
     metrics: Metrics | None
     cost: Cost | None
@@ -52,6 +53,14 @@ class Status:
         if self.metrics is None or (self.jobs is not None and not self.jobs.all):
             return None
         return self.metrics.oldest_seconds
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Return when the queue will be empty at the rate of the last minutes, if workers run."""
+        if self.metrics is None or self.jobs is None or self.state != "working":
+            return None
+        rate = self.metrics.files_a_second
+        return self.jobs.all / rate if rate else None
 
     @property
     def state(self) -> State:
@@ -81,11 +90,14 @@ class Status:
 
 
 def look(account: Account, stack: DeployedStack) -> Status:
-    """Ask everything at once: twelve calls at most, with that for the stack."""
+    """Ask everything at once: twelve calls at most, with that for the stack.
+
+    One more where over a thousand failure reports leave no room for the runs.
+    """
     now = datetime.now(UTC)
     with asking() as ask:
         asked = _Asked.of(ask, {name: account.client(name) for name in SERVICES}, stack, now)
-        fleet, page, streams = asked.fleet(), asked.page.get(), asked.streams.get()
+        fleet, streams = asked.fleet(), asked.streams.get()
         messages = {name: answer.get() for name, answer in asked.messages.items()}
         cost = None
         if fleet is not None and streams is not None:
@@ -98,8 +110,7 @@ def look(account: Account, stack: DeployedStack) -> Status:
             undispatched=messages.get("UndispatchedQueueUrl"),
             paused_since=asked.paused.get(),
             fleet=fleet,
-            reports=None if page is None else len(reports_of(page, StackKeys.of(stack))),
-            more_reports=bool(page and page.get("IsTruncated")),
+            seen=asked.seen.get(),
             letters=asked.letters.get(),
             metrics=asked.metrics.get(),
             cost=cost,
@@ -114,7 +125,7 @@ class _Asked:
     messages: Mapping[str, Answer[Messages]]
     paused: Answer[str]
     letters: Answer[list[Letter]]
-    page: Answer[Any]  # of the listing of failure reports
+    seen: Answer[Seen]
     metrics: Answer[Metrics]
     streams: Answer[Streams]
     fleet: Callable[[], Fleet | None]
@@ -139,13 +150,8 @@ class _Asked:
                 "the reasons of dead letters",
                 partial(dead_letters.glance, sqs, out["DeadLetterQueueUrl"]),
             ),
-            page=ask.ask(
-                "failure reports",
-                partial(
-                    clients["s3"].list_objects_v2,
-                    Bucket=layout.bucket,
-                    Prefix=layout.reports_prefix,
-                ),
+            seen=ask.ask(
+                "failure reports and runs", partial(run_records.look, clients["s3"], layout, now)
             ),
             metrics=ask.ask(
                 "files and rows", partial(usage.read_metrics, clients["cloudwatch"], queue, now)

@@ -6,14 +6,15 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from tidegate.aws.account import Account
+from tidegate.aws.asking import asking
 from tidegate.aws.errors import NO_OBJECT, found
 from tidegate.aws.stack import DeployedStack
-from tidegate.operating import dead_letters, queues
-from tidegate.operating.asking import asking
-from tidegate.operating.dead_letters import Letter
+from tidegate.failures import dead_letters
+from tidegate.failures.dead_letters import Letter
+from tidegate.failures.reports import Listed, Report, StackKeys, read
+from tidegate.operating import queues
 from tidegate.operating.log_lines import Line, LogReader, groups_of, last
 from tidegate.operating.queues import Messages
-from tidegate.operating.reports import Listed, Report, StackKeys, read
 from worker.job import Job, S3Uri
 from worker.jobs.output_keys import report_key
 from worker.jobs.rejected_rows import rejects_of

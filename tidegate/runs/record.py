@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.aws.errors import NO_OBJECT, AwsError
 from tidegate.aws.errors import found as found_or_none
+from tidegate.aws.listing import Listed, list_objects
+from tidegate.operating.run_records import ALL_SENT, REQUEST, SUMMARY
 from tidegate.runs.choice import Chosen
-from tidegate.runs.listing import Listed, list_objects
 from tidegate.runs.request import Request
 from worker.jobs.output_keys import CANCELLED, COMMANDS_PREFIX
 
@@ -64,15 +65,15 @@ class Record:
 
     def request(self) -> Request | None:
         """Return what was asked for; None if there is no such run."""
-        text = self._get("request.json")
+        text = self._get(REQUEST)
         return None if text is None else Request.from_json(text)
 
     def write_request(self, request: Request) -> None:
         """Begin the record."""
-        self._put("request.json", request.to_json().encode())
+        self._put(REQUEST, request.to_json().encode())
 
     def write_sent(self, number: int, chosen: Sequence[Chosen]) -> None:
-        """Record messages that were sent."""
+        """Record messages that were sent; the key says how many, so that a listing does."""
         lines = [
             json.dumps(
                 [
@@ -86,7 +87,7 @@ class Record:
             for one in sorted(chosen, key=lambda one: one.source.key)
         ]
         body = gzip.compress("\n".join(lines).encode(), compresslevel=1)
-        self._put(f"sent/{number:06}.jsonl.gz", body)
+        self._put(f"sent/{number:06}-{len(chosen)}.jsonl.gz", body)
 
     def parts(self) -> list[str]:
         """Return the keys of what was recorded as sent."""
@@ -116,19 +117,19 @@ class Record:
 
     def write_end_of_sending(self, facts: Mapping[str, Any]) -> None:
         """Record that every message was sent."""
-        self._put("sent.json", json.dumps(facts, indent=2).encode())
+        self._put(ALL_SENT, json.dumps(facts, indent=2).encode())
 
     def end_of_sending(self) -> Mapping[str, Any] | None:
         """Return what was recorded when all was sent; None if sending was interrupted."""
-        return self._json("sent.json")
+        return self._json(ALL_SENT)
 
     def write_summary(self, facts: Mapping[str, Any]) -> None:
         """End the record."""
-        self._put("summary.json", json.dumps(facts, indent=2).encode())
+        self._put(SUMMARY, json.dumps(facts, indent=2).encode())
 
     def summary(self) -> Mapping[str, Any] | None:
         """Return how the run ended; None if that is not recorded."""
-        return self._json("summary.json")
+        return self._json(SUMMARY)
 
     def _json(self, name: str) -> Mapping[str, Any] | None:
         text = self._get(name)

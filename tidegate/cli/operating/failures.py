@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from tidegate.aws.account import Account
+from tidegate.aws.asking import asking
 from tidegate.aws.stack import DeployedStack
 from tidegate.cli.operating.screen import (
     Sheet,
@@ -22,11 +23,10 @@ from tidegate.cli.operating.screen import (
     print_json,
     show,
 )
-from tidegate.operating import dead_letters
-from tidegate.operating.asking import asking
-from tidegate.operating.failures import Failure, chosen, grouped, joined
-from tidegate.operating.redrive import Redrive
-from tidegate.operating.reports import StackKeys, newest
+from tidegate.failures import dead_letters
+from tidegate.failures.failed_files import Failure, chosen, grouped, joined
+from tidegate.failures.redrive import Redrive
+from tidegate.failures.reports import StackKeys, newest
 from worker.errors import TidegateError
 
 FAILED_FILES = 3  # exit status

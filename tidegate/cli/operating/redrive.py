@@ -18,9 +18,10 @@ from tidegate.cli.operating.screen import (
     print_json,
     progress,
 )
-from tidegate.operating import dead_letters, queues
-from tidegate.operating.failures import Failure, chosen
-from tidegate.operating.redrive import Redrive, Redriven, require_jobs
+from tidegate.failures import dead_letters
+from tidegate.failures.failed_files import Failure, chosen
+from tidegate.failures.redrive import Redrive, Redriven, require_jobs
+from tidegate.operating import queues
 from worker.errors import SettingsError, TidegateError
 
 SOME_FAILED = 3  # exit status

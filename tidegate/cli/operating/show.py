@@ -21,7 +21,7 @@ from tidegate.cli.operating.screen import (
     print_json,
     show,
 )
-from tidegate.operating.failures import NO_REASON_MESSAGE
+from tidegate.failures.failed_files import NO_REASON_MESSAGE
 from tidegate.operating.story import MOST_LINES, Output, Story, source_of, tell
 
 COLOURS = {"predicted": "green", "failed": "red", "waiting": "yellow", "outdated": "yellow"}

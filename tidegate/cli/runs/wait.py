@@ -21,8 +21,9 @@ from tidegate.cli.operating.screen import (
     took,
 )
 from tidegate.cli.runs.run_screen import RunScreen
-from tidegate.operating import dead_letters, queues
-from tidegate.operating.failures import NO_REASON, NO_REASON_MESSAGE
+from tidegate.failures import dead_letters
+from tidegate.failures.failed_files import NO_REASON, NO_REASON_MESSAGE
+from tidegate.operating import queues
 from tidegate.operating.usage import Cost
 from tidegate.runs.cost import cost_of
 from tidegate.runs.following import ASKED, Progress

@@ -99,7 +99,7 @@ def test_a_run_is_recorded(world: MockedStack) -> None:
     assert request["settings"] == {"MAX_REJECTED": "0.5"}
     assert request["model"] == "s3://models/model.pkl"
     assert request["by"].startswith("arn:")
-    body = world.s3.get_object(Bucket=OUTPUT, Key=f"{RUNS}r1/sent/000001.jsonl.gz")["Body"].read()
+    body = world.s3.get_object(Bucket=OUTPUT, Key=f"{RUNS}r1/sent/000001-2.jsonl.gz")["Body"].read()
     lines = [json.loads(line) for line in gzip.decompress(body).splitlines()]
     assert [line[0] for line in lines] == ["a.csv", "b.csv"]
     assert read(world, "r1", "sent.json")["files"] == 2

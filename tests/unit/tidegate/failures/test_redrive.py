@@ -9,8 +9,8 @@ from tests.support.mocked_stack import OUTPUT, MockedStack
 from tidegate.aws.account import Account
 from tidegate.aws.stack import find
 from tidegate.cli.main import main
-from tidegate.operating.dead_letters import held
-from tidegate.operating.reports import StackKeys, clear, listed
+from tidegate.failures.dead_letters import held
+from tidegate.failures.reports import StackKeys, clear, listed
 
 Shown = pytest.CaptureFixture[str]
 

@@ -3,21 +3,21 @@
 import heapq
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, get_args
 
+from tidegate.aws.asking import in_parallel
 from tidegate.aws.errors import NO_OBJECT, found
 from tidegate.aws.stack import DeployedStack
 from tidegate.deploy.worker_settings import PARAMETER, parse
-from tidegate.operating.asking import in_parallel
 from worker.errors import OutputRefused, SettingsError
 from worker.interfaces import Format
 from worker.job import Job, S3Uri
-from worker.jobs.output_keys import output_uri
+from worker.jobs.output_keys import COMMANDS_PREFIX, output_uri
 from worker.settings import PREFIX, Settings
 from worker.settings_help import variable
 from worker.storage.provenance import InputVersion
@@ -62,8 +62,15 @@ class StackKeys:
         """Return how the key of every report begins, as far as the template says it."""
         return self._with_prefix(self.failure_template).partition("{")[0]
 
+    @property
+    def runs_prefix(self) -> str:
+        """Return how the keys of the records of runs begin."""
+        return self.own + COMMANDS_PREFIX
+
     def is_report(self, key: str) -> bool:
         """Return whether a key is one of a report, by the template."""
+        if key.startswith(self.runs_prefix):
+            return False
         parts = PLACEHOLDER.split(self._with_prefix(self.failure_template))
         return bool(re.fullmatch(".+".join(map(re.escape, parts)), key, re.DOTALL))
 
@@ -143,14 +150,14 @@ def listed(s3: "S3Client", layout: StackKeys) -> Iterator[Listed]:
         Bucket=layout.bucket, Prefix=layout.reports_prefix
     )
     for page in pages:
-        yield from reports_of(page, layout)
+        yield from reports_of(page.get("Contents", []), layout)
 
 
-def reports_of(page: Mapping[str, Any], layout: StackKeys) -> list[Listed]:
-    """Return the reports of one page of a listing."""
+def reports_of(objects: Iterable[Mapping[str, Any]], layout: StackKeys) -> list[Listed]:
+    """Return the reports among the objects of a listing."""
     return [
         Listed(one["Key"], one["ETag"].strip('"'), one["LastModified"])
-        for one in page.get("Contents", [])
+        for one in objects
         if layout.is_report(one["Key"])
     ]
 

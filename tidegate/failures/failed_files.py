@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tidegate.operating.asking import in_parallel
-from tidegate.operating.dead_letters import Letter
-from tidegate.operating.groups import group_name, mask
-from tidegate.operating.reports import Report, StackKeys, is_newer, newest_version
+from tidegate.aws.asking import in_parallel
+from tidegate.failures.dead_letters import Letter
+from tidegate.failures.groups import group_name, mask
+from tidegate.failures.reports import Report, StackKeys, is_newer, newest_version
 from worker.errors import NoSuchInput
 from worker.job import S3Uri
 
