@@ -83,7 +83,10 @@ class Checks:
         if request.run is None or not request.can_be_cancelled:
             return
         looks = record.mark_looks[request.run]
-        if max((look.at for look in looks), default=-math.inf) < begun_at - LOOK_SECONDS:
+        answered = (
+            look.at + (LONGEST_CALL_SECONDS if look.failed else KNOWN_SECONDS) for look in looks
+        )
+        if max(answered, default=-math.inf) < begun_at - LOOK_SECONDS:
             self._break(
                 now(), f"4.1: {process.name} does not ask whether {request.run} is cancelled"
             )
