@@ -15,6 +15,7 @@ numbers = itertools.count(1)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--transcript", help="file for the transcript of a rehearsed deploy")
+    parser.addoption("--write-pages", action="store_true", help="write the screens of pages anew")
     parser.addoption("--roles", help="file for the table of what each role's statements are for")
 
 

@@ -149,6 +149,7 @@ def next_steps(story: Story) -> list[tuple[str, str]]:
             return [
                 (upload, "a mended file is predicted by itself"),
                 (f"tidegate redrive {key}", "the same file again, after the model is mended"),
+                (f"aws s3 rm {uri}", "a deleted file is no failure"),
             ]
         case "waiting" | "outdated" if story.jobs is not None and not story.jobs.all:
             return [

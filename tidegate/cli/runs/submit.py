@@ -255,7 +255,7 @@ def _add_skipped(sheet: Sheet, counts: Counts) -> None:
         sheet.add("skipped", f"{count(counts.done, 'file')}: done")
     if counts.failed:
         text = f"{count(counts.failed, 'file')}: failed, and not changed since"
-        sheet.add("skipped", f"{text}  [dim]`tidegate failures` says why[/]")
+        sheet.add("skipped", f"{text}  [dim]`tidegate failures` says why, --again submits them[/]")
     if counts.not_selected:
         sheet.add("others", f"[dim]{count(counts.not_selected, 'object')} not selected[/]")
     for key in counts.absent[:SHOWN_ABSENT]:
