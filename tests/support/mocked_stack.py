@@ -68,7 +68,7 @@ class MockedStack:
         """Leave an output, written so many minutes after noon."""
         source = S3Uri(job["bucket"], job["key"])
         version = InputVersion(source, job["etag"], job["version_id"], job.get("sequencer"))
-        key = f"predictions/{job['key']}"
+        key = f"{job['output_key']}/{job['key']}"
         metadata = version.metadata() | {"model-sha256": DIGEST, "rows": str(rows), "rejected": "0"}
         self.s3.put_object(Bucket=OUTPUT, Key=key, Body=b"id\n1\n", Metadata=metadata)
         written_at(OUTPUT, key, minutes)
@@ -85,7 +85,7 @@ class MockedStack:
     ) -> None:
         """Leave the report and the dead letter of a failure so many minutes after noon."""
         if report:
-            key = f"predictions/_failed/{job['key']}.json"
+            key = f"{job['output_key']}/_failed/{job['key']}.json"
             body = {
                 "job": dict(job),
                 "source": {"etag": job.get("etag"), "version_id": job.get("version_id")},
@@ -141,9 +141,9 @@ class MockedStack:
         )
         return int(found["Attributes"]["ApproximateNumberOfMessages"])
 
-    def reports(self) -> list[str]:
+    def reports(self, output_key: str = "predictions") -> list[str]:
         """List the failure reports."""
-        found = self.s3.list_objects_v2(Bucket=OUTPUT, Prefix="predictions/_failed/")
+        found = self.s3.list_objects_v2(Bucket=OUTPUT, Prefix=f"{output_key}/_failed/")
         return [one["Key"] for one in found.get("Contents", [])]
 
 

@@ -11,12 +11,14 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
+from tidegate.aws.asking import in_parallel
 from tidegate.aws.errors import NO_OBJECT, AwsError
 from tidegate.aws.errors import found as found_or_none
 from tidegate.aws.listing import Listed, list_objects
-from tidegate.operating.run_records import ALL_SENT, REQUEST, SUMMARY
+from tidegate.aws.stack import DeployedStack
+from tidegate.operating.run_records import ALL_SENT, REQUEST, SUMMARY, Target
 from tidegate.runs.choice import Chosen
 from tidegate.runs.request import Request
 from worker.jobs.output_keys import CANCELLED, COMMANDS_PREFIX
@@ -36,6 +38,11 @@ class Records:
     bucket: str
     output_key: str
 
+    @classmethod
+    def of_stack(cls, s3: "S3Client", stack: DeployedStack) -> Self:
+        """Read from the stack's outputs where the runs are recorded."""
+        return cls(s3, stack.outputs["OutputBucket"], stack.outputs.get("OutputKey", ""))
+
     @property
     def prefix(self) -> str:
         """What the keys of all records begin with."""
@@ -53,6 +60,16 @@ class Records:
         )
         found = [one["Prefix"] for page in pages for one in page.get("CommonPrefixes", [])]
         return sorted(prefix.removeprefix(self.prefix).removesuffix("/") for prefix in found)
+
+    def elsewhere(self) -> list[Target]:
+        """Return where runs write that do not write where the stack does, each place once."""
+        requests = in_parallel(lambda run: self.of(run).request(), self.runs())
+        own, found = self.output_key.strip("/"), list[Target]()
+        for one in filter(None, requests):
+            target = Target(one.output_key, one.settings)
+            if target.output_key != own and target not in found:
+                found.append(target)
+        return found
 
 
 @dataclass(frozen=True, slots=True)

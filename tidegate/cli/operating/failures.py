@@ -27,6 +27,7 @@ from tidegate.failures import dead_letters
 from tidegate.failures.failed_files import Failure, chosen, grouped, joined
 from tidegate.failures.redrive import Redrive
 from tidegate.failures.reports import StackKeys, newest
+from tidegate.runs.record import Records
 from worker.errors import TidegateError
 
 FAILED_FILES = 3  # exit status
@@ -56,12 +57,17 @@ class Found:
 def find_failures(
     account: Account, stack: DeployedStack, most_reports: int, most_letters: int | None
 ) -> Found:
-    """Read the newest reports, and dead letters, at once."""
+    """Read the newest reports, those of runs included, and dead letters, at once."""
     s3, sqs = account.client("s3"), account.client("sqs")  # not while threads run
     layout = StackKeys.of(stack)
     url = stack.outputs["DeadLetterQueueUrl"]
+
+    def layouts() -> list[StackKeys]:
+        elsewhere = {one.output_key for one in Records.of_stack(s3, stack).elsewhere()}
+        return [layout, *map(layout.below, sorted(elsewhere))]
+
     with asking() as ask:
-        reading = ask.ask("failure reports", lambda: newest(s3, layout, most_reports))
+        reading = ask.ask("failure reports", lambda: newest(s3, layouts(), most_reports))
         looking = ask.ask("dead letters", lambda: dead_letters.look(sqs, url, most_letters))
         reports, total = reading.get() or ([], 0)
         letters = looking.get() or []

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.mocked_stack import OUTPUT, MockedStack, written_at
+from tests.support.mocked_stack import INPUT, OUTPUT, MockedStack, written_at
 from tidegate.cli.main import main
+from tidegate.operating import queues
 
 Shown = pytest.CaptureFixture[str]
 
@@ -153,3 +154,26 @@ def test_a_name_has_no_power_over_the_terminal(world: MockedStack, capsys: Shown
     printed = capsys.readouterr().out
     assert "\x1b" not in printed
     assert r"s3://in/\x1b[2J [red]a  b[/]" in printed
+
+
+def test_failures_of_a_run_that_writes_elsewhere_are_listed_and_go_again(
+    world: MockedStack, capsys: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queues, "wake", lambda *_: None)
+    world.put_output(world.put_input("a b.csv"))
+    assert main(["rescore", f"s3://{INPUT}/", "--output-key", "v2", "--run", "r1"]) == 0
+    (job,) = world.waiting()
+    world.fail(job, "Unparsable", letter=False)
+    assert world.reports("v2") == ["v2/_failed/a b.csv.json"]
+    capsys.readouterr()
+
+    status, found = listed(capsys)
+
+    assert status == 3
+    (group,) = found["groups"]
+    (one,) = group["files"]
+    assert (one["input"], one["report"]) == ("s3://tide-input/a b.csv", "v2/_failed/a b.csv.json")
+    assert main(["redrive", group["group"], "--yes"]) == 0
+    (again,) = world.waiting()
+    assert (again["output_key"], again["run"], again["redrives"]) == ("v2", "r1", 1)
+    assert world.reports("v2") == []

@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.mocked_stack import DISPATCHER_LOGS, INPUT, WORKER_LOGS, MockedStack
 from tidegate.cli.main import main
+from tidegate.operating import queues
 
 Shown = pytest.CaptureFixture[str]
 
@@ -112,3 +113,27 @@ def test_a_file_is_named_by_its_key_or_by_any_of_its_addresses(
     world.put_output(world.put_input("dir/a.csv"))
 
     assert told(capsys, name)[1]["input"] == "s3://tide-input/dir/a.csv"
+
+
+def test_what_a_run_has_written_elsewhere_is_told_too(
+    world: MockedStack, capsys: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queues, "wake", lambda *_: None)
+    world.put_output(world.put_input("dir/a.csv"))
+    for run, key in (("r1", "v2"), ("r2", "v2"), ("r3", "predictions/v3")):
+        main(["rescore", f"s3://{INPUT}/", "--output-key", key, "--run", run])
+    for job in world.waiting():
+        if job["run"] == "r1":
+            world.put_output({**job, "version_id": "null"})
+        if job["run"] == "r3":
+            world.fail(job, "Unparsable", "no table", letter=False)
+    capsys.readouterr()
+
+    for name in ("dir/a.csv", "s3://tide-output/predictions/v3/_failed/dir/a.csv.json"):
+        assert main(["show", name]) == 0
+        printed = capsys.readouterr().out
+        assert "state      predicted" in printed
+        assert printed.count("output     s3://tide-output/v2/dir/a.csv") == 1
+        assert "failure    Unparsable: no table" in printed
+    main(["logs", "s3://tide-output/v2/dir/a.csv"])
+    assert "no line about this file" in capsys.readouterr().err
