@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from tidegate.aws.asking import in_parallel
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     # Type stubs, which only the development environment has.
     from mypy_boto3_s3 import S3Client
 
+EXISTS = ("PreconditionFailed", "412", "ConditionalRequestConflict")
 PART_FILES = 50_000  # in one object of `sent/`
 
 
@@ -140,9 +142,14 @@ class Record:
         """Return what was recorded when all was sent; None if sending was interrupted."""
         return self._json(ALL_SENT)
 
-    def write_summary(self, facts: Mapping[str, Any]) -> None:
-        """End the record."""
-        self._put(SUMMARY, json.dumps(facts, indent=2).encode())
+    def write_summary(self, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+        """End the record, and return it; the first summary that is written stays."""
+        body = json.dumps(facts, indent=2).encode()
+        key = self.prefix + SUMMARY
+        put = partial(self.s3.put_object, Bucket=self.bucket, Key=key, Body=body, IfNoneMatch="*")
+        if found_or_none(put, *EXISTS) is not None:
+            return facts
+        return self.summary() or facts
 
     def summary(self) -> Mapping[str, Any] | None:
         """Return how the run ended; None if that is not recorded."""

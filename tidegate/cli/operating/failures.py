@@ -3,12 +3,14 @@
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from rich.console import Console
 
 from tidegate.aws.account import Account
-from tidegate.aws.asking import asking
+from tidegate.aws.asking import asking, attempt
 from tidegate.aws.stack import DeployedStack
 from tidegate.cli.operating.screen import (
     Sheet,
@@ -27,7 +29,10 @@ from tidegate.failures import dead_letters
 from tidegate.failures.failed_files import Failure, chosen, grouped, joined
 from tidegate.failures.redrive import Redrive
 from tidegate.failures.reports import StackKeys, newest
+from tidegate.operating import queues, run_records
+from tidegate.runs.ending import Summary, close_ended
 from tidegate.runs.record import Records
+from tidegate.runs.stack_runs import StackRuns
 from worker.errors import TidegateError
 
 FAILED_FILES = 3  # exit status
@@ -94,6 +99,7 @@ def failures(
     for one in unknown:
         line(err(), f"[yellow]no failure is named[/] {plain(one)}: `tidegate failures` lists them")
     found = replace(found, failures=selected)
+    _close_runs(account, stack)
     if clear:
         _clear(account, stack, found.resolved, yes=yes)
     if as_json:
@@ -103,6 +109,26 @@ def failures(
     if unknown:
         return 1
     return FAILED_FILES if found.open else 0
+
+
+def _close_runs(account: Account, stack: DeployedStack) -> None:
+    """Record and tell the end of runs that nobody has waited for."""
+    reasons: list[str] = []
+    close = partial(_closed_runs, account, stack)
+    summaries, missing = attempt("how runs ended", close, reasons) or ((), reasons)
+    for one in summaries:
+        words = f"{one['status'].replace('_', ' ')}, {count(one['failed'], 'file')} failed"
+        line(err(), f"the run [bold]{plain(one['run'])}[/] has ended: {words}")
+    for reason in missing:
+        line(err(), f"[yellow]unknown[/] {plain(reason)}")
+
+
+def _closed_runs(account: Account, stack: DeployedStack) -> tuple[Sequence[Summary], Sequence[str]]:
+    if queues.count(account.client("sqs"), stack.outputs["QueueUrl"]).all:
+        return (), ()
+    seen = run_records.look(account.client("s3"), StackKeys.of(stack), datetime.now(UTC))
+    sent = [run for run in seen.open_runs if run.all_sent]
+    return close_ended(StackRuns(account, stack), sent)
 
 
 def _clear(

@@ -184,3 +184,31 @@ def test_a_run_that_is_not_there(world: MockedStack, capsys: Shown) -> None:
     begin(world, "a.csv")
     assert main(["wait", "r2"]) == 1
     assert "the latest: r1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["status", "failures", "wait"])
+def test_the_first_command_that_finds_a_run_ended_records_it_once(
+    world: MockedStack, capsys: Shown, command: str
+) -> None:
+    a, b = begin(world, "a.csv", "b.csv")
+    world.put_output(a, minutes=later())
+    main([command] if command != "wait" else ["status"])
+    assert not ended(world), "a file has no result yet"
+    world.fail(b | {"run": "r1"}, minutes=later(), letter=False)
+    empty(world)
+    capsys.readouterr()
+
+    assert main([command]) == (0 if command == "status" else 3)
+
+    shown = capsys.readouterr()
+    assert "r1" in shown.out + shown.err
+    assert "completed with failures" in shown.out + shown.err
+    first = summary(world)
+    assert (first["predicted"], first["failed"]) == (1, 1)
+    record, _ = read_request(StackRuns(Account(), find(Account(), None)).records, "r1")
+    assert record.write_summary({"another": "summary"}) == first
+
+
+def ended(world: MockedStack) -> bool:
+    found = world.s3.list_objects_v2(Bucket=OUTPUT, Prefix="predictions/_runs/r1/")["Contents"]
+    return any(one["Key"].endswith("summary.json") for one in found)
