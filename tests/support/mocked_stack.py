@@ -8,9 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import pytest
+from botocore.exceptions import ClientError
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 
+from tidegate.aws.account import Account
 from worker.job import S3Uri
 from worker.storage.provenance import InputVersion
 
@@ -210,3 +213,22 @@ def _stack(cloudformation: "CloudFormationClient", outputs: Mapping[str, str]) -
     cloudformation.create_stack(
         StackName=NAME, TemplateBody=json.dumps(template), Parameters=parameters
     )
+
+
+def deny(
+    patch: pytest.MonkeyPatch, *services: str, code: str = "AccessDenied", operation: str = ""
+) -> None:
+    """Have AWS refuse every call to these services, or those of one operation."""
+    make = Account.client
+    event = f"before-call.{services[0]}.{operation}" if operation else "before-call"
+
+    def refuse(**_: object) -> None:
+        raise ClientError({"Error": {"Code": code, "Message": "no"}}, "Asked")
+
+    def client(account: Account, service: str) -> object:
+        made = make(account, service)
+        if service in services:
+            made.meta.events.register(event, refuse)
+        return made
+
+    patch.setattr(Account, "client", client)

@@ -6,9 +6,8 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
 
-from tests.support.mocked_stack import INPUT, NAME, OUTPUT, PARAMETERS, MockedStack
+from tests.support.mocked_stack import INPUT, NAME, OUTPUT, PARAMETERS, MockedStack, deny
 from tidegate.aws.account import Account
 from tidegate.aws.stack import DeployedStack, find
 from tidegate.cli.main import main
@@ -132,22 +131,6 @@ def test_a_watched_status_is_printed_again_and_again(capsys: Shown) -> None:
 
     lines = capsys.readouterr().out.splitlines()
     assert [json.loads(line)["state"] for line in lines] == ["idle", "idle"]
-
-
-def deny(patch: pytest.MonkeyPatch, *services: str, code: str = "AccessDenied") -> None:
-    """Have AWS refuse every call to these services."""
-    make = Account.client
-
-    def refuse(**_: object) -> None:
-        raise ClientError({"Error": {"Code": code, "Message": "no"}}, "Asked")
-
-    def client(account: Account, service: str) -> object:
-        made = make(account, service)
-        if service in services:
-            made.meta.events.register("before-call", refuse)
-        return made
-
-    patch.setattr(Account, "client", client)
 
 
 def task(state: str = "RUNNING", **facts: object) -> Task:
