@@ -11,6 +11,7 @@ from tests.support.typed import Terminal
 from tests.support.waiting import eventually
 from tidegate.localcloud.stack_client import output_key, report_key
 from tidegate.localcloud.system import System
+from tidegate.operating import queues
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -27,8 +28,8 @@ TYPES = {"SchemaMismatch", "TooManyRejected", "Unparsable"}
 
 
 @pytest.fixture
-def terminal(system: System) -> Iterator[Terminal]:
-    yield Terminal(system)
+def terminal(system: System, operator: Terminal) -> Iterator[Terminal]:
+    yield operator
     sqs: SQSClient = system.cloud.client("sqs")
     sqs.untag_queue(QueueUrl=system.stack.queue_url, TagKeys=[PAUSED_TAG])
 
@@ -89,3 +90,28 @@ def test_a_broken_batch_is_brought_to_all_good(system: System, terminal: Termina
     assert terminal.run("failures", keys[2], "--clear", "--yes").returncode == 0
     left = json.dumps(terminal.read("failures"))
     assert not any(key in left for key in keys)
+
+
+def test_what_sqs_has_given_up_by_itself_is_moved_back_by_sqs(
+    system: System, terminal: Terminal
+) -> None:
+    sqs: SQSClient = system.cloud.client("sqs")
+    jobs, dead = system.stack.queue_url, system.stack.dead_letter_queue_url
+    sqs.purge_queue(QueueUrl=dead)
+    assert terminal.run("pause", "--now").returncode == 0
+    upload(system, "daily/killed.csv", GOOD)
+
+    def is_dead() -> bool:  # as if each worker that receives it were killed
+        sqs.receive_message(QueueUrl=jobs, VisibilityTimeout=0)
+        return queues.count(sqs, dead).all == 1
+
+    eventually(is_dead)
+    assert terminal.read("failures", "NoReason")["failed"] == 1
+    assert terminal.read("show", "daily/killed.csv")["state"] == "failed"
+
+    moved = terminal.run("redrive", "--all", "--yes")
+    assert moved.returncode == 0
+    assert "SQS has moved 1 dead letter back to the queue" in moved.stderr
+    assert terminal.run("resume").returncode == 0
+    assert terminal.run("logs", "-f").returncode == 0
+    assert terminal.read("show", "daily/killed.csv")["state"] == "predicted"

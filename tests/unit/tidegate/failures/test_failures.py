@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.mocked_stack import INPUT, OUTPUT, MockedStack, written_at
+from tests.support.schemas import checked
 from tidegate.cli.main import main
 from tidegate.operating import queues
 
@@ -15,8 +16,7 @@ Shown = pytest.CaptureFixture[str]
 def listed(capsys: Shown, *arguments: str) -> tuple[int, dict[str, Any]]:
     """Run the command with --json; return its exit status and what it printed."""
     status = main(["failures", "--json", *arguments])
-    found: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return status, found
+    return status, checked("failures", capsys.readouterr().out)
 
 
 def test_without_failures_the_status_is_0(world: MockedStack, capsys: Shown) -> None:

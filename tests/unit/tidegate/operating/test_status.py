@@ -8,6 +8,7 @@ import boto3
 import pytest
 
 from tests.support.mocked_stack import INPUT, NAME, OUTPUT, PARAMETERS, MockedStack, deny
+from tests.support.schemas import checked
 from tidegate.aws.account import Account
 from tidegate.aws.stack import DeployedStack, find
 from tidegate.cli.main import main
@@ -48,8 +49,7 @@ def test_an_idle_stack_is_told_in_one_screen_by_at_most_twelve_calls(
 def test_what_is_not_known_is_never_zero(capsys: Shown) -> None:
     assert main(["status", "--json"]) == 0
 
-    found = json.loads(capsys.readouterr().out)
-    assert found["schema_version"] == 1
+    found = checked("status", capsys.readouterr().out)
     assert found["queue"] == {"waiting": 0, "in_flight": 0}
     assert found["oldest_seconds"] is None
     assert found["today"] == {"files": None, "rows": None, "rejected": None, "failed": None}

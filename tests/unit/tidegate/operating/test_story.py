@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.mocked_stack import DISPATCHER_LOGS, INPUT, WORKER_LOGS, MockedStack
+from tests.support.schemas import checked
 from tidegate.cli.main import main
 from tidegate.operating import queues
 
@@ -14,8 +15,7 @@ Shown = pytest.CaptureFixture[str]
 
 def told(capsys: Shown, name: str) -> tuple[int, dict[str, Any]]:
     status = main(["show", "--json", name])
-    found: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return status, found
+    return status, checked("show", capsys.readouterr().out)
 
 
 def test_a_predicted_file(world: MockedStack, capsys: Shown) -> None:
@@ -32,6 +32,8 @@ def test_a_predicted_file(world: MockedStack, capsys: Shown) -> None:
     assert "the deployed one" in printed
     assert printed.count("job done") == 1
     assert "aws s3 cp s3://tide-output/predictions/dir/a.csv -" in printed
+    _, found = told(capsys, "dir/a.csv")
+    assert found["output"]["uri"] == "s3://tide-output/predictions/dir/a.csv"
 
 
 def test_a_failed_file(world: MockedStack, capsys: Shown) -> None:
