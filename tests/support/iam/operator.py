@@ -45,7 +45,7 @@ WAKE = acts("lambda:InvokeFunction", FUNCTION)
 CLEAR = acts("s3:DeleteObject", *REPORTS) | acts("sqs:DeleteMessage", DEAD)
 MOVE = acts("sqs:StartMessageMoveTask sqs:ListMessageMoveTasks", DEAD)
 
-FAILURES = READ_OUTPUTS | LOOK_AT_LETTERS | COUNT | TASKS | STREAMS
+WAIT = READ_OUTPUTS | LOOK_AT_LETTERS | COUNT | TASKS | STREAMS
 # What a command asks for to read, and what besides to change something.
 READING: dict[str, frozenset[Act]] = {
     "all": FIND,
@@ -56,7 +56,7 @@ READING: dict[str, frozenset[Act]] = {
     | TASKS
     | STREAMS
     | acts("cloudwatch:GetMetricData", "*"),
-    "failures": FAILURES,
+    "failures": WAIT,
     "redrive": READ_OUTPUTS
     | READ_INPUTS
     | LOOK_AT_LETTERS
@@ -66,9 +66,9 @@ READING: dict[str, frozenset[Act]] = {
     "logs": LINES | LIST_TASKS | COUNT | READ_OUTPUTS,
     "pause": IS_PAUSED | LIST_TASKS,
     "resume": IS_PAUSED | COUNT,
-    "submit": READ_INPUTS | READ_OUTPUTS | IS_PAUSED,
-    "rescore": READ_INPUTS | READ_OUTPUTS | IS_PAUSED,
-    "wait": READ_OUTPUTS | COUNT | LOOK_AT_LETTERS | TASKS | STREAMS,
+    "submit": READ_INPUTS | IS_PAUSED | WAIT,
+    "rescore": READ_INPUTS | IS_PAUSED | WAIT,
+    "wait": WAIT,
     "cancel": READ_OUTPUTS,
     "compare": READ_INPUTS | READ_OUTPUTS,
 }

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.mocked_stack import DISPATCHER_LOGS, INPUT, WORKER_LOGS, MockedStack
+from tests.support.mocked_stack import DISPATCHER_LOGS, INPUT, OUTPUT, WORKER_LOGS, MockedStack
 from tests.support.schemas import checked
 from tidegate.cli.main import main
 from tidegate.operating import queues
@@ -139,3 +139,11 @@ def test_what_a_run_has_written_elsewhere_is_told_too(
         assert "failure    Unparsable: no table" in printed
     main(["logs", "s3://tide-output/v2/dir/a.csv"])
     assert "no line about this file" in capsys.readouterr().err
+
+
+def test_the_file_of_rejected_rows_is_named(world: MockedStack, capsys: Shown) -> None:
+    world.put_output(world.put_input("dir/a.csv"))
+    rejects = "predictions/dir/a.csv.rejected.csv"
+    world.s3.put_object(Bucket=OUTPUT, Key=rejects, Body=b"line,reason,row\n")
+
+    assert told(capsys, "dir/a.csv")[1]["output"]["rejected_rows"] == f"s3://{OUTPUT}/{rejects}"
