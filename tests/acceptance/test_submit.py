@@ -35,8 +35,10 @@ def without_events(system: System) -> Iterator["S3Client"]:
     )
 
 
-def test_old_files_are_predicted_mended_and_a_run_is_cancelled(system: System) -> None:
-    terminal = Terminal(system)
+def test_old_files_are_predicted_mended_and_a_run_is_cancelled(
+    system: System, operator: Terminal
+) -> None:
+    terminal = operator
     bucket = system.stack.input_bucket
     source = f"s3://{bucket}/old/"
     with without_events(system) as s3:

@@ -3,11 +3,10 @@
 import heapq
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any, Self, get_args
 
 from tidegate.aws.asking import in_parallel
@@ -52,6 +51,10 @@ class StackKeys:
         }
         return cls(stack.outputs["OutputBucket"], stack.outputs["OutputKey"].rstrip("/"), **values)
 
+    def below(self, output_key: str) -> Self:
+        """Return the places of a run that writes below another key."""
+        return replace(self, prefix=output_key)
+
     @property
     def own(self) -> str:
         """Return how the keys of all outputs begin; empty for a stack without an output key."""
@@ -69,8 +72,6 @@ class StackKeys:
 
     def is_report(self, key: str) -> bool:
         """Return whether a key is one of a report, by the template."""
-        if key.startswith(self.runs_prefix):
-            return False
         parts = PLACEHOLDER.split(self._with_prefix(self.failure_template))
         return bool(re.fullmatch(".+".join(map(re.escape, parts)), key, re.DOTALL))
 
@@ -162,19 +163,23 @@ def reports_of(objects: Iterable[Mapping[str, Any]], layout: StackKeys) -> list[
     ]
 
 
-def newest(s3: "S3Client", layout: StackKeys, most: int = NEWEST) -> tuple[list[Report], int]:
-    """Return the newest reports, newest first, and how many there are in all."""
+def newest(
+    s3: "S3Client", layouts: Sequence[StackKeys], most: int = NEWEST
+) -> tuple[list[Report], int]:
+    """Return the newest reports of all places, newest first, and how many there are in all."""
     count = 0
+    places = {layout.reports_prefix: layout for layout in layouts}
 
-    def counted() -> Iterator[Listed]:
+    def counted() -> Iterator[tuple[StackKeys, Listed]]:
         nonlocal count
-        for one in listed(s3, layout):
-            count += 1
-            yield one
+        for layout in places.values():
+            for one in listed(s3, layout):
+                count += 1
+                yield layout, one
 
-    chosen = heapq.nlargest(most, counted(), key=lambda one: one.written)
-    read_one = partial(read, s3, layout)
-    return [report for report in in_parallel(read_one, chosen) if report is not None], count
+    chosen = heapq.nlargest(most, counted(), key=lambda found: found[1].written)
+    reports = in_parallel(lambda found: read(s3, *found), chosen)
+    return [report for report in reports if report is not None], count
 
 
 def read(s3: "S3Client", layout: StackKeys, one: Listed) -> Report | None:

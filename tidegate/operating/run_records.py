@@ -47,6 +47,14 @@ class SeenRun:
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """Where a run writes that does not write where the stack does."""
+
+    output_key: str
+    settings: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """What one look at the listing shows."""
 
@@ -90,8 +98,9 @@ def look(s3: "S3Client", layout: StackKeys, now: datetime) -> Seen:
         start = f"{now - RECENT:%Y%m%d}" if last == layout.runs_prefix else ""
         pages = [pages[0].without(last), read(last, last + start)]
     objects = [one for page in pages for one in page.objects]
+    others = [one for one in objects if not one["Key"].startswith(layout.runs_prefix)]
     return Seen(
-        reports=len(reports_of(objects, layout)),
+        reports=len(reports_of(others, layout)),
         more_reports=any(page.cut_at.startswith(layout.reports_prefix) for page in pages),
         open_runs=[run for run in seen_runs(objects, layout) if not run.ended],
     )

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal, Self
@@ -46,6 +46,20 @@ class Status:
     metrics: Metrics | None
     cost: Cost | None
     unanswered: Sequence[str]
+    ended_runs: Sequence[Mapping[str, Any]] = ()  # the summaries of those that have just ended
+
+    def with_ended(self, summaries: Sequence[Mapping[str, Any]], missing: Sequence[str]) -> Self:
+        """Return the status with these runs closed, and what could not be asked of them."""
+        if self.seen is None:
+            return self
+        names = {one["run"] for one in summaries}
+        still_open = [run for run in self.seen.open_runs if run.name not in names]
+        return replace(
+            self,
+            seen=replace(self.seen, open_runs=still_open),
+            ended_runs=summaries,
+            unanswered=[*self.unanswered, *missing],
+        )
 
     @property
     def oldest_seconds(self) -> int | None:

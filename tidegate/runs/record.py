@@ -11,12 +11,15 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
 
+from tidegate.aws.asking import in_parallel
 from tidegate.aws.errors import NO_OBJECT, AwsError
 from tidegate.aws.errors import found as found_or_none
 from tidegate.aws.listing import Listed, list_objects
-from tidegate.operating.run_records import ALL_SENT, REQUEST, SUMMARY
+from tidegate.aws.stack import DeployedStack
+from tidegate.operating.run_records import ALL_SENT, REQUEST, SUMMARY, Target
 from tidegate.runs.choice import Chosen
 from tidegate.runs.request import Request
 from worker.jobs.output_keys import CANCELLED, COMMANDS_PREFIX
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     # Type stubs, which only the development environment has.
     from mypy_boto3_s3 import S3Client
 
+EXISTS = ("PreconditionFailed", "412", "ConditionalRequestConflict")
 PART_FILES = 50_000  # in one object of `sent/`
 
 
@@ -35,6 +39,11 @@ class Records:
     s3: "S3Client"
     bucket: str
     output_key: str
+
+    @classmethod
+    def of_stack(cls, s3: "S3Client", stack: DeployedStack) -> Self:
+        """Read from the stack's outputs where the runs are recorded."""
+        return cls(s3, stack.outputs["OutputBucket"], stack.outputs.get("OutputKey", ""))
 
     @property
     def prefix(self) -> str:
@@ -53,6 +62,16 @@ class Records:
         )
         found = [one["Prefix"] for page in pages for one in page.get("CommonPrefixes", [])]
         return sorted(prefix.removeprefix(self.prefix).removesuffix("/") for prefix in found)
+
+    def elsewhere(self) -> list[Target]:
+        """Return where runs write that do not write where the stack does, each place once."""
+        requests = in_parallel(lambda run: self.of(run).request(), self.runs())
+        own, found = self.output_key.strip("/"), list[Target]()
+        for one in filter(None, requests):
+            target = Target(one.output_key, one.settings)
+            if target.output_key != own and target not in found:
+                found.append(target)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +142,14 @@ class Record:
         """Return what was recorded when all was sent; None if sending was interrupted."""
         return self._json(ALL_SENT)
 
-    def write_summary(self, facts: Mapping[str, Any]) -> None:
-        """End the record."""
-        self._put(SUMMARY, json.dumps(facts, indent=2).encode())
+    def write_summary(self, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+        """End the record, and return it; the first summary that is written stays."""
+        body = json.dumps(facts, indent=2).encode()
+        key = self.prefix + SUMMARY
+        put = partial(self.s3.put_object, Bucket=self.bucket, Key=key, Body=body, IfNoneMatch="*")
+        if found_or_none(put, *EXISTS) is not None:
+            return facts
+        return self.summary() or facts
 
     def summary(self) -> Mapping[str, Any] | None:
         """Return how the run ended; None if that is not recorded."""

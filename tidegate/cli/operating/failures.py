@@ -3,12 +3,14 @@
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from rich.console import Console
 
 from tidegate.aws.account import Account
-from tidegate.aws.asking import asking
+from tidegate.aws.asking import asking, attempt
 from tidegate.aws.stack import DeployedStack
 from tidegate.cli.operating.screen import (
     Sheet,
@@ -27,6 +29,10 @@ from tidegate.failures import dead_letters
 from tidegate.failures.failed_files import Failure, chosen, grouped, joined
 from tidegate.failures.redrive import Redrive
 from tidegate.failures.reports import StackKeys, newest
+from tidegate.operating import queues, run_records
+from tidegate.runs.ending import Summary, close_ended
+from tidegate.runs.record import Records
+from tidegate.runs.stack_runs import StackRuns
 from worker.errors import TidegateError
 
 FAILED_FILES = 3  # exit status
@@ -61,12 +67,17 @@ class Found:
 def find_failures(
     account: Account, stack: DeployedStack, most_reports: int, most_letters: int | None
 ) -> Found:
-    """Read the newest reports, and dead letters, at once."""
+    """Read the newest reports, those of runs included, and dead letters, at once."""
     s3, sqs = account.client("s3"), account.client("sqs")  # not while threads run
     layout = StackKeys.of(stack)
     url = stack.outputs["DeadLetterQueueUrl"]
+
+    def layouts() -> list[StackKeys]:
+        elsewhere = {one.output_key for one in Records.of_stack(s3, stack).elsewhere()}
+        return [layout, *map(layout.below, sorted(elsewhere))]
+
     with asking() as ask:
-        reading = ask.ask("failure reports", lambda: newest(s3, layout, most_reports))
+        reading = ask.ask("failure reports", lambda: newest(s3, layouts(), most_reports))
         looking = ask.ask("dead letters", lambda: dead_letters.look(sqs, url, most_letters))
         reports, total = reading.get() or ([], 0)
         letters = looking.get() or []
@@ -93,6 +104,7 @@ def failures(
     for one in unknown:
         line(err(), f"[yellow]no failure is named[/] {plain(one)}: `tidegate failures` lists them")
     found = replace(found, failures=selected)
+    _close_runs(account, stack)
     if clear:
         over = [one for one in selected if one.closed or (names and one.deleted)]
         command = shlex.join(["tidegate", "failures", *names, "--clear"])
@@ -105,6 +117,26 @@ def failures(
     if unknown:
         return 1
     return FAILED_FILES if found.open else 0
+
+
+def _close_runs(account: Account, stack: DeployedStack) -> None:
+    """Record and tell the end of runs that nobody has waited for."""
+    reasons: list[str] = []
+    close = partial(_closed_runs, account, stack)
+    summaries, missing = attempt("how runs ended", close, reasons) or ((), reasons)
+    for one in summaries:
+        words = f"{one['status'].replace('_', ' ')}, {count(one['failed'], 'file')} failed"
+        line(err(), f"the run [bold]{plain(one['run'])}[/] has ended: {words}")
+    for reason in missing:
+        line(err(), f"[yellow]unknown[/] {plain(reason)}")
+
+
+def _closed_runs(account: Account, stack: DeployedStack) -> tuple[Sequence[Summary], Sequence[str]]:
+    if queues.count(account.client("sqs"), stack.outputs["QueueUrl"]).all:
+        return (), ()
+    seen = run_records.look(account.client("s3"), StackKeys.of(stack), datetime.now(UTC))
+    sent = [run for run in seen.open_runs if run.all_sent]
+    return close_ended(StackRuns(account, stack), sent)
 
 
 def _clear(

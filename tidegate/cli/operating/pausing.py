@@ -1,5 +1,6 @@
 """The commands `tidegate pause` and `tidegate resume`."""
 
+from tidegate.cli.operating.redrive import wake
 from tidegate.cli.operating.screen import count, err, line, opened, plain, print_json
 from tidegate.operating import queues, tasks
 
@@ -38,7 +39,7 @@ def resume(name: str | None, *, as_json: bool, show_commands: bool) -> int:
     sqs, url = account.client("sqs"), stack.outputs["QueueUrl"]
     since = queues.paused_since(sqs, url)
     queues.resume(sqs, url)
-    queues.wake(account.client("lambda"), stack.outputs["DispatcherFunction"])
+    wake(account, stack)
     waiting = queues.count(sqs, url).waiting
     if as_json:
         print_json({"paused_since": since or None, "waiting": waiting})

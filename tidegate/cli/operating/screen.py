@@ -18,6 +18,7 @@ from tidegate.aws.account import Account
 from tidegate.aws.errors import AwsError
 from tidegate.aws.stack import DeployedStack, find
 from worker.errors import SettingsError
+from worker.job import S3Uri
 
 SCHEMA_VERSION = 1
 LABEL = 10  # columns
@@ -114,6 +115,8 @@ def print_json(facts: Mapping[str, Any], *, indent: int | None = 2) -> None:
 def _plain(value: object) -> object:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="seconds")
+    if isinstance(value, S3Uri):
+        return str(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
     return str(value)

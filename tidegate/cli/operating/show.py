@@ -22,7 +22,9 @@ from tidegate.cli.operating.screen import (
     show,
 )
 from tidegate.failures.failed_files import NO_REASON_MESSAGE
-from tidegate.operating.story import MOST_LINES, Output, Story, source_of, tell
+from tidegate.failures.reports import Report
+from tidegate.operating.story import MOST_LINES, Output, Result, Story, source_of, tell
+from tidegate.runs.record import Records
 
 COLOURS = {"predicted": "green", "failed": "red", "waiting": "yellow", "outdated": "yellow"}
 EXIT_STATUS = {"predicted": 0, "failed": 3, "deleted": 1}
@@ -40,9 +42,10 @@ EXPLAINED = {
 def show_file(name: str | None, file: str, *, as_json: bool, show_commands: bool) -> int:
     """Print the story; the exit status says what became of the newest version."""
     account, stack = opened(name, show_commands=show_commands)
-    source = source_of(stack, file)
     with err().status("[dim]asking[/]"):
-        story = tell(account, stack, source, log_lines=MOST_LINES)
+        elsewhere = Records.of_stack(account.client("s3"), stack).elsewhere()
+        source = source_of(stack, file, elsewhere)
+        story = tell(account, stack, source, elsewhere=elsewhere, log_lines=MOST_LINES)
     if as_json:
         print_json(_facts(story, stack))
     else:
@@ -55,7 +58,15 @@ def _print(console: Console, story: Story, stack: DeployedStack) -> None:
     colour = COLOURS.get(story.state, "yellow")
     sheet.add("file", f"[bold]{plain(str(story.input))}[/]")
     sheet.add("state", f"[{colour}]{story.state}[/]: {_explained(story)}")
-    parts = (_versions(story), _output(story, stack), _failure(story), _waiting(story))
+    own = Result(story.output, story.report)
+    parts = (
+        _versions(story),
+        _output(own, stack),
+        _failure(own),
+        *(part for one in story.elsewhere for part in (_output(one, stack), _failure(one))),
+        _dead(story),
+        _waiting(story),
+    )
     for part in parts:
         for label, text in part:
             sheet.add(label, text)
@@ -85,8 +96,8 @@ def _versions(story: Story) -> Iterator[tuple[str, str]]:
         yield "", f"[dim]and {more} older[/]"
 
 
-def _output(story: Story, stack: DeployedStack) -> Iterator[tuple[str, str]]:
-    output = story.output
+def _output(result: Result, stack: DeployedStack) -> Iterator[tuple[str, str]]:
+    output = result.output
     if output is None:
         yield "output", "none"
         return
@@ -109,19 +120,24 @@ def _model(output: Output, stack: DeployedStack) -> str:
     return f"model sha256 {plain(digest[:12])}…, {same}"
 
 
-def _failure(story: Story) -> Iterator[tuple[str, str]]:
-    report = story.report
-    if report is not None:
-        resolved = "  [green]resolved: the output is newer[/]" if report.resolved else ""
-        yield "failure", f"[red]{plain(report.error_type)}[/]: {plain(report.message)}"
-        times = count(report.receive_count, "attempt")
-        yield "", f"{ago(report.listed.written)}, after {times}{resolved}"
-        yield "report", plain(report.listed.key)
+def _failure(result: Result) -> Iterator[tuple[str, str]]:
+    report = result.report
+    if report is None:
+        return
+    resolved = "  [green]resolved: the output is newer[/]" if report.resolved else ""
+    yield "failure", f"[red]{plain(report.error_type)}[/]: {plain(report.message)}"
+    times = count(report.receive_count, "attempt")
+    yield "", f"{ago(report.listed.written)}, after {times}{resolved}"
+    yield "report", plain(report.listed.key)
+
+
+def _dead(story: Story) -> Iterator[tuple[str, str]]:
     if story.letters is None:
         yield "dead", "unknown"
+    reports = [story.report, *(one.report for one in story.elsewhere)]
     for letter in story.letters or ():
         reason = letter.error_message or NO_REASON_MESSAGE
-        known = report is not None and report.message.startswith(letter.error_message or "-")
+        known = any(one and one.message.startswith(letter.error_message or "-") for one in reports)
         yield (
             "dead",
             f"a dead letter, {ago(letter.sent)}" + ("" if known else f": {plain(reason)}"),
@@ -171,26 +187,33 @@ def next_steps(story: Story) -> list[tuple[str, str]]:
 
 
 def _facts(story: Story, stack: DeployedStack) -> dict[str, Any]:
-    report = story.report
     return {
         "stack": stack.name,
         "input": str(story.input),
         "state": story.state,
         "versions": story.versions,
         "output": story.output,
-        "report": report
-        and {
-            "key": report.listed.key,
-            "time": report.listed.written,
-            "error_type": report.error_type,
-            "message": report.message,
-            "receive_count": report.receive_count,
-            "model_sha256": report.model_sha256,
-            "resolved": report.resolved,
-        },
+        "report": _report_facts(story.report),
+        "elsewhere": [
+            {"output": one.output, "report": _report_facts(one.report)} for one in story.elsewhere
+        ],
         "dead_letters": None if story.letters is None else len(story.letters),
         "queue": story.jobs,
         "log_lines": None if story.lines is None else [one.text for one in story.lines],
         "next": [command for command, _ in next_steps(story)],
         "unanswered": list(story.unanswered),
+    }
+
+
+def _report_facts(report: Report | None) -> dict[str, Any] | None:
+    if report is None:
+        return None
+    return {
+        "key": report.listed.key,
+        "time": report.listed.written,
+        "error_type": report.error_type,
+        "message": report.message,
+        "receive_count": report.receive_count,
+        "model_sha256": report.model_sha256,
+        "resolved": report.resolved,
     }

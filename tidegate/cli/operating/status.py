@@ -4,11 +4,13 @@ import shlex
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from rich.live import Live
 
 from tidegate.aws.account import Account
+from tidegate.aws.asking import attempt
 from tidegate.aws.stack import DeployedStack, find
 from tidegate.cli.operating.screen import (
     Sheet,
@@ -26,6 +28,9 @@ from tidegate.operating.run_records import SeenRun
 from tidegate.operating.status import Status, image_of, look, settings_of
 from tidegate.operating.tasks import Task
 from tidegate.operating.usage import Work
+from tidegate.runs.ending import close_ended
+from tidegate.runs.following import ASKED
+from tidegate.runs.stack_runs import StackRuns
 
 WATCH_SECONDS = 5
 SHOWN_RUNS = 3  # the latest ones
@@ -64,7 +69,7 @@ def status(
     console = out()
     if as_json or not (watch and console.is_terminal):
         while True:
-            found = look(account, stack)
+            found = look(account, stack) if watch else _look_and_close(account, stack)
             if as_json:
                 print_json(_facts(found), indent=None if watch else 2)
             else:
@@ -77,6 +82,18 @@ def status(
             stack = find(account, stack.name)
     _watch(account, stack, sleep)
     return 0
+
+
+def _look_and_close(account: Account, stack: DeployedStack) -> Status:
+    """Look once, and record the end of small runs that nobody has waited for."""
+    found = look(account, stack)
+    if found.seen is None or found.jobs is None or found.jobs.all:
+        return found
+    small = [run for run in found.seen.open_runs if run.all_sent and run.files <= ASKED]
+    close = partial(close_ended, StackRuns(account, stack), small[-SHOWN_RUNS:])
+    reasons: list[str] = []
+    summaries, missing = attempt("how runs ended", close, reasons) or ((), reasons)
+    return found.with_ended(summaries, missing)
 
 
 def _watch(account: Account, stack: DeployedStack, sleep: Callable[[float], None]) -> None:
@@ -174,6 +191,11 @@ def _failed(found: Status) -> Iterator[tuple[str, str]]:
 def _runs(found: Status) -> Iterator[tuple[str, str]]:
     runs = found.seen.open_runs if found.seen else ()
     label = "run"
+    for one in found.ended_runs:
+        words = one["status"].replace("_", " ")
+        done = f"{one['predicted']:,} of {count(one['files'], 'file')} predicted"
+        yield label, f"[bold]{plain(one['run'])}[/]  {words}: {done}"
+        label = ""
     for run in runs[-SHOWN_RUNS:]:
         yield label, f"[bold]{plain(run.name)}[/]  {_progress(run, found)}"
         label = ""
@@ -279,6 +301,7 @@ def _facts(found: Status) -> dict[str, Any]:
         "failure_reports": found.seen and found.seen.reports,
         "more_failure_reports": bool(found.seen and found.seen.more_reports),
         "open_runs": found.seen and found.seen.open_runs,
+        "ended_runs": found.ended_runs,
         "workers": fleet
         and {
             "running": fleet.running,

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from tests.support.mocked_stack import INPUT, OUTPUT, MockedStack, written_at
+from tests.support.schemas import checked
 from tidegate.cli.main import main
+from tidegate.operating import queues
 
 Shown = pytest.CaptureFixture[str]
 
@@ -14,8 +16,7 @@ Shown = pytest.CaptureFixture[str]
 def listed(capsys: Shown, *arguments: str) -> tuple[int, dict[str, Any]]:
     """Run the command with --json; return its exit status and what it printed."""
     status = main(["failures", "--json", *arguments])
-    found: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return status, found
+    return status, checked("failures", capsys.readouterr().out)
 
 
 def test_without_failures_the_status_is_0(world: MockedStack, capsys: Shown) -> None:
@@ -187,3 +188,26 @@ def test_a_name_has_no_power_over_the_terminal(world: MockedStack, capsys: Shown
     printed = capsys.readouterr().out
     assert "\x1b" not in printed
     assert r"s3://tide-input/\x1b[2J [red]a  b[/]" in printed
+
+
+def test_failures_of_a_run_that_writes_elsewhere_are_listed_and_go_again(
+    world: MockedStack, capsys: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queues, "wake", lambda *_: None)
+    world.put_output(world.put_input("a b.csv"))
+    assert main(["rescore", f"s3://{INPUT}/", "--output-key", "v2", "--run", "r1"]) == 0
+    (job,) = world.waiting()
+    world.fail(job, "Unparsable", letter=False)
+    assert world.reports("v2") == ["v2/_failed/a b.csv.json"]
+    capsys.readouterr()
+
+    status, found = listed(capsys)
+
+    assert status == 3
+    (group,) = found["groups"]
+    (one,) = group["files"]
+    assert (one["input"], one["report"]) == ("s3://tide-input/a b.csv", "v2/_failed/a b.csv.json")
+    assert main(["redrive", group["group"], "--yes"]) == 0
+    (again,) = world.waiting()
+    assert (again["output_key"], again["run"], again["redrives"]) == ("v2", "r1", 1)
+    assert world.reports("v2") == []

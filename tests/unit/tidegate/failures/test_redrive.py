@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from tests.support.mocked_stack import OUTPUT, MockedStack
+from tests.support.schemas import checked
 from tidegate.aws.account import Account
 from tidegate.aws.stack import find
 from tidegate.cli.main import main
@@ -110,6 +111,8 @@ def test_a_dry_run_changes_nothing(world: MockedStack, capsys: Shown) -> None:
     assert main(["redrive", "--all", "--dry-run"]) == 0
 
     assert capsys.readouterr().out.count("would submit s3://tide-input/") == 3
+    assert main(["redrive", "--all", "--dry-run", "--json"]) == 0
+    assert len(checked("redrive", capsys.readouterr().out)["would_submit"]) == 3
     assert (world.waiting(), len(world.reports()), world.letters()) == ([], 3, 3)
 
 

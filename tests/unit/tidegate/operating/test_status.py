@@ -6,9 +6,9 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
 
-from tests.support.mocked_stack import INPUT, NAME, OUTPUT, PARAMETERS, MockedStack
+from tests.support.mocked_stack import INPUT, NAME, OUTPUT, PARAMETERS, MockedStack, deny
+from tests.support.schemas import checked
 from tidegate.aws.account import Account
 from tidegate.aws.stack import DeployedStack, find
 from tidegate.cli.main import main
@@ -49,8 +49,7 @@ def test_an_idle_stack_is_told_in_one_screen_by_at_most_twelve_calls(
 def test_what_is_not_known_is_never_zero(capsys: Shown) -> None:
     assert main(["status", "--json"]) == 0
 
-    found = json.loads(capsys.readouterr().out)
-    assert found["schema_version"] == 1
+    found = checked("status", capsys.readouterr().out)
     assert found["queue"] == {"waiting": 0, "in_flight": 0}
     assert found["oldest_seconds"] is None
     assert found["today"] == {"files": None, "rows": None, "rejected": None, "failed": None}
@@ -132,22 +131,6 @@ def test_a_watched_status_is_printed_again_and_again(capsys: Shown) -> None:
 
     lines = capsys.readouterr().out.splitlines()
     assert [json.loads(line)["state"] for line in lines] == ["idle", "idle"]
-
-
-def deny(patch: pytest.MonkeyPatch, *services: str, code: str = "AccessDenied") -> None:
-    """Have AWS refuse every call to these services."""
-    make = Account.client
-
-    def refuse(**_: object) -> None:
-        raise ClientError({"Error": {"Code": code, "Message": "no"}}, "Asked")
-
-    def client(account: Account, service: str) -> object:
-        made = make(account, service)
-        if service in services:
-            made.meta.events.register("before-call", refuse)
-        return made
-
-    patch.setattr(Account, "client", client)
 
 
 def task(state: str = "RUNNING", **facts: object) -> Task:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.mocked_stack import INPUT, OUTPUT, MockedStack, written_at
+from tests.support.schemas import checked
 from tidegate.aws.account import Account
 from tidegate.aws.stack import DeployedStack, find
 from tidegate.cli.main import main
@@ -58,9 +59,7 @@ def read(world: MockedStack, run: str, name: str) -> dict[str, Any]:
 def run_json(capsys: Shown, *arguments: str) -> dict[str, Any]:
     capsys.readouterr()
     main([*arguments, "--json"])
-    found: dict[str, Any] = json.loads(capsys.readouterr().out)
-    assert found["schema_version"] == 1
-    return found
+    return checked(arguments[0], capsys.readouterr().out)
 
 
 def test_what_is_predicted_or_has_failed_is_not_sent(
