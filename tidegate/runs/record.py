@@ -19,7 +19,7 @@ from tidegate.aws.errors import NO_OBJECT, AwsError
 from tidegate.aws.errors import found as found_or_none
 from tidegate.aws.listing import Listed, list_objects
 from tidegate.aws.stack import DeployedStack
-from tidegate.operating.run_records import ALL_SENT, REQUEST, SUMMARY, Target
+from tidegate.operating.run_records import ALL_SENT, REQUEST, SUMMARY, Target, seen_runs
 from tidegate.runs.choice import Chosen
 from tidegate.runs.request import Request
 from worker.jobs.output_keys import CANCELLED, COMMANDS_PREFIX
@@ -56,12 +56,12 @@ class Records:
         return Record(self.s3, self.bucket, f"{self.prefix}{run}/")
 
     def runs(self) -> list[str]:
-        """Return the names of all runs, in their order."""
+        """Return the names of all runs, the latest last."""
         pages = self.s3.get_paginator("list_objects_v2").paginate(
-            Bucket=self.bucket, Prefix=self.prefix, Delimiter="/"
+            Bucket=self.bucket, Prefix=self.prefix
         )
-        found = [one["Prefix"] for page in pages for one in page.get("CommonPrefixes", [])]
-        return sorted(prefix.removeprefix(self.prefix).removesuffix("/") for prefix in found)
+        objects = (one for page in pages for one in page.get("Contents", []))
+        return [run.name for run in seen_runs(objects, self.prefix)]
 
     def elsewhere(self) -> list[Target]:
         """Return where runs write that do not write where the stack does, each place once."""

@@ -29,6 +29,7 @@ from tidegate.runs.record import Records
 COLOURS = {"predicted": "green", "failed": "red", "waiting": "yellow", "outdated": "yellow"}
 EXIT_STATUS = {"predicted": 0, "failed": 3, "deleted": 1}
 SHOWN_VERSIONS = 5
+COPIED = frozenset({"output", "rejects", "report"})
 EXPLAINED = {
     "predicted": "the newest version has its output",
     "failed": "the newest version cannot be predicted as it is",
@@ -56,7 +57,7 @@ def show_file(name: str | None, file: str, *, as_json: bool, show_commands: bool
 def _print(console: Console, story: Story, stack: DeployedStack) -> None:
     sheet = Sheet()
     colour = COLOURS.get(story.state, "yellow")
-    sheet.add("file", f"[bold]{plain(str(story.input))}[/]")
+    sheet.add("file", f"[bold]{plain(str(story.input))}[/]", whole=True)
     sheet.add("state", f"[{colour}]{story.state}[/]: {_explained(story)}")
     own = Result(story.output, story.report)
     parts = (
@@ -69,7 +70,7 @@ def _print(console: Console, story: Story, stack: DeployedStack) -> None:
     )
     for part in parts:
         for label, text in part:
-            sheet.add(label, text)
+            sheet.add(label, text, whole=label in COPIED)
     sheet.add_next(next_steps(story))
     sheet.add_unknown(story.unanswered)
     show(console, sheet)
@@ -104,10 +105,10 @@ def _output(result: Result, stack: DeployedStack) -> Iterator[tuple[str, str]]:
     yield "output", f"{plain(str(output.uri))}  [dim]{ago(output.written)}[/]"
     rows = output.metadata.get("rows")
     rejected = output.metadata.get("rejected")
-    counts = "rows: see the log line `job done`" if rows is None else f"{int(rows):,} rows"
+    counts = "rows: see the log line `job done`" if rows is None else count(int(rows), "row")
     yield "", counts + (f", {int(rejected):,} rejected" if rejected not in (None, "0") else "")
     if output.rejected_rows:
-        yield "", f"[yellow]{plain(str(output.rejected_rows))}[/]"
+        yield "rejects", f"[yellow]{plain(str(output.rejected_rows))}[/]"
     yield "", _model(output, stack)
 
 
