@@ -9,6 +9,7 @@ import heapq
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -65,9 +66,14 @@ class Records:
 
     def elsewhere(self) -> list[Target]:
         """Return where runs write that do not write where the stack does, each place once."""
-        requests = in_parallel(lambda run: self.of(run).request(), self.runs())
+
+        def request(run: str) -> Request | None:
+            with suppress(AwsError):  # `wait` names what cannot be read
+                return self.of(run).request()
+            return None
+
         own, found = self.output_key.strip("/"), list[Target]()
-        for one in filter(None, requests):
+        for one in filter(None, in_parallel(request, self.runs())):
             target = Target(one.output_key, one.settings)
             if target.output_key != own and target not in found:
                 found.append(target)
@@ -83,9 +89,17 @@ class Record:
     prefix: str
 
     def request(self) -> Request | None:
-        """Return what was asked for; None if there is no such run."""
+        """Return what was asked for; None if there is no such run.
+
+        Raises AwsError if somebody else's object is in its place.
+        """
         text = self._get(REQUEST)
-        return None if text is None else Request.from_json(text)
+        try:
+            return None if text is None else Request.from_json(text)
+        except (ValueError, KeyError, TypeError) as error:
+            raise AwsError(
+                f"s3://{self.bucket}/{self.prefix}{REQUEST} is no record of a run: {error!r}"
+            ) from None
 
     def write_request(self, request: Request) -> None:
         """Begin the record."""

@@ -66,6 +66,7 @@ def _print(console: Console, story: Story, stack: DeployedStack) -> None:
         _failure(own),
         *(part for one in story.elsewhere for part in (_output(one, stack), _failure(one))),
         _dead(story),
+        _worker(story),
         _waiting(story),
     )
     for part in parts:
@@ -145,6 +146,11 @@ def _dead(story: Story) -> Iterator[tuple[str, str]]:
         )
 
 
+def _worker(story: Story) -> Iterator[tuple[str, str]]:
+    if (attempt := story.last_attempt) is not None:
+        yield "worker", f"task {plain(attempt.task)}, attempt {attempt.number}"
+
+
 def _waiting(story: Story) -> Iterator[tuple[str, str]]:
     if story.state not in {"waiting", "outdated"}:
         return
@@ -196,6 +202,7 @@ def _facts(story: Story, stack: DeployedStack) -> dict[str, Any]:
         ],
         "dead_letters": None if story.letters is None else len(story.letters),
         "queue": story.jobs,
+        "last_attempt": story.last_attempt,
         "log_lines": None if story.lines is None else [one.text for one in story.lines],
         "next": [command for command, _ in next_steps(story)],
         "unanswered": list(story.unanswered),

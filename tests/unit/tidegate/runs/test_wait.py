@@ -181,6 +181,16 @@ def test_the_mark_is_where_the_workers_look(world: MockedStack) -> None:
     world.s3.head_object(Bucket=OUTPUT, Key="v2/_runs/r1/cancelled")
 
 
+def test_an_object_that_is_no_record_is_named_and_stops_nothing_else(
+    world: MockedStack, capsys: Shown
+) -> None:
+    for text in (b"{", b"{}"):
+        world.s3.put_object(Bucket=OUTPUT, Key="predictions/_runs/odd/request.json", Body=text)
+        assert main(["failures"]) == 0
+        assert main(["wait", "odd"]) == 1
+        assert "_runs/odd/request.json is no record of a run" in capsys.readouterr().err
+
+
 def test_without_a_name_the_latest_run_is_meant_whatever_its_name(
     world: MockedStack, capsys: Shown
 ) -> None:
