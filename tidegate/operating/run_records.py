@@ -102,13 +102,12 @@ def look(s3: "S3Client", layout: StackKeys, now: datetime) -> Seen:
     return Seen(
         reports=len(reports_of(others, layout)),
         more_reports=any(page.cut_at.startswith(layout.reports_prefix) for page in pages),
-        open_runs=[run for run in seen_runs(objects, layout) if not run.ended],
+        open_runs=[run for run in seen_runs(objects, layout.runs_prefix) if not run.ended],
     )
 
 
-def seen_runs(objects: Iterable[Mapping[str, Any]], layout: StackKeys) -> list[SeenRun]:
-    """Return the runs among the objects of a listing, in the order of their names."""
-    prefix = layout.runs_prefix
+def seen_runs(objects: Iterable[Mapping[str, Any]], prefix: str) -> list[SeenRun]:
+    """Return the runs among the objects of a listing, the latest last."""
     of_runs = [
         (*one["Key"].removeprefix(prefix).partition("/")[::2], one["LastModified"])
         for one in objects
@@ -118,4 +117,4 @@ def seen_runs(objects: Iterable[Mapping[str, Any]], layout: StackKeys) -> list[S
         SeenRun.of(name, {rest: time for _, rest, time in some})
         for name, some in groupby(of_runs, key=lambda one: one[0])
     ]
-    return [run for run in found if run is not None]
+    return sorted(filter(None, found), key=lambda run: (run.began, run.name))

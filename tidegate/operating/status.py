@@ -20,6 +20,7 @@ from tidegate.operating.tasks import Fleet, Task
 from tidegate.operating.usage import Cost, Metrics, Streams
 
 STALLED_SECONDS = 900  # twice the sweep's period, and a start
+BUSY_SECONDS = 2 * usage.PERIOD_SECONDS  # the latest whole period began no earlier
 QUEUES = {
     "QueueUrl": "the queue",
     "DeadLetterQueueUrl": "the dead letters",
@@ -70,8 +71,13 @@ class Status:
 
     @property
     def seconds_left(self) -> float | None:
-        """Return when the queue will be empty at the rate of the last minutes, if workers run."""
+        """Return when the queue will be empty at the rate of the last minutes.
+
+        The rate counts only if files have waited all that time: else the workers could do more.
+        """
         if self.metrics is None or self.jobs is None or self.state != "working":
+            return None
+        if (self.oldest_seconds or 0) < BUSY_SECONDS:
             return None
         rate = self.metrics.files_a_second
         return self.jobs.all / rate if rate else None

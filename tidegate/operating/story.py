@@ -59,6 +59,14 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """A worker's attempt at a file."""
+
+    task: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """What was made of a file in one place."""
 
@@ -85,6 +93,14 @@ class Story:
     jobs: Messages | None
     lines: Sequence[Line] | None
     unanswered: Sequence[str]
+
+    @property
+    def last_attempt(self) -> Attempt | None:
+        """Return which worker had the file last, as far as the log lines say it."""
+        of_workers = [one for one in self.lines or () if one.task and "receive_count" in one.fields]
+        if not of_workers:
+            return None
+        return Attempt(of_workers[-1].task, int(of_workers[-1].fields["receive_count"]))
 
     @property
     def newest(self) -> Version | None:

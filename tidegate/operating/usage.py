@@ -35,7 +35,7 @@ class Metrics:
     last_hour: Work
     today: Work
     oldest_seconds: int | None
-    files_a_second: float | None = None  # of all workers, while they worked lately
+    files_a_second: float | None = None  # of all workers, in the latest five minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +121,10 @@ def _sum(points: Points, since: datetime) -> int | None:
 
 
 def _rate(points: Points, now: datetime) -> float | None:
-    """Return the sum of the latest whole periods by their seconds; idle ones have no value."""
-    period = timedelta(seconds=PERIOD_SECONDS)
-    values = [value for moment, value in points if now - RECENT <= moment <= now - period]
-    return sum(values) / (len(values) * PERIOD_SECONDS) if values else None
+    """Return the rate of the latest whole period."""
+    end = now - timedelta(seconds=PERIOD_SECONDS)
+    whole = [(moment, value) for moment, value in points if end - RECENT <= moment <= end]
+    return max(whole)[1] / PERIOD_SECONDS if whole else None
 
 
 def _latest(points: Points, since: datetime) -> int | None:

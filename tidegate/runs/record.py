@@ -9,6 +9,7 @@ import heapq
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -19,7 +20,7 @@ from tidegate.aws.errors import NO_OBJECT, AwsError
 from tidegate.aws.errors import found as found_or_none
 from tidegate.aws.listing import Listed, list_objects
 from tidegate.aws.stack import DeployedStack
-from tidegate.operating.run_records import ALL_SENT, REQUEST, SUMMARY, Target
+from tidegate.operating.run_records import ALL_SENT, REQUEST, SUMMARY, Target, seen_runs
 from tidegate.runs.choice import Chosen
 from tidegate.runs.request import Request
 from worker.jobs.output_keys import CANCELLED, COMMANDS_PREFIX
@@ -56,18 +57,23 @@ class Records:
         return Record(self.s3, self.bucket, f"{self.prefix}{run}/")
 
     def runs(self) -> list[str]:
-        """Return the names of all runs, in their order."""
+        """Return the names of all runs, the latest last."""
         pages = self.s3.get_paginator("list_objects_v2").paginate(
-            Bucket=self.bucket, Prefix=self.prefix, Delimiter="/"
+            Bucket=self.bucket, Prefix=self.prefix
         )
-        found = [one["Prefix"] for page in pages for one in page.get("CommonPrefixes", [])]
-        return sorted(prefix.removeprefix(self.prefix).removesuffix("/") for prefix in found)
+        objects = (one for page in pages for one in page.get("Contents", []))
+        return [run.name for run in seen_runs(objects, self.prefix)]
 
     def elsewhere(self) -> list[Target]:
         """Return where runs write that do not write where the stack does, each place once."""
-        requests = in_parallel(lambda run: self.of(run).request(), self.runs())
+
+        def request(run: str) -> Request | None:
+            with suppress(AwsError):  # `wait` names what cannot be read
+                return self.of(run).request()
+            return None
+
         own, found = self.output_key.strip("/"), list[Target]()
-        for one in filter(None, requests):
+        for one in filter(None, in_parallel(request, self.runs())):
             target = Target(one.output_key, one.settings)
             if target.output_key != own and target not in found:
                 found.append(target)
@@ -83,9 +89,17 @@ class Record:
     prefix: str
 
     def request(self) -> Request | None:
-        """Return what was asked for; None if there is no such run."""
+        """Return what was asked for; None if there is no such run.
+
+        Raises AwsError if somebody else's object is in its place.
+        """
         text = self._get(REQUEST)
-        return None if text is None else Request.from_json(text)
+        try:
+            return None if text is None else Request.from_json(text)
+        except (ValueError, KeyError, TypeError) as error:
+            raise AwsError(
+                f"s3://{self.bucket}/{self.prefix}{REQUEST} is no record of a run: {error!r}"
+            ) from None
 
     def write_request(self, request: Request) -> None:
         """Begin the record."""

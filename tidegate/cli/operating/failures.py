@@ -165,7 +165,8 @@ def _print(console: Console, found: Found, *, named: bool) -> None:
         last, first = ago(newest_one.time), ago(group.first_time)
         sheet.add("last", last if first == last else f"{last}, first {first}")
         for place, one in enumerate(group.failures[: SHOWN_FILES if named else 1]):
-            sheet.add("" if place else ("files" if named else "such as"), _file(one))
+            label = "" if place else ("files" if named else "such as")
+            sheet.add(label, file_of(one), whole=True)
         if named and (more := len(group.failures) - SHOWN_FILES) > 0:
             sheet.add("", f"[dim]and {more:,} more: --json lists all[/]")
         show(console, sheet)
@@ -173,9 +174,10 @@ def _print(console: Console, found: Found, *, named: bool) -> None:
     show(console, _summary(found, named=named))
 
 
-def _file(one: Failure) -> str:
+def file_of(one: Failure) -> str:
+    """Return the file, and what tells it from the same file in another run."""
     file = plain(str(one.input)) if one.input else "[dim]no file: the message is no job[/]"
-    notes = []
+    notes = [f"run {plain(run)}"] if (run := (one.job or {}).get("run")) else []
     if one.redrives:
         notes.append(f"submitted again {count(one.redrives, 'time')}")
     if one.report is None:

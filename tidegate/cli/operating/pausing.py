@@ -13,20 +13,20 @@ def pause(name: str | None, *, now: bool, as_json: bool, show_commands: bool) ->
     ecs, family = account.client("ecs"), tasks.family_of(out["TaskDefinition"])
     if now:
         stopped = tasks.stop_all(ecs, out["Cluster"], family)
-        text = f"{count(stopped, 'worker')} told to stop: their files wait in the queue again"
+        text = f"; {count(stopped, 'worker')} told to stop: their files wait in the queue again"
     else:
         stopped = 0
         running = len(tasks.listed(ecs, out["Cluster"], family, tasks.LIVE))
         text = (
-            f"{count(running, 'worker')} still at work until the queue is empty: "
+            f"; {count(running, 'worker')} still at work until the queue is empty: "
             "`tidegate pause --now` stops them"
             if running
-            else "no worker runs"
+            else ", and none runs"
         )
     if as_json:
         print_json({"paused_since": since, "workers_stopped": stopped})
     errors = err()
-    line(errors, f"[bold yellow]paused[/] since {plain(since)}: no worker starts. {text}.")
+    line(errors, f"[bold yellow]paused[/] since {plain(since)}: no worker starts{text}.")
     line(
         errors, "Files that land wait in the queue, which keeps them for 4 days: `tidegate resume`"
     )

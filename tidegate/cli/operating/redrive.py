@@ -9,7 +9,7 @@ from tidegate.aws.account import Account
 from tidegate.aws.asking import attempt
 from tidegate.aws.errors import explained
 from tidegate.aws.stack import DeployedStack
-from tidegate.cli.operating.failures import Found, find_failures
+from tidegate.cli.operating.failures import Found, file_of, find_failures
 from tidegate.cli.operating.screen import (
     confirm,
     count,
@@ -161,7 +161,7 @@ def _report(
         dry = []
     errors = err()
     for one in dry:
-        line(out(), f"would submit {plain(str(one.input))}  [dim]{plain(one.group)}[/]")
+        line(out(), f"would submit {file_of(one)}  [dim]{plain(one.group)}[/]")
     if not dry and not result.sent and not result.gone and not result.refused:
         line(errors, "nothing was submitted")
     if result.sent:

@@ -29,6 +29,7 @@ from tidegate.runs.record import Records
 COLOURS = {"predicted": "green", "failed": "red", "waiting": "yellow", "outdated": "yellow"}
 EXIT_STATUS = {"predicted": 0, "failed": 3, "deleted": 1}
 SHOWN_VERSIONS = 5
+COPIED = frozenset({"output", "rejects", "report"})
 EXPLAINED = {
     "predicted": "the newest version has its output",
     "failed": "the newest version cannot be predicted as it is",
@@ -56,7 +57,7 @@ def show_file(name: str | None, file: str, *, as_json: bool, show_commands: bool
 def _print(console: Console, story: Story, stack: DeployedStack) -> None:
     sheet = Sheet()
     colour = COLOURS.get(story.state, "yellow")
-    sheet.add("file", f"[bold]{plain(str(story.input))}[/]")
+    sheet.add("file", f"[bold]{plain(str(story.input))}[/]", whole=True)
     sheet.add("state", f"[{colour}]{story.state}[/]: {_explained(story)}")
     own = Result(story.output, story.report)
     parts = (
@@ -65,11 +66,12 @@ def _print(console: Console, story: Story, stack: DeployedStack) -> None:
         _failure(own),
         *(part for one in story.elsewhere for part in (_output(one, stack), _failure(one))),
         _dead(story),
+        _worker(story),
         _waiting(story),
     )
     for part in parts:
         for label, text in part:
-            sheet.add(label, text)
+            sheet.add(label, text, whole=label in COPIED)
     sheet.add_next(next_steps(story))
     sheet.add_unknown(story.unanswered)
     show(console, sheet)
@@ -104,10 +106,10 @@ def _output(result: Result, stack: DeployedStack) -> Iterator[tuple[str, str]]:
     yield "output", f"{plain(str(output.uri))}  [dim]{ago(output.written)}[/]"
     rows = output.metadata.get("rows")
     rejected = output.metadata.get("rejected")
-    counts = "rows: see the log line `job done`" if rows is None else f"{int(rows):,} rows"
+    counts = "rows: see the log line `job done`" if rows is None else count(int(rows), "row")
     yield "", counts + (f", {int(rejected):,} rejected" if rejected not in (None, "0") else "")
     if output.rejected_rows:
-        yield "", f"[yellow]{plain(str(output.rejected_rows))}[/]"
+        yield "rejects", f"[yellow]{plain(str(output.rejected_rows))}[/]"
     yield "", _model(output, stack)
 
 
@@ -142,6 +144,11 @@ def _dead(story: Story) -> Iterator[tuple[str, str]]:
             "dead",
             f"a dead letter, {ago(letter.sent)}" + ("" if known else f": {plain(reason)}"),
         )
+
+
+def _worker(story: Story) -> Iterator[tuple[str, str]]:
+    if (attempt := story.last_attempt) is not None:
+        yield "worker", f"task {plain(attempt.task)}, attempt {attempt.number}"
 
 
 def _waiting(story: Story) -> Iterator[tuple[str, str]]:
@@ -199,6 +206,7 @@ def _facts(story: Story, stack: DeployedStack) -> dict[str, Any]:
         ],
         "dead_letters": None if story.letters is None else len(story.letters),
         "queue": story.jobs,
+        "last_attempt": story.last_attempt,
         "log_lines": None if story.lines is None else [one.text for one in story.lines],
         "next": [command for command, _ in next_steps(story)],
         "unanswered": list(story.unanswered),

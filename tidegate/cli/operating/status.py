@@ -238,7 +238,7 @@ def _dollars(found: Status) -> str:
     if not cost.tasks and not cost.at_least:
         return "$0: no worker ran [dim](UTC)[/]"
     least = "at least " if cost.at_least else "about "
-    hours = f"{count(cost.tasks, 'worker')}, {cost.hours:.2f} h"
+    hours = f"{count(cost.tasks, 'worker')} ran for {took(cost.hours * 3600)}"
     dollars = f"{cost.dollars:.{2 if cost.dollars >= 1 else 3}f}"
     return f"{least}${dollars} [dim](UTC; {hours}; prices of us-east-1)[/]"
 

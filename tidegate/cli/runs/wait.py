@@ -151,7 +151,8 @@ def _print(summary: Mapping[str, Any], *, as_json: bool) -> int:
     dollars = summary["dollars"]
     if dollars is not None:
         least = "at least " if summary["dollars_at_least"] else "about "
-        sheet.add("cost", f"{least}${dollars:.4f} for {summary['worker_hours']:.2f} worker hours")
+        hours = took(summary["worker_hours"] * 3600)
+        sheet.add("cost", f"{least}${dollars:.4f}: the workers ran for {hours}")
     if summary["failed"]:
         sheet.add_next(
             [("tidegate failures", "why"), ("tidegate redrive GROUP", "once it is mended")]

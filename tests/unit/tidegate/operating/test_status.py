@@ -229,14 +229,26 @@ def test_the_next_step_fits_the_state(facts: dict[str, Any], command: str) -> No
     ],
 )
 def test_an_open_run_has_its_progress_by_the_queue(facts: dict[str, Any], words: str) -> None:
-    rows = dict(sheet_of(a_status(**facts, runs=(RUN,))).rows)
+    rows = {row.label: row.markup for row in sheet_of(a_status(**facts, runs=(RUN,))).rows}
     assert rows["run"] == f"[bold]r 1[/]  {words}"
 
 
 def test_the_time_that_is_left_is_told_while_workers_run() -> None:
-    rows = dict(sheet_of(a_status((90, 30), (task(),), files_a_second=0.5)).rows)
+    busy = a_status((90, 30), (task(),), oldest=600, files_a_second=0.5)
+    rows = {row.label: row.markup for row in sheet_of(busy).rows}
     assert "about 4 min left at this rate" in rows["queue"]
-    assert a_status((90, 30), (ENDED,), files_a_second=0.5).seconds_left is None
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"live": (task(),), "oldest": 60},  # the workers had less to do than they could
+        {"live": (task(),), "oldest": None},
+        {"stopped": (ENDED,), "oldest": 600},
+    ],
+)
+def test_no_rate_is_taken_for_that_of_busy_workers(facts: dict[str, Any]) -> None:
+    assert a_status((90, 30), files_a_second=0.5, **facts).seconds_left is None
 
 
 def test_a_pause_near_the_queues_retention_is_urgent() -> None:

@@ -20,7 +20,8 @@ def told(capsys: Shown, name: str) -> tuple[int, dict[str, Any]]:
 
 def test_a_predicted_file(world: MockedStack, capsys: Shown) -> None:
     world.put_output(world.put_input("dir/a.csv"), rows=1234)
-    line = {"event": "job done", "level": "info", "input": f"s3://{INPUT}/dir/a.csv", "rows": 1234}
+    line: dict[str, Any] = {"event": "job done", "level": "info", "rows": 1234}
+    line |= {"input": f"s3://{INPUT}/dir/a.csv", "receive_count": 2}
     other = line | {"input": f"s3://{INPUT}/dir/a.csv.gz"}
     world.log(WORKER_LOGS, line, other, {"_aws": {}, "Jobs": 1})
 
@@ -31,6 +32,7 @@ def test_a_predicted_file(world: MockedStack, capsys: Shown) -> None:
     assert "1,234 rows" in printed
     assert "the deployed one" in printed
     assert printed.count("job done") == 1
+    assert "worker     task 1, attempt 2" in printed
     assert "aws s3 cp s3://tide-output/predictions/dir/a.csv -" in printed
     _, found = told(capsys, "dir/a.csv")
     assert found["output"]["uri"] == "s3://tide-output/predictions/dir/a.csv"

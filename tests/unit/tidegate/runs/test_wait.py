@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.mocked_stack import INPUT, NOON, OUTPUT, MockedStack
+from tests.support.mocked_stack import INPUT, NOON, OUTPUT, MockedStack, written_at
 from tests.support.schemas import checked
 from tidegate.aws.account import Account
 from tidegate.aws.errors import AwsError
@@ -179,6 +179,27 @@ def test_the_mark_is_where_the_workers_look(world: MockedStack) -> None:
     begin(world, "a.csv", options=("--output-key", "v2"))
     assert main(["cancel", "--yes"]) == 0
     world.s3.head_object(Bucket=OUTPUT, Key="v2/_runs/r1/cancelled")
+
+
+def test_an_object_that_is_no_record_is_named_and_stops_nothing_else(
+    world: MockedStack, capsys: Shown
+) -> None:
+    for text in (b"{", b"{}"):
+        world.s3.put_object(Bucket=OUTPUT, Key="predictions/_runs/odd/request.json", Body=text)
+        assert main(["failures"]) == 0
+        assert main(["wait", "odd"]) == 1
+        assert "_runs/odd/request.json is no record of a run" in capsys.readouterr().err
+
+
+def test_without_a_name_the_latest_run_is_meant_whatever_its_name(
+    world: MockedStack, capsys: Shown
+) -> None:
+    begin(world, "a.csv")
+    assert main(["submit", SOURCE, "--again", "--run", "20261128"]) == 0
+    written_at(OUTPUT, "predictions/_runs/r1/request.json", later(-600))
+    capsys.readouterr()
+    assert main(["cancel", "--yes", "--json"]) == 0
+    assert checked("cancel", capsys.readouterr().out)["run"] == "20261128"
 
 
 def test_a_run_that_is_not_there(world: MockedStack, capsys: Shown) -> None:
