@@ -60,8 +60,9 @@ ENGINE ?= docker
 image-test: .venv/dev.stamp .venv-cloud/stamp ## build the image, run it as ECS does, and let it empty a queue (IMAGE=name ENGINE=podman)
 	ENGINE="$(ENGINE)" IMAGE="$(IMAGE)" $(BIN)/python -m pytest tests/image
 
-rehearsal: .venv/dev.stamp .venv-cloud/stamp ## deploy, update under load and destroy on the local cloud; write docs/going-up.txt
+rehearsal: .venv/dev.stamp .venv-cloud/stamp ## deploy, update under load and destroy on the local cloud; write the screens of docs/going-up.txt and docs/broken-batch.md
 	$(BIN)/python -m pytest tests/acceptance/test_going_up.py --transcript docs/going-up.txt
+	$(BIN)/python -m pytest tests/acceptance/test_broken_batch.py --write-pages
 
 bench: .venv-bench/stamp .venv-cloud/stamp ## compare the worker with what people would use instead (QUICK=1: in short)
 	.venv-bench/bin/python -m benchmarks $(if $(QUICK),--quick,--results benchmarks/results)

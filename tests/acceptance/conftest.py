@@ -5,8 +5,12 @@ import pytest
 
 from tests.support.aws_models import models_read_once
 from tests.support.conformance.sides import SIMULATED, Side, local_cloud_side, simulated_side
+from tests.support.iam.operator import OPERATOR, documented
+from tests.support.iam.user import user
 from tests.support.scenario import REGION, Endpoint
 from tests.support.threads import entered_in_thread
+from tests.support.typed import Terminal
+from tidegate.localcloud.stack import NAME
 from tidegate.localcloud.stack_client import OUTPUT_PREFIX
 from tidegate.localcloud.system import System, local_system
 
@@ -15,6 +19,7 @@ numbers = itertools.count(1)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--transcript", help="file for the transcript of a rehearsed deploy")
+    parser.addoption("--write-pages", action="store_true", help="write the screens of pages anew")
     parser.addoption("--roles", help="file for the table of what each role's statements are for")
 
 
@@ -31,6 +36,16 @@ def system() -> Iterator[System]:
     parameters = {"IdleSeconds": "3", "MaxTasks": "2", "OutputKey": OUTPUT_PREFIX}
     with entered_in_thread(local_system(parameters)) as system:
         yield system
+
+
+@pytest.fixture
+def operator(system: System) -> Iterator[Terminal]:
+    """Type with an operator's rights and no others, each of which the table of rights has."""
+    with user(system.cloud, NAME, OPERATOR) as who:
+        terminal = Terminal(system, who)
+        yield terminal
+    for command, asked in terminal.asked.items():
+        assert asked <= documented(command), command
 
 
 @pytest.fixture(scope="session")

@@ -1,21 +1,30 @@
 """From a broken batch to all predicted, by the commands that people type, on a running stack."""
 
 import json
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from dispatcher.handler import PAUSED_TAG
+from tests.support.screens import too_long
+from tests.support.template import ROOT
 from tests.support.typed import Terminal
 from tests.support.waiting import eventually
 from tidegate.localcloud.stack_client import output_key, report_key
 from tidegate.localcloud.system import System
+from tidegate.operating import queues
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
 
+PAGE = ROOT / "docs" / "daily-life.md"
 HEADER = b"id,sepal_length,sepal_width,petal_length,petal_width\n"
 GOOD = HEADER + b"0150,5.9,3.0,5.1,1.8\n"
 BROKEN = {
@@ -27,8 +36,8 @@ TYPES = {"SchemaMismatch", "TooManyRejected", "Unparsable"}
 
 
 @pytest.fixture
-def terminal(system: System) -> Iterator[Terminal]:
-    yield Terminal(system)
+def terminal(system: System, operator: Terminal) -> Iterator[Terminal]:
+    yield operator
     sqs: SQSClient = system.cloud.client("sqs")
     sqs.untag_queue(QueueUrl=system.stack.queue_url, TagKeys=[PAUSED_TAG])
 
@@ -63,7 +72,7 @@ def test_a_broken_batch_is_brought_to_all_good(system: System, terminal: Termina
         for command in ("status", "failures"):
             lines = terminal.screen(columns, command)
             assert len(lines) > 5
-            assert max(map(len, lines)) <= columns
+            assert too_long(lines, columns) == []
 
     # Mended while nothing runs: two are submitted again, the third one's own event does it.
     assert terminal.run("pause", "--now").returncode == 0
@@ -89,3 +98,52 @@ def test_a_broken_batch_is_brought_to_all_good(system: System, terminal: Termina
     assert terminal.run("failures", keys[2], "--clear", "--yes").returncode == 0
     left = json.dumps(terminal.read("failures"))
     assert not any(key in left for key in keys)
+
+
+def test_what_sqs_has_given_up_by_itself_is_moved_back_by_sqs(
+    system: System, terminal: Terminal
+) -> None:
+    sqs: SQSClient = system.cloud.client("sqs")
+    jobs, dead = system.stack.queue_url, system.stack.dead_letter_queue_url
+    sqs.purge_queue(QueueUrl=dead)
+    assert terminal.run("pause", "--now").returncode == 0
+    upload(system, "daily/killed.csv", GOOD)
+
+    def is_dead() -> bool:  # as if each worker that receives it were killed
+        sqs.receive_message(QueueUrl=jobs, VisibilityTimeout=0)
+        return queues.count(sqs, dead).all == 1
+
+    eventually(is_dead)
+    moved = terminal.run("redrive", "--all", "--yes")
+    assert moved.returncode == 0
+    assert "SQS has moved 1 dead letter back to the queue" in moved.stderr, moved.stderr
+    assert terminal.run("resume").returncode == 0
+    eventually(lambda: written(system, output_key("daily/killed.csv")))
+
+
+def test_the_next_system_is_told_of_each_prediction(system: System, tmp_path: Path) -> None:
+    sqs: SQSClient = system.cloud.client("sqs")
+    url = sqs.create_queue(QueueName="next-system")["QueueUrl"]
+    names = {"OUTPUT": system.stack.output_bucket, "NEXT": queues.arn(sqs, url)}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    (block,) = re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    subprocess.run(  # noqa: S603 - the page's own
+        ["/bin/sh", "-e", "-c", block],
+        check=True,
+        cwd=tmp_path,
+        env={**system.cloud.environment(), "PATH": path, **names},
+    )
+    s3: S3Client = system.cloud.client("s3")
+    for key in (report_key("daily/told.csv"), output_key("daily/told.csv")):  # as workers do
+        s3.put_object(Bucket=names["OUTPUT"], Key=key, Body=b"")
+
+    def told() -> list[str]:
+        found = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages", [])
+        return [json.loads(one["Body"])["detail"]["object"]["key"] for one in found]
+
+    assert eventually(told) == [output_key("daily/told.csv")]
+    for key in (report_key("daily/told.csv"), output_key("daily/told.csv")):
+        s3.delete_object(Bucket=names["OUTPUT"], Key=key)
+    s3.put_bucket_notification_configuration(
+        Bucket=system.stack.output_bucket, NotificationConfiguration={}
+    )

@@ -1,6 +1,5 @@
 """docs/several-stacks.md: its commands are run in order, and print what the page shows."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,23 +8,14 @@ import pandas as pd
 import pytest
 from sklearn.tree import DecisionTreeRegressor
 
+from tests.support.pages import LEFT_OUT, commands_of, matches
 from tests.support.template import ROOT
 from tests.support.terminal import Terminal
 from tidegate.localcloud.system import System
 
 PAGE = (ROOT / "docs" / "several-stacks.md").read_text(encoding="utf-8")
-BLOCK = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-LEFT_OUT = "…"
 STACKS = ("flowers", "churn", "churn-staging")
 MODELS = {"flowers": 1.0, "churn-1": 2.0, "churn-2": 3.0}  # an age is predicted times so much
-
-
-def commands_of(page: str) -> Iterator[tuple[str, list[str]]]:
-    """Yield each command of a page with the lines that it prints, but for those left out."""
-    for block in BLOCK.findall(page):
-        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, *printed = part.splitlines()
-            yield command, [line for line in printed if line != LEFT_OUT]
 
 
 @pytest.fixture
@@ -55,7 +45,8 @@ async def test_the_commands_of_the_page_print_what_it_shows(
         ran = await terminal.run(command)
 
         printed = iter(ran.printed.splitlines())
-        missing = [line for line in expected if not any(matches(line, one) for one in printed)]
+        shown = [line for line in expected if line != LEFT_OUT]
+        missing = [line for line in shown if not any(matches(line, one) for one in printed)]
         assert missing == [], f"{command}\n{ran.printed}"
     assert image_tag(system, "churn") == terminal.environment["BEFORE"]
 
@@ -65,12 +56,6 @@ def stop_workers(system: System) -> None:
     for cluster in ecs.list_clusters()["clusterArns"]:
         for task in ecs.list_tasks(cluster=cluster)["taskArns"]:
             ecs.stop_task(cluster=cluster, task=task)
-
-
-def matches(expected: str, printed: str) -> bool:
-    """Return whether a line is the page's, in which a part may be left out."""
-    parts = (re.escape(part) for part in expected.split(LEFT_OUT))
-    return re.fullmatch(".*".join(parts), printed) is not None
 
 
 def image_tag(system: System, stack: str) -> str:

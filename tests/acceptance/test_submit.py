@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from tests.support.screens import too_long
 from tests.support.typed import Terminal
 from tidegate.localcloud.system import System
 
@@ -35,8 +36,10 @@ def without_events(system: System) -> Iterator["S3Client"]:
     )
 
 
-def test_old_files_are_predicted_mended_and_a_run_is_cancelled(system: System) -> None:
-    terminal = Terminal(system)
+def test_old_files_are_predicted_mended_and_a_run_is_cancelled(
+    system: System, operator: Terminal
+) -> None:
+    terminal = operator
     bucket = system.stack.input_bucket
     source = f"s3://{bucket}/old/"
     with without_events(system) as s3:
@@ -46,7 +49,7 @@ def test_old_files_are_predicted_mended_and_a_run_is_cancelled(system: System) -
     assert terminal.read("submit", source, "--dry-run")["files"] == len(FILES)
     for columns in (40, 80):
         lines = terminal.screen(columns, "submit", source, "--dry-run")
-        assert max(map(len, lines)) <= columns
+        assert too_long(lines, columns) == []
         assert any("30 files" in line for line in lines)
 
     # What can be predicted is, and the two others are told as they fail.
@@ -71,10 +74,13 @@ def test_old_files_are_predicted_mended_and_a_run_is_cancelled(system: System) -
     # Cancelled before a worker starts.
     assert terminal.run("pause", "--now").returncode == 0
     assert terminal.run("submit", source, "--again", "--run", "last").returncode == 0
+    status = terminal.run("status")
+    assert f"last  {len(FILES)} files" in status.stdout
+    assert status.stderr.count("$ aws ") <= 12
     assert terminal.run("cancel", "last", "--yes").returncode == 0
     assert terminal.run("resume").returncode == 0
     for columns in (40, 80):
         lines = terminal.screen(columns, "wait", "last")
-        assert max(map(len, lines)) <= columns
+        assert too_long(lines, columns) == []
         assert any("cancelled" in line for line in lines)
     assert terminal.read("wait", "last")["cancelled"] == len(FILES)

@@ -12,9 +12,9 @@ from moto import mock_aws
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 
+from tidegate.aws.listing import list_objects
 from tidegate.runs.join import Found, find
 from tidegate.runs.layout import Layout
-from tidegate.runs.listing import list_objects
 from tidegate.runs.messages import Sender, Submission
 from tidegate.runs.states import Inquiry, State, listed_state
 from worker.job import Job, S3Uri

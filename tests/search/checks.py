@@ -26,6 +26,7 @@ from worker.clock import now
 from worker.jobs.limits import PATIENCE_SECONDS
 from worker.jobs.rejected_rows import NO_REJECTS, REJECTS_SUFFIX
 from worker.jobs.settlement import MAX_RECORD_SECONDS
+from worker.lifecycle.cancelled_runs import LOOK_SECONDS
 
 WRITES = ("put_object", "complete_multipart_upload")
 RECORD_SECONDS = MAX_RECORD_SECONDS + 60  # from the look at an input to a late dead letter
@@ -60,6 +61,7 @@ class Checks:
         if call.operation not in WRITES or call.caller != "processor":
             return
         message_id, name = get_contextvars()["message_id"], call.process.name
+        self._on_work(call.process, message_id)
         stored, record = self.sqs.queues[QUEUE].messages.get(message_id), self.ledger.records[name]
         if stored is None or message_id in record.slow:
             return  # a worker cannot know how long a slow call or answer was on its way
@@ -73,6 +75,25 @@ class Checks:
         expired = is_of_flight and stored.visible_at < now() - ANSWER_SECONDS
         if taken or (expired and (by, through) == (name, handle)):
             self._break(now(), f"P2: {name} uploads for {message_id}, which it lost")
+
+    def _on_work(self, process: Process, message_id: str) -> None:
+        """4.1: the mark of a run is looked for once a minute, and from then on nothing is begun."""
+        request, record = self.ledger.requests[message_id], self.ledger.records[process.name]
+        begun_at = record.since.get(message_id, -math.inf)
+        if request.run is None or not request.can_be_cancelled:
+            return
+        looks = record.mark_looks[request.run]
+        answered = (
+            look.at + (LONGEST_CALL_SECONDS if look.failed else KNOWN_SECONDS) for look in looks
+        )
+        if max(answered, default=-math.inf) < begun_at - LOOK_SECONDS:
+            self._break(
+                now(), f"4.1: {process.name} does not ask whether {request.run} is cancelled"
+            )
+        cancelled_at = self.ledger.cancelled_at.get(request.run, math.inf)
+        found_at = (look.at for look in looks if look.at > cancelled_at and not look.failed)
+        if begun_at > min(found_at, default=math.inf) + KNOWN_SECONDS:
+            self._break(now(), f"4.1: {process.name} predicts {message_id} of a cancelled run")
 
     def _on_poll(self, call: Call) -> None:
         """P10: while jobs or heartbeats fail, one message at most is received, to probe."""
@@ -169,6 +190,8 @@ class Checks:
         """P1, P3: an output is whole, and newer than the output that it replaces."""
         if not isinstance(effect, Written) or effect.bucket != OUTPUT:
             return
+        if CALL.get(None) is None:
+            return  # the mark of a cancelled run
         key = effect.key.removeprefix(f"{PREFIX}/")
         self.ledger.note(effect.at, "s3", f"written {effect.key} {effect.body[:60]!r}")
         if key.startswith("_failed/"):

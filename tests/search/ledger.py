@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from structlog.contextvars import get_contextvars
 
 from tests.search.network import CALL, Call
-from tests.search.plan import INPUT, QUEUE, FileKind
+from tests.search.plan import INPUT, QUEUE, FileKind, run_of_mark
 from tests.support.simulation.sqs import DeadLettered, Received, Sent, SqsEffect, VisibilityChanged
 from worker.clock import now
 
+NO_JOB = ("unreadable", "later")
 ANSWER_SECONDS = 0.06  # the longest way of an answer; the worker's clock starts at its arrival
 
 
@@ -25,6 +26,15 @@ class Request:
     version: int
     detailed: bool
     run: str | None
+    redrives: int
+
+    @property
+    def can_be_cancelled(self) -> bool:
+        """Return whether a run's cancel is about the message.
+
+        It is not about a file that was submitted again by itself, nor about what is no job.
+        """
+        return self.run is not None and not self.redrives and self.kind not in NO_JOB
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +58,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """When a worker asked for the current version of an input, and whether the call had a fault."""
+    """When a worker asked for the head of an object, and whether the call had a fault."""
 
     at: float
     failed: bool
@@ -81,6 +91,8 @@ class WorkerRecord:
     last_fault_at: float = float("-inf")  # time of the last call with a fault
     # By the key of an input and the message for which it was looked at, the last one.
     looks: dict[tuple[str, str], Look] = field(default_factory=dict)
+    # By the run, each look for the mark that cancels it.
+    mark_looks: dict[str | None, list[Look]] = field(default_factory=lambda: defaultdict(list))
     uploads: set[str] = field(default_factory=set)  # ids of the uploads that it began
     abort_failed: set[str] = field(default_factory=set)  # ids of uploads whose abort had a fault
     fatal: bool = False  # a call was denied, or its credentials had expired
@@ -99,6 +111,7 @@ class Ledger:
     requests: dict[str, Request] = field(default_factory=dict)
     versions: dict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))
     landed: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    cancelled_at: dict[str, float] = field(default_factory=dict)  # by the run
     written: dict[str, list[Output]] = field(default_factory=lambda: defaultdict(list))
     # The version of a file's rejected rows, also of an empty table.
     rejects: dict[str, int] = field(default_factory=dict)
@@ -134,10 +147,13 @@ class Ledger:
             # In time for the worker and too late for SQS, which may accept the call nevertheless.
             if at <= self.held_until[handle] <= at + fate.out + ANSWER_SECONDS:
                 record.slow.add(message_id)
-        if call.operation == "head_object" and call.arguments["Bucket"] == INPUT:
-            # Other messages of the same input look at it too.
-            message_id = get_contextvars().get("message_id", "")
-            record.looks[call.arguments["Key"], message_id] = Look(at, failed=fate.kind is not None)
+        if call.operation == "head_object":
+            look, key = Look(at, failed=fate.kind is not None), call.arguments["Key"]
+            if call.arguments["Bucket"] == INPUT:
+                # Other messages of the same input look at it too.
+                record.looks[key, get_contextvars().get("message_id", "")] = look
+            elif run := run_of_mark(key):
+                record.mark_looks[run].append(look)
         if fate.kind is None:
             return
         record.last_fault_at = at
@@ -224,6 +240,10 @@ class Ledger:
         newer = list(versions)[request.version + 1 :]
         landed = [at for content, at in newer if content.startswith(b"good")]
         return min(landed, default=math.inf)
+
+    def is_cancelled(self, request: Request) -> bool:
+        """Return whether the run of a message is cancelled by now."""
+        return request.can_be_cancelled and request.run in self.cancelled_at
 
     def version_of(self, key: str, etag: str) -> int:
         """Return the version of a file that has this ETag; -1 if none has."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import math
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ from worker.clock import now
 from worker.errors import (
     LeaseLost,
     PermanentError,
+    RunCancelled,
     UnknownMessageVersion,
     UnreadableBody,
     stray_cancellations_as_errors,
@@ -29,13 +31,15 @@ from worker.interfaces import ScoreOptions, ScoreResult
 from worker.job import Done, Job, Message, Outcome, Reject, Release, S3Uri, check_version
 from worker.jobs.dead_letters import DeadLetters
 from worker.jobs.job_options import JobOptions
-from worker.jobs.limits import JobTimeouts
+from worker.jobs.limits import JobTimeout, JobTimeouts
+from worker.jobs.output_keys import cancelled_uri
 from worker.jobs.output_writer import OutputWriter
 from worker.jobs.patience import Patience
 from worker.jobs.processor import Processor
 from worker.jobs.rejected_rows import empty_older_rejects, empty_superseded_rejects
 from worker.jobs.runner import CheckLease, Runner
 from worker.jobs.settlement import Settlement
+from worker.lifecycle.cancelled_runs import CancelledRuns, Look
 from worker.lifecycle.stop import Stop
 from worker.queue.consumer import Consumer, ReceivedBatch, _dated, _wait_for_answer
 from worker.queue.deletes import Deletes
@@ -88,7 +92,7 @@ def _(patch: Patch) -> None:
     patch.replace(publish, in_the_background)
 
 
-@MUTATIONS.add("heartbeats stop when the drain starts", seed=189)
+@MUTATIONS.add("heartbeats stop when the drain starts", seed=111)
 def _(patch: Patch) -> None:
     release_unstarted = Worker.release_unstarted  # which is called when the last poll has ended
     heartbeats: dict[Leases, asyncio.Task[None]] = {}
@@ -425,7 +429,7 @@ def _(patch: Patch) -> None:
     patch.replace(is_superseded, never)
 
 
-@MUTATIONS.add("a failed version without a sequencer does not start again", seed=33)
+@MUTATIONS.add("a failed version without a sequencer does not start again", seed=123)
 def _(patch: Patch) -> None:
     check_current = Runner._check_current
 
@@ -600,6 +604,53 @@ def _(patch: Patch) -> None:
         return found
 
     patch.replace(attributes, without_run)
+
+
+@MUTATIONS.add("a run is looked at once and never again", seed=9)
+def _(patch: Patch) -> None:
+    last_or_new = CancelledRuns._last_or_new
+
+    async def once(self: CancelledRuns, mark: S3Uri, head: Look) -> bool:
+        is_cancelled = await last_or_new(self, mark, head)
+        self._known[mark] = math.inf, is_cancelled
+        return is_cancelled
+
+    patch.replace(last_or_new, once)
+
+
+@MUTATIONS.add("a cancelled run takes files with it that were submitted again", seed=27)
+def _(patch: Patch) -> None:
+    uri = cancelled_uri
+
+    def of_any_run(job: Job) -> S3Uri | None:
+        return uri(job.model_copy(update={"redrives": 0}))
+
+    patch.replace(uri, of_any_run)
+
+
+@MUTATIONS.add("a cancelled run takes live files with it", seed=23)
+def _(patch: Patch) -> None:
+    uri = cancelled_uri
+
+    def of_any_file(job: Job) -> S3Uri | None:
+        return uri(job.model_copy(update={"run": job.run or "r1"}))
+
+    patch.replace(uri, of_any_file)
+
+
+@MUTATIONS.add("a message of a cancelled run is dead-lettered", seed=22)
+def _(patch: Patch) -> None:
+    run_to_newest = Runner.run_to_newest
+
+    async def refuse(
+        self: Runner, job: Job, check_lease: CheckLease, job_timeout: JobTimeout, *, exclusive: bool
+    ) -> Done:
+        try:
+            return await run_to_newest(self, job, check_lease, job_timeout, exclusive=exclusive)
+        except RunCancelled as error:
+            raise PermanentError(str(error)) from None
+
+    patch.replace(run_to_newest, refuse)
 
 
 @MUTATIONS.add("the files of two jobs with other settings are mixed", seed=373)

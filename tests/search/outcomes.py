@@ -3,14 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tests.search.ledger import Dead, Ledger, Request
+from tests.search.ledger import NO_JOB, Dead, Ledger, Request
 from tests.search.plan import MANY, OUTPUT, PREFIX, QUEUE, Plan
 from tests.search.pool import rejects
 from tests.support.simulation.s3 import SimulatedS3
 from tests.support.simulation.sqs import SimulatedSqs
 from worker.jobs.rejected_rows import REJECTS_SUFFIX
-
-NO_JOB = ("unreadable", "later")
 
 
 @dataclass(frozen=True)
@@ -41,11 +39,13 @@ class Outcomes:
                 for name, request in self.ledger.requests.items()
                 if (request.key, request.version) == (key, last)
             ]
+            requests = [self.ledger.requests[name] for name in messages]
             gave_up = any(self.ledger.dead_letters(name) for name in messages)
+            dropped = all(self.ledger.is_cancelled(request) for request in requests)
             written = self.ledger.written[key]
             newest = written[-1].version if written else -1
-            good = self.ledger.requests[messages[0]].kind == "good"
-            if good and not gave_up and newest != last:
+            good = requests[0].kind == "good"
+            if good and not gave_up and not dropped and newest != last:
                 yield f"P1: {key} has version {newest} of the output, of {len(versions)}"
             if not good and written:
                 yield f"P1: {key} has an output: {written}"
@@ -79,9 +79,12 @@ class Outcomes:
                     yield f"P7: {name} {problem}: {request} {letter}"
 
     def _must_die(self, request: Request) -> bool:
-        """A version that cannot be predicted is superseded as soon as a newer one is there."""
-        outdated = self._has_newer(request)
-        return self.plan.max_receive_count is not None and not outdated
+        """A version that cannot be predicted is superseded as soon as a newer one is there.
+
+        Nothing is reported of a file whose run is cancelled.
+        """
+        over = self._has_newer(request) or self.ledger.is_cancelled(request)
+        return self.plan.max_receive_count is not None and not over
 
     def _has_newer(self, request: Request) -> bool:
         return len(self.ledger.versions.get(request.key, ())) - 1 > request.version
@@ -115,6 +118,7 @@ class Outcomes:
     def _unexpected_objects(self) -> Iterator[str]:
         known = {f"{PREFIX}/{key}" for key in self.ledger.versions}
         known |= {f"{PREFIX}/{key}{REJECTS_SUFFIX}" for key in self.ledger.rejects}
+        known |= {cancel.key for cancel in self.plan.cancels}
         known |= {
             f"{PREFIX}/_failed/{request.key}.json" for request in self.ledger.requests.values()
         }
@@ -124,7 +128,7 @@ class Outcomes:
 
     def are_durable(self, message_id: str, request: Request) -> bool:
         """Return whether a message's outcome is durable."""
-        if self.ledger.dead_letters(message_id):
+        if self.ledger.dead_letters(message_id) or self.ledger.is_cancelled(request):
             return True
         if request.detailed and self._has_newer(request):
             return True  # the newer version has a message of its own

@@ -41,6 +41,8 @@ HAS_RUNS = 0.3  # the share of schedules with messages of runs
 # The runs, and the encoding that the messages of each set; None: a file that belongs to no run.
 ENCODINGS: Mapping[str | None, str] = {None: "utf-8", "r1": "latin-1", "r2": "cp1252"}
 REFUSED, LATER = 0.15, 0.15  # the shares of the files that are good otherwise
+CANCELLED = 0.6  # the share of those schedules in which somebody cancels runs
+REDRIVEN = 0.2  # the share of the files in them that were submitted again by themselves
 FEW = 3  # receives, after which a message of a later version is dead within the schedule
 MANY = 50  # receives: more than all faults of a schedule use up
 INPUT, OUTPUT, PREFIX = "in", "out", "p"
@@ -58,6 +60,25 @@ class Upload:
     messages: int
     detailed: bool  # the message has version, ETag, size and sequencer
     runs: tuple[str | None, ...] = (None,)  # the messages' runs, over and over
+    redrives: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """The mark that cancels a run, and when it appears."""
+
+    at: float
+    run: str
+
+    @property
+    def key(self) -> str:
+        """Return the key of the mark."""
+        return f"{PREFIX}/_runs/{self.run}/cancelled"
+
+
+def run_of_mark(key: str) -> str | None:
+    """Return the run that an object cancels; None if it is no such mark."""
+    return next((run for run in ENCODINGS if run and Cancel(0, run).key == key), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +119,7 @@ class Plan:
     apart_kinds: tuple[Kind, ...] = ()
     hanging_starts: float = 0.0
     hanging_predictions: float = 0.0
+    cancels: tuple[Cancel, ...] = ()
 
     @property
     def has_duplicates(self) -> bool:
@@ -127,6 +149,8 @@ def plan(seed: int) -> Plan:
     calm_at = draw.choice((60.0, 200.0, 600.0))
     visibility = draw.choice((6, 15, 30, 60))
     most = draw.choice((None, FEW, 5, MANY, MANY, MANY))
+    cancelling = random.Random(f"cancels {seed}")  # noqa: S311 - likewise
+    cancels = tuple(_cancels(cancelling, calm_at))
     return Plan(
         seed=seed,
         settings=_settings(draw) | {"max_rejected": bad_rows},
@@ -136,10 +160,13 @@ def plan(seed: int) -> Plan:
         behaviour=_behaviour(draw),
         slots=draw.choice((1, 2, 4)),
         workers=draw.choice((1, 1, 2, 3)),
-        uploads=_with_runs(
-            random.Random(f"runs {seed}"),  # noqa: S311 - likewise
-            _uploads(draw, apart, bad_rows, calm_at, most, at_once=at_once),
-            most,
+        uploads=_with_redrives(
+            cancelling if cancels else None,
+            _with_runs(
+                random.Random(f"runs {seed}"),  # noqa: S311 - likewise
+                _uploads(draw, apart, bad_rows, calm_at, most, at_once=at_once),
+                most,
+            ),
         ),
         process_faults=tuple(_process_faults(draw, calm_at, visibility)),
         outages=(*_outages(draw, calm_at, visibility), *_long_outages(outage, calm_at)),
@@ -152,6 +179,7 @@ def plan(seed: int) -> Plan:
         apart_kinds=_some(later, APART),
         hanging_starts=later.choice(HANGING_STARTS),
         hanging_predictions=later.choice(HANGING_PREDICTIONS),
+        cancels=cancels,
     )
 
 
@@ -239,6 +267,21 @@ def _with_runs(
         runs = tuple(draw.choice(list(ENCODINGS)) for _ in range(upload.messages))
         changed.append(replace(upload, kind=kind, runs=runs))
     return tuple(changed)
+
+
+def _cancels(draw: random.Random, calm_at: float) -> Iterator[Cancel]:
+    """Cancel some runs: before their first message, or at any time."""
+    if draw.random() < CANCELLED:
+        for run in filter(None, ENCODINGS):
+            if draw.random() < 0.7:
+                yield Cancel(draw.choice((0.0, draw.uniform(0, calm_at))), run)
+
+
+def _with_redrives(draw: random.Random | None, uploads: tuple[Upload, ...]) -> tuple[Upload, ...]:
+    """Let somebody have submitted some files again, which no cancel is about."""
+    if draw is None:
+        return uploads
+    return tuple(replace(one, redrives=int(draw.random() < REDRIVEN)) for one in uploads)
 
 
 def _process_faults(draw: random.Random, calm_at: float, visibility: int) -> list[ProcessFault]:

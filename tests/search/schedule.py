@@ -25,7 +25,6 @@ from tests.search.plan import (
     OUTPUT,
     PREFIX,
     QUEUE,
-    FileKind,
     Plan,
     Upload,
     plan,
@@ -110,7 +109,8 @@ async def _play(checks: Checks, faults: Faults) -> None:
         replacement = group.create_task(fleet.keep_running())
         uploads = group.create_task(_upload_files(checks))
         faults_task = group.create_task(fleet.inject_faults())
-        await asyncio.wait([uploads, faults_task])
+        cancels = group.create_task(_cancel_runs(checks))
+        await asyncio.wait([uploads, faults_task, cancels])
         await _drained(checks)
         replacement.cancel()
         await fleet.stop_all()
@@ -143,6 +143,13 @@ async def _upload_files(checks: Checks) -> None:
         await _upload_file(checks, upload, f"{next(sequencers):016X}")
 
 
+async def _cancel_runs(checks: Checks) -> None:
+    for cancel in sorted(checks.plan.cancels, key=lambda cancel: cancel.at):
+        await asyncio.sleep(cancel.at - now())
+        checks.ledger.cancelled_at[cancel.run] = now()
+        await checks.s3.put_object(Bucket=OUTPUT, Key=cancel.key, Body=b"")
+
+
 async def _upload_file(checks: Checks, upload: Upload, sequencer: str) -> None:
     ledger = checks.ledger
     body: dict[str, Any] = {
@@ -160,16 +167,17 @@ async def _upload_file(checks: Checks, upload: Upload, sequencer: str) -> None:
     runs = itertools.cycle(upload.runs)
     for _, run in zip(range(upload.messages), runs, strict=False):
         queue = checks.sqs.queues[QUEUE].url
-        text = _message(upload.kind, body, run)
+        text = _message(upload, body, run)
         answer = await checks.sqs.send_message(QueueUrl=queue, MessageBody=text)
-        request = Request(upload.key, upload.kind, version, detailed=upload.detailed, run=run)
+        request = Request(upload.key, upload.kind, version, upload.detailed, run, upload.redrives)
         ledger.requests[answer["MessageId"]] = request
 
 
-def _message(kind: FileKind, body: dict[str, Any], run: str | None) -> str:
+def _message(upload: Upload, body: dict[str, Any], run: str | None) -> str:
     """Return the message of a file; the messages of a run have its settings."""
     of_run = {} if run is None else {"run": run, "settings": {"ENCODING": ENCODINGS[run]}}
-    match kind:
+    body |= {"redrives": upload.redrives} if upload.redrives else {}
+    match upload.kind:
         case "unreadable":
             return "{"
         case "refused":

@@ -8,9 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import pytest
+from botocore.exceptions import ClientError
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 
+from tidegate.aws.account import Account
 from worker.job import S3Uri
 from worker.storage.provenance import InputVersion
 
@@ -68,7 +71,7 @@ class MockedStack:
         """Leave an output, written so many minutes after noon."""
         source = S3Uri(job["bucket"], job["key"])
         version = InputVersion(source, job["etag"], job["version_id"], job.get("sequencer"))
-        key = f"predictions/{job['key']}"
+        key = f"{job['output_key']}/{job['key']}"
         metadata = version.metadata() | {"model-sha256": DIGEST, "rows": str(rows), "rejected": "0"}
         self.s3.put_object(Bucket=OUTPUT, Key=key, Body=b"id\n1\n", Metadata=metadata)
         written_at(OUTPUT, key, minutes)
@@ -85,7 +88,7 @@ class MockedStack:
     ) -> None:
         """Leave the report and the dead letter of a failure so many minutes after noon."""
         if report:
-            key = f"predictions/_failed/{job['key']}.json"
+            key = f"{job['output_key']}/_failed/{job['key']}.json"
             body = {
                 "job": dict(job),
                 "source": {"etag": job.get("etag"), "version_id": job.get("version_id")},
@@ -141,9 +144,9 @@ class MockedStack:
         )
         return int(found["Attributes"]["ApproximateNumberOfMessages"])
 
-    def reports(self) -> list[str]:
+    def reports(self, output_key: str = "predictions") -> list[str]:
         """List the failure reports."""
-        found = self.s3.list_objects_v2(Bucket=OUTPUT, Prefix="predictions/_failed/")
+        found = self.s3.list_objects_v2(Bucket=OUTPUT, Prefix=f"{output_key}/_failed/")
         return [one["Key"] for one in found.get("Contents", [])]
 
 
@@ -210,3 +213,22 @@ def _stack(cloudformation: "CloudFormationClient", outputs: Mapping[str, str]) -
     cloudformation.create_stack(
         StackName=NAME, TemplateBody=json.dumps(template), Parameters=parameters
     )
+
+
+def deny(
+    patch: pytest.MonkeyPatch, *services: str, code: str = "AccessDenied", operation: str = ""
+) -> None:
+    """Have AWS refuse every call to these services, or those of one operation."""
+    make = Account.client
+    event = f"before-call.{services[0]}.{operation}" if operation else "before-call"
+
+    def refuse(**_: object) -> None:
+        raise ClientError({"Error": {"Code": code, "Message": "no"}}, "Asked")
+
+    def client(account: Account, service: str) -> object:
+        made = make(account, service)
+        if service in services:
+            made.meta.events.register(event, refuse)
+        return made
+
+    patch.setattr(Account, "client", client)

@@ -1,7 +1,6 @@
 """`tidegate` as a person types it: in a process of its own, in a pipe or on a terminal."""
 
 import fcntl
-import json
 import os
 import pty
 import re
@@ -9,10 +8,13 @@ import struct
 import subprocess
 import sys
 import termios
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from tidegate.localcloud.cloud import CHECKOUT
+from tests.support.iam.operator import actions_of_calls
+from tests.support.schemas import checked
+from tidegate.localcloud.cloud import CHECKOUT, ROOT, Credentials
 from tidegate.localcloud.stack import NAME
 from tidegate.localcloud.system import System
 
@@ -21,27 +23,29 @@ Ran = subprocess.CompletedProcess[str]
 
 
 class Terminal:
-    """Runs `tidegate` as a person does, in a process of its own."""
+    """Runs `tidegate` as a person does, in a process of its own, and remembers what it asks for."""
 
-    def __init__(self, system: System) -> None:
-        self._environment = {**system.cloud.environment(), "TIDEGATE_STACK": NAME}
+    def __init__(self, system: System, who: Credentials = ROOT) -> None:
+        self._environment = {**system.cloud.environment(who), "TIDEGATE_STACK": NAME}
         self._environment["PYTHONPATH"] = str(CHECKOUT)
+        self.asked: defaultdict[str, set[str]] = defaultdict(set)  # actions, by the command
 
     def run(self, *arguments: str) -> Ran:
         ran = subprocess.run(  # noqa: S603 - our own
-            [sys.executable, "-m", "tidegate", *arguments],
+            [sys.executable, "-m", "tidegate", *arguments, "--show-commands"],
             env=self._environment,
             capture_output=True,
             text=True,
             check=False,
         )
         assert "Traceback" not in ran.stderr
+        self.asked[arguments[0]].update(actions_of_calls(ran.stderr))
         return ran
 
     def read(self, *arguments: str) -> dict[str, Any]:
         """Run a command with --json, and return what it prints."""
-        found: dict[str, Any] = json.loads(self.run(*arguments, "--json").stdout)
-        assert found["schema_version"] == 1
+        found = checked(arguments[0], self.run(*arguments, "--json").stdout)
+        assert not found.get("unanswered")
         return found
 
     def screen(self, columns: int, *arguments: str) -> list[str]:

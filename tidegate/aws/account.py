@@ -18,7 +18,7 @@ from worker.errors import SettingsError
 _CONFIG = Config(
     connect_timeout=10,
     read_timeout=60,
-    max_pool_connections=16,  # as many as the threads of tidegate/operating/asking.py
+    max_pool_connections=16,  # as many as the threads of tidegate/aws/asking.py
     retries={"mode": "standard", "total_max_attempts": 5},
     user_agent_extra="tidegate",
 )

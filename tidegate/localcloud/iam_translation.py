@@ -2,6 +2,8 @@
 
 - On AWS, `sqs:SendMessage` allows batches too. The emulator wants a separate action for each batch
   call.
+- On AWS, a message move task is checked against its dead-letter queue. The emulator does not see
+  which queue it is.
 - On AWS, the condition `ecs:cluster` limits ECS calls to a cluster. The emulator takes the cluster
   as the resource of every ECS call.
 - On AWS, the ARN of a rule on the default event bus does not name the bus. In the emulator it does.
@@ -16,6 +18,7 @@ from typing import Any
 
 RULE = ":rule/"
 BATCHED = ("sqs:SendMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility")
+MOVES = ("sqs:StartMessageMoveTask", "sqs:ListMessageMoveTasks")
 
 
 def translate(policy: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -30,6 +33,8 @@ def _translate(statement: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     actions = [named] if isinstance(named, str) else named
     if batches := [f"{action}Batch" for action in actions if action in BATCHED]:
         yield {**statement, "Action": batches}
+    if moves := [action for action in actions if action in MOVES]:
+        yield {**statement, "Action": moves, "Resource": "*"}
     if cluster := statement.get("Condition", {}).get("ArnEquals", {}).get("ecs:cluster"):
         yield {"Effect": statement["Effect"], "Action": actions, "Resource": cluster}
     resource = statement.get("Resource", [])

@@ -14,6 +14,7 @@ from worker.job import S3Uri
 OVERLAP = timedelta(seconds=60)
 SAFE = re.compile(r"[A-Za-z0-9_./-]+")  # characters that JSON and a filter's pattern leave alone
 PLATFORM = re.compile(r"(?:START|END|REPORT|INIT_START|XRAY) ")  # Lambda's own lines
+WORKER = "worker"
 MOST_PAGES = 1000  # of one search: many may be empty
 # What each line of a job has, and what only a program reads.
 NOT_SHOWN = frozenset(
@@ -34,6 +35,7 @@ class Line:
     writer: str  # worker or dispatcher
     text: str
     fields: Mapping[str, Any] = field(repr=False)  # none, if the text is not JSON
+    task: str = ""  # the worker's, by its log stream
 
     @property
     def is_shown(self) -> bool:
@@ -129,6 +131,7 @@ def _line(writer: str, event: Mapping[str, Any]) -> Line:
         writer=writer,
         text=text,
         fields=_fields(text),
+        task=str(event.get("logStreamName", "")).rpartition("/")[2] if writer == WORKER else "",
     )
 
 
@@ -142,7 +145,7 @@ def _fields(text: str) -> Mapping[str, Any]:
 
 def groups_of(outputs: Mapping[str, str]) -> dict[str, str]:
     """Return the stack's log groups, by who writes to them."""
-    return {"dispatcher": outputs["DispatcherLogGroup"], "worker": outputs["WorkerLogGroup"]}
+    return {"dispatcher": outputs["DispatcherLogGroup"], WORKER: outputs["WorkerLogGroup"]}
 
 
 def last(lines: Sequence[Line], most: int) -> list[Line]:

@@ -46,6 +46,13 @@ def count(sqs: "SQSClient", url: str) -> Messages:
     )
 
 
+def arn(sqs: "SQSClient", url: str) -> str:
+    """Return a queue's ARN."""
+    return sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][
+        "QueueArn"
+    ]
+
+
 def paused_since(sqs: "SQSClient", url: str) -> str:
     """Return when the stack was paused; an empty text if it is not."""
     return sqs.list_queue_tags(QueueUrl=url).get("Tags", {}).get(PAUSED_TAG, "")

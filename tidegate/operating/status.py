@@ -2,22 +2,25 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal, Self
 
 from tidegate.aws.account import Account
+from tidegate.aws.asking import Answer, Asking, asking
 from tidegate.aws.stack import DeployedStack
-from tidegate.operating import dead_letters, queues, tasks, usage
-from tidegate.operating.asking import Answer, Asking, asking
-from tidegate.operating.dead_letters import Letter
+from tidegate.failures import dead_letters
+from tidegate.failures.dead_letters import Letter
+from tidegate.failures.reports import StackKeys
+from tidegate.operating import queues, run_records, tasks, usage
 from tidegate.operating.queues import Messages
-from tidegate.operating.reports import StackKeys, reports_of
+from tidegate.operating.run_records import Seen
 from tidegate.operating.tasks import Fleet, Task
 from tidegate.operating.usage import Cost, Metrics, Streams
 
 STALLED_SECONDS = 900  # twice the sweep's period, and a start
+BUSY_SECONDS = 2 * usage.PERIOD_SECONDS  # the latest whole period began no earlier
 QUEUES = {
     "QueueUrl": "the queue",
     "DeadLetterQueueUrl": "the dead letters",
@@ -39,12 +42,25 @@ class Status:
     undispatched: Messages | None
     paused_since: str | None  # an empty text: not paused
     fleet: Fleet | None
-    reports: int | None
-    more_reports: bool  # than those that one call lists
+    seen: Seen | None  # of failure reports and runs
     letters: Sequence[Letter] | None  # some of the dead letters
     metrics: Metrics | None
     cost: Cost | None
     unanswered: Sequence[str]
+    ended_runs: Sequence[Mapping[str, Any]] = ()  # the summaries of those that have just ended
+
+    def with_ended(self, summaries: Sequence[Mapping[str, Any]], missing: Sequence[str]) -> Self:
+        """Return the status with these runs closed, and what could not be asked of them."""
+        if self.seen is None:
+            return self
+        names = {one["run"] for one in summaries}
+        still_open = [run for run in self.seen.open_runs if run.name not in names]
+        return replace(
+            self,
+            seen=replace(self.seen, open_runs=still_open),
+            ended_runs=summaries,
+            unanswered=[*self.unanswered, *missing],
+        )
 
     @property
     def oldest_seconds(self) -> int | None:
@@ -52,6 +68,19 @@ class Status:
         if self.metrics is None or (self.jobs is not None and not self.jobs.all):
             return None
         return self.metrics.oldest_seconds
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Return when the queue will be empty at the rate of the last minutes.
+
+        The rate counts only if files have waited all that time: else the workers could do more.
+        """
+        if self.metrics is None or self.jobs is None or self.state != "working":
+            return None
+        if (self.oldest_seconds or 0) < BUSY_SECONDS:
+            return None
+        rate = self.metrics.files_a_second
+        return self.jobs.all / rate if rate else None
 
     @property
     def state(self) -> State:
@@ -81,11 +110,14 @@ class Status:
 
 
 def look(account: Account, stack: DeployedStack) -> Status:
-    """Ask everything at once: twelve calls at most, with that for the stack."""
+    """Ask everything at once: twelve calls at most, with that for the stack.
+
+    One more where over a thousand failure reports leave no room for the runs.
+    """
     now = datetime.now(UTC)
     with asking() as ask:
         asked = _Asked.of(ask, {name: account.client(name) for name in SERVICES}, stack, now)
-        fleet, page, streams = asked.fleet(), asked.page.get(), asked.streams.get()
+        fleet, streams = asked.fleet(), asked.streams.get()
         messages = {name: answer.get() for name, answer in asked.messages.items()}
         cost = None
         if fleet is not None and streams is not None:
@@ -98,8 +130,7 @@ def look(account: Account, stack: DeployedStack) -> Status:
             undispatched=messages.get("UndispatchedQueueUrl"),
             paused_since=asked.paused.get(),
             fleet=fleet,
-            reports=None if page is None else len(reports_of(page, StackKeys.of(stack))),
-            more_reports=bool(page and page.get("IsTruncated")),
+            seen=asked.seen.get(),
             letters=asked.letters.get(),
             metrics=asked.metrics.get(),
             cost=cost,
@@ -114,7 +145,7 @@ class _Asked:
     messages: Mapping[str, Answer[Messages]]
     paused: Answer[str]
     letters: Answer[list[Letter]]
-    page: Answer[Any]  # of the listing of failure reports
+    seen: Answer[Seen]
     metrics: Answer[Metrics]
     streams: Answer[Streams]
     fleet: Callable[[], Fleet | None]
@@ -139,13 +170,8 @@ class _Asked:
                 "the reasons of dead letters",
                 partial(dead_letters.glance, sqs, out["DeadLetterQueueUrl"]),
             ),
-            page=ask.ask(
-                "failure reports",
-                partial(
-                    clients["s3"].list_objects_v2,
-                    Bucket=layout.bucket,
-                    Prefix=layout.reports_prefix,
-                ),
+            seen=ask.ask(
+                "failure reports and runs", partial(run_records.look, clients["s3"], layout, now)
             ),
             metrics=ask.ask(
                 "files and rows", partial(usage.read_metrics, clients["cloudwatch"], queue, now)

@@ -3,17 +3,20 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from tidegate.aws.account import Account
+from tidegate.aws.asking import asking
 from tidegate.aws.errors import NO_OBJECT, found
 from tidegate.aws.stack import DeployedStack
-from tidegate.operating import dead_letters, queues
-from tidegate.operating.asking import asking
-from tidegate.operating.dead_letters import Letter
+from tidegate.failures import dead_letters
+from tidegate.failures.dead_letters import Letter
+from tidegate.failures.reports import Listed, Report, StackKeys, read
+from tidegate.operating import queues
 from tidegate.operating.log_lines import Line, LogReader, groups_of, last
 from tidegate.operating.queues import Messages
-from tidegate.operating.reports import Listed, Report, StackKeys, read
+from tidegate.operating.run_records import Target
 from worker.job import Job, S3Uri
 from worker.jobs.output_keys import report_key
 from worker.jobs.rejected_rows import rejects_of
@@ -56,6 +59,27 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """A worker's attempt at a file."""
+
+    task: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What was made of a file in one place."""
+
+    output: Output | None = None
+    report: Report | None = None
+
+    @property
+    def is_there(self) -> bool:
+        """Return whether anything was made."""
+        return self.output is not None or self.report is not None
+
+
+@dataclass(frozen=True, slots=True)
 class Story:
     """What is known of one file; None is what could not be asked, and `unanswered` says why."""
 
@@ -64,10 +88,19 @@ class Story:
     no_job: str  # why the dispatcher ignores it; empty if it is a job
     output: Output | None
     report: Report | None
+    elsewhere: Sequence[Result]  # of runs that write to other places
     letters: Sequence[Letter] | None
     jobs: Messages | None
     lines: Sequence[Line] | None
     unanswered: Sequence[str]
+
+    @property
+    def last_attempt(self) -> Attempt | None:
+        """Return which worker had the file last, as far as the log lines say it."""
+        of_workers = [one for one in self.lines or () if one.task and "receive_count" in one.fields]
+        if not of_workers:
+            return None
+        return Attempt(of_workers[-1].task, int(of_workers[-1].fields["receive_count"]))
 
     @property
     def newest(self) -> Version | None:
@@ -109,14 +142,28 @@ class Story:
         return any(str(job.get("etag") or "").strip('"') == newest.etag for job in jobs)
 
 
-def tell(account: Account, stack: DeployedStack, source: S3Uri, *, log_lines: int) -> Story:
-    """Ask everything about one file at once."""
+def tell(
+    account: Account,
+    stack: DeployedStack,
+    source: S3Uri,
+    *,
+    elsewhere: Sequence[Target] = (),
+    log_lines: int,
+) -> Story:
+    """Ask everything about one file at once; `elsewhere` are the places of runs."""
     s3, sqs, logs = (account.client(name) for name in SERVICES)  # not while threads run
     layout = StackKeys.of(stack)
+    own = Target(layout.prefix, {})
     with asking() as ask:
         versions = ask.ask("versions of the input", lambda: read_versions(s3, source))
-        output = ask.ask("the output", lambda: _output(s3, layout, source))
-        report = ask.ask("the failure report", lambda: _report(s3, layout, source))
+        output = ask.ask("the output", lambda: _output(s3, layout, source, own))
+        report = ask.ask("the failure report", lambda: _report(s3, layout, source, own))
+        others = [
+            ask.ask(
+                f"the results below {one.output_key}/", partial(_result, s3, layout, source, one)
+            )
+            for one in elsewhere
+        ]
         letters = ask.ask(
             "dead letters", lambda: dead_letters.look(sqs, stack.outputs["DeadLetterQueueUrl"])
         )
@@ -134,6 +181,7 @@ def tell(account: Account, stack: DeployedStack, source: S3Uri, *, log_lines: in
             no_job=_no_job(stack, source),
             output=output.get(),
             report=report.get(),
+            elsewhere=[one for answer in others if (one := answer.get()) and one.is_there],
             letters=None
             if found_letters is None
             else [one for one in found_letters if one.input == source],
@@ -143,17 +191,24 @@ def tell(account: Account, stack: DeployedStack, source: S3Uri, *, log_lines: in
         )
 
 
-def source_of(stack: DeployedStack, name: str) -> S3Uri:
+def source_of(stack: DeployedStack, name: str, elsewhere: Sequence[Target] = ()) -> S3Uri:
     """Return the input that a name means: a key, or the URI of an input, output or report."""
-    layout = StackKeys.of(stack)
+    own = StackKeys.of(stack)
     if not name.startswith("s3://"):
         return S3Uri(stack.outputs["InputBucket"], name)
     bucket, _, key = name.removeprefix("s3://").partition("/")
-    if bucket != layout.bucket or not key.startswith(layout.own):
-        return S3Uri(bucket, key)
+    layouts = [own, *(own.below(one.output_key) for one in elsewhere)]
+    for layout in sorted(layouts, key=lambda one: len(one.own), reverse=True):
+        if bucket == layout.bucket and key.startswith(layout.own):
+            return S3Uri(stack.outputs["InputBucket"], _input_key(layout, key))
+    return S3Uri(bucket, key)
+
+
+def _input_key(layout: StackKeys, key: str) -> str:
+    """Return the key of the input that an output or a report is of."""
     if layout.is_report(key) and key.startswith(layout.reports_prefix):
-        key = key.removeprefix(layout.reports_prefix).removesuffix(".json")
-    return S3Uri(stack.outputs["InputBucket"], key.removeprefix(layout.own))
+        return key.removeprefix(layout.reports_prefix).removesuffix(".json")
+    return key.removeprefix(layout.own)
 
 
 def read_versions(s3: "S3Client", source: S3Uri) -> list[Version]:
@@ -181,17 +236,22 @@ def _version(one: Mapping[str, Any]) -> Version:
     )
 
 
-def _body(layout: StackKeys, source: S3Uri) -> dict[str, str]:
+def _body(layout: StackKeys, source: S3Uri, target: Target) -> dict[str, Any]:
     return {
         "bucket": source.bucket,
         "key": source.key,
         "output_bucket": layout.bucket,
-        "output_key": layout.prefix,
+        "output_key": target.output_key,
+        "settings": dict(target.settings),
     }
 
 
-def _output(s3: "S3Client", layout: StackKeys, source: S3Uri) -> Output | None:
-    uri = layout.output_of(s3, _body(layout, source))
+def _result(s3: "S3Client", layout: StackKeys, source: S3Uri, target: Target) -> Result:
+    return Result(_output(s3, layout, source, target), _report(s3, layout, source, target))
+
+
+def _output(s3: "S3Client", layout: StackKeys, source: S3Uri, target: Target) -> Output | None:
+    uri = layout.output_of(s3, _body(layout, source, target))
     if uri is None:
         return None
     head = found(lambda: s3.head_object(Bucket=uri.bucket, Key=uri.key), *NO_OBJECT)
@@ -208,8 +268,8 @@ def _output(s3: "S3Client", layout: StackKeys, source: S3Uri) -> Output | None:
     )
 
 
-def _report(s3: "S3Client", layout: StackKeys, source: S3Uri) -> Report | None:
-    job = Job.model_validate(_body(layout, source))
+def _report(s3: "S3Client", layout: StackKeys, source: S3Uri, target: Target) -> Report | None:
+    job = Job.model_validate(_body(layout, source, target))
     key = report_key(layout.failure_template, job)
     return read(s3, layout, Listed(key, "", EPOCH))
 

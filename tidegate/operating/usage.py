@@ -11,7 +11,7 @@ from worker.metrics import NAMESPACE
 
 PERIOD_SECONDS = 300
 HOUR = timedelta(hours=1)
-RECENT = timedelta(minutes=15)  # the age of the oldest message is worth nothing after that
+RECENT = timedelta(minutes=15)  # older ages and rates say nothing of now
 SUMS = {"files": "Jobs", "rows": "Rows", "rejected": "RowsRejected", "failed": "JobsRejected"}
 OLDEST = "oldest"
 LEAST_BILLED = 1 / 60  # Fargate bills at least a minute
@@ -35,6 +35,7 @@ class Metrics:
     last_hour: Work
     today: Work
     oldest_seconds: int | None
+    files_a_second: float | None = None  # of all workers, in the latest five minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ def read_metrics(cloudwatch: Any, queue: str, now: datetime) -> Metrics:  # noqa
         last_hour=_work(found, now - HOUR),
         today=_work(found, midnight(now)),
         oldest_seconds=_latest(found.get(OLDEST, []), now - RECENT),
+        files_a_second=_rate(found.get("files", []), now),
     )
 
 
@@ -116,6 +118,13 @@ def _work(found: Mapping[str, Points], since: datetime) -> Work:
 def _sum(points: Points, since: datetime) -> int | None:
     values = [value for moment, value in points if moment >= since]
     return round(sum(values)) if values else None
+
+
+def _rate(points: Points, now: datetime) -> float | None:
+    """Return the rate of the latest whole period."""
+    end = now - timedelta(seconds=PERIOD_SECONDS)
+    whole = [(moment, value) for moment, value in points if end - RECENT <= moment <= end]
+    return max(whole)[1] / PERIOD_SECONDS if whole else None
 
 
 def _latest(points: Points, since: datetime) -> int | None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tidegate.aws.errors import NO_OBJECT
 from tidegate.aws.errors import found as found_or_none
+from tidegate.aws.listing import Listed
 from tidegate.runs.join import Found
-from tidegate.runs.listing import Listed
 from tidegate.runs.states import Inquiry, State, listed_state
 from worker.errors import SettingsError
 

@@ -6,10 +6,10 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tidegate.operating.asking import in_parallel
+from tidegate.aws.asking import in_parallel
+from tidegate.aws.listing import Listed, list_objects
 from tidegate.runs.choice import Chosen
 from tidegate.runs.join import Found, join
-from tidegate.runs.listing import Listed, list_objects
 from tidegate.runs.record import Record
 from tidegate.runs.request import Request
 from tidegate.runs.states import Inquiry, State

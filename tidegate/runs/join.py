@@ -13,8 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tidegate.aws.errors import AwsError
+from tidegate.aws.listing import PAGE_KEYS, Listed, list_objects
 from tidegate.runs.layout import Layout, Place
-from tidegate.runs.listing import PAGE_KEYS, Listed, list_objects
 
 if TYPE_CHECKING:
     # Type stubs, which only the development environment has.

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tidegate.aws.errors import AwsError
-from tidegate.runs.listing import Listed
+from tidegate.aws.listing import Listed
 from worker.errors import SettingsError
 from worker.job import RUN_ID
 

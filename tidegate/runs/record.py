@@ -9,14 +9,19 @@ import heapq
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
 
+from tidegate.aws.asking import in_parallel
 from tidegate.aws.errors import NO_OBJECT, AwsError
 from tidegate.aws.errors import found as found_or_none
+from tidegate.aws.listing import Listed, list_objects
+from tidegate.aws.stack import DeployedStack
+from tidegate.operating.run_records import ALL_SENT, REQUEST, SUMMARY, Target, seen_runs
 from tidegate.runs.choice import Chosen
-from tidegate.runs.listing import Listed, list_objects
 from tidegate.runs.request import Request
 from worker.jobs.output_keys import CANCELLED, COMMANDS_PREFIX
 
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
     # Type stubs, which only the development environment has.
     from mypy_boto3_s3 import S3Client
 
+EXISTS = ("PreconditionFailed", "412", "ConditionalRequestConflict")
 PART_FILES = 50_000  # in one object of `sent/`
 
 
@@ -34,6 +40,11 @@ class Records:
     s3: "S3Client"
     bucket: str
     output_key: str
+
+    @classmethod
+    def of_stack(cls, s3: "S3Client", stack: DeployedStack) -> Self:
+        """Read from the stack's outputs where the runs are recorded."""
+        return cls(s3, stack.outputs["OutputBucket"], stack.outputs.get("OutputKey", ""))
 
     @property
     def prefix(self) -> str:
@@ -46,12 +57,27 @@ class Records:
         return Record(self.s3, self.bucket, f"{self.prefix}{run}/")
 
     def runs(self) -> list[str]:
-        """Return the names of all runs, in their order."""
+        """Return the names of all runs, the latest last."""
         pages = self.s3.get_paginator("list_objects_v2").paginate(
-            Bucket=self.bucket, Prefix=self.prefix, Delimiter="/"
+            Bucket=self.bucket, Prefix=self.prefix
         )
-        found = [one["Prefix"] for page in pages for one in page.get("CommonPrefixes", [])]
-        return sorted(prefix.removeprefix(self.prefix).removesuffix("/") for prefix in found)
+        objects = (one for page in pages for one in page.get("Contents", []))
+        return [run.name for run in seen_runs(objects, self.prefix)]
+
+    def elsewhere(self) -> list[Target]:
+        """Return where runs write that do not write where the stack does, each place once."""
+
+        def request(run: str) -> Request | None:
+            with suppress(AwsError):  # `wait` names what cannot be read
+                return self.of(run).request()
+            return None
+
+        own, found = self.output_key.strip("/"), list[Target]()
+        for one in filter(None, in_parallel(request, self.runs())):
+            target = Target(one.output_key, one.settings)
+            if target.output_key != own and target not in found:
+                found.append(target)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +89,24 @@ class Record:
     prefix: str
 
     def request(self) -> Request | None:
-        """Return what was asked for; None if there is no such run."""
-        text = self._get("request.json")
-        return None if text is None else Request.from_json(text)
+        """Return what was asked for; None if there is no such run.
+
+        Raises AwsError if somebody else's object is in its place.
+        """
+        text = self._get(REQUEST)
+        try:
+            return None if text is None else Request.from_json(text)
+        except (ValueError, KeyError, TypeError) as error:
+            raise AwsError(
+                f"s3://{self.bucket}/{self.prefix}{REQUEST} is no record of a run: {error!r}"
+            ) from None
 
     def write_request(self, request: Request) -> None:
         """Begin the record."""
-        self._put("request.json", request.to_json().encode())
+        self._put(REQUEST, request.to_json().encode())
 
     def write_sent(self, number: int, chosen: Sequence[Chosen]) -> None:
-        """Record messages that were sent."""
+        """Record messages that were sent; the key says how many, so that a listing does."""
         lines = [
             json.dumps(
                 [
@@ -86,7 +120,7 @@ class Record:
             for one in sorted(chosen, key=lambda one: one.source.key)
         ]
         body = gzip.compress("\n".join(lines).encode(), compresslevel=1)
-        self._put(f"sent/{number:06}.jsonl.gz", body)
+        self._put(f"sent/{number:06}-{len(chosen)}.jsonl.gz", body)
 
     def parts(self) -> list[str]:
         """Return the keys of what was recorded as sent."""
@@ -116,19 +150,24 @@ class Record:
 
     def write_end_of_sending(self, facts: Mapping[str, Any]) -> None:
         """Record that every message was sent."""
-        self._put("sent.json", json.dumps(facts, indent=2).encode())
+        self._put(ALL_SENT, json.dumps(facts, indent=2).encode())
 
     def end_of_sending(self) -> Mapping[str, Any] | None:
         """Return what was recorded when all was sent; None if sending was interrupted."""
-        return self._json("sent.json")
+        return self._json(ALL_SENT)
 
-    def write_summary(self, facts: Mapping[str, Any]) -> None:
-        """End the record."""
-        self._put("summary.json", json.dumps(facts, indent=2).encode())
+    def write_summary(self, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+        """End the record, and return it; the first summary that is written stays."""
+        body = json.dumps(facts, indent=2).encode()
+        key = self.prefix + SUMMARY
+        put = partial(self.s3.put_object, Bucket=self.bucket, Key=key, Body=body, IfNoneMatch="*")
+        if found_or_none(put, *EXISTS) is not None:
+            return facts
+        return self.summary() or facts
 
     def summary(self) -> Mapping[str, Any] | None:
         """Return how the run ended; None if that is not recorded."""
-        return self._json("summary.json")
+        return self._json(SUMMARY)
 
     def _json(self, name: str) -> Mapping[str, Any] | None:
         text = self._get(name)

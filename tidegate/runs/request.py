@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any, Self
 
-from tidegate.runs.listing import Listed
+from tidegate.aws.listing import Listed
 from tidegate.runs.messages import Submission
 
 VERSION = 1  # of request.json

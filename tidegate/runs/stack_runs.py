@@ -42,8 +42,7 @@ class StackRuns:
     @cached_property
     def records(self) -> Records:
         """Where the runs are recorded."""
-        out = self.stack.outputs
-        return Records(self._s3, out["OutputBucket"], out.get("OutputKey", ""))
+        return Records.of_stack(self._s3, self.stack)
 
     def s3_time(self) -> datetime:
         """Return the time by S3's clock, in whole seconds as the times of objects."""

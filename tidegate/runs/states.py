@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.aws.errors import NO_OBJECT
 from tidegate.aws.errors import found as found_or_none
+from tidegate.aws.listing import Listed
 from tidegate.runs.join import Found
 from tidegate.runs.layout import Layout
-from tidegate.runs.listing import Listed
 from worker.job import Job
 from worker.storage.provenance import InputVersion
 

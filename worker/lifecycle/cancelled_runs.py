@@ -46,6 +46,8 @@ class CancelledRuns:
         except BaseException:
             self._known.pop(mark, None)
             raise
+        # A later look may have found the mark while this one waited for its answer.
+        is_cancelled = is_cancelled or self._known.get(mark, (0.0, False))[1]
         self._remember(mark, (now(), is_cancelled))
         return is_cancelled
 

@@ -1,4 +1,4 @@
-"""Who deploys a stack: the policies of infra/deployer, and what CloudFormation requests for them.
+"""Who deploys a stack: the policies of infra, and what CloudFormation requests for a deploy.
 
 The schema of each resource's type names the actions that CloudFormation calls.
 """
@@ -12,7 +12,9 @@ from tests.support.iam.handlers import permissions
 from tests.support.iam.policy import Act
 from tests.support.template import RESOURCES, ROOT, properties, resolve
 
-POLICIES = ROOT / "infra" / "deployer"
+POLICIES = {
+    path.stem: path for who in ("deployer", "operator") for path in (ROOT / "infra" / who).iterdir()
+}
 ACCOUNT, REGION, STACK = "123456789012", "eu-west-1", "tide"
 BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/edge"
 BUCKET = "a-bucket-that-is-there"
@@ -108,7 +110,7 @@ def statements(*names: str) -> list[dict[str, Any]]:
 
 def filled_in(name: str) -> str:
     """Return a policy's text for one stack in one account and region."""
-    text = (POLICIES / f"{name}.json").read_text()
+    text = POLICIES[name].read_text()
     for placeholder, value in FILLED_IN.items():
         text = text.replace(placeholder, value)
     return text

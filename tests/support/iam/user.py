@@ -1,4 +1,4 @@
-"""A user of the local cloud with policies of infra/deployer for one stack, and no other right."""
+"""A user of the local cloud with policies of infra for one stack, and no other right."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +29,7 @@ def user(cloud: Cloud, stack: str, policies: tuple[str, ...] = DEPLOYER) -> Iter
 
 
 def _filled_in(policy: str, stack: str) -> str:
-    text = (POLICIES / f"{policy}.json").read_text()
+    text = POLICIES[policy].read_text()
     own = {"PARTITION": "aws", "ACCOUNT": "0" * 12, "REGION": REGION, "STACK": stack}
     for placeholder, value in own.items():
         text = text.replace(placeholder, value)

@@ -77,6 +77,24 @@ async def test_a_run_is_looked_for_once_a_minute_and_that_delays_one_job_alone()
     assert heads.looks == [MARK] * 2, "a cancelled run stays cancelled"
 
 
+async def test_a_late_answer_does_not_bring_a_cancelled_run_back() -> None:
+    answers = asyncio.Queue[Head | None]()
+    runs = CancelledRuns()
+    assert not await runs.include(MARK, Heads().head)
+    await asyncio.sleep(LOOK_SECONDS)
+
+    async def late(_: S3Uri) -> Head | None:
+        return await answers.get()
+
+    slow = asyncio.create_task(runs.include(MARK, late))
+    await asyncio.sleep(LOOK_SECONDS)
+    assert await runs.include(MARK, Heads({MARK}).head)
+    answers.put_nowait(None)
+
+    assert await slow
+    assert await runs.include(MARK, Heads().head)
+
+
 async def test_a_look_that_fails_is_made_again_by_the_next_job() -> None:
     heads, runs = Heads({MARK}, error=InfrastructureError("no S3")), CancelledRuns()
     with pytest.raises(InfrastructureError):

@@ -1,12 +1,20 @@
-"""The policies of who deploys: they allow all that a deploy needs, and nothing without a use."""
+"""The policies of who deploys and operates: they allow all that is needed, and no more."""
 
 import re
+from collections.abc import Iterable
 from fnmatch import filter as filter_names
 from typing import Any
 
 import pytest
 
-from tests.support.iam.command_calls import of_an_existing_bucket, of_the_deployer, of_the_doctor
+from tests.support.iam import operator
+from tests.support.iam.command_calls import (
+    FUNCTION,
+    IN_CLUSTER,
+    of_an_existing_bucket,
+    of_the_deployer,
+    of_the_doctor,
+)
 from tests.support.iam.deployer import (
     BOUNDARY,
     NOT_CALLED,
@@ -26,14 +34,22 @@ COMMANDS = {
     "doctor": of_the_doctor(),
     "existing-bucket": of_an_existing_bucket(),
 }
-NEEDED = COMMANDS | {
-    name: {
-        act: why
-        for act, why in by_cloudformation().items()
-        if act.action.startswith("ec2:") is (name == "network")
-    }
-    for name in ("resources", "network")
+OPERATING: dict[str, Iterable[Act]] = {
+    "read": operator.needed(operator.READING),
+    "act": operator.needed(operator.CHANGING),
 }
+NEEDED: dict[str, Iterable[Act]] = (
+    COMMANDS
+    | OPERATING
+    | {
+        name: {
+            act: why
+            for act, why in by_cloudformation().items()
+            if act.action.startswith("ec2:") is (name == "network")
+        }
+        for name in ("resources", "network")
+    }
+)
 
 
 @pytest.mark.parametrize("name", NEEDED)
@@ -42,7 +58,7 @@ def test_a_policy_allows_all_that_is_needed_of_it(name: str) -> None:
 
 
 def test_there_are_many_requests_to_judge() -> None:
-    assert sum(len(acts) for acts in NEEDED.values()) > 300
+    assert sum(len(list(acts)) for acts in NEEDED.values()) > 300
 
 
 @pytest.mark.parametrize("name", NEEDED)
@@ -110,6 +126,29 @@ def test_a_policy_is_no_longer_than_iam_takes(name: str) -> None:
 )
 def test_what_is_no_part_of_a_deploy_is_denied(act: Act) -> None:
     assert not is_allowed(statements(*DEPLOYER), act)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        Act("s3:PutObject", "arn:aws:s3:::tide-output-123456789012-eu-west-1/predictions/a.csv"),
+        Act("s3:DeleteObject", "arn:aws:s3:::tide-output-123456789012-eu-west-1/predictions/a.csv"),
+        Act("s3:PutObject", "arn:aws:s3:::tide-input-123456789012-eu-west-1/a.csv"),
+        Act("sqs:ReceiveMessage", operator.JOBS),
+        Act("sqs:DeleteMessage", operator.JOBS),
+        Act("sqs:PurgeQueue", operator.DEAD),
+        Act("ecs:RunTask", "*", IN_CLUSTER),
+        Act("lambda:UpdateFunctionCode", FUNCTION),
+    ],
+    ids=str,
+)
+def test_an_operator_changes_no_file_and_takes_no_job(act: Act) -> None:
+    assert not is_allowed(statements(*operator.OPERATOR), act)
+
+
+def test_who_only_reads_changes_nothing() -> None:
+    changed = operator.needed(operator.CHANGING)
+    assert [act for act in changed if is_allowed(statements("read"), act)] == []
 
 
 # With a permissions boundary

@@ -1,7 +1,6 @@
 """`tidegate compare`: what another model would change, row by row, on a sample of files."""
 
 import gzip
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from tests.support.mocked_stack import INPUT, OUTPUT, MockedStack
+from tests.support.schemas import checked
 from tidegate.cli.main import main
 from tidegate.offline.comparison import Comparison, NotComparable, Output
 from tidegate.offline.files import FileWriter
@@ -55,8 +55,7 @@ def lines(tmp_path: Path) -> list[Path]:
 def compared(capsys: Shown, *arguments: object) -> dict[str, Any]:
     capsys.readouterr()
     main(["compare", *map(str, arguments), "--json"])
-    found: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return found
+    return checked("compare", capsys.readouterr().out)
 
 
 def test_two_models_on_files_of_this_machine(

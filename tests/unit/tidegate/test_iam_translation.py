@@ -38,3 +38,9 @@ def test_a_condition_on_a_grant_to_send_holds_for_batches_too() -> None:
     condition = {"Bool": {"aws:SecureTransport": "true"}}
     granted = policy(Action="sqs:SendMessage", Resource=QUEUE, Condition=condition)
     assert [grant["Condition"] for grant in translate(granted)] == [condition]
+
+
+def test_a_grant_to_move_dead_letters_becomes_one_without_the_queue() -> None:
+    moves = ["sqs:StartMessageMoveTask", "sqs:ListMessageMoveTasks"]
+    grants = translate(policy(Action=["sqs:GetQueueAttributes", *moves], Resource=QUEUE))
+    assert grants == [{"Effect": "Allow", "Action": moves, "Resource": "*"}]

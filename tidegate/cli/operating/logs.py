@@ -13,7 +13,9 @@ from tidegate.aws.stack import DeployedStack
 from tidegate.cli.operating.screen import err, line, opened, out, plain
 from tidegate.operating import queues, tasks
 from tidegate.operating.log_lines import OVERLAP, Line, LogReader, groups_of
+from tidegate.operating.run_records import Target
 from tidegate.operating.story import source_of
+from tidegate.runs.record import Records
 
 POLL_SECONDS = 3
 LAST_POLLS = 3  # after the end: lines are in CloudWatch some seconds after they were written
@@ -36,7 +38,7 @@ def logs(
     reader = LogReader(
         account.client("logs"),
         groups_of(stack.outputs),
-        source_of(stack, file) if file else None,
+        source_of(stack, file, _targets(account, stack, file)) if file else None,
     )
     console = out()
     moment = datetime.now(UTC) - since
@@ -57,6 +59,12 @@ def logs(
         hint = f"`tidegate show {shlex.quote(file)}`" if file else "`tidegate logs --since 1d`"
         line(err(), f"[dim]no line {what}[/]: {plain(hint)}")
     return 0
+
+
+def _targets(account: Account, stack: DeployedStack, file: str) -> list[Target]:
+    """Return the places of runs, which only the address of an output is in."""
+    is_output = file.startswith(f"s3://{stack.outputs['OutputBucket']}/")
+    return Records.of_stack(account.client("s3"), stack).elsewhere() if is_output else []
 
 
 def _is_over(account: Account, stack: DeployedStack) -> bool:

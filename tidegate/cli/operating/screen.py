@@ -18,6 +18,7 @@ from tidegate.aws.account import Account
 from tidegate.aws.errors import AwsError
 from tidegate.aws.stack import DeployedStack, find
 from worker.errors import SettingsError
+from worker.job import S3Uri
 
 SCHEMA_VERSION = 1
 LABEL = 10  # columns
@@ -29,21 +30,41 @@ UNITS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One labelled line of Rich's markup."""
+
+    label: str
+    markup: str
+    whole: bool
+
+    @property
+    def text(self) -> Text:
+        """Return the line as it is where nothing wraps it."""
+        text = Text.from_markup(f"[cyan]{self.label:<{LABEL}}[/] {self.markup}".rstrip())
+        text.no_wrap, text.overflow = True, "ignore"
+        return text
+
+
 @dataclass(slots=True)
 class Sheet:
-    """Labelled lines: they wrap on a terminal, and are whole lines in a pipe."""
+    """Labelled lines: they wrap on a terminal, and are whole lines in a pipe.
 
-    rows: list[tuple[str, str]] = field(default_factory=list)
+    What people copy, commands and names, is left whole where it is too long for the terminal. The
+    terminal itself then wraps the line, and gives it back in one piece.
+    """
 
-    def add(self, label: str, markup: str) -> None:
+    rows: list[Row] = field(default_factory=list)
+
+    def add(self, label: str, markup: str, *, whole: bool = False) -> None:
         """Add a line of Rich's markup."""
-        self.rows.append((label, markup))
+        self.rows.append(Row(label, markup, whole))
 
     def add_next(self, steps: Iterable[tuple[str, str]]) -> None:
         """Add commands, each with its reason as a comment, so that a line can be pasted whole."""
         label = "next"
         for command, why in steps:
-            self.add(label, f"[bold]{plain(command)}[/]  [dim]# {escape(why)}[/]")
+            self.add(label, f"[bold]{plain(command)}[/]  [dim]# {escape(why)}[/]", whole=True)
             label = ""
 
     def add_unknown(self, reasons: Iterable[str]) -> None:
@@ -51,20 +72,19 @@ class Sheet:
         for reason in reasons:
             self.add("unknown", f"[yellow]{plain(reason)}[/]")
 
-    def __rich_console__(self, console: Console, _options: ConsoleOptions) -> RenderResult:
-        if console.is_terminal:
-            yield self._grid()
-            return
-        for label, markup in self.rows:
-            yield Text.from_markup(f"{label:<{LABEL}} {markup}".rstrip())
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for row in self.rows:
+            is_whole = row.whole and not console.is_alt_screen
+            fits = row.text.cell_len <= options.max_width
+            yield row.text if is_whole or fits or not console.is_terminal else _folded(row)
 
-    def _grid(self) -> Table:
-        grid = Table.grid(padding=(0, 1, 0, 0))
-        grid.add_column(width=LABEL, style="cyan", no_wrap=True)
-        grid.add_column(overflow="fold")
-        for label, markup in self.rows:
-            grid.add_row(label, markup)
-        return grid
+
+def _folded(row: Row) -> Table:
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_column(width=LABEL, style="cyan", no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row(row.label, row.markup)
+    return grid
 
 
 def out() -> Console:
@@ -79,7 +99,7 @@ def err() -> Console:
 
 def show(console: Console, sheet: Sheet) -> None:
     """Print a sheet; where there is no terminal, no line is cut or wrapped."""
-    console.print(sheet, soft_wrap=not console.is_terminal)
+    console.print(sheet, soft_wrap=not console.is_terminal, crop=False)
 
 
 def line(console: Console, markup: str) -> None:
@@ -114,6 +134,8 @@ def print_json(facts: Mapping[str, Any], *, indent: int | None = 2) -> None:
 def _plain(value: object) -> object:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="seconds")
+    if isinstance(value, S3Uri):
+        return str(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
     return str(value)

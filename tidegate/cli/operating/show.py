@@ -21,12 +21,15 @@ from tidegate.cli.operating.screen import (
     print_json,
     show,
 )
-from tidegate.operating.failures import NO_REASON_MESSAGE
-from tidegate.operating.story import MOST_LINES, Output, Story, source_of, tell
+from tidegate.failures.failed_files import NO_REASON_MESSAGE
+from tidegate.failures.reports import Report
+from tidegate.operating.story import MOST_LINES, Output, Result, Story, source_of, tell
+from tidegate.runs.record import Records
 
 COLOURS = {"predicted": "green", "failed": "red", "waiting": "yellow", "outdated": "yellow"}
 EXIT_STATUS = {"predicted": 0, "failed": 3, "deleted": 1}
 SHOWN_VERSIONS = 5
+COPIED = frozenset({"output", "rejects", "report"})
 EXPLAINED = {
     "predicted": "the newest version has its output",
     "failed": "the newest version cannot be predicted as it is",
@@ -40,9 +43,10 @@ EXPLAINED = {
 def show_file(name: str | None, file: str, *, as_json: bool, show_commands: bool) -> int:
     """Print the story; the exit status says what became of the newest version."""
     account, stack = opened(name, show_commands=show_commands)
-    source = source_of(stack, file)
     with err().status("[dim]asking[/]"):
-        story = tell(account, stack, source, log_lines=MOST_LINES)
+        elsewhere = Records.of_stack(account.client("s3"), stack).elsewhere()
+        source = source_of(stack, file, elsewhere)
+        story = tell(account, stack, source, elsewhere=elsewhere, log_lines=MOST_LINES)
     if as_json:
         print_json(_facts(story, stack))
     else:
@@ -53,12 +57,21 @@ def show_file(name: str | None, file: str, *, as_json: bool, show_commands: bool
 def _print(console: Console, story: Story, stack: DeployedStack) -> None:
     sheet = Sheet()
     colour = COLOURS.get(story.state, "yellow")
-    sheet.add("file", f"[bold]{plain(str(story.input))}[/]")
+    sheet.add("file", f"[bold]{plain(str(story.input))}[/]", whole=True)
     sheet.add("state", f"[{colour}]{story.state}[/]: {_explained(story)}")
-    parts = (_versions(story), _output(story, stack), _failure(story), _waiting(story))
+    own = Result(story.output, story.report)
+    parts = (
+        _versions(story),
+        _output(own, stack),
+        _failure(own),
+        *(part for one in story.elsewhere for part in (_output(one, stack), _failure(one))),
+        _dead(story),
+        _worker(story),
+        _waiting(story),
+    )
     for part in parts:
         for label, text in part:
-            sheet.add(label, text)
+            sheet.add(label, text, whole=label in COPIED)
     sheet.add_next(next_steps(story))
     sheet.add_unknown(story.unanswered)
     show(console, sheet)
@@ -85,18 +98,18 @@ def _versions(story: Story) -> Iterator[tuple[str, str]]:
         yield "", f"[dim]and {more} older[/]"
 
 
-def _output(story: Story, stack: DeployedStack) -> Iterator[tuple[str, str]]:
-    output = story.output
+def _output(result: Result, stack: DeployedStack) -> Iterator[tuple[str, str]]:
+    output = result.output
     if output is None:
         yield "output", "none"
         return
     yield "output", f"{plain(str(output.uri))}  [dim]{ago(output.written)}[/]"
     rows = output.metadata.get("rows")
     rejected = output.metadata.get("rejected")
-    counts = "rows: see the log line `job done`" if rows is None else f"{int(rows):,} rows"
+    counts = "rows: see the log line `job done`" if rows is None else count(int(rows), "row")
     yield "", counts + (f", {int(rejected):,} rejected" if rejected not in (None, "0") else "")
     if output.rejected_rows:
-        yield "", f"[yellow]{plain(str(output.rejected_rows))}[/]"
+        yield "rejects", f"[yellow]{plain(str(output.rejected_rows))}[/]"
     yield "", _model(output, stack)
 
 
@@ -109,23 +122,33 @@ def _model(output: Output, stack: DeployedStack) -> str:
     return f"model sha256 {plain(digest[:12])}…, {same}"
 
 
-def _failure(story: Story) -> Iterator[tuple[str, str]]:
-    report = story.report
-    if report is not None:
-        resolved = "  [green]resolved: the output is newer[/]" if report.resolved else ""
-        yield "failure", f"[red]{plain(report.error_type)}[/]: {plain(report.message)}"
-        times = count(report.receive_count, "attempt")
-        yield "", f"{ago(report.listed.written)}, after {times}{resolved}"
-        yield "report", plain(report.listed.key)
+def _failure(result: Result) -> Iterator[tuple[str, str]]:
+    report = result.report
+    if report is None:
+        return
+    resolved = "  [green]resolved: the output is newer[/]" if report.resolved else ""
+    yield "failure", f"[red]{plain(report.error_type)}[/]: {plain(report.message)}"
+    times = count(report.receive_count, "attempt")
+    yield "", f"{ago(report.listed.written)}, after {times}{resolved}"
+    yield "report", plain(report.listed.key)
+
+
+def _dead(story: Story) -> Iterator[tuple[str, str]]:
     if story.letters is None:
         yield "dead", "unknown"
+    reports = [story.report, *(one.report for one in story.elsewhere)]
     for letter in story.letters or ():
         reason = letter.error_message or NO_REASON_MESSAGE
-        known = report is not None and report.message.startswith(letter.error_message or "-")
+        known = any(one and one.message.startswith(letter.error_message or "-") for one in reports)
         yield (
             "dead",
             f"a dead letter, {ago(letter.sent)}" + ("" if known else f": {plain(reason)}"),
         )
+
+
+def _worker(story: Story) -> Iterator[tuple[str, str]]:
+    if (attempt := story.last_attempt) is not None:
+        yield "worker", f"task {plain(attempt.task)}, attempt {attempt.number}"
 
 
 def _waiting(story: Story) -> Iterator[tuple[str, str]]:
@@ -149,6 +172,7 @@ def next_steps(story: Story) -> list[tuple[str, str]]:
             return [
                 (upload, "a mended file is predicted by itself"),
                 (f"tidegate redrive {key}", "the same file again, after the model is mended"),
+                (f"aws s3 rm {uri}", "a deleted file is no failure"),
             ]
         case "waiting" | "outdated" if story.jobs is not None and not story.jobs.all:
             return [
@@ -162,31 +186,42 @@ def next_steps(story: Story) -> list[tuple[str, str]]:
             ]
         case "no job":
             return [("tidegate deploy --parameter Suffixes=…", "which names become jobs")]
+        case _ if story.state == "deleted" and (story.report or story.letters):
+            steps = [(f"tidegate failures {key} --clear", "deletes what is left of its failure")]
         case _:
-            return [(f"aws s3 ls {uri}", "what is there")]
+            steps = [(f"aws s3 ls {uri}", "what is there")]
+    return steps
 
 
 def _facts(story: Story, stack: DeployedStack) -> dict[str, Any]:
-    report = story.report
     return {
         "stack": stack.name,
         "input": str(story.input),
         "state": story.state,
         "versions": story.versions,
         "output": story.output,
-        "report": report
-        and {
-            "key": report.listed.key,
-            "time": report.listed.written,
-            "error_type": report.error_type,
-            "message": report.message,
-            "receive_count": report.receive_count,
-            "model_sha256": report.model_sha256,
-            "resolved": report.resolved,
-        },
+        "report": _report_facts(story.report),
+        "elsewhere": [
+            {"output": one.output, "report": _report_facts(one.report)} for one in story.elsewhere
+        ],
         "dead_letters": None if story.letters is None else len(story.letters),
         "queue": story.jobs,
+        "last_attempt": story.last_attempt,
         "log_lines": None if story.lines is None else [one.text for one in story.lines],
         "next": [command for command, _ in next_steps(story)],
         "unanswered": list(story.unanswered),
+    }
+
+
+def _report_facts(report: Report | None) -> dict[str, Any] | None:
+    if report is None:
+        return None
+    return {
+        "key": report.listed.key,
+        "time": report.listed.written,
+        "error_type": report.error_type,
+        "message": report.message,
+        "receive_count": report.receive_count,
+        "model_sha256": report.model_sha256,
+        "resolved": report.resolved,
     }

@@ -4,11 +4,13 @@ import shlex
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from rich.live import Live
 
 from tidegate.aws.account import Account
+from tidegate.aws.asking import attempt
 from tidegate.aws.stack import DeployedStack, find
 from tidegate.cli.operating.screen import (
     Sheet,
@@ -21,12 +23,17 @@ from tidegate.cli.operating.screen import (
     show,
     took,
 )
-from tidegate.operating.failures import NO_REASON
+from tidegate.failures.failed_files import NO_REASON
+from tidegate.operating.run_records import SeenRun
 from tidegate.operating.status import Status, image_of, look, settings_of
 from tidegate.operating.tasks import Task
 from tidegate.operating.usage import Work
+from tidegate.runs.ending import close_ended
+from tidegate.runs.following import ASKED
+from tidegate.runs.stack_runs import StackRuns
 
 WATCH_SECONDS = 5
+SHOWN_RUNS = 3  # the latest ones
 DAY = 86_400
 RETENTION_DAYS = 4  # of the queue
 COLOURS = {
@@ -62,7 +69,7 @@ def status(
     console = out()
     if as_json or not (watch and console.is_terminal):
         while True:
-            found = look(account, stack)
+            found = look(account, stack) if watch else _look_and_close(account, stack)
             if as_json:
                 print_json(_facts(found), indent=None if watch else 2)
             else:
@@ -75,6 +82,18 @@ def status(
             stack = find(account, stack.name)
     _watch(account, stack, sleep)
     return 0
+
+
+def _look_and_close(account: Account, stack: DeployedStack) -> Status:
+    """Look once, and record the end of small runs that nobody has waited for."""
+    found = look(account, stack)
+    if found.seen is None or found.jobs is None or found.jobs.all:
+        return found
+    small = [run for run in found.seen.open_runs if run.all_sent and run.files <= ASKED]
+    close = partial(close_ended, StackRuns(account, stack), small[-SHOWN_RUNS:])
+    reasons: list[str] = []
+    summaries, missing = attempt("how runs ended", close, reasons) or ((), reasons)
+    return found.with_ended(summaries, missing)
 
 
 def _watch(account: Account, stack: DeployedStack, sleep: Callable[[float], None]) -> None:
@@ -95,9 +114,8 @@ def sheet_of(found: Status) -> Sheet:
     colour = COLOURS[found.state]
     name = plain(found.stack.name)
     sheet.add("stack", f"[bold]{name}[/]  [{colour}]{found.state}[/]: {_explained(found)}")
-    for label, text in (*_queue(found), *_workers(found), *_failed(found), *_work(found)):
-        sheet.add(label, text)
-    for label, text in _deployed(found.stack):
+    parts = (_queue, _workers, _runs, _failed, _work, _deployed)
+    for label, text in (line for part in parts for line in part(found)):
         sheet.add(label, text)
     sheet.add_next(next_steps(found))
     sheet.add_unknown(found.unanswered)
@@ -128,6 +146,8 @@ def _queue(found: Status) -> Iterator[tuple[str, str]]:
     if found.jobs.all:
         oldest = found.oldest_seconds
         text += f"; the oldest since {took(oldest)}" if oldest is not None else "; age unknown"
+    if found.seconds_left is not None:
+        text += f"; about {took(found.seconds_left)} left at this rate"
     yield "queue", text
     if found.undispatched is None or found.undispatched.all:
         number = found.undispatched.all if found.undispatched else None
@@ -157,15 +177,42 @@ def _end(task: Task) -> str:
 
 def _failed(found: Status) -> Iterator[tuple[str, str]]:
     dead = found.dead.all if found.dead else None
-    if not found.reports and not dead and None not in (found.reports, dead):
+    reports, more = (found.seen.reports, found.seen.more_reports) if found.seen else (None, False)
+    if (reports, dead) == (0, 0):
         yield "failed", "nothing"
         return
-    reports = count(found.reports, "report", more=found.more_reports)
-    yield "failed", f"[red]{reports}[/], {count(dead, 'dead letter')}"
+    yield "failed", f"[red]{count(reports, 'report', more=more)}[/], {count(dead, 'dead letter')}"
     types = Counter(letter.error_type or NO_REASON for letter in found.letters or ())
     if types:
         reasons = ", ".join(f"{plain(name)} {number}" for name, number in types.most_common())
         yield "", f"{reasons} [dim](of {count(types.total(), 'dead letter')} looked at)[/]"
+
+
+def _runs(found: Status) -> Iterator[tuple[str, str]]:
+    runs = found.seen.open_runs if found.seen else ()
+    label = "run"
+    for one in found.ended_runs:
+        words = one["status"].replace("_", " ")
+        done = f"{one['predicted']:,} of {count(one['files'], 'file')} predicted"
+        yield label, f"[bold]{plain(one['run'])}[/]  {words}: {done}"
+        label = ""
+    for run in runs[-SHOWN_RUNS:]:
+        yield label, f"[bold]{plain(run.name)}[/]  {_progress(run, found)}"
+        label = ""
+    if (more := len(runs) - SHOWN_RUNS) > 0:
+        yield "", f"[dim]and {more} earlier ones[/]"
+
+
+def _progress(run: SeenRun, found: Status) -> str:
+    text = f"{count(run.files, 'file')}, begun {ago(run.began, found.now)}"
+    if not run.all_sent:
+        return f"{text}; not all of its files are submitted yet"
+    if found.jobs is None:
+        return text
+    if not found.jobs.all:
+        return f"{text}; no message of it is left"
+    least = run.least_done(found.jobs.all)
+    return f"{text}; at least {least:,} done" if least else text
 
 
 def _work(found: Status) -> Iterator[tuple[str, str]]:
@@ -191,12 +238,13 @@ def _dollars(found: Status) -> str:
     if not cost.tasks and not cost.at_least:
         return "$0: no worker ran [dim](UTC)[/]"
     least = "at least " if cost.at_least else "about "
-    hours = f"{count(cost.tasks, 'worker')}, {cost.hours:.2f} h"
+    hours = f"{count(cost.tasks, 'worker')} ran for {took(cost.hours * 3600)}"
     dollars = f"{cost.dollars:.{2 if cost.dollars >= 1 else 3}f}"
     return f"{least}${dollars} [dim](UTC; {hours}; prices of us-east-1)[/]"
 
 
-def _deployed(stack: DeployedStack) -> Iterator[tuple[str, str]]:
+def _deployed(found: Status) -> Iterator[tuple[str, str]]:
+    stack = found.stack
     given = stack.parameters
     digest = given.get("ModelSha256", "")
     pinned = f"sha256 {digest[:12]}…" if digest else "any digest"
@@ -220,10 +268,13 @@ def next_steps(found: Status) -> list[tuple[str, str]]:
         steps.append(("tidegate logs --since 1h", "the last line says why the worker failed"))
     if found.state == "stalled":
         steps.append(("tidegate doctor", "it looks for the cause"))
-    if found.reports or (found.dead and found.dead.all):
+    if (found.seen and found.seen.reports) or (found.dead and found.dead.all):
         steps.append(("tidegate failures", "which files failed, why, and which are resolved"))
     if found.undispatched and found.undispatched.all:
         steps.append(("tidegate logs --since 1h", "why the dispatcher failed on events"))
+    if found.seen and found.seen.open_runs:
+        latest = shlex.quote(found.seen.open_runs[-1].name)
+        steps.append((f"tidegate wait {latest}", "how far the run is, and its end"))
     if found.state in {"working", "starting"}:
         steps.append(("tidegate logs -f", "file by file, until all is done"))
     if not steps:
@@ -246,8 +297,11 @@ def _facts(found: Status) -> dict[str, Any]:
         "oldest_seconds": found.oldest_seconds,
         "dead_letters": found.dead.all if found.dead else None,
         "undispatched": found.undispatched.all if found.undispatched else None,
-        "failure_reports": found.reports,
-        "more_failure_reports": found.more_reports,
+        "seconds_left": found.seconds_left,
+        "failure_reports": found.seen and found.seen.reports,
+        "more_failure_reports": bool(found.seen and found.seen.more_reports),
+        "open_runs": found.seen and found.seen.open_runs,
+        "ended_runs": found.ended_runs,
         "workers": fleet
         and {
             "running": fleet.running,

@@ -37,7 +37,7 @@ class RunScreen:
                 transient=True,
                 expand=True,
             )
-            self._bar.add_task("", total=1)
+            self._bar.add_task("", visible=False)  # nothing is known before the first look
             self._bar.start()
         return self
 
@@ -53,7 +53,13 @@ class RunScreen:
             rate = f"{self._rate(done):.0f}/s" if self._rate(done) else ""
             failed = f"[red]{found.failed} ✗[/] " if found.failed else ""
             (task,) = self._bar.task_ids
-            self._bar.update(task, completed=done, total=found.files, description=f"{failed}{rate}")
+            self._bar.update(
+                task,
+                completed=done,
+                total=found.files,
+                description=f"{failed}{rate}",
+                visible=True,
+            )
             return
         now = self.clock()
         text = self._text(found, done)

@@ -114,7 +114,7 @@ def submit(
         wake(account, stack)
     if total and record.end_of_sending() is None:
         record.write_end_of_sending(_counted(counts) | {"files": total})
-    _report(request, counts, total, as_json=as_json and not (wait and total))
+    _report(request, counts, total, as_json=as_json and not (wait and total), follows=wait)
     status = SOME_FAILED if counts.absent else 0
     if wait and total:
         return max(status, follow(runs, record, request, as_json=as_json))
@@ -233,7 +233,7 @@ def _foretell(runs: StackRuns, chosen: Iterable[Chosen], counts: Counts, *, as_j
     show(out(), sheet)
 
 
-def _report(request: Request, counts: Counts, total: int, *, as_json: bool) -> None:
+def _report(request: Request, counts: Counts, total: int, *, as_json: bool, follows: bool) -> None:
     """Print what was sent and what was skipped."""
     run = request.run if total else None
     if as_json:
@@ -245,7 +245,7 @@ def _report(request: Request, counts: Counts, total: int, *, as_json: bool) -> N
     sent = f"[bold]{count(total, 'file')}[/], {_size(counts.bytes)}" if total else "nothing to do"
     sheet.add("submitted", sent)
     _add_skipped(sheet, counts)
-    if run:
+    if run and not follows:
         sheet.add_next([(f"tidegate wait {shlex.quote(run)}", "until the run has ended")])
     show(err(), sheet)
 
@@ -255,7 +255,7 @@ def _add_skipped(sheet: Sheet, counts: Counts) -> None:
         sheet.add("skipped", f"{count(counts.done, 'file')}: done")
     if counts.failed:
         text = f"{count(counts.failed, 'file')}: failed, and not changed since"
-        sheet.add("skipped", f"{text}  [dim]`tidegate failures` says why[/]")
+        sheet.add("skipped", f"{text}  [dim]`tidegate failures` says why, --again submits them[/]")
     if counts.not_selected:
         sheet.add("others", f"[dim]{count(counts.not_selected, 'object')} not selected[/]")
     for key in counts.absent[:SHOWN_ABSENT]:

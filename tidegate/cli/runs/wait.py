@@ -4,10 +4,9 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-from tidegate.aws.errors import AwsError, explained
+from tidegate.aws.errors import AwsError
 from tidegate.cli.operating.screen import (
     Sheet,
     count,
@@ -21,11 +20,10 @@ from tidegate.cli.operating.screen import (
     took,
 )
 from tidegate.cli.runs.run_screen import RunScreen
-from tidegate.operating import dead_letters, queues
-from tidegate.operating.failures import NO_REASON, NO_REASON_MESSAGE
-from tidegate.operating.usage import Cost
-from tidegate.runs.cost import cost_of
-from tidegate.runs.following import ASKED, Progress
+from tidegate.failures.failed_files import NO_REASON, NO_REASON_MESSAGE
+from tidegate.operating import queues
+from tidegate.runs.ending import End, close, with_results, without_messages
+from tidegate.runs.following import Progress
 from tidegate.runs.record import Record, is_cancelled, read_request
 from tidegate.runs.request import Request
 from tidegate.runs.stack_runs import StackRuns
@@ -58,23 +56,14 @@ def follow(
     """Look again and again until the run has ended; Ctrl-C leaves the run as it is."""
     try:
         with RunScreen(err(), clock) as screen:
-            found, dead, status = _Watch(runs, record, request, screen, sleep, clock).to_the_end()
+            end = _Watch(runs, record, request, screen, sleep, clock).to_the_end()
     except KeyboardInterrupt:
         line(err(), f"\n[bold]the run goes on[/]: `tidegate wait {request.run}` follows it again")
         return 128 + signal.SIGINT
-    summary = _summary(runs, request, found, dead, status)
-    _record(record, summary)
+    summary, missing = close(runs, record, request, end)
+    for reason in missing:
+        line(err(), f"[yellow]{plain(reason)}[/]")
     return _print(summary, as_json=as_json)
-
-
-def _record(record: Record, summary: Mapping[str, Any]) -> None:
-    """Write the summary; a caller who may only read still sees it."""
-    try:
-        record.write_summary(summary)
-    except Exception as error:
-        if (reason := explained(error)) is None:
-            raise
-        line(err(), f"[yellow]the summary is not recorded[/]: {plain(reason)}")
 
 
 @dataclass(slots=True)
@@ -88,8 +77,8 @@ class _Watch:
     sleep: Callable[[float], None]
     clock: Callable[[], float]
 
-    def to_the_end(self) -> tuple[Progress, int, str]:
-        """Return the last look, the number of dead letters without a report, and the status."""
+    def to_the_end(self) -> End:
+        """Return how the run has ended; raises AwsError if it cannot end."""
         follower = self.runs.follower(self.request, self.record)
         all_sent = self.record.end_of_sending() is not None
         changed_at, before = self.clock(), -1
@@ -97,14 +86,14 @@ class _Watch:
             began = self.clock()
             found = follower.look()
             self._show(found)
+            if end := with_results(found, all_sent=all_sent):
+                return end
             ended = found.predicted + found.failed
-            if found.is_finished and all_sent:
-                return found, 0, "completed_with_failures" if found.failed else "completed"
             if ended != before:
                 changed_at, before = self.clock(), ended
             quiet = self.clock() - changed_at
             if end := self._end_without_results(found, quiet, all_sent=all_sent):
-                return found, *end
+                return end
             self.sleep(max(POLL_SECONDS, self.clock() - began))
             if not all_sent:  # more may have been sent since
                 all_sent = self.record.end_of_sending() is not None
@@ -117,21 +106,19 @@ class _Watch:
                 self.screen.show_failure(source.key, *inquiry.reason(source))
         self.screen.show(found)
 
-    def _end_without_results(
-        self, found: Progress, quiet: float, *, all_sent: bool
-    ) -> tuple[int, str] | None:
+    def _end_without_results(self, found: Progress, quiet: float, *, all_sent: bool) -> End | None:
         """Return how a run ends whose last files will have neither an output nor a report."""
         account, url = self.runs.account, self.runs.stack.outputs["QueueUrl"]
         waiting = queues.count(account.client("sqs"), url).all
-        if waiting and quiet < QUIET_SECONDS:
-            return None
-        if is_cancelled(account.client("s3"), self.request):
-            return 0, "cancelled"
         if waiting:
-            return None
-        dead = self._dead(found)
-        if all_sent and dead and found.predicted + found.failed + dead == found.files:
-            return dead, "completed_with_failures"
+            # A cancelled run ends, too, if it is another one's messages that wait.
+            is_over = quiet >= QUIET_SECONDS and is_cancelled(account.client("s3"), self.request)
+            return End(found, "cancelled") if is_over else None
+        end = without_messages(self.runs, self.request, found, all_sent=all_sent)
+        if end is not None:
+            for key in end.dead:
+                self.screen.show_failure(key, NO_REASON, NO_REASON_MESSAGE)
+            return end
         if quiet < QUIET_SECONDS:
             return None
         left = found.files - found.predicted - found.failed
@@ -143,57 +130,6 @@ class _Watch:
             "an output nor a report is there. "
             f"`tidegate submit {self.request.source}` submits them in another run"
         )
-
-    def _dead(self, found: Progress) -> int:
-        """Count dead letters of the run without a report: no worker could write one."""
-        if not found.left or len(found.left) > ASKED:
-            return 0
-        sqs, url = self.runs.account.client("sqs"), self.runs.stack.outputs["DeadLetterQueueUrl"]
-        run = self.request.run
-        jobs = [one.job for one in dead_letters.look(sqs, url) if one.job]
-        dead = {job["key"] for job in jobs if job.get("run") == run}
-        keys = [one.source.key for one in found.left if one.source.key in dead]
-        for key in keys:
-            self.screen.show_failure(key, NO_REASON, NO_REASON_MESSAGE)
-        return len(keys)
-
-
-def _summary(
-    runs: StackRuns, request: Request, found: Progress, dead: int, status: str
-) -> Mapping[str, Any]:
-    ended = found.last or datetime.now(UTC)
-    cost = _cost(runs, request, ended)
-    failed = found.failed + dead
-    return {
-        "version": 1,
-        "run": request.run,
-        "status": status,
-        "stack": request.stack,
-        "source": request.source,
-        "model": request.model,
-        "model_sha256": request.model_sha256 or None,
-        "began": request.began.isoformat(),
-        "ended": ended.isoformat(),
-        "seconds": (ended - request.began).total_seconds(),
-        "files": found.files,
-        "predicted": found.predicted,
-        "failed": failed,
-        "cancelled": found.files - found.predicted - failed,
-        "dollars": None if cost is None else round(cost.dollars, 6),
-        "worker_hours": None if cost is None else round(cost.hours, 4),
-        "dollars_at_least": cost is not None and cost.at_least,
-    }
-
-
-def _cost(runs: StackRuns, request: Request, ended: datetime) -> Cost | None:
-    """Return what the workers cost; None, and a line, if that could not be asked."""
-    try:
-        return cost_of(runs.account, runs.stack, request.began, ended)
-    except Exception as error:
-        if (reason := explained(error)) is None:
-            raise
-        line(err(), f"[yellow]the cost is unknown[/]: {plain(reason)}")
-        return None
 
 
 def _print(summary: Mapping[str, Any], *, as_json: bool) -> int:
@@ -215,7 +151,8 @@ def _print(summary: Mapping[str, Any], *, as_json: bool) -> int:
     dollars = summary["dollars"]
     if dollars is not None:
         least = "at least " if summary["dollars_at_least"] else "about "
-        sheet.add("cost", f"{least}${dollars:.4f} for {summary['worker_hours']:.2f} worker hours")
+        hours = took(summary["worker_hours"] * 3600)
+        sheet.add("cost", f"{least}${dollars:.4f}: the workers ran for {hours}")
     if summary["failed"]:
         sheet.add_next(
             [("tidegate failures", "why"), ("tidegate redrive GROUP", "once it is mended")]

@@ -15,7 +15,7 @@ from tidegate.aws.stack import DeployedStack
 from tidegate.deploy.artifacts import NOT_THERE
 from tidegate.deploy.cloudformation.events import Pause
 from tidegate.deploy.screen import Screen
-from tidegate.operating.reports import StackKeys
+from tidegate.failures.reports import StackKeys
 from worker.job import Job
 from worker.jobs.output_keys import output_key, report_key
 from worker.storage.provenance import InputVersion

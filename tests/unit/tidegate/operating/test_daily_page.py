@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.iam import operator
 from tidegate.cli.definitions.operating import COMMANDS as DAILY
 from tidegate.cli.definitions.runs import COMMANDS as RUNS
 from tidegate.cli.main import cli
@@ -32,3 +33,8 @@ def test_every_question_has_a_test() -> None:
 def test_every_command_of_every_day_is_on_the_page() -> None:
     typed = {command.split()[0] for command in COMMANDS}
     assert {command.name for command in (*DAILY, *RUNS)} <= typed
+
+
+def test_the_table_of_rights_is_that_of_the_policies() -> None:
+    assert "\n".join(operator.rows()) in PAGE
+    assert {command.name for command in (*DAILY, *RUNS)} == operator.READING.keys() - {"all"}

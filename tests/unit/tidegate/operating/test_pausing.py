@@ -1,11 +1,10 @@
 """Pause and resume: a tag on the queue, and what runs meanwhile."""
 
-import json
-
 import pytest
 
 from dispatcher.handler import PAUSED_TAG
 from tests.support.mocked_stack import MockedStack
+from tests.support.schemas import checked
 from tidegate.cli.main import main
 from tidegate.operating import queues
 
@@ -41,8 +40,10 @@ def test_a_second_pause_keeps_the_time_of_the_first(world: MockedStack, capsys: 
 
     main(["pause", "--json"])
 
-    found = json.loads(capsys.readouterr().out)
+    found = checked("pause", capsys.readouterr().out)
     assert found["paused_since"] == "2026-11-01T00:00:00+00:00"
+    main(["resume", "--json"])
+    assert checked("resume", capsys.readouterr().out)["waiting"] == 0
 
 
 def test_now_stops_the_workers(world: MockedStack, capsys: Shown) -> None:

@@ -6,14 +6,15 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
 
-from tests.support.mocked_stack import INPUT, NAME, OUTPUT, PARAMETERS, MockedStack
+from tests.support.mocked_stack import INPUT, NAME, OUTPUT, PARAMETERS, MockedStack, deny
+from tests.support.schemas import checked
 from tidegate.aws.account import Account
 from tidegate.aws.stack import DeployedStack, find
 from tidegate.cli.main import main
-from tidegate.cli.operating.status import next_steps, status
+from tidegate.cli.operating.status import next_steps, sheet_of, status
 from tidegate.operating.queues import Messages
+from tidegate.operating.run_records import Seen, SeenRun
 from tidegate.operating.status import State, Status, look
 from tidegate.operating.tasks import Fleet, Task
 from tidegate.operating.usage import Metrics, Work
@@ -48,8 +49,7 @@ def test_an_idle_stack_is_told_in_one_screen_by_at_most_twelve_calls(
 def test_what_is_not_known_is_never_zero(capsys: Shown) -> None:
     assert main(["status", "--json"]) == 0
 
-    found = json.loads(capsys.readouterr().out)
-    assert found["schema_version"] == 1
+    found = checked("status", capsys.readouterr().out)
     assert found["queue"] == {"waiting": 0, "in_flight": 0}
     assert found["oldest_seconds"] is None
     assert found["today"] == {"files": None, "rows": None, "rejected": None, "failed": None}
@@ -133,22 +133,6 @@ def test_a_watched_status_is_printed_again_and_again(capsys: Shown) -> None:
     assert [json.loads(line)["state"] for line in lines] == ["idle", "idle"]
 
 
-def deny(patch: pytest.MonkeyPatch, *services: str, code: str = "AccessDenied") -> None:
-    """Have AWS refuse every call to these services."""
-    make = Account.client
-
-    def refuse(**_: object) -> None:
-        raise ClientError({"Error": {"Code": code, "Message": "no"}}, "Asked")
-
-    def client(account: Account, service: str) -> object:
-        made = make(account, service)
-        if service in services:
-            made.meta.events.register("before-call", refuse)
-        return made
-
-    patch.setattr(Account, "client", client)
-
-
 def task(state: str = "RUNNING", **facts: object) -> Task:
     known: dict[str, Any] = {
         "id": "1",
@@ -179,6 +163,8 @@ def a_status(
     *,
     oldest: int | None = None,
     paused: str = "",
+    runs: tuple[SeenRun, ...] = (),
+    files_a_second: float | None = None,
 ) -> Status:
     return Status(
         stack=STACK,
@@ -188,15 +174,15 @@ def a_status(
         undispatched=Messages(0, 0),
         paused_since=paused,
         fleet=Fleet(live, stopped, len(live), more=False),
-        reports=0,
-        more_reports=False,
+        seen=Seen(0, more_reports=False, open_runs=runs),
         letters=[],
-        metrics=Metrics(Work(), Work(), oldest),
+        metrics=Metrics(Work(), Work(), oldest, files_a_second),
         cost=None,
         unanswered=[],
     )
 
 
+RUN = SeenRun("r 1", NOW - timedelta(minutes=5), 30, all_sent=True, ended=False)
 STATES: list[tuple[State, dict[str, Any]]] = [
     ("idle", {"stopped": (CRASHED,)}),
     ("starting", {"jobs": (9, 0), "live": (task("PROVISIONING"),)}),
@@ -225,12 +211,44 @@ def test_the_state_joins_queue_and_tasks(state: State, facts: dict[str, Any]) ->
         ({"jobs": (9, 0), "stopped": (CRASHED,)}, "tidegate logs --since 1h"),
         ({"jobs": (9, 0), "live": (task(),), "oldest": 3600}, "tidegate doctor"),
         ({"jobs": (9, 3), "live": (task(),)}, "tidegate logs -f"),
+        ({"jobs": (9, 3), "live": (task(),), "runs": (RUN,)}, "tidegate wait 'r 1'"),
         ({}, "aws s3 cp FILE s3://tide-input/"),
     ],
 )
 def test_the_next_step_fits_the_state(facts: dict[str, Any], command: str) -> None:
     (first, _), *_ = next_steps(a_status(**facts))
     assert first == command
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"jobs": (9, 3)}, "30 files, begun 5 min ago; at least 18 done"),
+        ({"jobs": (50, 0)}, "30 files, begun 5 min ago"),
+        ({}, "30 files, begun 5 min ago; no message of it is left"),
+    ],
+)
+def test_an_open_run_has_its_progress_by_the_queue(facts: dict[str, Any], words: str) -> None:
+    rows = {row.label: row.markup for row in sheet_of(a_status(**facts, runs=(RUN,))).rows}
+    assert rows["run"] == f"[bold]r 1[/]  {words}"
+
+
+def test_the_time_that_is_left_is_told_while_workers_run() -> None:
+    busy = a_status((90, 30), (task(),), oldest=600, files_a_second=0.5)
+    rows = {row.label: row.markup for row in sheet_of(busy).rows}
+    assert "about 4 min left at this rate" in rows["queue"]
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"live": (task(),), "oldest": 60},  # the workers had less to do than they could
+        {"live": (task(),), "oldest": None},
+        {"stopped": (ENDED,), "oldest": 600},
+    ],
+)
+def test_no_rate_is_taken_for_that_of_busy_workers(facts: dict[str, Any]) -> None:
+    assert a_status((90, 30), files_a_second=0.5, **facts).seconds_left is None
 
 
 def test_a_pause_near_the_queues_retention_is_urgent() -> None:

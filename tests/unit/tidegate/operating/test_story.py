@@ -5,21 +5,23 @@ from typing import Any
 
 import pytest
 
-from tests.support.mocked_stack import DISPATCHER_LOGS, INPUT, WORKER_LOGS, MockedStack
+from tests.support.mocked_stack import DISPATCHER_LOGS, INPUT, OUTPUT, WORKER_LOGS, MockedStack
+from tests.support.schemas import checked
 from tidegate.cli.main import main
+from tidegate.operating import queues
 
 Shown = pytest.CaptureFixture[str]
 
 
 def told(capsys: Shown, name: str) -> tuple[int, dict[str, Any]]:
     status = main(["show", "--json", name])
-    found: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return status, found
+    return status, checked("show", capsys.readouterr().out)
 
 
 def test_a_predicted_file(world: MockedStack, capsys: Shown) -> None:
     world.put_output(world.put_input("dir/a.csv"), rows=1234)
-    line = {"event": "job done", "level": "info", "input": f"s3://{INPUT}/dir/a.csv", "rows": 1234}
+    line: dict[str, Any] = {"event": "job done", "level": "info", "rows": 1234}
+    line |= {"input": f"s3://{INPUT}/dir/a.csv", "receive_count": 2}
     other = line | {"input": f"s3://{INPUT}/dir/a.csv.gz"}
     world.log(WORKER_LOGS, line, other, {"_aws": {}, "Jobs": 1})
 
@@ -30,7 +32,10 @@ def test_a_predicted_file(world: MockedStack, capsys: Shown) -> None:
     assert "1,234 rows" in printed
     assert "the deployed one" in printed
     assert printed.count("job done") == 1
+    assert "worker     task 1, attempt 2" in printed
     assert "aws s3 cp s3://tide-output/predictions/dir/a.csv -" in printed
+    _, found = told(capsys, "dir/a.csv")
+    assert found["output"]["uri"] == "s3://tide-output/predictions/dir/a.csv"
 
 
 def test_a_failed_file(world: MockedStack, capsys: Shown) -> None:
@@ -112,3 +117,35 @@ def test_a_file_is_named_by_its_key_or_by_any_of_its_addresses(
     world.put_output(world.put_input("dir/a.csv"))
 
     assert told(capsys, name)[1]["input"] == "s3://tide-input/dir/a.csv"
+
+
+def test_what_a_run_has_written_elsewhere_is_told_too(
+    world: MockedStack, capsys: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queues, "wake", lambda *_: None)
+    world.put_output(world.put_input("dir/a.csv"))
+    for run, key in (("r1", "v2"), ("r2", "v2"), ("r3", "predictions/v3")):
+        main(["rescore", f"s3://{INPUT}/", "--output-key", key, "--run", run])
+    for job in world.waiting():
+        if job["run"] == "r1":
+            world.put_output({**job, "version_id": "null"})
+        if job["run"] == "r3":
+            world.fail(job, "Unparsable", "no table", letter=False)
+    capsys.readouterr()
+
+    for name in ("dir/a.csv", "s3://tide-output/predictions/v3/_failed/dir/a.csv.json"):
+        assert main(["show", name]) == 0
+        printed = capsys.readouterr().out
+        assert "state      predicted" in printed
+        assert printed.count("output     s3://tide-output/v2/dir/a.csv") == 1
+        assert "failure    Unparsable: no table" in printed
+    main(["logs", "s3://tide-output/v2/dir/a.csv"])
+    assert "no line about this file" in capsys.readouterr().err
+
+
+def test_the_file_of_rejected_rows_is_named(world: MockedStack, capsys: Shown) -> None:
+    world.put_output(world.put_input("dir/a.csv"))
+    rejects = "predictions/dir/a.csv.rejected.csv"
+    world.s3.put_object(Bucket=OUTPUT, Key=rejects, Body=b"line,reason,row\n")
+
+    assert told(capsys, "dir/a.csv")[1]["output"]["rejected_rows"] == f"s3://{OUTPUT}/{rejects}"

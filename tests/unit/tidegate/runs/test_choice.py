@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.tidegate.runs.test_join import CONVERTED, ENDINGS, KEYS, START, listing
+from tidegate.aws.listing import Listed
 from tidegate.cli.definitions.runs import Moment
 from tidegate.runs.choice import LOOK_AHEAD, Choice, Chosen, Counts, keys_of, unsent
 from tidegate.runs.join import Found, join
-from tidegate.runs.listing import Listed
 from tidegate.runs.request import Request, Selection, new_run
 from tidegate.runs.states import State
 from worker.errors import SettingsError

@@ -9,9 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tidegate.aws.errors import AwsError
+from tidegate.aws.listing import Listed
 from tidegate.runs.join import Found, join
 from tidegate.runs.layout import Layout
-from tidegate.runs.listing import Listed
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 PLAIN, CONVERTED = Layout("out", "p"), Layout("out", "p", "csv")

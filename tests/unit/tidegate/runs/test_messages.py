@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tidegate.runs.listing import Listed
+from tidegate.aws.listing import Listed
 from tidegate.runs.messages import (
     ATTEMPTS,
     BATCH_BYTES,

@@ -5,8 +5,8 @@ import tracemalloc
 from typing import Any
 
 from tests.unit.tidegate.runs.test_join import START
+from tidegate.aws.listing import Listed
 from tidegate.runs.choice import Chosen
-from tidegate.runs.listing import Listed
 from tidegate.runs.record import Record
 
 PART = 4_000

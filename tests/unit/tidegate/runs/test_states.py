@@ -2,9 +2,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tidegate.aws.listing import Listed
 from tidegate.runs.following import listed_result
 from tidegate.runs.join import Found
-from tidegate.runs.listing import Listed
 from tidegate.runs.states import State, listed_state
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.mocked_stack import INPUT, OUTPUT, MockedStack, written_at
+from tests.support.schemas import checked
 from tidegate.aws.account import Account
 from tidegate.aws.stack import DeployedStack, find
 from tidegate.cli.main import main
@@ -58,9 +59,7 @@ def read(world: MockedStack, run: str, name: str) -> dict[str, Any]:
 def run_json(capsys: Shown, *arguments: str) -> dict[str, Any]:
     capsys.readouterr()
     main([*arguments, "--json"])
-    found: dict[str, Any] = json.loads(capsys.readouterr().out)
-    assert found["schema_version"] == 1
-    return found
+    return checked(arguments[0], capsys.readouterr().out)
 
 
 def test_what_is_predicted_or_has_failed_is_not_sent(
@@ -99,7 +98,7 @@ def test_a_run_is_recorded(world: MockedStack) -> None:
     assert request["settings"] == {"MAX_REJECTED": "0.5"}
     assert request["model"] == "s3://models/model.pkl"
     assert request["by"].startswith("arn:")
-    body = world.s3.get_object(Bucket=OUTPUT, Key=f"{RUNS}r1/sent/000001.jsonl.gz")["Body"].read()
+    body = world.s3.get_object(Bucket=OUTPUT, Key=f"{RUNS}r1/sent/000001-2.jsonl.gz")["Body"].read()
     lines = [json.loads(line) for line in gzip.decompress(body).splitlines()]
     assert [line[0] for line in lines] == ["a.csv", "b.csv"]
     assert read(world, "r1", "sent.json")["files"] == 2

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.mocked_stack import INPUT, NOON, OUTPUT, MockedStack
+from tests.support.mocked_stack import INPUT, NOON, OUTPUT, MockedStack, written_at
+from tests.support.schemas import checked
 from tidegate.aws.account import Account
 from tidegate.aws.errors import AwsError
 from tidegate.aws.stack import find
@@ -104,7 +105,7 @@ def test_a_run_ends_when_each_file_has_a_result(world: MockedStack, capsys: Show
 
     # Asked again, the record answers.
     assert main(["wait", "r1", "--json"]) == 3
-    assert json.loads(capsys.readouterr().out)["predicted"] == 2
+    assert checked("wait", capsys.readouterr().out)["predicted"] == 2
 
 
 def test_a_run_whose_files_are_all_predicted_is_completed(
@@ -113,7 +114,7 @@ def test_a_run_whose_files_are_all_predicted_is_completed(
     (a,) = begin(world, "a.csv")
     world.put_output(a, minutes=later())
     assert Wait().run(as_json=True) == 0
-    assert json.loads(capsys.readouterr().out)["status"] == "completed"
+    assert checked("wait", capsys.readouterr().out)["status"] == "completed"
 
 
 def test_an_output_from_before_the_run_is_no_result_where_it_is_made_again(
@@ -162,7 +163,9 @@ def test_a_cancelled_run_ends_with_what_was_done(world: MockedStack, capsys: Sho
     world.put_output(a, minutes=later())
     assert main(["cancel", "r1"]) == 2
     assert "--yes" in capsys.readouterr().err
-    assert main(["cancel", "r1", "--yes"]) == 0
+    capsys.readouterr()
+    assert main(["cancel", "r1", "--yes", "--json"]) == 0
+    assert checked("cancel", capsys.readouterr().out)["run"] == "r1"
     world.s3.head_object(Bucket=OUTPUT, Key="predictions/_runs/r1/cancelled")
     empty(world)
     assert Wait().run() == 3
@@ -178,9 +181,58 @@ def test_the_mark_is_where_the_workers_look(world: MockedStack) -> None:
     world.s3.head_object(Bucket=OUTPUT, Key="v2/_runs/r1/cancelled")
 
 
+def test_an_object_that_is_no_record_is_named_and_stops_nothing_else(
+    world: MockedStack, capsys: Shown
+) -> None:
+    for text in (b"{", b"{}"):
+        world.s3.put_object(Bucket=OUTPUT, Key="predictions/_runs/odd/request.json", Body=text)
+        assert main(["failures"]) == 0
+        assert main(["wait", "odd"]) == 1
+        assert "_runs/odd/request.json is no record of a run" in capsys.readouterr().err
+
+
+def test_without_a_name_the_latest_run_is_meant_whatever_its_name(
+    world: MockedStack, capsys: Shown
+) -> None:
+    begin(world, "a.csv")
+    assert main(["submit", SOURCE, "--again", "--run", "20261128"]) == 0
+    written_at(OUTPUT, "predictions/_runs/r1/request.json", later(-600))
+    capsys.readouterr()
+    assert main(["cancel", "--yes", "--json"]) == 0
+    assert checked("cancel", capsys.readouterr().out)["run"] == "20261128"
+
+
 def test_a_run_that_is_not_there(world: MockedStack, capsys: Shown) -> None:
     assert main(["wait"]) == 1
     assert "there is no run" in capsys.readouterr().err
     begin(world, "a.csv")
     assert main(["wait", "r2"]) == 1
     assert "the latest: r1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["status", "failures", "wait"])
+def test_the_first_command_that_finds_a_run_ended_records_it_once(
+    world: MockedStack, capsys: Shown, command: str
+) -> None:
+    a, b = begin(world, "a.csv", "b.csv")
+    world.put_output(a, minutes=later())
+    main([command] if command != "wait" else ["status"])
+    assert not ended(world), "a file has no result yet"
+    world.fail(b | {"run": "r1"}, minutes=later(), letter=False)
+    empty(world)
+    capsys.readouterr()
+
+    assert main([command]) == (0 if command == "status" else 3)
+
+    shown = capsys.readouterr()
+    assert "r1" in shown.out + shown.err
+    assert "completed with failures" in shown.out + shown.err
+    first = summary(world)
+    assert (first["predicted"], first["failed"]) == (1, 1)
+    record, _ = read_request(StackRuns(Account(), find(Account(), None)).records, "r1")
+    assert record.write_summary({"another": "summary"}) == first
+
+
+def ended(world: MockedStack) -> bool:
+    found = world.s3.list_objects_v2(Bucket=OUTPUT, Prefix="predictions/_runs/r1/")["Contents"]
+    return any(one["Key"].endswith("summary.json") for one in found)

@@ -13,6 +13,19 @@ S = TypeVar("S")
 THREADS = 16  # the account's clients keep as many connections
 
 
+def attempt(what: str, call: Callable[[], T], unanswered: list[str]) -> T | None:
+    """Return the call's answer; None, and a line in `unanswered`, if AWS refuses it."""
+    try:
+        return call()
+    except Exception as error:
+        if (reason := explained(error)) is None:
+            raise
+        line = f"{what}: {reason}"
+        if line not in unanswered:
+            unanswered.append(line)
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[T]):
     """What a call returned, once it is there."""
@@ -23,15 +36,7 @@ class Answer(Generic[T]):
 
     def get(self) -> T | None:
         """Return the answer; None, and a line in `unanswered`, if AWS could not be asked."""
-        try:
-            return self.future.result()
-        except Exception as error:
-            if (reason := explained(error)) is None:
-                raise
-            line = f"{self.what}: {reason}"
-            if line not in self.unanswered:
-                self.unanswered.append(line)
-            return None
+        return attempt(self.what, self.future.result, self.unanswered)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-from tidegate.operating.asking import in_parallel
+from tidegate.aws.asking import in_parallel
 from worker.job import S3Uri
 
 if TYPE_CHECKING:

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.mocked_stack import OUTPUT, MockedStack, written_at
+from tests.support.mocked_stack import INPUT, OUTPUT, MockedStack, written_at
+from tests.support.schemas import checked
 from tidegate.cli.main import main
+from tidegate.operating import queues
 
 Shown = pytest.CaptureFixture[str]
 
@@ -14,8 +16,7 @@ Shown = pytest.CaptureFixture[str]
 def listed(capsys: Shown, *arguments: str) -> tuple[int, dict[str, Any]]:
     """Run the command with --json; return its exit status and what it printed."""
     status = main(["failures", "--json", *arguments])
-    found: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return status, found
+    return status, checked("failures", capsys.readouterr().out)
 
 
 def test_without_failures_the_status_is_0(world: MockedStack, capsys: Shown) -> None:
@@ -78,6 +79,44 @@ def test_resolved_failures_are_cleared_only_when_asked(world: MockedStack, capsy
     assert world.letters() == 1
 
 
+def test_the_failure_of_a_deleted_input_is_over(world: MockedStack, capsys: Shown) -> None:
+    for name in ("report.csv", "letter.csv"):
+        world.fail(world.put_input(name), report=name == "report.csv")
+        world.s3.delete_object(Bucket=INPUT, Key=name)
+
+    status, found = listed(capsys)
+    assert (status, found["failed"], found["resolved"], found["deleted"]) == (0, 0, 0, 2)
+    assert main(["failures"]) == 0
+    assert "deleted    2 files: there is no such input any more" in capsys.readouterr().out
+
+    assert main(["failures", "--clear", "--yes"]) == 0
+    assert "deleted" not in capsys.readouterr().out, "what is cleared is not listed again"
+    assert (world.reports(), world.letters()) == ([], 0)
+
+
+def test_a_file_that_failed_because_it_was_absent_is_cleared_by_its_name(
+    world: MockedStack,
+) -> None:
+    world.fail(world.put_input("typo.csv"), "NoSuchInput")
+    world.s3.delete_object(Bucket=INPUT, Key="typo.csv")
+
+    assert main(["failures", "--clear", "--yes"]) == 3
+    assert len(world.reports()) == 1
+    assert main(["failures", "typo.csv", "--clear", "--yes"]) == 0
+    assert (world.reports(), world.letters()) == ([], 0)
+
+
+def test_an_input_that_s3_does_not_show_is_not_called_deleted(
+    world: MockedStack, capsys: Shown
+) -> None:
+    job = world.put_input("a.csv")
+    world.fail(job | {"bucket": "no bucket of this name can be"})
+
+    status, found = listed(capsys)
+
+    assert (status, found["deleted"]) == (3, 0)
+
+
 def test_dead_letters_without_a_report_are_failures_too(world: MockedStack, capsys: Shown) -> None:
     world.fail(world.put_input("a.csv"), "Unparsable", report=False)
     world.bury(json.dumps(world.put_input("killed.csv")))
@@ -106,6 +145,7 @@ def test_a_named_group_lists_each_of_its_files(world: MockedStack, capsys: Shown
     printed = capsys.readouterr().out
     assert "s3://tide-input/a.csv" in printed
     assert "s3://tide-input/b.csv" in printed
+    assert "tidegate show s3://tide-input/" in printed, "the next step is another one"
     assert "other.csv" not in printed
 
 
@@ -140,16 +180,34 @@ def test_an_object_that_is_no_report_is_passed_over(world: MockedStack, capsys: 
 
 
 def test_a_name_has_no_power_over_the_terminal(world: MockedStack, capsys: Shown) -> None:
-    job = {
-        "bucket": "in",
-        "output_bucket": OUTPUT,
-        "output_key": "",
-        "key": "\x1b[2J\n[red]a  b[/]",
-    }
+    job = world.put_input("\x1b[2J\n[red]a  b[/]")
     world.fail(job, "Unparsable", "\x1b]0;title\x07", report=False)
 
     main(["failures"])
 
     printed = capsys.readouterr().out
     assert "\x1b" not in printed
-    assert r"s3://in/\x1b[2J [red]a  b[/]" in printed
+    assert r"s3://tide-input/\x1b[2J [red]a  b[/]" in printed
+
+
+def test_failures_of_a_run_that_writes_elsewhere_are_listed_and_go_again(
+    world: MockedStack, capsys: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queues, "wake", lambda *_: None)
+    world.put_output(world.put_input("a b.csv"))
+    assert main(["rescore", f"s3://{INPUT}/", "--output-key", "v2", "--run", "r1"]) == 0
+    (job,) = world.waiting()
+    world.fail(job, "Unparsable", letter=False)
+    assert world.reports("v2") == ["v2/_failed/a b.csv.json"]
+    capsys.readouterr()
+
+    status, found = listed(capsys)
+
+    assert status == 3
+    (group,) = found["groups"]
+    (one,) = group["files"]
+    assert (one["input"], one["report"]) == ("s3://tide-input/a b.csv", "v2/_failed/a b.csv.json")
+    assert main(["redrive", group["group"], "--yes"]) == 0
+    (again,) = world.waiting()
+    assert (again["output_key"], again["run"], again["redrives"]) == ("v2", "r1", 1)
+    assert world.reports("v2") == []

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 import pytest
 
 from tests.support.mocked_stack import OUTPUT, MockedStack
+from tests.support.schemas import checked
 from tidegate.aws.account import Account
 from tidegate.aws.stack import find
 from tidegate.cli.main import main
-from tidegate.operating.dead_letters import held
-from tidegate.operating.reports import StackKeys, clear, listed
+from tidegate.failures.dead_letters import held
+from tidegate.failures.reports import StackKeys, clear, listed
 
 Shown = pytest.CaptureFixture[str]
 
@@ -89,9 +90,11 @@ def test_what_is_resolved_does_not_go_again(world: MockedStack, capsys: Shown) -
     assert len(world.reports()) == 1
 
 
-def test_a_deleted_input_stays_among_the_failures(world: MockedStack, capsys: Shown) -> None:
+def test_an_input_that_was_absent_stays_among_the_failures(
+    world: MockedStack, capsys: Shown
+) -> None:
     gone = world.put_input("gone.csv")
-    world.fail(gone)
+    world.fail(gone, "NoSuchInput")
     world.s3.delete_object(Bucket=gone["bucket"], Key="gone.csv")
     world.fail(world.put_input("a.csv"))
 
@@ -108,6 +111,8 @@ def test_a_dry_run_changes_nothing(world: MockedStack, capsys: Shown) -> None:
     assert main(["redrive", "--all", "--dry-run"]) == 0
 
     assert capsys.readouterr().out.count("would submit s3://tide-input/") == 3
+    assert main(["redrive", "--all", "--dry-run", "--json"]) == 0
+    assert len(checked("redrive", capsys.readouterr().out)["would_submit"]) == 3
     assert (world.waiting(), len(world.reports()), world.letters()) == ([], 3, 3)
 
 
@@ -117,6 +122,7 @@ def test_a_dry_run_changes_nothing(world: MockedStack, capsys: Shown) -> None:
         (["redrive"], 2, "give --all"),
         (["redrive", "a.csv", "--all"], 2, "give --all"),
         (["redrive", "a.csv"], 2, "`tidegate redrive a.csv --yes`"),
+        (["redrive", "--all", "--first", "2"], 2, "`tidegate redrive --all --first 2 --yes`"),
         (["redrive", "typo", "--yes"], 1, "no failure is named typo: `tidegate failures`"),
         (["redrive", "NoJob", "--yes"], 1, "these dead letters are no jobs"),
     ],

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.aws.stack import DeployedStack
-from tidegate.operating.reports import StackKeys
+from tidegate.failures.reports import StackKeys
 from worker.errors import OutputRefused
 from worker.job import Job
 from worker.jobs.output_keys import report_key

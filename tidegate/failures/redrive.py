@@ -13,11 +13,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from tidegate.aws.account import Account
+from tidegate.aws.asking import in_parallel
 from tidegate.aws.stack import DeployedStack
-from tidegate.operating.asking import in_parallel
-from tidegate.operating.dead_letters import Letter
-from tidegate.operating.failures import Failure
-from tidegate.operating.reports import clear, newest_version
+from tidegate.failures.dead_letters import Letter
+from tidegate.failures.failed_files import Failure
+from tidegate.failures.reports import clear, newest_version
 from worker.errors import TidegateError
 
 if TYPE_CHECKING:

@@ -1,15 +1,19 @@
 """The files that failed: reports and dead letters joined, and grouped by cause."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tidegate.operating.asking import in_parallel
-from tidegate.operating.dead_letters import Letter
-from tidegate.operating.groups import group_name, mask
-from tidegate.operating.reports import Report, StackKeys, is_newer
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tidegate.aws.asking import in_parallel
+from tidegate.failures.dead_letters import Letter
+from tidegate.failures.groups import group_name, mask
+from tidegate.failures.reports import Report, StackKeys, is_newer, newest_version
+from worker.errors import NoSuchInput
 from worker.job import S3Uri
 
 if TYPE_CHECKING:
@@ -36,6 +40,15 @@ class Failure:
     resolved: bool
     report: Report | None = None
     letters: Sequence[Letter] = ()
+    deleted: bool = False  # there is no such input any more
+
+    @property
+    def closed(self) -> bool:
+        """Return whether nothing is left to do.
+
+        A file that failed because it was absent stays open: its message may name a wrong key.
+        """
+        return self.resolved or (self.deleted and self.error_type != NoSuchInput.__name__)
 
     @property
     def masked(self) -> str:
@@ -91,6 +104,7 @@ def joined(
             of_job.setdefault(_identity(letter.job), []).append(letter)
     found = [_of_report(report, of_job.pop(_identity(report.job), ())) for report in reports]
     found += in_parallel(partial(_of_letters, s3, layout), of_job.values())
+    found = in_parallel(partial(_looked_for, s3), found)
     return found + [_of_stranger(letter) for letter in strange]
 
 
@@ -112,6 +126,15 @@ def _of_report(report: Report, letters: Sequence[Letter]) -> Failure:
         report=report,
         letters=letters,
     )
+
+
+def _looked_for(s3: "S3Client", failure: Failure) -> Failure:
+    """Say of a failure that no output resolves whether its input was deleted."""
+    if failure.resolved or failure.input is None:
+        return failure
+    with suppress(ClientError, BotoCoreError):  # what S3 does not answer is not deleted
+        return replace(failure, deleted=newest_version(s3, failure.input) is None)
+    return failure
 
 
 def _of_letters(s3: "S3Client", layout: StackKeys, letters: Sequence[Letter]) -> Failure:

@@ -3,21 +3,20 @@
 import heapq
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any, Self, get_args
 
+from tidegate.aws.asking import in_parallel
 from tidegate.aws.errors import NO_OBJECT, found
 from tidegate.aws.stack import DeployedStack
 from tidegate.deploy.worker_settings import PARAMETER, parse
-from tidegate.operating.asking import in_parallel
 from worker.errors import OutputRefused, SettingsError
 from worker.interfaces import Format
 from worker.job import Job, S3Uri
-from worker.jobs.output_keys import output_uri
+from worker.jobs.output_keys import COMMANDS_PREFIX, output_uri
 from worker.settings import PREFIX, Settings
 from worker.settings_help import variable
 from worker.storage.provenance import InputVersion
@@ -52,6 +51,10 @@ class StackKeys:
         }
         return cls(stack.outputs["OutputBucket"], stack.outputs["OutputKey"].rstrip("/"), **values)
 
+    def below(self, output_key: str) -> Self:
+        """Return the places of a run that writes below another key."""
+        return replace(self, prefix=output_key)
+
     @property
     def own(self) -> str:
         """Return how the keys of all outputs begin; empty for a stack without an output key."""
@@ -61,6 +64,11 @@ class StackKeys:
     def reports_prefix(self) -> str:
         """Return how the key of every report begins, as far as the template says it."""
         return self._with_prefix(self.failure_template).partition("{")[0]
+
+    @property
+    def runs_prefix(self) -> str:
+        """Return how the keys of the records of runs begin."""
+        return self.own + COMMANDS_PREFIX
 
     def is_report(self, key: str) -> bool:
         """Return whether a key is one of a report, by the template."""
@@ -143,31 +151,35 @@ def listed(s3: "S3Client", layout: StackKeys) -> Iterator[Listed]:
         Bucket=layout.bucket, Prefix=layout.reports_prefix
     )
     for page in pages:
-        yield from reports_of(page, layout)
+        yield from reports_of(page.get("Contents", []), layout)
 
 
-def reports_of(page: Mapping[str, Any], layout: StackKeys) -> list[Listed]:
-    """Return the reports of one page of a listing."""
+def reports_of(objects: Iterable[Mapping[str, Any]], layout: StackKeys) -> list[Listed]:
+    """Return the reports among the objects of a listing."""
     return [
         Listed(one["Key"], one["ETag"].strip('"'), one["LastModified"])
-        for one in page.get("Contents", [])
+        for one in objects
         if layout.is_report(one["Key"])
     ]
 
 
-def newest(s3: "S3Client", layout: StackKeys, most: int = NEWEST) -> tuple[list[Report], int]:
-    """Return the newest reports, newest first, and how many there are in all."""
+def newest(
+    s3: "S3Client", layouts: Sequence[StackKeys], most: int = NEWEST
+) -> tuple[list[Report], int]:
+    """Return the newest reports of all places, newest first, and how many there are in all."""
     count = 0
+    places = {layout.reports_prefix: layout for layout in layouts}
 
-    def counted() -> Iterator[Listed]:
+    def counted() -> Iterator[tuple[StackKeys, Listed]]:
         nonlocal count
-        for one in listed(s3, layout):
-            count += 1
-            yield one
+        for layout in places.values():
+            for one in listed(s3, layout):
+                count += 1
+                yield layout, one
 
-    chosen = heapq.nlargest(most, counted(), key=lambda one: one.written)
-    read_one = partial(read, s3, layout)
-    return [report for report in in_parallel(read_one, chosen) if report is not None], count
+    chosen = heapq.nlargest(most, counted(), key=lambda found: found[1].written)
+    reports = in_parallel(lambda found: read(s3, *found), chosen)
+    return [report for report in reports if report is not None], count
 
 
 def read(s3: "S3Client", layout: StackKeys, one: Listed) -> Report | None:

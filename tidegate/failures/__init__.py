@@ -1,0 +1,1 @@
+"""Files that failed: their reports and dead letters joined, grouped, and submitted again."""
