@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from worker.columns import ColumnType
+from worker.errors import TidegateError
 
 Format = Literal["csv", "jsonl", "parquet"]
 MODEL_SUFFIXES = (".pkl", ".pickle", ".joblib", ".skops", ".onnx")
 PredictMethod = Literal["auto", "predict", "predict_proba", "decision_function"]
+MAX_SHOWN_ROWS = 10  # so many rejected rows are named in the error of a file that fails
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,99 @@ class ScoreResult:
     rejected: int
 
 
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a row begins: its offset in the file, and its line (in Parquet row group and row)."""
+
+    offset: int
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class FilePlan:
+    """How to predict a large file part by part; it has what is decided once for all parts.
+
+    A part has the rows that begin at or behind its start and before the next part's start. Where
+    they begin depends on the file alone, so a file's output does not depend on who predicts which
+    part, or when.
+    """
+
+    form: OutputForm
+    begin: Position
+    """Where the first row begins: it is in the first part."""
+    starts: Sequence[int]
+    """The offset at which each part starts."""
+    end: int
+    """The offset behind the last row."""
+    position_unit: str
+    """What `Position.line` counts: `line` or `row`."""
+    state: bytes
+    """What a process needs to know of the file: only pool processes understand it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part to predict. If `begin` is None, the process guesses where the first row begins."""
+
+    number: int
+    begin: Position | None
+
+
+@dataclass(frozen=True, slots=True)
+class PartBegin:
+    """The first thing that a process sends for a part: the offset at which it has begun."""
+
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutputHeader:
+    """What stands before the rows of an output; a process sends it before the rows of each part."""
+
+    data: bytes
+    columns: str
+    """The names and types of the model's columns, which must be the same in every part."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputPiece:
+    """Bytes of the output, or of its rejected rows."""
+
+    data: bytes
+    rejects: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedLines:
+    """Rejected rows of a part: the line, counted from the part's begin, and the other cells."""
+
+    rows: Sequence[tuple[int, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class PartResult:
+    """The end of a part, and the counts of its rows."""
+
+    end: int
+    """The offset of the first row of the next part."""
+    lines: int
+    """The lines from the part's begin to its end."""
+    rows: int
+    """The rows that were predicted."""
+    read: int
+    """All rows, the rejected ones among them."""
+    rejected: int
+    raising: int
+    """The rejected rows that the model raises on."""
+    shown: Sequence[tuple[int, str]]
+    """Line (counted from the part's begin) and reason of the first rejected rows."""
+    empty: OutputHeader | TidegateError | None
+    """If no row was predicted: the header that the model's answer to a table without rows gives."""
+
+
+PartMessage = PartBegin | OutputHeader | OutputPiece | RejectedLines | PartResult | TidegateError
+"""What a process sends for a part; the last is a PartResult, or the error that it raised."""
+
 Range = tuple[int, int]  # the first byte, and the one after the last
 
 
@@ -87,6 +182,14 @@ class OutputSink(Protocol):
 
     def reject(self, data: bytes) -> None:
         """Append to the file of rejected rows, which is written beside the output."""
+        ...
+
+
+class PartSink(Protocol):
+    """Takes what a pool process sends for one part, and hands it to its parent."""
+
+    def send_part(self, message: PartMessage) -> None:
+        """Send a message: a PartBegin first, then the output; the result is returned instead."""
         ...
 
 

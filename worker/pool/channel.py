@@ -18,7 +18,14 @@ from types import TracebackType
 from typing import Self
 
 from worker.errors import NeedsMemory, stray_cancellations_as_errors
-from worker.interfaces import AsyncInputReader, AsyncOutputSink, OutputForm, Range, ScoreOptions
+from worker.interfaces import (
+    AsyncInputReader,
+    AsyncOutputSink,
+    OutputForm,
+    OutputPiece,
+    Range,
+    ScoreOptions,
+)
 
 SIZE = struct.Struct("!Q")
 END = SIZE.pack(0)
@@ -40,14 +47,6 @@ class ReadRequest:
     """Ranges of the file that the parent is to send."""
 
     ranges: Sequence[Range]
-
-
-@dataclass(frozen=True, slots=True)
-class OutputPiece:
-    """Bytes of the output, or of its rejected rows."""
-
-    data: bytes
-    rejects: bool
 
 
 class ChildChannel:

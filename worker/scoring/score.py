@@ -18,9 +18,16 @@ from worker.formats import (
     open_writer,
     select_from,
 )
-from worker.formats.base import MAX_SHOWN_ROWS
 from worker.formats.compression import Compressor
-from worker.interfaces import Format, InputReader, OutputForm, OutputSink, ScoreOptions, ScoreResult
+from worker.interfaces import (
+    MAX_SHOWN_ROWS,
+    Format,
+    InputReader,
+    OutputForm,
+    OutputSink,
+    ScoreOptions,
+    ScoreResult,
+)
 from worker.models import Predictor
 from worker.scoring.checks import CheckedPredictor
 from worker.scoring.content_encoding import encoding_of_output, naming_encoding
