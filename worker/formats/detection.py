@@ -86,7 +86,7 @@ def _open_text(text: Iterator[bytes], options: ScoreOptions, memory: InputMemory
         if json["array"]:
             raise Unparsable("the file is a JSON array: write one object a line (JSON Lines)")
         return JsonLinesReader(text, keeps_all=options.keep_columns == ("*",), hold=memory.hold)
-    return CsvReader(
+    return CsvReader.open(
         text,
         delimiter=options.delimiter,
         encoding=options.encoding,
