@@ -160,7 +160,7 @@ class InputReader(Protocol):
     def read(self, ranges: Sequence[Range]) -> Iterator[bytes]:
         """Yield the bytes of the ranges in order, in pieces of any length.
 
-        One read must be read to its end before the next one begins.
+        The next read ends this one, if it has not ended yet.
         """
         ...
 

@@ -55,6 +55,7 @@ class ChildChannel:
     def __init__(self, stream: io.BufferedRWPair) -> None:
         self._stream = stream
         self._piece_left = 0  # bytes to be received of the piece under way
+        self._unread = 0  # bytes to be received of the ranges that were requested last
 
     def next_job(self) -> ScoreOptions:
         """Wait for a file to predict; raises EOFError when the parent has no more."""
@@ -64,6 +65,7 @@ class ChildChannel:
         self.size = assignment.size
         self.first = self._receive(assignment.first)
         self._reserved = assignment.options.reserved_bytes
+        self._unread = 0
         return assignment.options
 
     def send(self, value: object) -> None:
@@ -85,12 +87,14 @@ class ChildChannel:
 
     def read(self, ranges: Sequence[Range]) -> Iterator[bytes]:
         """Yield the bytes of the ranges in order, in pieces of any length."""
-        left = sum(stop - start for start, stop in ranges)
-        if left:
+        while self._unread:  # of the read before
+            self._unread -= len(self._next_piece())
+        self._unread = sum(stop - start for start, stop in ranges)
+        if self._unread:
             self.send(ReadRequest(ranges))
-        while left:
+        while self._unread:
             piece = self._next_piece()
-            left -= len(piece)
+            self._unread -= len(piece)
             yield piece
 
     def reserve(self, size: int) -> None:

@@ -67,6 +67,12 @@ class CheckedPredictor:
         self._kept = kept
         self._schema: pa.Schema | None = None
 
+    @property
+    def columns(self) -> str:
+        """The names and types of the model's columns, once it has answered."""
+        assert self._schema is not None
+        return _describe(self._schema)
+
     def predict_good_rows(
         self, table: pa.Table, frame: pd.DataFrame, bad: Collection[int]
     ) -> tuple[pa.Table | None, dict[int, str]]:

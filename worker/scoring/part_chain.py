@@ -10,7 +10,7 @@ output; else the part is predicted again, from there. A wrong guess so costs tim
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from worker.errors import PredictionFailed, TidegateError, TransientError
@@ -27,9 +27,7 @@ from worker.interfaces import (
     RejectedLines,
     ScoreResult,
 )
-from worker.scoring.rejected_share import RejectedShare
-
-REJECTS_HEADER = b"line,reason,row\n"
+from worker.scoring.rejected_rows import RejectedRowsWriter, RejectedShare
 
 
 class PartChain:
@@ -47,7 +45,7 @@ class PartChain:
         self._runs: dict[Part, _Run] = {}
         self._header: OutputHeader | None = None
         self._empty: OutputHeader | TidegateError | None = None
-        self._has_rejects = False
+        self._rejects = RejectedRowsWriter()
         self._share = RejectedShare(max_rejected, plan.position_unit)
         self._rows = 0
         self.repeats = 0
@@ -144,7 +142,8 @@ class PartChain:
             case OutputHeader():
                 yield from self._take_header(message)
             case RejectedLines(rows):
-                yield self._rejects(rows)
+                data = self._rejects.write(rows, first_line=self._position.line)
+                yield OutputPiece(data, rejects=True)
             case OutputPiece():
                 yield message
 
@@ -157,14 +156,6 @@ class PartChain:
                 f"the model answered {self._header.columns} for the first rows and "
                 f"{header.columns} for later ones"
             )
-
-    def _rejects(self, rows: Sequence[tuple[int, bytes]]) -> OutputPiece:
-        base = self._position.line
-        lines = [b"%d,%b\n" % (base + line, text) for line, text in rows]
-        if not self._has_rejects:
-            self._has_rejects = True
-            lines.insert(0, REJECTS_HEADER)
-        return OutputPiece(b"".join(lines), rejects=True)
 
     def _end_part(self, run: "_Run", result: PartResult) -> Iterator[OutputPiece]:
         self._count(result)

@@ -14,7 +14,7 @@ from tests.support.strategies import examples
 from worker.errors import PredictionFailed, SchemaMismatch, Unparsable
 from worker.formats.base import RejectedRow
 from worker.formats.csv.reader import BLOCK_BYTES, CsvReader
-from worker.formats.csv.writer import CsvWriter, RejectedRowsWriter
+from worker.formats.csv.writer import CsvWriter
 from worker.formats.memory import InputMemory
 from worker.formats.text import to_utf8
 from worker.interfaces import ScoreOptions
@@ -665,11 +665,3 @@ def test_output_has_the_encoding_set_and_one_byte_order_mark_at_most() -> None:
 def test_a_label_that_the_encoding_lacks_is_a_clear_error() -> None:
     with pytest.raises(PredictionFailed, match="'€' cannot be written as latin-1"):
         write(pa.table({"a": ["€"]}), encoding="latin-1")
-
-
-def test_rejected_rows_are_a_csv_of_line_reason_and_row() -> None:
-    writer = RejectedRowsWriter()
-    assert writer.write([RejectedRow(7, "column 'x' is bad", '1,"a\nb"')]) == (
-        b'line,reason,row\n7,column \'x\' is bad,"1,""a\nb"""\n'
-    )
-    assert writer.write([RejectedRow(9, "y", "2")]) == b"9,y,2\n"

@@ -113,11 +113,13 @@ class BlockSplitter:
 
     def _finish(self) -> Iterator[Block]:
         """Return the rows that are left at the end of the text."""
-        if self._rest:
-            # Without a line end Arrow reads an empty last cell as quoted if the cell before it is.
-            yield from self._take(b"\n")
+        if not self._rest:
+            return
+        # Without a line end Arrow reads an empty last cell as quoted if the cell before it is.
+        yield from self._take(b"\n")
         while self._rest and not self._is_done:
             yield from self._give_up_quote()
+        self.offset -= 0 if self._rest else 1  # that line end does not stand in the text
 
     def _give_up_quote(self) -> Iterator[Block]:
         """Return the rows in the rest, of which the first is malformed: its quote never closes."""

@@ -1,8 +1,15 @@
-"""Decides whether a file has too many rejected rows, and says so. Imports nothing heavy."""
+"""Rejected rows: their share of a file, and their lines in the file beside its output.
 
+Imports nothing heavy: the parent of the pool processes uses it too.
+"""
+
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from worker.errors import TooManyRejected
+
+_NEEDS_QUOTES = re.compile(r'[\r\n",]|\A\Z')
 
 
 @dataclass(slots=True)
@@ -41,3 +48,27 @@ class RejectedShare:
             f"bad, and WORKER_MAX_REJECTED={self.limit:g} allows no more than that share: "
             f"{'; '.join(shown)}{more}{'' if is_read else '; the rest was not read'}"
         )
+
+
+class RejectedRowsWriter:
+    """Writes rejected rows as a CSV with the columns line, reason and row."""
+
+    def __init__(self) -> None:
+        self._header = b"line,reason,row\n"
+
+    def write(self, rows: Sequence[tuple[int, bytes]], *, first_line: int = 0) -> bytes:
+        """Add rows, each with its line, counted from the first one, and its `other_cells`."""
+        lines = [b"%d,%b\n" % (first_line + line, cells) for line, cells in rows]
+        header, self._header = self._header, b""
+        return b"".join([header, *lines])
+
+
+def other_cells(reason: str, row: str) -> bytes:
+    """Return what stands behind the line in a rejected row: the reason, and the row's text."""
+    return f"{_quoted(reason)},{_quoted(row)}".encode()
+
+
+def _quoted(cell: str) -> str:
+    if not _NEEDS_QUOTES.search(cell):
+        return cell
+    return '"' + cell.replace('"', '""') + '"'
