@@ -101,6 +101,8 @@ class Part:
 
     number: int
     begin: Position | None
+    has_predicted: bool = False
+    """Whether the model has predicted rows of earlier parts: rows that it raises on are bad."""
 
 
 @dataclass(frozen=True, slots=True)

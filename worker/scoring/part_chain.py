@@ -97,7 +97,7 @@ class PartChain:
             if self.is_complete or self._next_number == len(self._plan.starts):
                 return None
             is_head = self._next_number == self.head
-            run = _Run(Part(self._next_number, self._position if is_head else None))
+            run = _Run(self._head_part() if is_head else Part(self._next_number, None))
             self._next_number += 1
         self._runs[run.part] = run
         return run.part
@@ -124,6 +124,9 @@ class PartChain:
                 return
             yield from self._take(run, run.pop())
 
+    def _head_part(self) -> Part:
+        return Part(self.head, self._position, has_predicted=self._rows > 0)
+
     def _head_run(self) -> "_Run | None":
         head = self.head
         return next((run for run in self._runs.values() if run.part.number == head), None)
@@ -131,7 +134,7 @@ class PartChain:
     def _predict_again(self, run: "_Run") -> None:
         del self._runs[run.part]
         self.repeats += 1
-        self._repeat = _Run(Part(run.part.number, self._position), must_fail=run.is_written)
+        self._repeat = _Run(self._head_part(), must_fail=run.is_written)
 
     def _take(self, run: "_Run", message: PartMessage) -> Iterator[OutputPiece]:
         if isinstance(message, TidegateError):

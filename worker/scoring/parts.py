@@ -62,7 +62,7 @@ def score_part(
     reader = state.parts.open_part(file, options, part.number, part.begin)
     sink.send_part(PartBegin(reader.begin.offset))
     columns = Columns.of(reader, predictor, options, first_types=state.first_types)
-    checked = CheckedPredictor(predictor, columns.selection.kept)
+    checked = CheckedPredictor(predictor, columns.selection.kept, has_predicted=part.has_predicted)
     rejections = Rejections(
         reader,
         options.max_rejected,

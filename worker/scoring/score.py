@@ -4,6 +4,7 @@ A large file that can be read from the middle is predicted part by part: see `pa
 """
 
 import pickle
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
@@ -92,7 +93,7 @@ def open_file(
     if output_format != "parquet":
         parts = divide(file, reader, compression, options, part_bytes)
         if parts is not None:
-            return _plan(parts, form, reader, columns, output_format)
+            return _plan(file, options, parts, form, columns)
     rejects = RejectedRowsWriter()
     rejections = Rejections(
         reader, options.max_rejected, lambda rows: output.reject(rejects.write(rows))
@@ -131,26 +132,16 @@ def _form(
 
 
 def _plan(
-    parts: Parts,
-    form: OutputForm,
-    reader: TableReader,
-    columns: Columns,
-    output_format: Format,
+    file: InputReader, options: ScoreOptions, parts: Parts, form: OutputForm, columns: Columns
 ) -> FilePlan:
     """Return the plan of a file, of which no more is read than the types of its columns take."""
-    features = columns.features
-    if not features.are_types_settled:
-        for batch in reader.batches(columns.selection.columns, BATCH_ROWS):
-            features.add(batch)
-            if batch.num_rows:
-                break
+    number = bisect_right(parts.starts, parts.begin.offset) - 1
+    reader = parts.open_part(file, options, number, parts.begin)
+    if not columns.features.are_types_settled:
+        columns.features.add(next(reader.batches(columns.selection.columns, BATCH_ROWS)))
+    state = PartState(parts, options.output_format or reader.format, columns.features.found_types())
     return FilePlan(
-        form,
-        parts.begin,
-        parts.starts,
-        parts.end,
-        reader.position_unit,
-        pickle.dumps(PartState(parts, output_format, features.found_types())),
+        form, parts.begin, parts.starts, parts.end, reader.position_unit, pickle.dumps(state)
     )
 
 

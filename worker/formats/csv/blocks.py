@@ -89,37 +89,27 @@ class BlockSplitter:
     def _is_done(self) -> bool:
         return self._limit is not None and self.offset >= self._limit
 
-    @property
-    def _is_behind_limit(self) -> bool:
-        return self._limit is not None and self.offset + len(self._rest) >= self._limit
-
     def _add(self, piece: bytes) -> Iterator[Block]:
         """Add text, and return the rows that are whole now."""
         self._piece_bytes = max(self._piece_bytes, len(piece))
         start = 0
         while start < len(piece) and not self._is_done:
-            end = start + self._room()
+            end = start + self._max_row_bytes + 1 - len(self._rest)
             yield from self._take(piece[start:end])
             start = end
             if len(self._rest) > self._max_row_bytes:
                 yield from self._give_up_quote()
 
-    def _room(self) -> int:
-        """Return how much text may be added at once: to the limit, or what the row may have."""
-        room = self._max_row_bytes + 1 - len(self._rest)
-        if self._limit is None or self._is_behind_limit:
-            return room
-        return min(room, self._limit - self.offset - len(self._rest))
-
     def _finish(self) -> Iterator[Block]:
         """Return the rows that are left at the end of the text."""
         if not self._rest:
             return
+        end = self.offset + len(self._rest)
         # Without a line end Arrow reads an empty last cell as quoted if the cell before it is.
         yield from self._take(b"\n")
         while self._rest and not self._is_done:
             yield from self._give_up_quote()
-        self.offset -= 0 if self._rest else 1  # that line end does not stand in the text
+        self.offset = min(self.offset, end)
 
     def _give_up_quote(self) -> Iterator[Block]:
         """Return the rows in the rest, of which the first is malformed: its quote never closes."""
@@ -134,19 +124,26 @@ class BlockSplitter:
             yield from self._add(text[start : start + self._piece_bytes])
 
     def _take(self, piece: bytes) -> Iterator[Block]:
-        behind_limit = self._is_behind_limit
         data = self._rest + piece
         if self._is_open and self._quote not in piece:
             self._rest = data
             return
         end, malformed = self._find_rows(data)
-        if behind_limit and end:  # the first row began before the limit, and the next ones did not
-            row = self._dialect.patterns.row.match(data, 0, end)
-            assert row is not None
-            end, malformed = row.end(), [span for span in malformed if span[1] <= row.end()]
+        if self._limit is not None and self.offset + end > self._limit:
+            end = self._end_of_rows(data, end, self._limit - self.offset)
+            malformed = [span for span in malformed if span[1] <= end]
         self._rest = data[end:]
         if end:
             yield self._block(data[:end], malformed)
+
+    def _end_of_rows(self, data: bytes, end: int, limit: int) -> int:
+        """Return the end of the last row that begins before the limit; rows are whole to `end`."""
+        place = 0
+        while place < limit:
+            row = self._dialect.patterns.row.match(data, place, end)
+            assert row is not None
+            place = row.end()
+        return place
 
     def _block(self, text: bytes, malformed: list[Span]) -> Block:
         block = Block(text, self.line, self._dialect, tuple(malformed))
