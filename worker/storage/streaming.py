@@ -15,7 +15,7 @@ from worker.storage.protocol import Head, Storage
 
 log = structlog.get_logger()
 
-READ_AHEAD = 3  # parts that are being downloaded, or wait for their reader
+READ_AHEAD = 4  # parts that are being downloaded, or wait for their reader
 HELD_PARTS = 2  # of an upload: one that is being filled and one that is being uploaded
 MAX_PARTS = 10_000  # of an upload: S3's limit
 ABORT_SECONDS = 2.0  # a stop has a deadline; the bucket's lifecycle rule removes what is left
