@@ -53,14 +53,14 @@ class SpareBytes(Protocol):
         ...
 
 
-class NoSpareBytes:
-    """Implements SpareBytes for a job that has no bytes but its own."""
+class UnlimitedBytes:
+    """Implements SpareBytes where there is no budget."""
 
     are_wanted = False
 
     def take(self, _: int) -> bool:
-        """Take none."""
-        return False
+        """Take any number of bytes."""
+        return True
 
     def give_back(self, _: int) -> None:
         """Do nothing."""
