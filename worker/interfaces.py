@@ -51,6 +51,18 @@ class ScoreResult:
 
     rows: int
     rejected: int
+    parts: "PartCounts | None" = None  # None: the file was not cut into parts
+
+
+@dataclass(frozen=True, slots=True)
+class PartCounts:
+    """How a large file was predicted."""
+
+    parts: int
+    repeated_parts: int
+    """The parts that were predicted again, because a process had guessed wrong where they begin."""
+    processes: int
+    """The most processes that were at work on the file at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,16 +207,31 @@ class PartSink(Protocol):
         ...
 
 
-class AsyncInputReader(Protocol):
-    """An input object in the parent, which downloads it."""
+class AsyncRangeReader(Protocol):
+    """Reads an input object in the parent, which downloads it."""
+
+    def read(self, ranges: Sequence[Range]) -> AsyncGenerator[bytes, None]:
+        """Yield the bytes of the ranges in order, in pieces of any length."""
+        ...
+
+
+class AsyncReadAhead(AsyncRangeReader, Protocol):
+    """Reads an input object of which a range is downloaded ahead."""
+
+    async def close(self) -> None:
+        """Drop what was downloaded and not read, and end the downloads under way."""
+
+
+class AsyncInputReader(AsyncRangeReader, Protocol):
+    """An input object in the parent."""
 
     @property
     def size(self) -> int: ...  # noqa: D102 - as in InputReader
     @property
     def first(self) -> bytes: ...  # noqa: D102 - as in InputReader
 
-    def read(self, ranges: Sequence[Range]) -> AsyncGenerator[bytes, None]:
-        """Yield the bytes of the ranges in order, in pieces of any length."""
+    def read_ahead(self, start: int, stop: int) -> AsyncReadAhead:
+        """Begin to download a range now, before anybody asks for its bytes."""
         ...
 
 

@@ -57,6 +57,11 @@ class PartChain:
         return bisect_right(self._plan.starts, self._position.offset) - 1
 
     @property
+    def next_number(self) -> int:
+        """The number of the first part that nobody has worked on."""
+        return max(self._next_number, self.head)
+
+    @property
     def is_complete(self) -> bool:
         """Whether the chain has reached the end of the file."""
         return self._position.offset >= self._plan.end
@@ -212,16 +217,17 @@ class _Run:
             self.begin = message.offset
             return
         self.failed = isinstance(message, TidegateError)
-        self.held_bytes += _size(message)
+        self.held_bytes += size_of(message)
         self.messages.append(message)
 
     def pop(self) -> PartMessage:
         message = self.messages.popleft()
-        self.held_bytes -= _size(message)
+        self.held_bytes -= size_of(message)
         return message
 
 
-def _size(message: PartMessage) -> int:
+def size_of(message: PartMessage) -> int:
+    """Return the bytes of output in a message."""
     if isinstance(message, OutputPiece):
         return len(message.data)
     return sum(len(text) for _, text in message.rows) if isinstance(message, RejectedLines) else 0
