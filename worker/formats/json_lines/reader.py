@@ -1,27 +1,23 @@
 """Reads JSON Lines: every value as its JSON text; malformed lines are left out of the tables."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice
+from collections.abc import Set as AbstractSet
+from itertools import chain
 from typing import ClassVar
 
 import pyarrow as pa
 
 from worker.errors import Unparsable
 from worker.formats.base import CellForm, RejectedRow
+from worker.formats.json_lines.batches import Batch
 from worker.formats.json_lines.cells import json_field
-from worker.formats.json_lines.rows import (
-    Line,
-    MalformedLine,
-    Row,
-    number_lines,
-    parse_row,
-    to_column,
-)
+from worker.formats.json_lines.lines import BLOCK_BYTES, LineBlock, split_blocks
+from worker.formats.json_lines.parsed_blocks import BlockParser
+from worker.formats.json_lines.rows import MalformedLine
 from worker.formats.json_lines.writer import JsonLinesWriter
 from worker.interfaces import Format
 
 _HEAD_ROWS = 10_000
-_CHUNK_ROWS = 200
 
 
 class JsonLinesReader:
@@ -37,16 +33,24 @@ class JsonLinesReader:
     index_names: Collection[str] = ()
 
     def __init__(
-        self, text: Iterable[bytes], *, keeps_all: bool, hold: Callable[[int], None]
+        self,
+        text: Iterable[bytes],
+        *,
+        keeps_all: bool,
+        hold: Callable[[int], None],
+        block_bytes: int = BLOCK_BYTES,
     ) -> None:
-        lines = number_lines(text)
-        head = list(_held(islice(lines, _HEAD_ROWS), hold))
-        self._first_keys, self.names = _keys(head)
-        self._required_keys: frozenset[str] | None = None
-        self._allowed_keys = frozenset(self.names) if keeps_all else None
-        self._lines = chain(head, lines)
         self._hold = hold
-        self._latest = _Batch(())
+        self._parser = BlockParser()
+        self._required_keys: frozenset[str] | None = None
+        self._allowed_keys: frozenset[str] | None = None
+        blocks = split_blocks(text, block_bytes)
+        head, rest = _read_head(blocks, hold)
+        self._first_keys, self.names = self._find_keys(head)
+        if keeps_all:
+            self._allowed_keys = frozenset(self.names)
+        self._blocks = chain(head, rest, blocks)
+        self._latest = Batch()
         self._malformed_count = 0
 
     def require_first_keys(self) -> None:
@@ -63,38 +67,43 @@ class JsonLinesReader:
 
         A table has fewer rows if it comes with `rows` malformed lines: they are held in memory too.
         """
-        batch = _Batch(columns)
-        for line in self._lines:
-            try:
-                batch.add(line, self._parse(line.text))
-            except MalformedLine as error:
-                batch.add_malformed(line, str(error))
-            self._hold(batch.text_bytes)
-            if rows in {len(batch.lines), len(batch.malformed)}:
-                yield self._finish(batch)
-                batch = _Batch(columns)
-        if batch.lines or batch.malformed:
+        schema = pa.schema([json_field(name) for name in columns])
+        batch = Batch()
+        for block in self._blocks:
+            parsed = self._parser.parse(block, self._check_keys)
+            table = parsed.to_table(schema)
+            begin = 0
+            while begin < len(block):
+                begin = batch.add(parsed, table, begin, rows)
+                self._hold(batch.text_bytes)
+                if rows in {batch.row_count, batch.malformed_count}:
+                    yield self._finish(batch)
+                    batch = Batch()
+        if batch.row_count or batch.malformed_count:
             yield self._finish(batch)
 
-    def _parse(self, text: bytes) -> Row:
-        row = parse_row(text)
-        if self._required_keys is not None and row.keys() != self._required_keys:
-            differing = min(row.keys() ^ self._required_keys)
-            raise MalformedLine(
-                f"the key {differing!r} is {'only' if differing in row else 'not'} in this row and "
-                f"{'not ' * (differing in row)}in the first one, and the model takes columns by "
-                "position"
-            )
-        if self._allowed_keys is not None and (unknown := row.keys() - self._allowed_keys):
-            raise MalformedLine(
-                f"the key {min(unknown)!r} comes up after the first {_HEAD_ROWS:,} rows, whose "
-                "keys are the columns: WORKER_KEEP_COLUMNS=* cannot keep it"
-            )
-        return row
+    def _find_keys(self, head: Sequence[LineBlock]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the keys of the first row; and of all rows, in the order of their appearance."""
+        first: tuple[str, ...] | None = None
+        keys: dict[str, None] = {}
+        malformed: list[str] = []
+        for block in head:
+            parsed = self._parser.parse(block, self._check_keys)
+            malformed += [
+                f"line {block.numbers[line]}: {why}" for line, why in parsed.malformed.items()
+            ][:1]
+            for found in parsed.keys_in_order():
+                keys |= dict.fromkeys(found)
+                first = found if first is None else first
+        if not head:
+            raise Unparsable("the file is empty")
+        if first is None:
+            raise Unparsable(f"no line is a JSON object, and every one should be; {malformed[0]}")
+        return first, tuple(keys)
 
-    def _finish(self, batch: "_Batch") -> pa.Table:
+    def _finish(self, batch: "Batch") -> pa.Table:
         self._latest = batch
-        self._malformed_count += len(batch.malformed)
+        self._malformed_count += batch.malformed_count
         return batch.to_table()
 
     def malformed_count(self) -> int:
@@ -103,75 +112,38 @@ class JsonLinesReader:
 
     def rejected_rows(self, bad: Mapping[int, str]) -> Iterator[RejectedRow]:
         """Return the malformed and the bad lines of the latest batch, verbatim."""
-        lines = self._latest.lines
-        rejected = [
-            *self._latest.malformed,
-            *((lines[row], reason) for row, reason in bad.items()),
-        ]
-        for line, reason in sorted(rejected):
-            yield RejectedRow(line.number, reason, line.text.decode())
+        return self._latest.rejected_rows(bad)
 
     def writer(self) -> JsonLinesWriter:
         """Return a writer of JSON Lines."""
         return JsonLinesWriter()
 
-
-class _Batch:
-    """Collects rows for a table, and keeps the lines that they came from."""
-
-    def __init__(self, columns: Sequence[str]) -> None:
-        self.lines: list[Line] = []
-        self.malformed: list[tuple[Line, str]] = []
-        self.text_bytes = 0
-        self._schema = pa.schema([json_field(name) for name in columns])
-        self._rows: list[Row] = []
-        self._chunks: list[pa.RecordBatch] = []
-
-    def add(self, line: Line, row: Row) -> None:
-        self.text_bytes += len(line.text)
-        self.lines.append(line)
-        self._rows.append(row)
-        if len(self._rows) == _CHUNK_ROWS:  # columns take a fraction of the memory of rows
-            self._rows_to_chunk()
-
-    def add_malformed(self, line: Line, reason: str) -> None:
-        self.text_bytes += len(line.text)
-        self.malformed.append((line, reason))
-
-    def to_table(self) -> pa.Table:
-        self._rows_to_chunk()
-        return pa.Table.from_batches(self._chunks, self._schema).combine_chunks()
-
-    def _rows_to_chunk(self) -> None:
-        columns = [to_column(self._rows, name) for name in self._schema.names]
-        self._chunks.append(pa.RecordBatch.from_arrays(columns, schema=self._schema))
-        self._rows = []
+    def _check_keys(self, keys: AbstractSet[str]) -> None:
+        if self._required_keys is not None and keys != self._required_keys:
+            differing = min(keys ^ self._required_keys)
+            raise MalformedLine(
+                f"the key {differing!r} is {'only' if differing in keys else 'not'} in this row "
+                f"and {'not ' * (differing in keys)}in the first one, and the model takes columns "
+                "by position"
+            )
+        if self._allowed_keys is not None and (unknown := keys - self._allowed_keys):
+            raise MalformedLine(
+                f"the key {min(unknown)!r} comes up after the first {_HEAD_ROWS:,} rows, whose "
+                "keys are the columns: WORKER_KEEP_COLUMNS=* cannot keep it"
+            )
 
 
-def _keys(head: Sequence[Line]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the keys of the first row, and of the first rows in the order of their appearance."""
-    first: tuple[str, ...] | None = None
-    keys: dict[str, None] = {}
-    malformed: list[str] = []
-    for line in head:
-        try:
-            row = parse_row(line.text)
-        except MalformedLine as error:
-            malformed.append(f"line {line.number}: {error}")
-            continue
-        keys |= dict.fromkeys(row)
-        first = tuple(row) if first is None else first
-    if not head:
-        raise Unparsable("the file is empty")
-    if first is None:
-        raise Unparsable(f"no line is a JSON object, and every one should be; {malformed[0]}")
-    return first, tuple(keys)
-
-
-def _held(lines: Iterable[Line], hold: Callable[[int], None]) -> Iterator[Line]:
-    """Return the lines; `hold` is called with the bytes of all lines so far."""
-    text_bytes = 0
-    for line in lines:
-        text_bytes += len(line.text)
+def _read_head(
+    blocks: Iterator[LineBlock], hold: Callable[[int], None]
+) -> tuple[list[LineBlock], list[LineBlock]]:
+    """Return the first 10,000 lines, and the lines that were read behind them."""
+    head: list[LineBlock] = []
+    left, text_bytes = _HEAD_ROWS, 0
+    for block in blocks:
+        head.append(block.part(0, left))
+        left -= len(head[-1])
+        text_bytes += head[-1].size(0, len(head[-1]))
         hold(text_bytes)
-        yield line
+        if not left:
+            return head, [block.part(len(head[-1]), len(block))]
+    return head, []
