@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from worker.columns import ColumnType
+from worker.errors import TidegateError
 
 Format = Literal["csv", "jsonl", "parquet"]
 MODEL_SUFFIXES = (".pkl", ".pickle", ".joblib", ".skops", ".onnx")
 PredictMethod = Literal["auto", "predict", "predict_proba", "decision_function"]
+MAX_SHOWN_ROWS = 10  # so many rejected rows are named in the error of a file that fails
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,114 @@ class ScoreResult:
 
     rows: int
     rejected: int
+    parts: "PartCounts | None" = None  # None: the file was not cut into parts
 
+
+@dataclass(frozen=True, slots=True)
+class PartCounts:
+    """How a large file was predicted."""
+
+    parts: int
+    repeated_parts: int
+    """The parts that were predicted again, because a process had guessed wrong where they begin."""
+    processes: int
+    """The most processes that were at work on the file at the same time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a row begins: its offset in the file, and its line (in Parquet row group and row)."""
+
+    offset: int
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class FilePlan:
+    """How to predict a large file part by part; it has what is decided once for all parts.
+
+    A part has the rows that begin at or behind its start and before the next part's start. Where
+    they begin depends on the file alone, so a file's output does not depend on who predicts which
+    part, or when.
+    """
+
+    form: OutputForm
+    begin: Position
+    """Where the first row begins: it is in the first part."""
+    starts: Sequence[int]
+    """The offset at which each part starts."""
+    end: int
+    """The offset behind the last row."""
+    position_unit: str
+    """What `Position.line` counts: `line` or `row`."""
+    state: bytes
+    """What a process needs to know of the file: only pool processes understand it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part to predict. If `begin` is None, the process guesses where the first row begins."""
+
+    number: int
+    begin: Position | None
+    has_predicted: bool = False
+    """Whether the model has predicted rows of earlier parts: rows that it raises on are bad."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartBegin:
+    """The first thing that a process sends for a part: the offset at which it has begun."""
+
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutputHeader:
+    """What stands before the rows of an output; a process sends it before the rows of each part."""
+
+    data: bytes
+    columns: str
+    """The names and types of the model's columns, which must be the same in every part."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputPiece:
+    """Bytes of the output, or of its rejected rows."""
+
+    data: bytes
+    rejects: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedLines:
+    """Rejected rows of a part: the line, counted from the part's begin, and the other cells."""
+
+    rows: Sequence[tuple[int, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class PartResult:
+    """The end of a part, and the counts of its rows."""
+
+    end: int
+    """The offset of the first row of the next part."""
+    lines: int
+    """The lines from the part's begin to its end."""
+    rows: int
+    """The rows that were predicted."""
+    read: int
+    """All rows, the rejected ones among them."""
+    rejected: int
+    raising: int
+    """The rejected rows that the model raises on."""
+    shown: Sequence[tuple[int, str]]
+    """Line (counted from the part's begin) and reason of the first rejected rows."""
+    empty: OutputHeader | TidegateError | None
+    """If no row was predicted: the header that the model's answer to a table without rows gives."""
+
+
+PartMessage = PartBegin | OutputHeader | OutputPiece | RejectedLines | PartResult | TidegateError
+"""What a process sends for a part; the last is a PartResult, or the error that it raised."""
 
 Range = tuple[int, int]  # the first byte, and the one after the last
 
@@ -65,7 +174,7 @@ class InputReader(Protocol):
     def read(self, ranges: Sequence[Range]) -> Iterator[bytes]:
         """Yield the bytes of the ranges in order, in pieces of any length.
 
-        One read must be read to its end before the next one begins.
+        The next read ends this one, if it has not ended yet.
         """
         ...
 
@@ -90,16 +199,39 @@ class OutputSink(Protocol):
         ...
 
 
-class AsyncInputReader(Protocol):
-    """An input object in the parent, which downloads it."""
+class PartSink(Protocol):
+    """Takes what a pool process sends for one part, and hands it to its parent."""
+
+    def send_part(self, message: PartMessage) -> None:
+        """Send a message: a PartBegin first, then the output; the result is returned instead."""
+        ...
+
+
+class AsyncRangeReader(Protocol):
+    """Reads an input object in the parent, which downloads it."""
+
+    def read(self, ranges: Sequence[Range]) -> AsyncGenerator[bytes, None]:
+        """Yield the bytes of the ranges in order, in pieces of any length."""
+        ...
+
+
+class AsyncReadAhead(AsyncRangeReader, Protocol):
+    """Reads an input object of which a range is downloaded ahead."""
+
+    async def close(self) -> None:
+        """Drop what was downloaded and not read, and end the downloads under way."""
+
+
+class AsyncInputReader(AsyncRangeReader, Protocol):
+    """An input object in the parent."""
 
     @property
     def size(self) -> int: ...  # noqa: D102 - as in InputReader
     @property
     def first(self) -> bytes: ...  # noqa: D102 - as in InputReader
 
-    def read(self, ranges: Sequence[Range]) -> AsyncGenerator[bytes, None]:
-        """Yield the bytes of the ranges in order, in pieces of any length."""
+    def read_ahead(self, start: int, stop: int) -> AsyncReadAhead:
+        """Begin to download a range now, before anybody asks for its bytes."""
         ...
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from worker.errors import PermanentError, UnknownMessageVersion, UnreadableBody
+from worker.interfaces import PartCounts
 
 MESSAGE_VERSION = 1  # the latest that this worker knows; a message that names none is of version 1
 RUN_ID = r"^[A-Za-z0-9._-]{1,64}$"  # a part of keys, attributes and metadata
@@ -159,11 +160,14 @@ class Done:
     rejected: int | None = None
     model: str | None = None
     model_sha256: str | None = None
+    parts: PartCounts | None = None
     seconds: float = 0.0
 
     def log_fields(self) -> dict[str, Any]:
         """Return the fields for the log line of the job, without those that are unknown."""
-        fields = asdict(self) | {"output": str(self.output), "seconds": round(self.seconds, 3)}
+        parts = asdict(self.parts) if self.parts else {}
+        fields = asdict(self) | {"parts": None} | parts
+        fields |= {"output": str(self.output), "seconds": round(self.seconds, 3)}
         return {name: value for name, value in fields.items() if value is not None}
 
 

@@ -39,12 +39,21 @@ from worker.errors import (
     TransientError,
     Unparsable,
 )
-from worker.interfaces import InputReader, OutputForm, OutputSink, Range, ScoreOptions, ScoreResult
+from worker.interfaces import (
+    FilePlan,
+    InputReader,
+    OutputForm,
+    OutputSink,
+    PartResult,
+    Range,
+    ScoreOptions,
+    ScoreResult,
+)
 from worker.metrics import Metrics
 from worker.pool import child, forkserver
 from worker.pool.channel import Assignment
 from worker.pool.channel import ChildChannel as PoolLine
-from worker.pool.child import OOM_SCORE_ADJ, Score
+from worker.pool.child import OOM_SCORE_ADJ, Scorer
 from worker.pool.forkserver import THREAD_VARIABLES
 from worker.pool.model_plan import ModelPlan
 from worker.pool.pool import Pool, open_pool
@@ -58,6 +67,8 @@ ROOT = Path(__file__).parents[2]
 SECONDS = 600  # only a hang lasts as long
 HEAVY = ("joblib", "numpy", "pandas", "pyarrow", "scipy", "sklearn")
 
+Score = Callable[[InputReader, ScoreOptions, OutputSink], ScoreResult | FilePlan]
+
 _lines: list[socket.socket] = []  # of the process; they break when it ends
 
 
@@ -67,12 +78,22 @@ class Obedient:
 
     loading: str = "pid"  # the order it begins with
 
-    def __call__(self) -> Score:
+    def __call__(self) -> Scorer:
         obey(self.loading)
-        return follow
+        return ScorerOf(follow)
 
 
-def follow(reader: InputReader, _: ScoreOptions, output: OutputSink) -> ScoreResult:
+@dataclass(frozen=True)
+class ScorerOf:
+    """Predicts no file in parts."""
+
+    open_file: Score
+
+    def score_part(self, *_: object) -> PartResult:
+        raise AssertionError
+
+
+def follow(reader: InputReader, _: ScoreOptions, output: OutputSink) -> ScoreResult | FilePlan:
     match reader.first.split():
         case [b"half"]:
             next(iter(reader.read([(5, reader.size)])))
@@ -185,16 +206,18 @@ class WithModel:
 
     path: Path
 
-    def __call__(self) -> Score:
+    def __call__(self) -> Scorer:
         plan = ModelPlan(self.path, None, "m", "auto", None, "json", "error")
-        score = plan.load()
+        scorer = plan.load()
 
-        def either(reader: InputReader, options: ScoreOptions, output: OutputSink) -> ScoreResult:
+        def either(
+            reader: InputReader, options: ScoreOptions, output: OutputSink
+        ) -> ScoreResult | FilePlan:
             if reader.first == b"threads":
                 return tell_of(threads(), output)
-            return score(reader, options, output)
+            return scorer.open_file(reader, options, output)
 
-        return either
+        return ScorerOf(either)
 
 
 def threads() -> object:
@@ -524,7 +547,7 @@ async def test_a_file_whose_rest_never_comes_is_not_predicted() -> None:
         ours.sendall(pickle.dumps(Assignment(ScoreOptions(), 8, 8)) + b"1234")
         ours.shutdown(socket.SHUT_WR)
         with suppress(EOFError):
-            child.predict_next(PoolLine(stream), score)
+            child.predict_next(PoolLine(stream), ScorerOf(score))
     assert predicted == []
 
 

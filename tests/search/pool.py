@@ -19,7 +19,8 @@ from worker.interfaces import (
     ScoreResult,
 )
 from worker.jobs.rejected_rows import NO_REJECTS
-from worker.pool.pool import Pool
+from worker.pool.large_file import SpareBytes
+from worker.pool.pool import NO_SPARE_BYTES, Pool
 
 
 def predicted(content: bytes, encoding: str) -> bytes:
@@ -59,6 +60,7 @@ class SimulatedPool(Pool):
         *,
         on_start: Callable[[], None] = lambda: None,
         fresh: bool = False,
+        spare_bytes: SpareBytes = NO_SPARE_BYTES,  # noqa: ARG002 - it has no large files
     ) -> ScoreResult:
         if self.runs_exclusively(get_contextvars()["receive_count"]) != fresh:
             self.broken.append(f"quarantine: {reader.first!r} is suspect, or is not: {fresh}")

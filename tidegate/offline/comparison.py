@@ -16,7 +16,7 @@ from tidegate.offline.files import FileReader
 from worker.errors import TidegateError
 from worker.formats import open_reader
 from worker.interfaces import ScoreOptions
-from worker.scoring.score import BATCH_ROWS
+from worker.scoring.batches import BATCH_ROWS
 
 WORST_ROWS = 10
 THRESHOLD = 0.5  # of an activation: by it one of two classes is chosen

@@ -19,22 +19,25 @@ that the writers of the other formats recognise them.
 
 from worker.formats.base import RejectedRow, TableReader, TableWriter
 from worker.formats.compression import Compression, compressor
-from worker.formats.csv.writer import RejectedRowsWriter
-from worker.formats.detection import open_reader, open_writer
+from worker.formats.detection import divide, open_reader, open_writer
 from worker.formats.features import FeatureConverter
 from worker.formats.model_inputs import Feature, ModelInputs
-from worker.formats.selection import select_columns, select_from
+from worker.formats.parts import PartReader, Parts
+from worker.formats.selection import Selection, select_columns, select_from
 
 __all__ = [
     "Compression",
     "Feature",
     "FeatureConverter",
     "ModelInputs",
+    "PartReader",
+    "Parts",
     "RejectedRow",
-    "RejectedRowsWriter",
+    "Selection",
     "TableReader",
     "TableWriter",
     "compressor",
+    "divide",
     "open_reader",
     "open_writer",
     "select_columns",

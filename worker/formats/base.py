@@ -10,7 +10,6 @@ from worker.interfaces import Format
 
 # Of so few rows many columns are worked on in one step: each step costs more than their cells.
 FEW_ROWS = 64
-MAX_SHOWN_ROWS = 10  # so many rejected rows are named in the error of a file that fails
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,14 @@
 """Detects the format of a file by its first bytes, and opens its reader and its writer."""
 
+import codecs
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from worker.errors import Unparsable
 from worker.formats.base import TableReader, TableWriter
 from worker.formats.compression import Compression, decompress, detect_compression
+from worker.formats.csv.parts import CsvParts
 from worker.formats.csv.reader import CsvReader
 from worker.formats.csv.writer import CsvWriter
 from worker.formats.json_lines.reader import JsonLinesReader
@@ -13,8 +16,9 @@ from worker.formats.json_lines.writer import JsonLinesWriter
 from worker.formats.memory import InputMemory
 from worker.formats.parquet.reader import ParquetReader
 from worker.formats.parquet.writer import ParquetWriter
-from worker.formats.text import peek, to_utf8
-from worker.interfaces import Format, InputReader, ScoreOptions
+from worker.formats.parts import Parts
+from worker.formats.text import is_utf8, peek, to_utf8
+from worker.interfaces import Format, InputReader, Position, ScoreOptions
 
 _MAGIC_BYTES = 10
 _PARQUET = (b"PAR1", b"PARE")  # PARE: with an encrypted footer
@@ -45,6 +49,29 @@ def open_reader(file: InputReader, options: ScoreOptions) -> tuple[TableReader, 
     head, pieces = peek(decompress(_read_whole(file), compression), _MAGIC_BYTES)
     _refuse_unsupported(head, compression)
     return _open_text(to_utf8(pieces, options.encoding), options, memory), compression
+
+
+def divide(
+    file: InputReader,
+    reader: TableReader,
+    compression: Compression | None,
+    options: ScoreOptions,
+    part_bytes: int,
+) -> Parts | None:
+    """Return the parts of a file; None if it has only one, or cannot be read from the middle.
+
+    A text in another encoding than UTF-8 is recoded: its offsets are not those of the file.
+    """
+    if not isinstance(reader, CsvReader) or compression or not is_utf8(options.encoding):
+        return None
+    if file.size <= part_bytes or len(file.first) < len(codecs.BOM_UTF8):
+        return None
+    mark = len(codecs.BOM_UTF8) if file.first.startswith(codecs.BOM_UTF8) else 0
+    begin = Position(mark + reader.begin.offset, reader.begin.line)
+    if begin.offset == file.size:
+        return None
+    parts = range(0, file.size, part_bytes)
+    return CsvParts(replace(reader.header, rest=b""), begin, parts, file.size)
 
 
 def open_writer(reader: TableReader, output_format: Format, options: ScoreOptions) -> TableWriter:
@@ -86,7 +113,7 @@ def _open_text(text: Iterator[bytes], options: ScoreOptions, memory: InputMemory
         if json["array"]:
             raise Unparsable("the file is a JSON array: write one object a line (JSON Lines)")
         return JsonLinesReader(text, keeps_all=options.keep_columns == ("*",), hold=memory.hold)
-    return CsvReader(
+    return CsvReader.open(
         text,
         delimiter=options.delimiter,
         encoding=options.encoding,

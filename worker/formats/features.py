@@ -26,8 +26,9 @@ class FeatureConverter:
     What is said of a column decides its type: by `dtypes` (WORKER_DTYPES), then by the model. Where
     nothing is said pandas' choice for the whole file decides. `found_types` is what an earlier
     attempt at the file has found out about those columns; without it the first batch decides, and
-    `add` returns whether a later one changes the choice. `null_count` returns how many cells of a
-    column are missing in the whole file, or None.
+    `add` returns whether a later one changes the choice. `first_types` is what the first batch has
+    decided, if it is not among those added. `null_count` returns how many cells of a column are
+    missing in the whole file, or None.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class FeatureConverter:
         cells: CellForm,
         dtypes: Mapping[str, ColumnType] | None = None,
         found_types: str | None = None,
+        first_types: str | None = None,
         null_count: Callable[[str], int | None] | None = None,
     ) -> None:
         self._columns = {feature.name: feature.column for feature in features}
@@ -46,7 +48,7 @@ class FeatureConverter:
         self._conversions: dict[str, ColumnConversion] = {}
         self._inferred: dict[str, InferredColumn] = {}
         self._text_of_floats: list[str] = []
-        found = json.loads(found_types) if found_types is not None else {}
+        found = json.loads(found_types or first_types or "{}")
         for feature in features:
             spec = _with_dtype(feature, inputs, dtypes or {})
             if spec is not None:
@@ -77,13 +79,27 @@ class FeatureConverter:
         self._has_changed |= any(changes)
         return self._has_changed
 
+    @property
+    def are_types_settled(self) -> bool:
+        """Whether the types are those of the whole file, and all batches so far fit them."""
+        return self._types_are_settled and not self._has_changed
+
+    def found_types(self) -> str:
+        """Return what was found out about columns of which nothing is said."""
+        return json.dumps({name: column.found() for name, column in self._inferred.items()})
+
+    def has_types(self, found_types: str) -> bool:
+        """Return whether the types are those that were found in the whole file."""
+        found = json.loads(found_types)
+        return all(column.has_type(found[name]) for name, column in self._inferred.items())
+
     def settle_types(self, rest: Iterator[pa.Table], *, needs_rest: bool) -> None:
         """Read the rest of the file; raises NeedsTypes, which carries the types of the whole file.
 
         It is raised if the rest changes the types, or if the caller `needs_rest`, which is read by
         then. Does nothing if an earlier attempt has settled the types.
         """
-        if self._types_are_settled and not self._has_changed:
+        if self.are_types_settled:
             return
         is_read = False
         for table in rest:
@@ -91,8 +107,7 @@ class FeatureConverter:
             is_read = True
         self._types_are_settled = True
         if self._has_changed or (is_read and needs_rest):
-            found = {name: column.found() for name, column in self._inferred.items()}
-            raise NeedsTypes(json.dumps(found))
+            raise NeedsTypes(self.found_types())
 
     def to_frame(self, table: pa.Table) -> tuple[pd.DataFrame, dict[int, str]]:
         """Return the model's columns, and the reason for each bad row by its number, from 0.

@@ -149,22 +149,22 @@ class _Columns:
 def _refuse_first_line(file: _Columns, inputs: ModelInputs, csv: CsvReader | None) -> None:
     """Raise Unparsable if the first line is data, or a title; or a header where none should be."""
     if csv is not None and not csv.has_names:
-        if inputs.names and set(inputs.names).issubset(csv.first_row):
+        if inputs.names and set(inputs.names).issubset(csv.header.first):
             raise Unparsable(
-                f"the first line ({shown_line(csv.first_row)}) has the model's column names, and "
-                "WORKER_HEADER is absent: set it to present"
+                f"the first line ({shown_line(csv.header.first)}) has the model's column names, "
+                "and WORKER_HEADER is absent: set it to present"
             )
         return
     if not file.present.intersection(inputs.names or ()):
-        if csv is not None and csv.doubt is not None:
-            raise Unparsable(csv.doubt)
+        if csv is not None and csv.header.doubt is not None:
+            raise Unparsable(csv.header.doubt)
         if _looks_like_data(file.names):
             raise Unparsable(
                 f"the first line ({shown_line(file.names)}) looks like data, not like a header: a "
                 "file needs one line of column names; set WORKER_HEADER=absent if it has none"
             )
-    if csv is not None and csv.unnamed is not None:
-        raise Unparsable(csv.unnamed)
+    if csv is not None and csv.header.unnamed is not None:
+        raise Unparsable(csv.header.unnamed)
 
 
 def _kept(file: _Columns, keep: Sequence[str] | None) -> tuple[str, ...]:

@@ -11,18 +11,24 @@ MAX_ROW_BYTES = 16 * 2**20  # a longer row is refused: it is rather a quote that
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def to_utf8(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
-    """Recode text to UTF-8 without a byte order mark, in pieces of whole characters.
+def to_utf8(pieces: Iterator[bytes], encoding: str, *, position: int = 0) -> Iterator[bytes]:
+    """Recode text to UTF-8 in pieces of whole characters; a file's byte order mark is left out.
 
-    Raises Unparsable with the position of the first byte that is invalid in the encoding.
+    `position` is where the text begins in its file. Raises Unparsable with the position of the
+    first byte that is invalid in the encoding.
     """
     head, pieces = peek(pieces, 2)
-    decoder = _Decoder(encoding, looks_like_utf16=head.startswith(_UTF16))
+    decoder = _Decoder(encoding, position, looks_like_utf16=head.startswith(_UTF16))
     texts = (decoder.decode(piece) for piece in pieces)
     first = next((text for text in texts if text), b"")
-    yield first.removeprefix(codecs.BOM_UTF8)
+    yield first if position else first.removeprefix(codecs.BOM_UTF8)
     yield from texts
     yield decoder.decode(b"", final=True)
+
+
+def is_utf8(encoding: str) -> bool:
+    """Return whether text of this encoding is UTF-8 as it stands."""
+    return codecs.lookup(encoding).name == "utf-8"
 
 
 def peek(pieces: Iterator[bytes], size: int) -> tuple[bytes, Iterator[bytes]]:
@@ -31,6 +37,20 @@ def peek(pieces: Iterator[bytes], size: int) -> tuple[bytes, Iterator[bytes]]:
     while len(head) < size and (piece := next(pieces, None)) is not None:
         head += piece
     return head, chain([head], pieces)
+
+
+def cut_pieces(pieces: Iterator[bytes], size: int) -> tuple[Iterator[bytes], Iterator[bytes]]:
+    """Return the first `size` bytes, and what follows; the former are to be read first."""
+    behind: list[bytes] = []
+
+    def before() -> Iterator[bytes]:
+        left = size
+        while left and (piece := next(pieces, None)) is not None:
+            yield piece[:left]
+            behind.append(piece[left:])
+            left -= min(left, len(piece))
+
+    return before(), (piece for piece in chain(behind, pieces) if piece)
 
 
 def resize_pieces(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
@@ -52,12 +72,12 @@ def resize_pieces(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
 class _Decoder:
     """Recodes text of one encoding to UTF-8, piece by piece."""
 
-    def __init__(self, encoding: str, *, looks_like_utf16: bool) -> None:
+    def __init__(self, encoding: str, position: int, *, looks_like_utf16: bool) -> None:
         self._encoding = encoding
         self._decoder = codecs.getincrementaldecoder(encoding)()
-        self._is_utf8 = codecs.lookup(encoding).name == "utf-8"
+        self._is_utf8 = is_utf8(encoding)
         self._hint = " (it looks like utf-16)" * (self._is_utf8 and looks_like_utf16)
-        self._position = 0
+        self._position = position
 
     def decode(self, piece: bytes, *, final: bool = False) -> bytes:
         """Return the piece as UTF-8; an incomplete last character waits for the next piece."""

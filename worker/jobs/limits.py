@@ -54,7 +54,10 @@ class JobMemory:
 
 
 class Reservation:
-    """The bytes of the budget that one job holds; `exclusive`: all of them, so that it is alone."""
+    """The bytes of the budget that one job holds; `exclusive`: all of them, so that it is alone.
+
+    Implements worker.pool.large_file.SpareBytes: a job may take more while no other job waits.
+    """
 
     def __init__(self, budget: "ByteBudget", held: int, *, exclusive: bool) -> None:
         self._budget = budget
@@ -67,6 +70,22 @@ class Reservation:
         self._budget.take(size - self.held)
         self.held = size
 
+    @property
+    def are_wanted(self) -> bool:
+        """Whether another job waits for bytes."""
+        return self._budget.is_waited_for
+
+    def take(self, size: int) -> bool:
+        """Hold more bytes, if they are free and no job waits for any; returns whether it does."""
+        if not self._budget.has_spare(size):
+            return False
+        self.correct(self.held + size)
+        return True
+
+    def give_back(self, size: int) -> None:
+        """Hold fewer bytes."""
+        self.correct(self.held - size)
+
 
 class ByteBudget:
     """The bytes that all jobs together may hold, handed out in the order of the requests."""
@@ -76,6 +95,15 @@ class ByteBudget:
         self._used = 0
         self._turn = asyncio.Lock()
         self._changed = asyncio.Event()
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether a request waits for bytes."""
+        return self._turn.locked()
+
+    def has_spare(self, size: int) -> bool:
+        """Whether so many bytes are free, and no request waits for bytes."""
+        return not self.is_waited_for and self._used + size <= self.limit
 
     def take(self, size: int) -> None:
         """Count bytes as used; a negative size gives bytes back."""

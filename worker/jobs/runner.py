@@ -183,7 +183,12 @@ class Runner:
             async with self._output_writer(job, options, version, download, check_lease) as output:
                 try:
                     score = await self.pool.score(
-                        download, options, output, on_start=job_timeout.pause(), fresh=fresh
+                        download,
+                        options,
+                        output,
+                        on_start=job_timeout.pause(),
+                        fresh=fresh,
+                        spare_bytes=held,
                     )
                 except NeedsTypes as error:
                     needs.types[version.etag] = str(error)
@@ -309,6 +314,7 @@ class Runner:
             rejected=score.rejected if score else None,
             model=self.model if ours else None,
             model_sha256=self.model_sha256 if ours else None,
+            parts=score.parts if score else None,
         )
 
 

@@ -3,7 +3,8 @@
 The parent sends an assignment, then the first bytes of the file, then each piece of the ranges that
 the process asks for, preceded by its size; and a size of zero once it has the outcome. The process
 sends pickled objects, each preceded by its size: None when it has taken the assignment, the ranges
-that it asks for, the pieces that it writes, and the outcome.
+that it asks for, the pieces that it writes, and the outcome. One part of a large file is assigned
+in the same way, without first bytes.
 """
 
 import asyncio
@@ -17,8 +18,19 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from worker.errors import NeedsMemory, stray_cancellations_as_errors
-from worker.interfaces import AsyncInputReader, AsyncOutputSink, OutputForm, Range, ScoreOptions
+from worker.errors import NeedsMemory, TidegateError, stray_cancellations_as_errors
+from worker.interfaces import (
+    AsyncRangeReader,
+    FilePlan,
+    OutputForm,
+    OutputPiece,
+    Part,
+    PartMessage,
+    PartResult,
+    Range,
+    ScoreOptions,
+    ScoreResult,
+)
 
 SIZE = struct.Struct("!Q")
 END = SIZE.pack(0)
@@ -26,13 +38,26 @@ MAX_PIECE_BYTES = 1 << 20  # the parent holds one whole piece of an output
 CHUNK_BYTES = 1 << 16  # the least that the parent reads at once
 
 
+Outcome = ScoreResult | FilePlan | PartResult | TidegateError
+"""The last object that a process sends for a job."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPart:
+    """One part of a large file, and the plan of the file."""
+
+    part: Part
+    plan: FilePlan
+
+
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """One file to predict; the first `first` bytes of it follow at once."""
+    """A file to predict, or one part of it; the first `first` bytes of the file follow at once."""
 
     options: ScoreOptions
     size: int
     first: int
+    planned: PlannedPart | None = None  # None: the whole file
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,30 +67,24 @@ class ReadRequest:
     ranges: Sequence[Range]
 
 
-@dataclass(frozen=True, slots=True)
-class OutputPiece:
-    """Bytes of the output, or of its rejected rows."""
-
-    data: bytes
-    rejects: bool
-
-
 class ChildChannel:
-    """Implements worker.interfaces.InputReader and OutputSink for the file under way."""
+    """Implements worker.interfaces.InputReader, OutputSink and PartSink for the job under way."""
 
     def __init__(self, stream: io.BufferedRWPair) -> None:
         self._stream = stream
         self._piece_left = 0  # bytes to be received of the piece under way
+        self._unread = 0  # bytes to be received of the ranges that were requested last
 
-    def next_job(self) -> ScoreOptions:
-        """Wait for a file to predict; raises EOFError when the parent has no more."""
+    def next_job(self) -> Assignment:
+        """Wait for a job; raises EOFError when the parent has no more."""
         assignment: Assignment = pickle.load(self._stream)  # noqa: S301 - from our own parent
         # Confirmed before the file is read: if the process dies earlier, this job is not the cause.
         self.send(None)
         self.size = assignment.size
         self.first = self._receive(assignment.first)
         self._reserved = assignment.options.reserved_bytes
-        return assignment.options
+        self._unread = 0
+        return assignment
 
     def send(self, value: object) -> None:
         """Send an object that the parent may be waiting for."""
@@ -86,12 +105,14 @@ class ChildChannel:
 
     def read(self, ranges: Sequence[Range]) -> Iterator[bytes]:
         """Yield the bytes of the ranges in order, in pieces of any length."""
-        left = sum(stop - start for start, stop in ranges)
-        if left:
+        while self._unread:  # of the read before
+            self._unread -= len(self._next_piece())
+        self._unread = sum(stop - start for start, stop in ranges)
+        if self._unread:
             self.send(ReadRequest(ranges))
-        while left:
+        while self._unread:
             piece = self._next_piece()
-            left -= len(piece)
+            self._unread -= len(piece)
             yield piece
 
     def reserve(self, size: int) -> None:
@@ -112,6 +133,13 @@ class ChildChannel:
     def reject(self, data: bytes) -> None:
         """Append to the file of rejected rows."""
         self._send_pieces(data, rejects=True)
+
+    def send_part(self, message: PartMessage) -> None:
+        """Send a message about the part under way."""
+        if isinstance(message, OutputPiece):
+            self._send_pieces(message.data, rejects=message.rejects)
+        else:
+            self._buffer(message)
 
     def _send_pieces(self, data: bytes, *, rejects: bool) -> None:
         for start in range(0, len(data), MAX_PIECE_BYTES):
@@ -151,11 +179,16 @@ class ParentChannel:
         await self._send(pickle.dumps(assignment))
         await self.receive()
 
-    async def converse(self, reader: AsyncInputReader, output: AsyncOutputSink) -> object:
-        """Send the file's first bytes, then serve the process; returns its outcome."""
+    async def converse(
+        self, first: bytes, reader: AsyncRangeReader, take: Callable[[object], Awaitable[None]]
+    ) -> Outcome:
+        """Send the file's first bytes, then serve the process; returns its outcome.
+
+        `take` gets what else the process sends, and may make the process wait.
+        """
         async with RangeSender(reader, self._send_piece) as sender:
-            await self._send(reader.first)
-            outcome = await self._serve(sender, output)
+            await self._send(first)
+            outcome = await self._serve(sender, take)
             await sender.finish()
             await self._send(END)
         return outcome
@@ -173,19 +206,17 @@ class ParentChannel:
         """Close this end."""
         self._socket.close()
 
-    async def _serve(self, sender: "RangeSender", output: AsyncOutputSink) -> object:
+    async def _serve(
+        self, sender: "RangeSender", take: Callable[[object], Awaitable[None]]
+    ) -> Outcome:
         while True:
             match await self.receive():
                 case ReadRequest(ranges):
                     sender.request(ranges)
-                case OutputForm() as form:
-                    await output.open(form)
-                case OutputPiece(data, rejects=False):
-                    await output.write(data)
-                case OutputPiece(data):
-                    await output.reject(data)
-                case outcome:
+                case ScoreResult() | FilePlan() | PartResult() | TidegateError() as outcome:
                     return outcome
+                case message:
+                    await take(message)
 
     async def _send_piece(self, piece: bytes) -> None:
         await self._send(SIZE.pack(len(piece)))
@@ -213,7 +244,7 @@ class RangeSender:
     """
 
     def __init__(
-        self, reader: AsyncInputReader, send_piece: Callable[[bytes], Awaitable[None]]
+        self, reader: AsyncRangeReader, send_piece: Callable[[bytes], Awaitable[None]]
     ) -> None:
         self._reader = reader
         self._send_piece = send_piece

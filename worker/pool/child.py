@@ -1,4 +1,4 @@
-"""The pool process: loads the model, then predicts file after file for its parent.
+"""The pool process: loads the model, then predicts one file or part after the other for its parent.
 
 The parent imports this module too, but not the libraries that loading a model takes: the forkserver
 has imported them before it forks a pool process.
@@ -17,12 +17,21 @@ from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from worker import quoting
 from worker.errors import ModelError, TidegateError, TransientError
-from worker.interfaces import InputReader, OutputSink, ScoreOptions, ScoreResult
-from worker.pool.channel import ChildChannel
+from worker.interfaces import (
+    FilePlan,
+    InputReader,
+    OutputSink,
+    Part,
+    PartResult,
+    PartSink,
+    ScoreOptions,
+    ScoreResult,
+)
+from worker.pool.channel import Assignment, ChildChannel
 
 # The kernel's OOM killer adds this many thousandths of the whole memory to what a process uses, and
 # kills the process with the greatest sum. With less than 1000 it could choose the parent, when that
@@ -32,31 +41,57 @@ OOM_SCORE_ADJ = 1000
 STDOUT, STDERR = 1, 2
 
 T = TypeVar("T")
-Score = Callable[[InputReader, ScoreOptions, OutputSink], ScoreResult]
-LoadModel = Callable[[], Score]  # raises ModelError; must be picklable
+
+
+class Scorer(Protocol):
+    """Predicts with a model that is loaded."""
+
+    def open_file(
+        self, file: InputReader, options: ScoreOptions, output: OutputSink
+    ) -> ScoreResult | FilePlan:
+        """Predict a file, or return the plan by which it is predicted part by part."""
+        ...
+
+    def score_part(
+        self, file: InputReader, options: ScoreOptions, plan: FilePlan, part: Part, sink: PartSink
+    ) -> PartResult:
+        """Predict one part of a file."""
+        ...
+
+
+LoadModel = Callable[[], Scorer]  # raises ModelError; must be picklable
 
 
 def serve(sock: socket.socket, load_model: LoadModel) -> None:
-    """Load the model, then predict file after file until the parent closes the channel.
+    """Load the model, then run job after job until the parent closes the channel.
 
     The first object sent is None once the model is loaded, or the error if it cannot be loaded.
     """
     _prepare_process()
     with suppress(EOFError, ConnectionError), sock, sock.makefile("rwb") as stream:
         channel = ChildChannel(stream)
-        score = _attempt(load_model, otherwise=ModelError)
-        if isinstance(score, TidegateError):
-            channel.send(score)
+        scorer = _attempt(load_model, otherwise=ModelError)
+        if isinstance(scorer, TidegateError):
+            channel.send(scorer)
             return
         channel.send(None)
         while True:
-            predict_next(channel, score)
+            predict_next(channel, scorer)
 
 
-def predict_next(channel: ChildChannel, score: Score) -> None:
-    """Predict the next file; raises EOFError if there is none, or if the file ends early."""
-    options = channel.next_job()
-    channel.finish(_attempt(lambda: score(channel, options, channel), otherwise=TransientError))
+def predict_next(channel: ChildChannel, scorer: Scorer) -> None:
+    """Run the next job; raises EOFError if there is none, or if the file ends early."""
+    job = channel.next_job()
+    channel.finish(_attempt(lambda: _predict(channel, scorer, job), otherwise=TransientError))
+
+
+def _predict(
+    channel: ChildChannel, scorer: Scorer, job: Assignment
+) -> ScoreResult | FilePlan | PartResult:
+    if job.planned is None:
+        return scorer.open_file(channel, job.options, channel)
+    plan, part = job.planned.plan, job.planned.part
+    return scorer.score_part(channel, job.options, plan, part, channel)
 
 
 def _prepare_process() -> None:

@@ -22,7 +22,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 
 # The scikit-learn modules that most models use: importing them adds little time.
 LIBRARIES = (
-    "worker.scoring.score",
+    "worker.scoring.scorer",
     "worker.models",
     "sklearn.compose",
     "sklearn.ensemble",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from worker import logs, quoting
 from worker.errors import ModelError
 from worker.interfaces import PredictMethod
-from worker.pool.child import Score
+from worker.pool.child import Scorer
 
 if TYPE_CHECKING:  # a heavy import
     from worker.models import Predictor
@@ -66,14 +66,13 @@ class ModelPlan:
     log_level: str
     masks_values: bool = False
 
-    def load(self) -> Score:
-        """Load the model and return what predicts a file; raises ModelError."""
-        from worker.scoring.score import score  # noqa: PLC0415 - as the docstring above says
+    def load(self) -> Scorer:
+        """Load the model and return what predicts with it; raises ModelError."""
+        from worker.scoring.scorer import ModelScorer  # noqa: PLC0415 - as the docstring above says
 
         quoting.configure(masked=self.masks_values)
         logs.configure(self.log_format, self.log_level, masks_libraries=self.masks_values)
-        predictor = self._load_predictor()
-        return lambda reader, options, output: score(reader, predictor, options, output)
+        return ModelScorer(self._load_predictor())
 
     def _load_predictor(self) -> "Predictor":
         from worker.models import load_predictor  # noqa: PLC0415 - see above

@@ -59,13 +59,23 @@ def _bisect(predict: Predict, frame: pd.DataFrame, first: int) -> Iterator[tuple
 class CheckedPredictor:
     """Predicts the batches of a file, and checks what the model returns.
 
-    The model must return one row for each row, and the same columns for each batch.
+    The model must return one row for each row, and the same columns for each batch. If it fails on
+    every row of a batch, and `has_predicted` no others, the rows are not the cause.
     """
 
-    def __init__(self, predictor: Predictor, kept: tuple[str, ...]) -> None:
+    def __init__(
+        self, predictor: Predictor, kept: tuple[str, ...], *, has_predicted: bool = False
+    ) -> None:
         self._predictor = predictor
         self._kept = kept
+        self._has_predicted = has_predicted
         self._schema: pa.Schema | None = None
+
+    @property
+    def columns(self) -> str:
+        """The names and types of the model's columns, once it has answered."""
+        assert self._schema is not None
+        return _describe(self._schema)
 
     def predict_good_rows(
         self, table: pa.Table, frame: pd.DataFrame, bad: Collection[int]
@@ -80,9 +90,7 @@ class CheckedPredictor:
         try:
             answer = self._answer(frame, rows)
         except ModelRaised:
-            found = rows_that_raise(
-                self._call, frame.iloc[rows], has_predicted=self._schema is not None
-            )
+            found = rows_that_raise(self._call, frame.iloc[rows], has_predicted=self._has_predicted)
             if not found:
                 raise
             failing = {rows[position]: message for position, message in found.items()}
@@ -121,7 +129,7 @@ class CheckedPredictor:
             if column.null_count:
                 for row in np.flatnonzero(column.is_null()).tolist():
                     missing.setdefault(row, f"the model answered a missing value (NaN) in {name!r}")
-        if len(missing) == answer.num_rows and self._schema is None:
+        if len(missing) == answer.num_rows and not self._has_predicted:
             names = dict.fromkeys(reason.rpartition(" in ")[2] for reason in missing.values())
             raise PredictionFailed(
                 f"the model answered missing values (NaN) in {', '.join(names)} for every row"
@@ -140,6 +148,7 @@ class CheckedPredictor:
                 f"{_describe(predictions.schema)} for later ones"
             )
         self._schema = predictions.schema
+        self._has_predicted = True
         return pa.Table.from_arrays(
             [*kept.columns, *predictions.columns],
             schema=pa.schema([*kept.schema, *predictions.schema]),

@@ -1,32 +1,45 @@
-"""Turns one file into its predictions, a batch at a time: read, select, convert, predict, write."""
+"""Turns one file into its predictions, a batch at a time: read, select, convert, predict, write.
 
+A large file that can be read from the middle is predicted part by part: see `parts`.
+"""
+
+import pickle
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 
-from worker.errors import ModelRaised, TooManyRejected
 from worker.formats import (
     Compression,
     FeatureConverter,
-    ModelInputs,
-    RejectedRow,
-    RejectedRowsWriter,
+    Parts,
     TableReader,
     TableWriter,
     compressor,
+    divide,
     open_reader,
     open_writer,
-    select_from,
 )
-from worker.formats.base import MAX_SHOWN_ROWS
 from worker.formats.compression import Compressor
-from worker.interfaces import Format, InputReader, OutputForm, OutputSink, ScoreOptions, ScoreResult
+from worker.interfaces import (
+    FilePlan,
+    Format,
+    InputReader,
+    OutputForm,
+    OutputSink,
+    ScoreOptions,
+    ScoreResult,
+)
 from worker.models import Predictor
+from worker.scoring.batches import BATCH_ROWS, BatchPredictor, Columns, Rejections
 from worker.scoring.checks import CheckedPredictor
 from worker.scoring.content_encoding import encoding_of_output, naming_encoding
+from worker.scoring.part_chain import PartChain
+from worker.scoring.parts import ChainSink, PartState, score_part
+from worker.scoring.rejected_rows import RejectedRowsWriter
 
-# No setting changes this: the row count of a batch changes the last bit of its predictions.
-BATCH_ROWS = 10_000
+# No setting changes this either: batches begin anew at each part.
+PART_BYTES = 8 << 20
 _CONTENT_TYPES: Mapping[Format | Compression, str] = {
     "csv": "text/csv",
     "jsonl": "application/x-ndjson",
@@ -37,35 +50,123 @@ _CONTENT_TYPES: Mapping[Format | Compression, str] = {
 
 
 def score(
-    file: InputReader, predictor: Predictor, options: ScoreOptions, output: OutputSink
+    file: InputReader,
+    predictor: Predictor,
+    options: ScoreOptions,
+    output: OutputSink,
+    *,
+    part_bytes: int = PART_BYTES,
 ) -> ScoreResult:
     """Predict every row of a file, and write the output; equal files give equal bytes.
 
     Raises Unparsable, SchemaMismatch, TooManyRejected or PredictionFailed; and NeedsTypes if later
     rows change the types of earlier ones. What was written before is then not an output.
     """
+    opened = open_file(file, predictor, options, output, part_bytes=part_bytes)
+    if isinstance(opened, ScoreResult):
+        return opened
+    output.open(opened.form)
+    parts = PartChain(opened, options.max_rejected)
+    while (part := parts.next_part()) is not None:
+        sink = ChainSink(parts, part, output)
+        sink.send_part(score_part(file, predictor, options, opened, part=part, sink=sink))
+    return parts.result()
+
+
+def open_file(
+    file: InputReader,
+    predictor: Predictor,
+    options: ScoreOptions,
+    output: OutputSink,
+    *,
+    part_bytes: int = PART_BYTES,
+) -> ScoreResult | FilePlan:
+    """Predict a file as `score` does; or return how to predict it part by part.
+
+    There is no output yet if a plan is returned.
+    """
     with naming_encoding(options.content_encoding):
         reader, compression = open_reader(file, options)
-        rejections = _Rejections(reader, options.max_rejected, output)
-        tables = _predict(reader, predictor, options, rejections)
+        columns = Columns.of(reader, predictor, options)
     output_format = options.output_format or reader.format
-    converted = output_format != reader.format
-    if converted:
-        compression = None
-    writer = open_writer(reader, output_format, options)
-    encoding = encoding_of_output(options.content_encoding, compression)
-    output.open(
-        OutputForm(
-            # What names its compression as an encoding is of the type of its content.
-            content_type=_CONTENT_TYPES[
-                output_format if compression is None or encoding else compression
-            ],
-            converted_to=output_format if converted else None,
-            content_encoding=encoding,
-        )
+    form = _form(reader, compression, options)
+    if output_format != "parquet":
+        parts = divide(file, reader, compression, options, part_bytes)
+        if parts is not None:
+            return _plan(file, options, parts, form, columns)
+    rejects = RejectedRowsWriter()
+    rejections = Rejections(
+        reader, options.max_rejected, lambda rows: output.reject(rejects.write(rows))
     )
-    rows = _write(tables, writer, compressor(compression), output)
-    return ScoreResult(rows, rejections.count)
+    batches = reader.batches(columns.selection.columns, BATCH_ROWS)
+    predictions = BatchPredictor(
+        CheckedPredictor(predictor, columns.selection.kept),
+        columns.features,
+        rejections,
+        lambda needs_rest: columns.features.settle_types(batches, needs_rest=needs_rest),
+    )
+    writer = open_writer(reader, output_format, options)
+    output.open(form)
+    tables = _predict(batches, predictions, columns.features, rejections)
+    is_converted = form.converted_to is not None
+    rows = _write(tables, writer, compressor(None if is_converted else compression), output)
+    return ScoreResult(rows, rejections.share.rejected)
+
+
+def _form(
+    reader: TableReader, compression: Compression | None, options: ScoreOptions
+) -> OutputForm:
+    output_format = options.output_format or reader.format
+    is_converted = output_format != reader.format
+    if is_converted:
+        compression = None
+    encoding = encoding_of_output(options.content_encoding, compression)
+    return OutputForm(
+        # What names its compression as an encoding is of the type of its content.
+        content_type=_CONTENT_TYPES[
+            output_format if compression is None or encoding else compression
+        ],
+        converted_to=output_format if is_converted else None,
+        content_encoding=encoding,
+    )
+
+
+def _plan(
+    file: InputReader, options: ScoreOptions, parts: Parts, form: OutputForm, columns: Columns
+) -> FilePlan:
+    """Return the plan of a file, of which no more is read than the types of its columns take."""
+    number = bisect_right(parts.starts, parts.begin.offset) - 1
+    reader = parts.open_part(file, options, number, parts.begin)
+    if not columns.features.are_types_settled:
+        columns.features.add(next(reader.batches(columns.selection.columns, BATCH_ROWS)))
+    state = PartState(parts, options.output_format or reader.format, columns.features.found_types())
+    return FilePlan(
+        form, parts.begin, parts.starts, parts.end, reader.position_unit, pickle.dumps(state)
+    )
+
+
+def _predict(
+    batches: Iterator[pa.Table],
+    predictions: BatchPredictor,
+    features: FeatureConverter,
+    rejections: Rejections,
+) -> Iterator[pa.Table]:
+    """Return the kept and the prediction columns of the good rows; at least one table."""
+    has_table = is_settled = False
+    for batch in batches:
+        table = predictions.predict_batch(batch)
+        if is_settled and batch.num_rows == BATCH_ROWS:  # a shorter batch is the last one
+            rejections.share.refuse_too_many(is_read=False)
+        # One batch more is read, so that the count is exact if the file ends with it.
+        is_settled = rejections.file_fails_for_certain(
+            has_bad_rows=features.has_bad_rows_for_certain
+        )
+        if table is not None:
+            yield table
+            has_table = True
+    rejections.share.refuse_too_many()
+    if not has_table:
+        yield predictions.predict_no_rows()
 
 
 def _write(
@@ -80,130 +181,3 @@ def _write(
     if data := compressor.compress(writer.finish()) + compressor.flush():
         output.write(data)
     return rows
-
-
-def _predict(
-    reader: TableReader, predictor: Predictor, options: ScoreOptions, rejections: "_Rejections"
-) -> Iterator[pa.Table]:
-    """Select the columns now, so that a wrong file opens no output; predict as tables are taken."""
-    inputs = ModelInputs.from_predictor(predictor)
-    selection = select_from(reader, inputs, options.keep_columns)
-    return _predict_batches(
-        reader.batches(selection.columns, BATCH_ROWS),
-        FeatureConverter(
-            selection.features,
-            inputs,
-            cells=reader.cells,
-            dtypes=dict(options.dtypes),
-            found_types=options.found_types,
-            null_count=reader.null_count,
-        ),
-        CheckedPredictor(predictor, selection.kept),
-        rejections,
-    )
-
-
-def _predict_batches(
-    batches: Iterator[pa.Table],
-    features: FeatureConverter,
-    predictor: CheckedPredictor,
-    rejections: "_Rejections",
-) -> Iterator[pa.Table]:
-    """Return the kept and the prediction columns of the good rows; at least one table."""
-    has_table = is_settled = False
-    for batch in batches:
-        if features.add(batch) and not rejections.file_fails:
-            features.settle_types(batches, needs_rest=True)
-        frame, bad = features.to_frame(batch)
-        table, raising = None, dict[int, str]()
-        if not rejections.file_fails_with(bad):
-            try:
-                table, raising = predictor.predict_good_rows(batch, frame, bad)
-            except ModelRaised:
-                # It may take the types of the whole file.
-                features.settle_types(batches, needs_rest=False)
-                raise
-            if raising:
-                features.settle_types(batches, needs_rest=True)
-        rejections.add(batch.num_rows, bad, raising)
-        if is_settled and batch.num_rows == BATCH_ROWS:  # a shorter batch is the last one
-            rejections.refuse_too_many(is_read=False)
-        # One batch more is read, so that the count is exact if the file ends with it.
-        is_settled = rejections.file_fails_for_certain(features.has_bad_rows_for_certain)
-        if table is not None and not rejections.file_fails:
-            yield table
-            has_table = True
-    rejections.refuse_too_many()
-    if not has_table:
-        yield predictor.predict(batch.slice(0, 0), frame.iloc[:0])
-
-
-class _Rejections:
-    """Counts the rejected rows of a file, keeps the first ones for the error, and writes them."""
-
-    def __init__(self, reader: TableReader, limit: float, output: OutputSink) -> None:
-        self._reader = reader
-        self._limit = limit
-        self._output = output
-        self._writer = RejectedRowsWriter()
-        self._well_formed = 0
-        self._bad = 0  # well-formed rows that do not fit, or that the model raises on
-        self._raising = 0
-        self._processed = 0  # rejected rows that are shown and written
-        self._shown: list[RejectedRow] = []
-
-    @property
-    def count(self) -> int:
-        """The count of rejected rows so far."""
-        return self._reader.malformed_count() + self._bad
-
-    @property
-    def file_fails(self) -> bool:
-        """Whether the file fails already: the rest is read only to count rejected rows."""
-        return self.count > 0 and not self._limit
-
-    def file_fails_for_certain(self, has_bad_rows: bool) -> bool:
-        """Return whether the rest of the file cannot change that it fails.
-
-        `has_bad_rows` is whether a cell is bad whatever the types of the whole file are. These are
-        settled when the model raises.
-        """
-        certain = has_bad_rows or self._raising > 0 or self._reader.malformed_count() > 0
-        return self.file_fails and certain
-
-    def file_fails_with(self, bad: Mapping[int, str]) -> bool:
-        """Return whether the file fails already, or will with these bad rows."""
-        return self.file_fails or (bool(bad) and not self._limit)
-
-    def add(self, rows: int, bad: Mapping[int, str], raising: Mapping[int, str]) -> None:
-        """Add the latest batch: its row count, its bad rows, and those that the model raises on."""
-        bad = {**bad, **raising}
-        self._well_formed += rows
-        self._bad += len(bad)
-        self._raising += len(raising)
-        all_shown = len(self._shown) == MAX_SHOWN_ROWS
-        if self.count == self._processed or (self.file_fails and all_shown):
-            return
-        self._processed = self.count
-        rejected = list(self._reader.rejected_rows(bad))
-        self._shown += rejected[: MAX_SHOWN_ROWS - len(self._shown)]
-        if self._limit:
-            self._output.reject(self._writer.write(rejected))
-
-    def refuse_too_many(self, *, is_read: bool = True) -> None:
-        """Raise TooManyRejected if the share of rejected rows exceeds the limit.
-
-        `is_read` is whether all rows are read; if not, the file must fail for certain.
-        """
-        rows = self._well_formed + self._reader.malformed_count()
-        if not self.count or self.count / rows <= self._limit:
-            return
-        shown = [f"{self._reader.position_unit} {row.line}: {row.reason}" for row in self._shown]
-        more = f"; and {self.count - len(shown)} more" if self.count > len(shown) else ""
-        # Once the file fails the model is not called any more; it might raise on more rows.
-        at_least = "at least " if not is_read or (self._raising and self.file_fails) else ""
-        raise TooManyRejected(
-            f"{at_least}{self.count} of {'' if is_read else 'the first '}{rows} rows are bad, and "
-            f"WORKER_MAX_REJECTED={self._limit:g} allows no more than that share: "
-            f"{'; '.join(shown)}{more}{'' if is_read else '; the rest was not read'}"
-        )

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import structlog
@@ -14,7 +15,7 @@ from worker.storage.protocol import Head, Storage
 
 log = structlog.get_logger()
 
-READ_AHEAD = 3  # parts that are being downloaded, or wait for their reader
+READ_AHEAD = 4  # parts that are being downloaded, or wait for their reader
 HELD_PARTS = 2  # of an upload: one that is being filled and one that is being uploaded
 MAX_PARTS = 10_000  # of an upload: S3's limit
 ABORT_SECONDS = 2.0  # a stop has a deadline; the bucket's lifecycle rule removes what is left
@@ -38,10 +39,10 @@ class Download:
 
     async def read(self, ranges: Sequence[Range]) -> AsyncGenerator[bytes, None]:
         """Yield the ranges part by part; raises InputOverwritten and TransientError."""
-        fetches: deque[asyncio.Task[bytes]] = deque()
+        fetches: deque[asyncio.Future[bytes]] = deque()
         try:
-            for start, stop in self._parts(ranges):
-                fetches.append(asyncio.create_task(self._fetch(start, stop), name="fetch"))
+            for start, stop in self.cut(ranges):
+                fetches.append(self.begin_fetch(start, stop))
                 if len(fetches) == READ_AHEAD:
                     yield await fetches[0]
                     fetches.popleft()
@@ -49,19 +50,84 @@ class Download:
                 yield await fetches[0]
                 fetches.popleft()
         finally:
-            for fetch in fetches:
-                fetch.cancel()
-            await asyncio.gather(*fetches, return_exceptions=True)
+            await _cancel(fetches)
 
-    def _parts(self, ranges: Sequence[Range]) -> Iterator[Range]:
+    def read_ahead(self, start: int, stop: int) -> "ReadAhead":
+        """Begin to download a range now, before its bytes are asked for."""
+        return ReadAhead(self, start, stop)
+
+    def cut(self, ranges: Sequence[Range]) -> Iterator[Range]:
+        """Yield the ranges cut into parts, each of which is one request."""
         for start, stop in ranges:
-            for first in range(start, stop, self.part_bytes):
-                yield first, min(stop, first + self.part_bytes)
+            begin = start
+            while begin < stop:
+                in_first = len(self.first) if begin < len(self.first) else stop
+                end = min(stop, begin + self.part_bytes, in_first)
+                yield begin, end
+                begin = end
+
+    def begin_fetch(self, start: int, stop: int) -> asyncio.Future[bytes]:
+        """Begin to download one part; the first bytes are here already."""
+        if stop <= len(self.first):
+            here = asyncio.get_running_loop().create_future()
+            here.set_result(self.first[start:stop])
+            return here
+        return asyncio.create_task(self._fetch(start, stop), name="fetch")
 
     async def _fetch(self, start: int, stop: int) -> bytes:
         return await self.storage.read(
             self.uri, start, stop, version_id=self.version_id, etag=self.head.etag
         )
+
+
+class ReadAhead:
+    """Implements worker.interfaces.AsyncReadAhead: holds each part of its range until it is read.
+
+    What is outside of the range, or was read before, is downloaded when it is asked for.
+    """
+
+    def __init__(self, download: Download, start: int, stop: int) -> None:
+        self._download = download
+        self._fetches = {
+            part: download.begin_fetch(*part) for part in download.cut([(start, stop)])
+        }
+
+    async def read(self, ranges: Sequence[Range]) -> AsyncGenerator[bytes, None]:
+        """Yield the ranges part by part; raises InputOverwritten and TransientError."""
+        for start, stop in ranges:
+            for begin, end, part in self._split(start, stop):
+                if part is None:
+                    async with aclosing(self._download.read([(begin, end)])) as pieces:
+                        async for piece in pieces:
+                            yield piece
+                else:
+                    yield (await self._fetches[part])[begin - part[0] : end - part[0]]
+                    if end == part[1]:
+                        del self._fetches[part]
+
+    def _split(self, start: int, stop: int) -> Iterator[tuple[int, int, Range | None]]:
+        """Split a range; yields begin and end of each piece, and the part that holds it."""
+        for first, last in list(self._fetches):
+            if start < last and first < stop:
+                if start < first:
+                    yield start, first, None
+                    start = first
+                end = min(stop, last)
+                yield start, end, (first, last)
+                start = end
+        if start < stop:
+            yield start, stop, None
+
+    async def close(self) -> None:
+        """Drop what was not read, and end the downloads under way."""
+        await _cancel(self._fetches.values())
+        self._fetches.clear()
+
+
+async def _cancel(fetches: Collection[asyncio.Future[bytes]]) -> None:
+    for fetch in fetches:
+        fetch.cancel()
+    await asyncio.gather(*fetches, return_exceptions=True)
 
 
 class Upload:

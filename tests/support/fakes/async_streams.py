@@ -14,6 +14,8 @@ class AsyncMemoryInput:
     first_bytes: int | None = None
     piece: int = 1 << 20
     asked: list[Range] = field(default_factory=list)
+    ahead: list[Range] = field(default_factory=list)
+    open_downloads: int = 0
 
     @property
     def size(self) -> int:
@@ -23,11 +25,34 @@ class AsyncMemoryInput:
     def first(self) -> bytes:
         return self.content[: self.first_bytes]
 
+    def read_ahead(self, start: int, stop: int) -> "AsyncMemoryReadAhead":
+        self.ahead.append((start, stop))
+        return AsyncMemoryReadAhead(self)
+
     async def read(self, ranges: Sequence[Range]) -> AsyncGenerator[bytes, None]:
         self.asked += ranges
         for start, stop in ranges:
             for at in range(start, stop, self.piece):
                 yield self.content[at : min(stop, at + self.piece)]
+
+
+@dataclass
+class AsyncMemoryReadAhead:
+    """Implements worker.interfaces.AsyncReadAhead."""
+
+    input: AsyncMemoryInput
+    is_open: bool = True
+
+    def __post_init__(self) -> None:
+        self.input.open_downloads += 1
+
+    def read(self, ranges: Sequence[Range]) -> AsyncGenerator[bytes, None]:
+        return self.input.read(ranges)
+
+    async def close(self) -> None:
+        assert self.is_open
+        self.is_open = False
+        self.input.open_downloads -= 1
 
 
 @dataclass

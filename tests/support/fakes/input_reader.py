@@ -21,24 +21,23 @@ class MemoryInput:
         self.reserved: list[int] = []
         self._data = data
         self._pieces = pieces
-        self._reading = False
+        self._reads = 0
 
     def read(self, ranges: Sequence[Range]) -> Iterator[bytes]:
-        assert not self._reading, "a read began before the previous one had ended"
         assert all(0 <= start < end <= self.size for start, end in ranges)
-        self._reading = True
+        self._reads += 1
         self.asked += ranges
-        return self._read(ranges)
+        return self._read(ranges, self._reads)
 
-    def _read(self, ranges: Sequence[Range]) -> Iterator[bytes]:
+    def _read(self, ranges: Sequence[Range], number: int) -> Iterator[bytes]:
         sizes = cycle(self._pieces)
         for start, end in ranges:
             position = start
             while position < end:
+                assert number == self._reads, "a read went on after a later one had begun"
                 piece = self._data[position : min(end, position + next(sizes))]
                 position += len(piece)
                 yield piece
-        self._reading = False
 
     def reserve(self, size: int) -> None:
         self.reserved.append(size)

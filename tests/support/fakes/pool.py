@@ -12,7 +12,8 @@ from worker.interfaces import (
     ScoreOptions,
     ScoreResult,
 )
-from worker.pool.pool import Pool
+from worker.pool.large_file import SpareBytes
+from worker.pool.pool import NO_SPARE_BYTES, Pool
 
 
 @dataclass
@@ -38,6 +39,7 @@ class FakePool(Pool):
         *,
         on_start: Callable[[], None] = lambda: None,
         fresh: bool = False,
+        spare_bytes: SpareBytes = NO_SPARE_BYTES,  # noqa: ARG002 - it has no large files
     ) -> ScoreResult:
         async with self.slots:
             on_start()

@@ -14,7 +14,7 @@ from tests.support.strategies import examples
 from worker.errors import PredictionFailed, SchemaMismatch, Unparsable
 from worker.formats.base import RejectedRow
 from worker.formats.csv.reader import BLOCK_BYTES, CsvReader
-from worker.formats.csv.writer import CsvWriter, RejectedRowsWriter
+from worker.formats.csv.writer import CsvWriter
 from worker.formats.memory import InputMemory
 from worker.formats.text import to_utf8
 from worker.interfaces import ScoreOptions
@@ -41,7 +41,7 @@ def streamed(
     escape: str | None = None,
     has_header: bool = True,
 ) -> CsvReader:
-    return CsvReader(
+    return CsvReader.open(
         text,
         delimiter=delimiter,
         encoding=encoding,
@@ -363,14 +363,14 @@ def test_data_behind_the_last_name_makes_a_bad_row() -> None:
 
 @pytest.mark.parametrize("body", [b"a,\n1,2\n", b"a,,b\n1,2,3\n", b"Title,,\na,b,c\n1,2,3\n"])
 def test_an_empty_name_under_data_is_noticed(body: bytes) -> None:
-    unnamed = reader_of(body).unnamed
+    unnamed = reader_of(body).header.unnamed
     assert unnamed is not None
     assert re.match(r"line 1 \((a|Title), .*no name for column 2.*HEADER=absent", unnamed)
 
 
 @pytest.mark.parametrize("body", [b",b\n1,2\n", b"a,,b\n1,,2\n", b"a,,\n1,,\n"])
 def test_a_column_without_data_needs_no_name_and_neither_does_the_first(body: bytes) -> None:
-    assert reader_of(body).unnamed is None
+    assert reader_of(body).header.unnamed is None
 
 
 def test_the_first_column_needs_no_name() -> None:
@@ -390,7 +390,7 @@ def test_the_first_column_needs_no_name() -> None:
     ],
 )
 def test_a_first_line_with_a_value_above_its_like_is_in_doubt(body: bytes) -> None:
-    doubt = reader_of(body).doubt
+    doubt = reader_of(body).header.doubt
     assert doubt is not None
     assert "line 1" in doubt
     assert "WORKER_HEADER=absent" in doubt
@@ -409,16 +409,16 @@ def test_a_first_line_with_a_value_above_its_like_is_in_doubt(body: bytes) -> No
     ],
 )
 def test_a_first_line_of_names_is_not_in_doubt(body: bytes) -> None:
-    assert reader_of(body).doubt is None
+    assert reader_of(body).header.doubt is None
 
 
 @pytest.mark.parametrize("block_bytes", [1, 7, 10_000])
 def test_what_is_said_of_a_header_does_not_depend_on_the_cuts(block_bytes: int) -> None:
     body = b'"2023",,5\r\n"a\r\n,1",7,6\r\n1,1,1\r\n'
     reader = streamed(iter([body]), block_bytes=block_bytes)
-    assert reader.doubt is not None
-    assert "'5' stands above '6'" in reader.doubt
-    assert reader.unnamed is not None
+    assert reader.header.doubt is not None
+    assert "'5' stands above '6'" in reader.header.doubt
+    assert reader.header.unnamed is not None
     (table,) = reader.batches(("2023", "5"), 10)
     assert table.to_pylist() == [{"2023": "a\r\n,1", "5": "6"}, {"2023": "1", "5": "1"}]
 
@@ -665,11 +665,3 @@ def test_output_has_the_encoding_set_and_one_byte_order_mark_at_most() -> None:
 def test_a_label_that_the_encoding_lacks_is_a_clear_error() -> None:
     with pytest.raises(PredictionFailed, match="'€' cannot be written as latin-1"):
         write(pa.table({"a": ["€"]}), encoding="latin-1")
-
-
-def test_rejected_rows_are_a_csv_of_line_reason_and_row() -> None:
-    writer = RejectedRowsWriter()
-    assert writer.write([RejectedRow(7, "column 'x' is bad", '1,"a\nb"')]) == (
-        b'line,reason,row\n7,column \'x\' is bad,"1,""a\nb"""\n'
-    )
-    assert writer.write([RejectedRow(9, "y", "2")]) == b"9,y,2\n"

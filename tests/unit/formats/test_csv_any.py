@@ -167,7 +167,7 @@ class Read:
 
 
 def read_in_pieces(text: str, reading: Reading) -> Read:
-    reader = CsvReader(
+    reader = CsvReader.open(
         to_utf8(iter(cut(text.encode(), reading.pieces)), "utf-8"),
         delimiter=",",
         encoding="utf-8",

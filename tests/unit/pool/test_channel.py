@@ -7,8 +7,8 @@ import pytest
 
 from tests.support.fakes.async_streams import AsyncMemoryInput
 from worker.errors import StrayCancellation
-from worker.interfaces import OutputForm, Range, ScoreOptions, ScoreResult
-from worker.pool.channel import SIZE, Assignment, ChildChannel, OutputPiece, RangeSender
+from worker.interfaces import OutputForm, OutputPiece, Range, ScoreOptions, ScoreResult
+from worker.pool.channel import SIZE, Assignment, ChildChannel, RangeSender
 
 FORM = OutputForm("text/csv", None)
 

@@ -14,7 +14,7 @@ from tests.support.whole_file import ScoredFile, score
 from worker.errors import PredictionFailed, TooManyRejected
 from worker.interfaces import ScoreOptions
 from worker.models import SklearnPredictor
-from worker.scoring.score import BATCH_ROWS
+from worker.scoring.batches import BATCH_ROWS
 
 LENIENT = ScoreOptions(max_rejected=0.5)
 BODY = b"id,x\na,1\nb,2\nc,3\n"

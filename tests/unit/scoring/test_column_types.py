@@ -27,7 +27,7 @@ from worker.errors import ModelRaised, NeedsTypes
 from worker.interfaces import ScoreOptions
 from worker.models import SklearnPredictor
 from worker.scoring import score as scoring
-from worker.scoring.score import BATCH_ROWS
+from worker.scoring.batches import BATCH_ROWS
 
 LENIENT = ScoreOptions(max_rejected=0.9)
 

@@ -19,7 +19,7 @@ from worker.scoring import score as scoring
 MIB = 2**20
 HEADER = b"id,a,b,c\n"
 ROWS = b"".join(b'%d,%d.25,0.125,"%s"\n' % (n, n, b"x" * 400) for n in range(2_000))
-BAD = b"bad\n" * 20
+REPEATED = ROWS + b"bad\n" * 20
 
 
 class Endless:
@@ -28,13 +28,16 @@ class Endless:
     first = HEADER
 
     def __init__(self, size: int) -> None:
-        self._times = size // len(ROWS + BAD)
-        self.size = len(HEADER) + self._times * len(ROWS + BAD)
+        self.size = len(HEADER) + size // len(REPEATED) * len(REPEATED)
 
     def read(self, ranges: Sequence[Range]) -> Iterator[bytes]:
-        assert list(ranges) == [(len(HEADER), self.size)]
-        for _ in range(self._times):
-            yield ROWS + BAD
+        for start, end in ranges:
+            position = start
+            while position < end:
+                place = (position - len(HEADER)) % len(REPEATED)
+                piece = REPEATED[place : place + end - position]
+                yield piece
+                position += len(piece)
 
     def reserve(self, size: int) -> None:
         raise AssertionError(size)

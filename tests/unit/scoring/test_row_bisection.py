@@ -12,8 +12,8 @@ from tests.support.whole_file import ScoredFile, score
 from worker.errors import ModelRaised, PredictionFailed, TooManyRejected
 from worker.interfaces import ScoreOptions
 from worker.models import SklearnPredictor
+from worker.scoring.batches import BATCH_ROWS
 from worker.scoring.checks import GIVE_UP_AFTER, rows_that_raise
-from worker.scoring.score import BATCH_ROWS
 
 FRAME = pd.DataFrame({"a": range(40), "colour": ["red", "blue"] * 20})
 COLUMNS = make_column_transformer((StandardScaler(), ["a"]), (OneHotEncoder(), ["colour"]))

@@ -24,7 +24,7 @@ from worker.errors import (
 from worker.interfaces import Range, ScoreOptions
 from worker.models import SklearnPredictor
 from worker.scoring import score as scoring
-from worker.scoring.score import BATCH_ROWS
+from worker.scoring.batches import BATCH_ROWS
 
 DEFAULT = ScoreOptions()
 LENIENT = ScoreOptions(max_rejected=0.5)
@@ -223,8 +223,8 @@ class CountedInput(MemoryInput):
 
     delivered = 0
 
-    def _read(self, ranges: Sequence[Range]) -> Iterator[bytes]:
-        for piece in super()._read(ranges):
+    def _read(self, ranges: Sequence[Range], number: int) -> Iterator[bytes]:
+        for piece in super()._read(ranges, number):
             self.delivered += len(piece)
             yield piece
 

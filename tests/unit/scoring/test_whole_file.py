@@ -21,7 +21,7 @@ from tests.support.tables import parquet
 from tests.support.whole_file import score
 from worker.interfaces import ScoreOptions
 from worker.models import SklearnPredictor
-from worker.scoring.score import BATCH_ROWS
+from worker.scoring.batches import BATCH_ROWS
 
 FEATURES = ["a", "b", "c d", "e,f"]
 TRAINING = np.random.default_rng(1).random((200, 4))

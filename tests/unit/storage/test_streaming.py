@@ -66,6 +66,40 @@ async def test_a_closed_download_leaves_no_task(storage: FakeStorage) -> None:
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
+async def test_what_is_read_ahead_is_downloaded_once_and_the_rest_when_it_is_asked_for(
+    storage: FakeStorage,
+) -> None:
+    storage.add(INPUT, CONTENT)
+    download = await open_download(storage)
+    ahead = download.read_ahead(250, 600)
+    await asyncio.sleep(1)
+    assert call_names(storage) == ["get", *["read"] * 4]
+    for start, stop in ((249, 251), (251, 400), (400, 900), (900, 1024)):
+        pieces = [piece async for piece in ahead.read([(start, stop)])]
+        assert b"".join(pieces) == CONTENT[start:stop]
+    assert call_names(storage).count("read") == 4 + 1 + 3 + 2
+    await ahead.close()
+
+
+@pytest.mark.parametrize("seconds", [0, 1])
+async def test_what_is_read_ahead_and_not_wanted_leaves_no_task(
+    storage: FakeStorage, seconds: int
+) -> None:
+    storage.add(INPUT, CONTENT)
+    ahead = (await open_download(storage)).read_ahead(250, 600)
+    await asyncio.sleep(seconds)
+    await ahead.close()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_the_first_bytes_are_not_downloaded_twice(storage: FakeStorage) -> None:
+    storage.add(INPUT, CONTENT)
+    download = await open_download(storage)
+    pieces = [piece async for piece in download.read([(10, 150)])]
+    assert b"".join(pieces) == CONTENT[10:150]
+    assert call_names(storage) == ["get", "read"]
+
+
 async def test_an_input_overwritten_during_its_download_is_an_error(storage: FakeStorage) -> None:
     storage.add(INPUT, CONTENT)
     download = await open_download(storage)

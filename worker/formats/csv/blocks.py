@@ -44,55 +44,84 @@ class Block:
             offset = row.end()
 
 
-def split_blocks(text: Iterator[bytes], dialect: Dialect, line: int) -> Iterator[Block]:
-    """Cut the text, which begins on that line, into blocks of about the size of its pieces.
+class BlockSplitter:
+    """Cuts text into blocks of whole rows, of about the size of its pieces.
 
-    A cell whose quote does not close within 16 MiB, or never, makes its row malformed, and the next
-    line begins the next row. Raises Unparsable if a row is too long.
+    With `limit` only the rows are taken that begin in so many bytes of the text. A cell whose quote
+    does not close within `max_row_bytes` of its row, or never, makes the row malformed, and the
+    next line begins the next row: which rows there are depends on the text behind the first one
+    alone, and not on how it is cut into pieces.
     """
-    splitter = _Splitter(dialect, line)
-    for piece in text:
-        yield from splitter.add(piece)
-    yield from splitter.finish()
 
-
-class _Splitter:
-    """Collects text until it has whole rows."""
-
-    def __init__(self, dialect: Dialect, line: int) -> None:
+    def __init__(
+        self,
+        dialect: Dialect,
+        line: int,
+        *,
+        limit: int | None = None,
+        max_row_bytes: int = MAX_ROW_BYTES,
+    ) -> None:
+        self.line = line
+        """The line behind the blocks so far."""
+        self.offset = 0
+        """The bytes of the blocks so far."""
         self._dialect = dialect
         self._quote = (dialect.quote or "").encode()
-        self._line = line
+        self._limit = limit
+        self._max_row_bytes = max_row_bytes
         self._rest = b""  # the text behind the last whole row
         self._is_open = False  # whether a quote is open at the end of the rest
         self._piece_bytes = 1
 
-    def add(self, piece: bytes) -> Iterator[Block]:
+    def split(self, text: Iterator[bytes]) -> Iterator[Block]:
+        """Return the blocks of the text, of which no more is read than they need.
+
+        Raises Unparsable if a row is too long.
+        """
+        while not self._is_done:
+            piece = next(text, None)
+            if piece is None:
+                yield from self._finish()
+                return
+            yield from self._add(piece)
+
+    @property
+    def _is_done(self) -> bool:
+        return self._limit is not None and self.offset >= self._limit
+
+    def _add(self, piece: bytes) -> Iterator[Block]:
         """Add text, and return the rows that are whole now."""
         self._piece_bytes = max(self._piece_bytes, len(piece))
-        yield from self._take(piece)
-        while len(self._rest) > MAX_ROW_BYTES:
-            yield from self._give_up_quote()
+        start = 0
+        while start < len(piece) and not self._is_done:
+            end = start + self._max_row_bytes + 1 - len(self._rest)
+            yield from self._take(piece[start:end])
+            start = end
+            if len(self._rest) > self._max_row_bytes:
+                yield from self._give_up_quote()
 
-    def finish(self) -> Iterator[Block]:
+    def _finish(self) -> Iterator[Block]:
         """Return the rows that are left at the end of the text."""
-        if self._rest:
-            # Without a line end Arrow reads an empty last cell as quoted if the cell before it is.
-            yield from self._take(b"\n")
-        while self._rest:
+        if not self._rest:
+            return
+        end = self.offset + len(self._rest)
+        # Without a line end Arrow reads an empty last cell as quoted if the cell before it is.
+        yield from self._take(b"\n")
+        while self._rest and not self._is_done:
             yield from self._give_up_quote()
+        self.offset = min(self.offset, end)
 
     def _give_up_quote(self) -> Iterator[Block]:
         """Return the rows in the rest, of which the first is malformed: its quote never closes."""
         row = self._dialect.patterns.unclosed.match(self._rest)
         if row is None:
             raise Unparsable(
-                f"line {self._line}: the row is longer than {MAX_ROW_BYTES // 2**20} MiB"
+                f"line {self.line}: the row is longer than {self._max_row_bytes // 2**20} MiB"
             )
         text, self._rest, self._is_open = self._rest, b"", False
         yield self._block(text[: row.end()], [row.span()])
         for start in range(row.end(), len(text), self._piece_bytes):
-            yield from self._take(text[start : start + self._piece_bytes])
+            yield from self._add(text[start : start + self._piece_bytes])
 
     def _take(self, piece: bytes) -> Iterator[Block]:
         data = self._rest + piece
@@ -100,13 +129,26 @@ class _Splitter:
             self._rest = data
             return
         end, malformed = self._find_rows(data)
+        if self._limit is not None and self.offset + end > self._limit:
+            end = self._end_of_rows(data, end, self._limit - self.offset)
+            malformed = [span for span in malformed if span[1] <= end]
         self._rest = data[end:]
         if end:
             yield self._block(data[:end], malformed)
 
+    def _end_of_rows(self, data: bytes, end: int, limit: int) -> int:
+        """Return the end of the last row that begins before the limit; rows are whole to `end`."""
+        place = 0
+        while place < limit:
+            row = self._dialect.patterns.row.match(data, place, end)
+            assert row is not None
+            place = row.end()
+        return place
+
     def _block(self, text: bytes, malformed: list[Span]) -> Block:
-        block = Block(text, self._line, self._dialect, tuple(malformed))
-        self._line += count_line_ends(text, 0, len(text))
+        block = Block(text, self.line, self._dialect, tuple(malformed))
+        self.line += count_line_ends(text, 0, len(text))
+        self.offset += len(text)
         return block
 
     def _find_rows(self, data: bytes) -> tuple[int, list[Span]]:

@@ -29,6 +29,8 @@ class Header:
 
     names: tuple[str, ...]
     dialect: Dialect
+    offset: int
+    """Where the data begins in the text."""
     line: int
     """The line on which the data begins."""
     rest: bytes
@@ -56,10 +58,19 @@ def read_header(pieces: Iterator[bytes], dialect: Dialect, *, has_header: bool =
     cells = _cells(text, dialect)
     if not has_header:
         names = tuple(map(str, range(len(cells))))
-        return Header(names, dialect, head.line, head.rest, len(cells), None, first=tuple(cells))
+        return Header(
+            names,
+            dialect,
+            head.offset,
+            head.line,
+            head.rest,
+            len(cells),
+            None,
+            first=tuple(cells),
+        )
     header_line = head.line
     head.skip_row()
-    header = Header(tuple(cells), dialect, head.line, head.rest, len(cells), text)
+    header = Header(tuple(cells), dialect, head.offset, head.line, head.rest, len(cells), text)
     if not any(map(_needs_a_look, header.names)) and head.begins_with_a_record(dialect):
         return replace(header, rest=head.rest)
     sample = head.sample(dialect)
@@ -114,6 +125,7 @@ class _Head:
         self._pieces = pieces
         self._row_end = 0
         self.rest = b""
+        self.offset = 0
         self.line = 1
 
     def first_row(self, dialect: Dialect) -> bytes:
@@ -134,6 +146,7 @@ class _Head:
 
     def skip_row(self) -> None:
         """Skip the row that `first_row` returned."""
+        self.offset += self._row_end
         self.line += count_line_ends(self.rest, 0, self._row_end)
         self.rest = self.rest[self._row_end :]
 

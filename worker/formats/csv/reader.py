@@ -2,9 +2,10 @@
 
 import codecs
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import chain
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,14 +13,14 @@ from pyarrow import csv as arrow_csv
 
 from worker.errors import Unparsable
 from worker.formats.base import CellForm, RejectedRow, rebatch
-from worker.formats.csv.blocks import Block, split_blocks
+from worker.formats.csv.blocks import Block, BlockSplitter
 from worker.formats.csv.dialect import Dialect, with_doubled_quotes
-from worker.formats.csv.header import read_header, rows_of, shown_line
+from worker.formats.csv.header import Header, read_header, rows_of, shown_line
 from worker.formats.csv.odd_rows import OddRows
 from worker.formats.csv.rejects import RejectedRows
 from worker.formats.csv.writer import CsvWriter
-from worker.formats.text import resize_pieces
-from worker.interfaces import Format
+from worker.formats.text import cut_pieces, resize_pieces
+from worker.interfaces import Format, Position
 from worker.quoting import message_of
 
 BLOCK_BYTES = 2**20
@@ -28,11 +29,12 @@ _SEARCHED_BYTES = 2**16  # where the line of column names is looked for, if the 
 
 
 class CsvReader:
-    """Reads a CSV from its text in UTF-8.
+    """Reads the rows of a CSV from text in UTF-8, which begins at a row.
 
-    A cell is a string, or null if it is empty and not quoted. `hold` is called with the bytes of
-    text in memory, and raises if they are too many. Without `may_reject` the file fails if it has
-    a malformed row, so only the first few such rows are kept.
+    A cell is a string, or null if it is empty and not quoted. `begin` is where the text begins in
+    the file. With `stop` only the rows are read that begin before that offset. `hold` is called
+    with the bytes of text in memory, and raises if they are too many. Without `may_reject` the file
+    fails if it has a malformed row, so only the first few such rows are kept.
     """
 
     format: ClassVar[Format] = "csv"
@@ -42,6 +44,44 @@ class CsvReader:
 
     def __init__(
         self,
+        header: Header,
+        text: Iterator[bytes],
+        begin: Position,
+        *,
+        stop: int | None = None,
+        encoding: str,
+        hold: Callable[[int], None],
+        may_reject: bool,
+        block_bytes: int = BLOCK_BYTES,
+    ) -> None:
+        self.header = header
+        self.begin = begin
+        self.names = header.names
+        self.has_names = header.text is not None
+        self.delimiter = header.dialect.delimiter
+        self.first_line = None if header.text is None else shown_line(header.names)
+        """The first line as errors show it; None if it is a row."""
+        self._encoding = encoding
+        limit = None if stop is None else max(0, stop - begin.offset)
+        self._splitter = BlockSplitter(header.dialect, begin.line, limit=limit)
+        # Behind the stop only the end of one row is needed, and no whole block is waited for.
+        block_bytes *= 1 + header.width // _COLUMNS_PER_BLOCK
+        behind: Iterator[bytes] = iter(())
+        if limit is not None:
+            text, behind = cut_pieces(text, limit)
+        self._blocks = self._splitter.split(chain(resize_pieces(text, block_bytes), behind))
+        self._odd_rows = OddRows(header.dialect, header.width, header.text)
+        self._rejected = RejectedRows(
+            may_reject=may_reject, odd_reason=partial(self._odd_rows.reason, names=self.names)
+        )
+        self._hold = hold
+        # Names may stand twice, so Arrow gets the columns by number.
+        self._numbers = [str(number) for number in range(header.width)]
+        self._nameless = self._numbers[len(header.names) :]
+
+    @classmethod
+    def open(
+        cls,
         text: Iterator[bytes],
         *,
         delimiter: str | None,
@@ -52,36 +92,24 @@ class CsvReader:
         escape: str | None = None,
         has_header: bool = True,
         block_bytes: int = BLOCK_BYTES,
-    ) -> None:
+    ) -> Self:
+        """Read the header of a file's text, and return a reader of its rows."""
         pieces = resize_pieces(text, block_bytes)
-        dialect = Dialect(delimiter or "", quote, escape)
-        header = read_header(pieces, dialect, has_header=has_header)
-        self.names = header.names
-        self.has_names = has_header
-        self.delimiter = header.dialect.delimiter
-        self.first_line = None if header.text is None else shown_line(header.names)
-        """The first line as errors show it; None if it is a row."""
-        self.first_row = header.first
-        """The cells of the first row, if the file has no header."""
-        self.doubt = header.doubt
-        """Why the first line is probably data and not a header; None: it is a header."""
-        self.unnamed = header.unnamed
-        """Which column has data and no name; None: no column."""
-        self._dialect = header.dialect
-        self._encoding = encoding
-        self._beginning = header.rest[:_SEARCHED_BYTES], header.line
-        rows: Iterator[bytes] = chain([header.rest], pieces)
-        if extra := header.width // _COLUMNS_PER_BLOCK:
-            rows = resize_pieces(rows, block_bytes * (1 + extra))
-        self._blocks = split_blocks(rows, header.dialect, header.line)
-        self._odd_rows = OddRows(header.dialect, header.width, header.text)
-        self._rejected = RejectedRows(
-            may_reject=may_reject, odd_reason=partial(self._odd_rows.reason, names=self.names)
+        header = read_header(pieces, Dialect(delimiter or "", quote, escape), has_header=has_header)
+        return cls(
+            replace(header, rest=header.rest[:_SEARCHED_BYTES]),
+            chain([header.rest], pieces),
+            Position(header.offset, header.line),
+            encoding=encoding,
+            hold=hold,
+            may_reject=may_reject,
+            block_bytes=block_bytes,
         )
-        self._hold = hold
-        # Names may stand twice, so Arrow gets the columns by number.
-        self._numbers = [str(number) for number in range(header.width)]
-        self._nameless = self._numbers[len(header.names) :]
+
+    @property
+    def end(self) -> Position:
+        """Where the rows that were read so far end."""
+        return Position(self.begin.offset + self._splitter.offset, self._splitter.line)
 
     def null_count(self, _: str, /) -> int | None:
         """Return None: only reading the file tells."""
@@ -96,8 +124,7 @@ class CsvReader:
 
     def find_row(self, fits: Callable[[list[str]], bool]) -> int | None:
         """Return the line of the first row near the beginning whose cells fit; None: no row."""
-        text, line = self._beginning
-        rows = rows_of(text, line, self._dialect)
+        rows = rows_of(self.header.rest, self.header.line, self.header.dialect)
         return next((number for number, cells in rows if fits(cells)), None)
 
     def _read_blocks(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -141,11 +168,11 @@ class CsvReader:
         convert: arrow_csv.ConvertOptions,
         malformed: dict[int, str],
     ) -> pa.Table:
-        text = with_doubled_quotes(text, self._dialect)
+        text = with_doubled_quotes(text, self.header.dialect)
         # Arrow drops a byte order mark at the beginning, but here it belongs to a cell. So put a
         # blank line before it, which Arrow drops instead.
         text = b"\n" + text if text.startswith(codecs.BOM_UTF8) else text
-        quote = self._dialect.quote
+        quote = self.header.dialect.quote
         try:
             return arrow_csv.read_csv(
                 pa.BufferReader(text),
@@ -197,8 +224,8 @@ class CsvReader:
         return CsvWriter(
             delimiter=self.delimiter,
             encoding=self._encoding,
-            quote=self._dialect.quote,
-            escape=self._dialect.escape,
+            quote=self.header.dialect.quote,
+            escape=self.header.dialect.escape,
             has_header=self.has_names,
         )
 

@@ -9,9 +9,10 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 
-from worker.formats.base import MAX_SHOWN_ROWS, RejectedRow
+from worker.formats.base import RejectedRow
 from worker.formats.csv.blocks import Block, RawRow
 from worker.formats.csv.dialect import count_line_ends
+from worker.interfaces import MAX_SHOWN_ROWS
 
 
 class RejectedRows:

@@ -2,19 +2,15 @@
 
 import codecs
 import re
-from collections.abc import Sequence
-from dataclasses import astuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from worker.errors import PredictionFailed, SchemaMismatch
-from worker.formats.base import FEW_ROWS, RejectedRow, one_array
+from worker.formats.base import FEW_ROWS, one_array
 from worker.formats.float_text import format_floats
 from worker.formats.json_lines.cells import json_to_text
 from worker.quoting import quote_value
-
-_REJECTED = pa.schema([("line", pa.int64()), ("reason", pa.string()), ("row", pa.string())])
 
 
 class CsvWriter:
@@ -99,18 +95,6 @@ class CsvWriter:
                 f"{cell} holds a delimiter or a line end, so it cannot be written without quotes "
                 "(WORKER_QUOTE=none)"
             )
-
-
-class RejectedRowsWriter:
-    """Writes rejected rows to the CSV that is stored beside an output."""
-
-    def __init__(self) -> None:
-        self._writer = CsvWriter()
-
-    def write(self, rows: Sequence[RejectedRow]) -> bytes:
-        """Add some rows, and return their bytes."""
-        columns = zip(*map(astuple, rows), strict=True)
-        return self._writer.write(pa.table([list(column) for column in columns], _REJECTED))
 
 
 def _to_strings(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:

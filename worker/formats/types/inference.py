@@ -1,7 +1,8 @@
 """Columns of which nothing is said: typed as pandas types them in the whole file.
 
 The first batch decides. A later batch with cells that change pandas' choice is told by `add`; the
-file must then be read again, with the kinds of all of its cells.
+file must then be read again, with the kinds of all of its cells. Of a CSV any batch may be added
+right behind the first one: no cells change the choice together that do not change it alone.
 """
 
 from collections.abc import Hashable
@@ -34,7 +35,8 @@ def _new_kinds(cells: CellForm, found: Any, *, missing: bool) -> _Kinds:  # noqa
 class InferredColumn:
     """One column of which nothing is said.
 
-    `found` are the kinds of its cells in the whole file, if an earlier attempt has found them.
+    `found` are the kinds of its cells in the whole file, if an earlier attempt has found them, or
+    in the first batch.
     `missing` is whether a Parquet file's footer says that cells are missing.
     """
 
@@ -58,6 +60,10 @@ class InferredColumn:
         if self._type is None and len(column):
             self._type = self._kinds.type
         return self._type is not None and self._type != self._kinds.type
+
+    def has_type(self, found: Any) -> bool:  # noqa: ANN401 - any JSON value
+        """Return whether the column's type is that of the kinds that were found."""
+        return self._type == _new_kinds(self._cells, found, missing=False).type
 
     def found(self) -> Any:  # noqa: ANN401 - any JSON value
         """Return the kinds of the cells so far as a JSON value."""

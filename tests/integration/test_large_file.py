@@ -1,0 +1,180 @@
+"""One large file on real processes, which predict its parts at the same time."""
+
+import asyncio
+import csv
+import io
+import os
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from random import Random
+
+import pandas as pd
+import pytest
+import pytest_asyncio
+
+from tests.support.fakes.async_streams import AsyncMemoryInput, AsyncMemoryOutput
+from worker.errors import ProcessLost
+from worker.interfaces import (
+    FilePlan,
+    InputReader,
+    OutputSink,
+    Part,
+    PartResult,
+    PartSink,
+    Position,
+    ScoreOptions,
+    ScoreResult,
+)
+from worker.jobs.limits import ByteBudget
+from worker.pool import forkserver
+from worker.pool.pool import Pool
+from worker.pool.process import ProcessSlot
+from worker.scoring.scorer import ModelScorer
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+PART_BYTES = 20_000
+PROCESSES = 4
+DEADLY = -1
+SECONDS = 600  # only a hang lasts as long
+OPTIONS = ScoreOptions(max_rejected=1.0)
+
+
+class Doubling:
+    """Predicts twice the number; one number kills the process."""
+
+    feature_names_in_ = ("x",)
+    column_types = {"x": "int"}  # noqa: RUF012 - as a plug-in may have it
+
+    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
+        if (frame["x"] == DEADLY).any():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return pd.DataFrame({"prediction": 2 * frame["x"]})
+
+
+@dataclass(frozen=True)
+class WrongGuesses:
+    """Implements worker.pool.child.Scorer: of every third part it guesses wrong where it begins."""
+
+    scorer: ModelScorer
+
+    def open_file(
+        self, file: InputReader, options: ScoreOptions, output: OutputSink
+    ) -> ScoreResult | FilePlan:
+        return self.scorer.open_file(file, options, output)
+
+    def score_part(
+        self, file: InputReader, options: ScoreOptions, plan: FilePlan, part: Part, sink: PartSink
+    ) -> PartResult:
+        if part.begin is None and part.number % 3 == 0:
+            start = plan.starts[part.number] + 500
+            behind = b"".join(file.read([(start, start + 500)]))
+            part = Part(part.number, Position(start + behind.index(b"\n") + 1, 0))
+        return self.scorer.score_part(file, options, plan, part, sink)
+
+
+def load_model() -> WrongGuesses:
+    return WrongGuesses(ModelScorer(Doubling(), part_bytes=PART_BYTES))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def slots() -> AsyncIterator[list[ProcessSlot]]:
+    forkserver.start(1, [__name__])
+    slots = [ProcessSlot(load_model, close_seconds=5.0) for _ in range(PROCESSES)]
+    await asyncio.gather(*(slot.open() for slot in slots))
+    yield slots
+    await asyncio.gather(*(slot.close() for slot in slots))
+
+
+def file_of_rows(*, deadly_row: int | None = None) -> bytes:
+    """Return rows of which the texts have lines that look like rows; some have a bad number."""
+    random = Random(0)  # noqa: S311 - of an example
+    rows = io.StringIO()
+    writer = csv.writer(rows, lineterminator="\n")
+    writer.writerow(("id", "x", "note"))
+    for number in range(2000):
+        note = "\n".join(f"{line},{line},no row" for line in range(random.choice((0, 1, 9, 90))))
+        x = DEADLY if number == deadly_row else "bad" if number % 100 == 7 else number
+        writer.writerow((f"id {number}", x, note))
+    return rows.getvalue().encode()
+
+
+def expected(content: bytes) -> tuple[bytes, list[int]]:
+    """Return the output of a file, and the lines of its rejected rows."""
+    output, rejected = b"id,prediction\n", []
+    reader = csv.reader(io.StringIO(content.decode(), newline=""))
+    next(reader)
+    line = 1 + reader.line_num
+    for name, x, _ in reader:
+        if x == "bad":
+            rejected.append(line)
+        else:
+            output += b"%b,%d\n" % (name.encode(), 2 * int(x))
+        line = 1 + reader.line_num
+    return output, rejected
+
+
+class BlockedOutput(AsyncMemoryOutput):
+    """Takes nothing of the output until it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_begun, self.may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def write(self, data: bytes) -> None:
+        self.has_begun.set()
+        await self.may_go_on.wait()
+        await super().write(data)
+
+
+async def predict(pool: Pool, content: bytes, output: AsyncMemoryOutput) -> ScoreResult:
+    reader = AsyncMemoryInput(content, first_bytes=1000)
+    async with asyncio.timeout(SECONDS), ByteBudget(1 << 30).reserve(1) as held:
+        return await pool.score(reader, OPTIONS, output, spare_bytes=held)
+
+
+@pytest.mark.parametrize("processes", range(1, PROCESSES + 1))
+async def test_any_number_of_processes_gives_the_same_output(
+    slots: list[ProcessSlot], processes: int
+) -> None:
+    content, output = file_of_rows(), AsyncMemoryOutput()
+    result = await predict(Pool(slots[:processes]), content, output)
+    predictions, rejected_lines = expected(content)
+    assert output.output == predictions
+    rejected = pd.read_csv(io.BytesIO(output.rejects))
+    assert list(rejected["line"]) == rejected_lines
+    assert (result.rows, result.rejected) == (2000 - len(rejected), len(rejected))
+    assert result.parts is not None
+    assert result.parts.parts > 20
+    assert (result.parts.repeated_parts > 0) == (processes > 1)
+    assert result.parts.processes == processes
+
+
+async def test_small_files_are_finished_while_a_large_file_is_blocked(
+    slots: list[ProcessSlot],
+) -> None:
+    pool, content, blocked = Pool(slots[:2]), file_of_rows(), BlockedOutput()
+    large = asyncio.create_task(predict(pool, content, blocked))
+    await blocked.has_begun.wait()
+    for _ in range(3):
+        small = AsyncMemoryOutput()
+        await predict(pool, b"id,x,note\na,1,\n", small)
+        assert small.output == b"id,prediction\na,2\n"
+    assert not large.done()
+    blocked.may_go_on.set()
+    await large
+    assert blocked.output == expected(content)[0]
+
+
+async def test_a_process_that_is_killed_fails_its_job_and_leaves_the_pool_whole(
+    slots: list[ProcessSlot],
+) -> None:
+    pool = Pool(slots[:3])
+    with pytest.raises(ProcessLost):
+        await predict(pool, file_of_rows(deadly_row=900), AsyncMemoryOutput())
+    content, output = file_of_rows(), AsyncMemoryOutput()
+    result = await predict(pool, content, output)
+    assert output.output == expected(content)[0]
+    assert result.parts is not None
+    assert result.parts.processes == 3

@@ -1,0 +1,121 @@
+"""Pool processes that predict the parts of a file of lines, on the virtual clock."""
+
+import asyncio
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+
+from worker.errors import ProcessLost, TidegateError, Unparsable
+from worker.interfaces import (
+    AsyncRangeReader,
+    FilePlan,
+    OutputForm,
+    OutputHeader,
+    OutputPiece,
+    Part,
+    PartBegin,
+    PartMessage,
+    PartResult,
+    Position,
+    RejectedLines,
+    ScoreResult,
+)
+from worker.pool.channel import Assignment, Outcome
+from worker.pool.process import ProcessSlot, Take
+
+FORM = OutputForm("text/csv", None)
+HEADER = OutputHeader(b"header\n", "columns")
+
+
+def plan_of(content: bytes, part_bytes: int) -> FilePlan:
+    """Plan a file without a header, from its first line to its last one."""
+    starts = range(0, len(content), part_bytes)
+    return FilePlan(FORM, Position(0, 1), starts, len(content), "line", b"state")
+
+
+def expected(content: bytes) -> tuple[bytes, bytes]:
+    """Return the output of a file, and its rejected rows."""
+    lines = content.splitlines(keepends=True)
+    good = b"".join(line.upper() for line in lines if not line.startswith(b"bad"))
+    bad = [
+        b"%d,%b" % (number, line) for number, line in enumerate(lines, 1) if line.startswith(b"bad")
+    ]
+    return HEADER.data + good, b"line,reason,row\n" + b"".join(bad) if bad else b""
+
+
+def predict_lines(text: bytes, begin: int) -> Iterator[PartMessage]:
+    """Predict whole lines, each in a piece of its own; a line that begins with "bad" is rejected.
+
+    A line "error" is an error.
+    """
+    yield PartBegin(begin)
+    yield HEADER
+    lines = text.splitlines(keepends=True)
+    for number, line in enumerate(lines):
+        if line.startswith(b"error"):
+            yield Unparsable(f"line {number + 1} of the part is an error")
+            return
+        if line.startswith(b"bad"):
+            yield RejectedLines([(number, line.rstrip(b"\n"))])
+        else:
+            yield OutputPiece(line.upper(), rejects=False)
+    bad = [number for number, line in enumerate(lines) if line.startswith(b"bad")]
+    shown = [(number, "bad") for number in bad[:10]]
+    rows = len(lines) - len(bad)
+    yield PartResult(begin + len(text), len(lines), rows, len(lines), len(bad), 0, shown, HEADER)
+
+
+def line_at(content: bytes, position: int) -> int:
+    """Return where the first line begins that begins at an offset or behind it."""
+    return content.find(b"\n", position - 1) + 1 or len(content) if position else 0
+
+
+@dataclass
+class PartProcess(ProcessSlot):
+    """A slot whose process predicts a file by a plan; a small file says how many seconds it takes.
+
+    The process is killed when it begins with part `killed_by`.
+    """
+
+    plan: FilePlan
+    seconds: Callable[[Part], float] = lambda _: 1.0  # for each line
+    wrong: Collection[int] = ()  # parts where it guesses wrong
+    parts: list[Part] = field(default_factory=list)
+    """The parts that were begun."""
+    killed_by: int | None = None
+    failing_guesses: Collection[int] = ()  # parts which it cannot read where it guesses
+    closed: int = 0
+
+    async def close(self) -> None:
+        self.closed += 1
+
+    async def run(
+        self, assignment: Assignment, first: bytes, reader: AsyncRangeReader, take: Take
+    ) -> Outcome:
+        if assignment.planned is not None:
+            return await self._run_part(assignment.planned.part, assignment.size, reader, take)
+        if assignment.size > len(first):
+            return self.plan
+        await asyncio.sleep(float(first))
+        return ScoreResult(1, 0)
+
+    async def _run_part(
+        self, part: Part, size: int, reader: AsyncRangeReader, take: Take
+    ) -> Outcome:
+        self.parts.append(part)
+        if part.number == self.killed_by:
+            raise ProcessLost("killed")
+        if part.begin is None and part.number in self.failing_guesses:
+            return Unparsable("no row begins here")
+        start = self.plan.starts[part.number]
+        text = b"".join([piece async for piece in reader.read([(max(0, start - 1), size)])])
+        content = bytes(max(0, start - 1)) + text
+        begin = line_at(content, start) if part.begin is None else part.begin.offset
+        if part.begin is None and part.number in self.wrong:
+            begin = line_at(content, begin + 1)
+        end = line_at(content, [*self.plan.starts, size][part.number + 1])
+        for message in predict_lines(content[begin:end], begin):
+            await asyncio.sleep(self.seconds(part))
+            if isinstance(message, PartResult | TidegateError):
+                return message
+            await take(message)
+        raise AssertionError

@@ -1,0 +1,265 @@
+"""One large file, predicted part by part by several processes, and written in the file's order.
+
+The job's own process works from the first part to the last one. Spare processes help, as long as no
+other job waits for them or for the bytes that they hold. They are given back at the end of a part.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
+
+from worker.interfaces import (
+    AsyncInputReader,
+    AsyncOutputSink,
+    AsyncReadAhead,
+    FilePlan,
+    OutputPiece,
+    Part,
+    PartCounts,
+    PartMessage,
+    ScoreOptions,
+    ScoreResult,
+)
+from worker.pool.channel import Assignment, PlannedPart
+from worker.pool.process import ProcessSlot
+from worker.pool.slots import Slots
+from worker.scoring.part_chain import PartChain, size_of
+
+# What is held back, for each process at work: about the output of a part that keeps all columns.
+HELD_BYTES = 8 << 20
+# Parts that are downloaded before a process asks for them, for each process at work. With the part
+# that it works on, they fit into what a job reserves for its input.
+PARTS_AHEAD = 2
+# A process looks at the byte before a part, and at so many behind it, where the last row ends.
+BYTES_BEFORE, BYTES_BEHIND = 1, 64 << 10
+
+
+class SpareBytes(Protocol):
+    """The bytes of the budget that a job may hold beside its own."""
+
+    @property
+    def are_wanted(self) -> bool:
+        """Whether another job waits for bytes, so that spare ones are to be given back."""
+        ...
+
+    def take(self, size: int) -> bool:
+        """Take bytes if they are free and no other job waits for any; returns whether it did."""
+        ...
+
+    def give_back(self, size: int) -> None:
+        """Give bytes back that were taken."""
+        ...
+
+
+class NoSpareBytes:
+    """Implements SpareBytes for a job that has no bytes but its own."""
+
+    are_wanted = False
+
+    def take(self, _: int) -> bool:
+        """Take none."""
+        return False
+
+    def give_back(self, _: int) -> None:
+        """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spare:
+    """What a large file may use for as long as no other job wants it."""
+
+    slots: Slots[ProcessSlot]
+    bytes: SpareBytes
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether another job waits for a slot or for bytes."""
+        return self.slots.are_wanted or self.bytes.are_wanted
+
+    def take(self, size: int) -> ProcessSlot | None:
+        """Take a slot, and so many bytes to read ahead for it; None: there is no slot, or none."""
+        slot = self.slots.take_spare()
+        if slot is not None and not self.bytes.take(size):
+            self.slots.give_back(slot)
+            return None
+        return slot
+
+    def give_back(self, slot: ProcessSlot, size: int) -> None:
+        """Give a slot back, and its bytes."""
+        self.bytes.give_back(size)
+        self.slots.give_back(slot)
+
+
+class LargeFile:
+    """Predicts one file by its plan.
+
+    No process ever waits for another one that waits: whoever ends a part predicts the head of the
+    chain if nobody does, and what is sent about the head is written at once.
+    """
+
+    def __init__(
+        self,
+        plan: FilePlan,
+        reader: AsyncInputReader,
+        options: ScoreOptions,
+        output: AsyncOutputSink,
+        spare: Spare,
+    ) -> None:
+        self._plan = plan
+        self._size = reader.size
+        self._options = options
+        self._spare = spare
+        self._chain = PartChain(plan, options.max_rejected)
+        self._downloads = PartDownloads(reader, plan)
+        self._output = OrderedOutput(output)
+        self._processes = self._most_processes = 1
+        self._held = 0  # spare bytes that were taken for output which is held back
+        self._helpers = asyncio.TaskGroup()
+        self._changed = asyncio.Event()  # each change has a new one
+
+    async def score(self, slot: ProcessSlot) -> ScoreResult:
+        """Predict the file in the job's own slot, and in spare ones; raises as Pool.score does."""
+        try:
+            async with self._helpers:
+                await self._work(slot)
+        except ExceptionGroup as failures:  # of one cause: the others were cancelled
+            raise failures.exceptions[0] from None
+        finally:
+            self._spare.bytes.give_back(self._held)
+            await self._downloads.close()
+        counts = PartCounts(len(self._plan.starts), self._chain.repeats, self._most_processes)
+        return replace(self._chain.result(), parts=counts)
+
+    async def _work(self, slot: ProcessSlot) -> None:
+        while not self._chain.is_complete:
+            if (part := self._next_part()) is not None:
+                await self._predict(part, slot)
+            else:
+                await self._changed.wait()
+
+    async def _help(self, slot: ProcessSlot) -> None:
+        while self._chain.needs_process or not self._spare.is_wanted:
+            if (part := self._next_part()) is None:
+                return
+            await self._predict(part, slot)
+
+    def _recruit(self) -> None:
+        """Let spare processes help, if there are parts for them."""
+        while self._has_room() and self._chain.next_number < len(self._plan.starts):
+            slot = self._spare.take(self._options.reserved_bytes)
+            if slot is None:
+                return
+            self._processes += 1
+            self._most_processes = max(self._most_processes, self._processes)
+            helper = self._helpers.create_task(self._help(slot), name="helper")
+            # A callback, because a task that is cancelled before it has begun runs no `finally`.
+            helper.add_done_callback(partial(self._dismiss, slot))
+
+    def _dismiss(self, slot: ProcessSlot, _: "asyncio.Task[None]") -> None:
+        self._processes -= 1
+        self._spare.give_back(slot, self._options.reserved_bytes)
+
+    def _next_part(self) -> Part | None:
+        """Return the next part, unless too much output of other parts is held back."""
+        return self._chain.next_part() if self._chain.needs_process or self._has_room() else None
+
+    def _has_room(self) -> bool:
+        return self._held < self._processes * HELD_BYTES
+
+    async def _predict(self, part: Part, slot: ProcessSlot) -> None:
+        download = self._downloads.take(part)
+        self._downloads.begin(self._chain.next_number, PARTS_AHEAD * self._processes)
+        self._recruit()
+        planned = PlannedPart(part, self._plan)
+        assignment = Assignment(self._options, self._size, 0, planned)
+        try:
+            outcome = await slot.run(assignment, b"", download, partial(self._take, part))
+            await self._take(part, outcome)
+        finally:
+            await download.close()
+
+    async def _take(self, part: Part, message: object) -> None:
+        """Write a message about a part, or hold it back until its part is the head of the chain."""
+        assert isinstance(message, PartMessage)
+        while not self._may_take(part, message):
+            await self._changed.wait()
+        pieces = self._chain.add(part, message)
+        self._announce_change()
+        if pieces:
+            await self._output.write(pieces)
+        self._give_back_surplus()
+        self._recruit()
+
+    def _may_take(self, part: Part, message: PartMessage) -> bool:
+        """Return whether a message can be taken now; with the bytes that it is held back in."""
+        if self._chain.is_head(part) or self._chain.is_void(part):
+            return True
+        size = size_of(message)
+        if size and not (self._has_room() and self._spare.bytes.take(size)):
+            return False
+        self._held += size
+        return True
+
+    def _give_back_surplus(self) -> None:
+        surplus = self._held - self._chain.held_bytes - self._output.unwritten
+        if surplus > 0:
+            self._held -= surplus
+            self._spare.bytes.give_back(surplus)
+            self._announce_change()
+
+    def _announce_change(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+class OrderedOutput:
+    """Writes pieces in the order of the calls, also if they come while others are written."""
+
+    def __init__(self, output: AsyncOutputSink) -> None:
+        self._output = output
+        self._turn = asyncio.Lock()  # first come, first served
+        self.unwritten = 0
+        """The bytes of the pieces that are not written yet."""
+
+    async def write(self, pieces: Sequence[OutputPiece]) -> None:
+        """Write pieces behind those of earlier calls."""
+        self.unwritten += sum(len(piece.data) for piece in pieces)
+        async with self._turn:
+            for piece in pieces:
+                write = self._output.reject if piece.rejects else self._output.write
+                await write(piece.data)
+                self.unwritten -= len(piece.data)
+
+
+class PartDownloads:
+    """Downloads the bytes of the next parts before a process asks for them."""
+
+    def __init__(self, reader: AsyncInputReader, plan: FilePlan) -> None:
+        self._reader = reader
+        self._plan = plan
+        self._begun: dict[int, AsyncReadAhead] = {}  # by the number of a part that nobody took
+
+    def begin(self, number: int, count: int) -> None:
+        """Begin to download so many parts, from that number on."""
+        for ahead in range(number, min(number + count, len(self._plan.starts))):
+            if ahead not in self._begun:
+                self._begun[ahead] = self._begin(ahead, self._plan.starts[ahead])
+
+    def take(self, part: Part) -> AsyncReadAhead:
+        """Return the download of a part, which the caller closes."""
+        begun = self._begun.pop(part.number, None)
+        start = self._plan.starts[part.number] if part.begin is None else part.begin.offset
+        return begun or self._begin(part.number, start)
+
+    def _begin(self, number: int, start: int) -> AsyncReadAhead:
+        stop = [*self._plan.starts[number + 1 :], self._plan.end][0]
+        return self._reader.read_ahead(
+            max(0, start - BYTES_BEFORE), min(stop + BYTES_BEHIND, self._reader.size)
+        )
+
+    async def close(self) -> None:
+        """End the downloads that nobody took."""
+        for download in self._begun.values():
+            await download.close()

@@ -1,0 +1,168 @@
+"""Predicts one part of a large file: the rows that begin between two offsets.
+
+A file's opening decides once what all parts share: the header and the dialect, the output's form,
+and the types of the columns. Batches begin anew at each part, so its predictions do not depend on
+the other parts. What depends on them is left to `part_chain`: lines are counted from the part's
+begin, and whether the file fails for its rejected rows is decided in the order of the file.
+"""
+
+import pickle
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from worker.errors import NeedsTypes, TidegateError
+from worker.formats import FeatureConverter, Parts, TableWriter, open_writer
+from worker.interfaces import (
+    FilePlan,
+    Format,
+    InputReader,
+    OutputHeader,
+    OutputPiece,
+    OutputSink,
+    Part,
+    PartBegin,
+    PartMessage,
+    PartResult,
+    PartSink,
+    RejectedLines,
+    ScoreOptions,
+)
+from worker.models import Predictor
+from worker.scoring.batches import BATCH_ROWS, BatchPredictor, Columns, Rejections
+from worker.scoring.checks import CheckedPredictor
+from worker.scoring.part_chain import PartChain
+
+
+@dataclass(frozen=True, slots=True)
+class PartState:
+    """What the opening of a file found out, for the processes that predict its parts."""
+
+    parts: Parts
+    output_format: Format
+    first_types: str
+    """What was found out about columns of which nothing is said."""
+
+
+def score_part(
+    file: InputReader,
+    predictor: Predictor,
+    options: ScoreOptions,
+    plan: FilePlan,
+    *,
+    part: Part,
+    sink: PartSink,
+) -> PartResult:
+    """Predict the rows of one part, and send its output.
+
+    Raises what `score` raises, but for TooManyRejected. If the part's begin is a guess an error may
+    be wrong, and its line is.
+    """
+    state: PartState = pickle.loads(plan.state)  # noqa: S301 - from a process of ours
+    reader = state.parts.open_part(file, options, part.number, part.begin)
+    sink.send_part(PartBegin(reader.begin.offset))
+    columns = Columns.of(reader, predictor, options, first_types=state.first_types)
+    checked = CheckedPredictor(predictor, columns.selection.kept, has_predicted=part.has_predicted)
+    rejections = Rejections(
+        reader,
+        options.max_rejected,
+        lambda rows: sink.send_part(RejectedLines(rows)),
+        first_line=reader.begin.line,
+    )
+    predictions = BatchPredictor(
+        checked,
+        columns.features,
+        rejections,
+        _PartTypes(file, predictor, options, state.parts, columns.features, part).settle,
+    )
+    writer = _PartWriter(open_writer(reader, state.output_format, options), checked, sink)
+    rows = 0
+    for batch in reader.batches(columns.selection.columns, BATCH_ROWS):
+        table = predictions.predict_batch(batch)
+        if table is not None:
+            writer.write(table)
+            rows += table.num_rows
+    share = rejections.share
+    return PartResult(
+        end=reader.end.offset,
+        lines=reader.end.line - reader.begin.line,
+        rows=rows,
+        read=share.rows,
+        rejected=share.rejected,
+        raising=share.raising,
+        shown=tuple(share.shown),
+        empty=None if rows or share.file_fails else _empty_header(predictions, writer),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _PartTypes:
+    """The types of the columns in a part, and where to find those of the whole file."""
+
+    file: InputReader
+    predictor: Predictor
+    options: ScoreOptions
+    parts: Parts
+    features: FeatureConverter
+    part: Part
+
+    def settle(self, needs_rest: bool) -> None:
+        """Read the whole file for its types; raises NeedsTypes as a reader of the file would."""
+        if self.features.are_types_settled:
+            return
+        if self.part.begin is None:
+            raise NeedsTypes("{}")  # nobody believes it before the part is predicted again
+        found = self._whole_file()
+        if needs_rest or not self.features.has_types(found):
+            raise NeedsTypes(found)
+
+    def _whole_file(self) -> str:
+        reader = self.parts.open(self.file, self.options)
+        columns = Columns.of(reader, self.predictor, self.options)
+        for batch in reader.batches(columns.selection.columns, BATCH_ROWS):
+            columns.features.add(batch)
+        return columns.features.found_types()
+
+
+class _PartWriter:
+    """Sends tables as rows of the output, and before the first of them the output's header."""
+
+    def __init__(self, writer: TableWriter, predictor: CheckedPredictor, sink: PartSink) -> None:
+        self._writer = writer
+        self._predictor = predictor
+        self._sink = sink
+        self._has_header = False
+
+    def header(self, table: pa.Table) -> OutputHeader:
+        """Return what stands before the rows of a table."""
+        self._has_header = True
+        return OutputHeader(self._writer.write(table.slice(0, 0)), self._predictor.columns)
+
+    def write(self, table: pa.Table) -> None:
+        """Send the rows of a table."""
+        if not self._has_header:
+            self._sink.send_part(self.header(table))
+        self._sink.send_part(OutputPiece(self._writer.write(table), rejects=False))
+
+
+def _empty_header(predictions: BatchPredictor, writer: _PartWriter) -> OutputHeader | TidegateError:
+    """Return the header of an output without rows; or the error, which counts if there are none."""
+    try:
+        return writer.header(predictions.predict_no_rows())
+    except TidegateError as error:
+        return error
+
+
+@dataclass(frozen=True, slots=True)
+class ChainSink:
+    """Implements worker.interfaces.PartSink for parts that one process predicts in a row."""
+
+    chain: PartChain
+    part: Part
+    output: OutputSink
+
+    def send_part(self, message: PartMessage) -> None:
+        """Write what is to be written now."""
+        for piece in self.chain.add(self.part, message):
+            write = self.output.reject if piece.rejects else self.output.write
+            write(piece.data)
