@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support.strategies import evenly_long, examples
 from worker.formats.base import RejectedRow
-from worker.formats.json_lines.lines import split_blocks
+from worker.formats.json_lines.lines import LineSplitter
 from worker.formats.json_lines.parsed_blocks import BlockParser, ParsedBlock
 from worker.formats.json_lines.reader import JsonLinesReader
 from worker.formats.json_lines.rows import MalformedLine, parse_row, to_column
@@ -22,7 +22,7 @@ SPOILERS += ["e", "é", "\x7f", "\u2028", "NaN", "true", '", "b": "']
 
 
 def parsed(lines: list[str]) -> ParsedBlock:
-    (block,) = split_blocks(["".join(line + "\n" for line in lines).encode()], 2**20)
+    (block,) = LineSplitter(1).split(["".join(line + "\n" for line in lines).encode()])
     return BlockParser().parse(block, lambda _: None)
 
 
@@ -32,7 +32,7 @@ def names_of(lines: list[str]) -> list[str]:
 
 def read(lines: list[str], block_bytes: int = 2**20) -> tuple[list[Cells], list[RejectedRow]]:
     """Return the rows and the malformed lines of a file: the columns of its first line."""
-    reader = JsonLinesReader(
+    reader = JsonLinesReader.open(
         ["\n".join(lines).encode()],
         keeps_all=False,
         hold=lambda _: None,
@@ -182,7 +182,7 @@ def test_lines_of_several_shapes_are_parsed_together_and_keep_their_order() -> N
 def test_shapes_that_come_up_later_are_learned() -> None:
     lines = [json.dumps({f"k{number // 20}": number}) for number in range(20 * 30)]
     parser = BlockParser()
-    blocks = list(split_blocks(["\n".join(lines).encode()], 100))
+    blocks = list(LineSplitter(1, 100).split(["\n".join(lines).encode()]))
     others = sum(len(parser.parse(block, lambda _: None).others) for block in blocks)
     assert len(blocks) > 50
     assert others < len(lines) / 2

@@ -36,9 +36,10 @@ class Batch:
         self.text_bytes += parsed.block.size(begin, end)
         return end
 
-    def to_table(self) -> pa.Table:
+    def to_table(self, schema: pa.Schema) -> pa.Table:
         """Return the rows."""
-        return pa.concat_tables(part.to_table() for part in self._parts)
+        tables = [part.to_table() for part in self._parts]
+        return pa.concat_tables(tables) if tables else schema.empty_table()
 
     def rejected_rows(self, bad: Mapping[int, str]) -> Iterator[RejectedRow]:
         """Return the malformed lines and the bad rows by number, in the file's order."""

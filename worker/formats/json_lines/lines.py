@@ -63,20 +63,63 @@ class LineBlock:
         return np.ndarray((count,), np.dtype("<u8"), self.text, strides=(1,))
 
 
-def split_blocks(text: Iterable[bytes], block_bytes: int) -> Iterator[LineBlock]:
-    """Cut text into blocks of about this size; raises Unparsable if a line exceeds 16 MiB."""
-    number = 1
-    rest: list[bytes] = []  # the beginning of a line
-    for piece in chain(resize_pieces(iter(text), block_bytes), [b""]):
-        end = piece.rfind(b"\n") + 1
-        if end or not piece:
-            block, number = _find_lines(b"".join([*rest, piece[:end]]), number)
-            if len(block):
-                yield block
-            rest = []
-        rest.append(piece[end:])
-        if sum(map(len, rest)) > MAX_ROW_BYTES:
-            raise _too_long(number)
+class LineSplitter:
+    """Cuts text into blocks of whole lines, of about the size asked for."""
+
+    def __init__(self, number: int, block_bytes: int = BLOCK_BYTES) -> None:
+        self.number = number
+        """The number of the line behind the blocks so far."""
+        self.offset = 0
+        """The bytes of the blocks so far."""
+        self._block_bytes = block_bytes
+
+    def split(self, text: Iterable[bytes]) -> Iterator[LineBlock]:
+        """Return the blocks of a text; raises Unparsable if a line exceeds 16 MiB."""
+        rest: list[bytes] = []  # the beginning of a line
+        for piece in resize_pieces(iter(text), self._block_bytes):
+            end = piece.rfind(b"\n") + 1
+            if end:
+                yield from self._block(b"".join([*rest, piece[:end]]))
+                rest = []
+            rest.append(piece[end:])
+            if sum(map(len, rest)) > MAX_ROW_BYTES:
+                raise _too_long(self.number)
+        if any(rest):
+            yield from self._block(b"".join(rest))
+
+    def _block(self, text: bytes) -> Iterator[LineBlock]:
+        """Return the block of a text, unless all its lines are blank."""
+        block, self.number = _find_lines(text, self.number)
+        self.offset += len(text)
+        if len(block):
+            yield block
+
+
+def skip_line(text: Iterator[bytes], limit: int) -> tuple[int, Iterator[bytes]]:
+    """Return the bytes to the first line end, and the text behind it.
+
+    If none is among the first `limit` bytes, return these, and no text.
+    """
+    skipped = 0
+    for piece in text:
+        if end := piece.find(b"\n", 0, limit - skipped) + 1:
+            return skipped + end, chain([piece[end:]], text)
+        skipped += len(piece)
+        if skipped >= limit:
+            break
+    return limit, iter(())
+
+
+def lines_from(text: Iterable[bytes], limit: int) -> Iterator[bytes]:
+    """Yield the lines that begin in so many bytes of a text, in pieces, and read no further."""
+    left = limit
+    for piece in text if limit > 0 else ():
+        # The last one of these lines ends at the first line end that is not before the last byte.
+        if left <= len(piece) and (end := piece.find(b"\n", max(0, left - 1)) + 1):
+            yield piece[:end]
+            return
+        yield piece
+        left -= min(left, len(piece))
 
 
 def _find_lines(text: bytes, number: int) -> tuple[LineBlock, int]:

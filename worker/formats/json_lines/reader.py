@@ -3,28 +3,26 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import chain
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import pyarrow as pa
 
-from worker.errors import Unparsable
 from worker.formats.base import CellForm, RejectedRow
 from worker.formats.json_lines.batches import Batch
 from worker.formats.json_lines.cells import json_field
-from worker.formats.json_lines.lines import BLOCK_BYTES, LineBlock, split_blocks
+from worker.formats.json_lines.keys import FileKeys, read_head, refuse_others, require
+from worker.formats.json_lines.lines import BLOCK_BYTES, LineBlock, LineSplitter
 from worker.formats.json_lines.parsed_blocks import BlockParser
-from worker.formats.json_lines.rows import MalformedLine
 from worker.formats.json_lines.writer import JsonLinesWriter
-from worker.interfaces import Format
-
-_HEAD_ROWS = 10_000
+from worker.interfaces import Format, Position
 
 
 class JsonLinesReader:
-    """Reads JSON objects, one a line; the keys of the first 10,000 rows are the columns.
+    """Reads JSON objects, one a line, from blocks of lines that the splitter cuts.
 
-    With `keeps_all` a later row with a new key is malformed, as its value would be lost. `hold` is
-    called with the bytes of text in memory, and raises if they are too many.
+    `begin` is where the first line begins in the file. With `keeps_all` a row with a key that is no
+    column is malformed, as its value would be lost. `hold` is called with the bytes of text in
+    memory, and raises if they are too many.
     """
 
     format: ClassVar[Format] = "jsonl"
@@ -34,28 +32,57 @@ class JsonLinesReader:
 
     def __init__(
         self,
+        keys: FileKeys,
+        blocks: Iterable[LineBlock],
+        splitter: LineSplitter,
+        begin: Position,
+        *,
+        keeps_all: bool,
+        hold: Callable[[int], None],
+    ) -> None:
+        self.keys = keys
+        self.begin = begin
+        self.names = keys.all
+        self._blocks = blocks
+        self._splitter = splitter
+        self._hold = hold
+        self._parser = BlockParser()
+        self._required_keys: frozenset[str] | None = None
+        self._allowed_keys = frozenset(keys.all) if keeps_all else None
+        self._latest = Batch()
+        self._malformed_count = 0
+
+    @classmethod
+    def open(
+        cls,
         text: Iterable[bytes],
         *,
         keeps_all: bool,
         hold: Callable[[int], None],
         block_bytes: int = BLOCK_BYTES,
-    ) -> None:
-        self._hold = hold
-        self._parser = BlockParser()
-        self._required_keys: frozenset[str] | None = None
-        self._allowed_keys: frozenset[str] | None = None
-        blocks = split_blocks(text, block_bytes)
-        head, rest = _read_head(blocks, hold)
-        self._first_keys, self.names = self._find_keys(head)
-        if keeps_all:
-            self._allowed_keys = frozenset(self.names)
-        self._blocks = chain(head, rest, blocks)
-        self._latest = Batch()
-        self._malformed_count = 0
+    ) -> Self:
+        """Return a reader of a whole file; the keys of the first 10,000 rows are its columns."""
+        begin = Position(0, 1)
+        splitter = LineSplitter(begin.line, block_bytes)
+        blocks = splitter.split(text)
+        head, behind = read_head(blocks, hold)
+        return cls(
+            FileKeys.of(head),
+            chain(head, behind, blocks),
+            splitter,
+            begin,
+            keeps_all=keeps_all,
+            hold=hold,
+        )
+
+    @property
+    def end(self) -> Position:
+        """Where the lines that were read so far end."""
+        return Position(self.begin.offset + self._splitter.offset, self._splitter.number)
 
     def require_first_keys(self) -> None:
         """Make a row malformed if its keys are not those of the first row, in whatever order."""
-        self.names = self._first_keys
+        self.names = self.keys.first
         self._required_keys = frozenset(self.names)
 
     def null_count(self, _: str, /) -> int | None:
@@ -68,6 +95,7 @@ class JsonLinesReader:
         A table has fewer rows if it comes with `rows` malformed lines: they are held in memory too.
         """
         schema = pa.schema([json_field(name) for name in columns])
+        has_table = False
         batch = Batch()
         for block in self._blocks:
             parsed = self._parser.parse(block, self._check_keys)
@@ -77,34 +105,22 @@ class JsonLinesReader:
                 begin = batch.add(parsed, table, begin, rows)
                 self._hold(batch.text_bytes)
                 if rows in {batch.row_count, batch.malformed_count}:
-                    yield self._finish(batch)
+                    yield self._finish(batch, schema)
+                    has_table = True
                     batch = Batch()
-        if batch.row_count or batch.malformed_count:
-            yield self._finish(batch)
+        if batch.row_count or batch.malformed_count or not has_table:
+            yield self._finish(batch, schema)
 
-    def _find_keys(self, head: Sequence[LineBlock]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return the keys of the first row; and of all rows, in the order of their appearance."""
-        first: tuple[str, ...] | None = None
-        keys: dict[str, None] = {}
-        malformed: list[str] = []
-        for block in head:
-            parsed = self._parser.parse(block, self._check_keys)
-            malformed += [
-                f"line {block.numbers[line]}: {why}" for line, why in parsed.malformed.items()
-            ][:1]
-            for found in parsed.keys_in_order():
-                keys |= dict.fromkeys(found)
-                first = found if first is None else first
-        if not head:
-            raise Unparsable("the file is empty")
-        if first is None:
-            raise Unparsable(f"no line is a JSON object, and every one should be; {malformed[0]}")
-        return first, tuple(keys)
+    def _check_keys(self, keys: AbstractSet[str]) -> None:
+        if self._required_keys is not None:
+            require(keys, self._required_keys)
+        if self._allowed_keys is not None:
+            refuse_others(keys, self._allowed_keys)
 
-    def _finish(self, batch: "Batch") -> pa.Table:
+    def _finish(self, batch: Batch, schema: pa.Schema) -> pa.Table:
         self._latest = batch
         self._malformed_count += batch.malformed_count
-        return batch.to_table()
+        return batch.to_table(schema)
 
     def malformed_count(self) -> int:
         """Count the malformed lines from the beginning to the end of the latest batch."""
@@ -117,33 +133,3 @@ class JsonLinesReader:
     def writer(self) -> JsonLinesWriter:
         """Return a writer of JSON Lines."""
         return JsonLinesWriter()
-
-    def _check_keys(self, keys: AbstractSet[str]) -> None:
-        if self._required_keys is not None and keys != self._required_keys:
-            differing = min(keys ^ self._required_keys)
-            raise MalformedLine(
-                f"the key {differing!r} is {'only' if differing in keys else 'not'} in this row "
-                f"and {'not ' * (differing in keys)}in the first one, and the model takes columns "
-                "by position"
-            )
-        if self._allowed_keys is not None and (unknown := keys - self._allowed_keys):
-            raise MalformedLine(
-                f"the key {min(unknown)!r} comes up after the first {_HEAD_ROWS:,} rows, whose "
-                "keys are the columns: WORKER_KEEP_COLUMNS=* cannot keep it"
-            )
-
-
-def _read_head(
-    blocks: Iterator[LineBlock], hold: Callable[[int], None]
-) -> tuple[list[LineBlock], list[LineBlock]]:
-    """Return the first 10,000 lines, and the lines that were read behind them."""
-    head: list[LineBlock] = []
-    left, text_bytes = _HEAD_ROWS, 0
-    for block in blocks:
-        head.append(block.part(0, left))
-        left -= len(head[-1])
-        text_bytes += head[-1].size(0, len(head[-1]))
-        hold(text_bytes)
-        if not left:
-            return head, [block.part(len(head[-1]), len(block))]
-    return head, []

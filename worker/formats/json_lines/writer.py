@@ -65,6 +65,8 @@ def _join_present(columns: Sequence[_NamedText]) -> pa.ChunkedArray:
 
 def _bytes(lines: pa.Array) -> bytes:
     """Return the texts of an array behind each other: so they are in its memory."""
+    if not len(lines):
+        return b""
     _, offsets, text = lines.buffers()
     ends = np.frombuffer(offsets, np.int32)[lines.offset :]
     data: bytes = text[ends[0] : ends[len(lines)]].to_pybytes()
