@@ -44,8 +44,8 @@ from worker.pool.process import ProcessSlot, Take
 from worker.scoring.scorer import ModelScorer
 
 CORES = (1, 2, 4, 8)
-PARENT_SECONDS = 0.02  # a part; see above
-DOWNLOAD_SECONDS = 0.14  # a part, by two requests: 50 ms to the first byte, then 60 MB a second
+PARENT_SECONDS = 0.016  # a part; see above
+DOWNLOAD_SECONDS = 0.1  # a part, by three requests: 50 ms to the first byte, then 60 MB a second
 BUDGET_BYTES = 512 << 20
 RESERVED_BYTES = 20 << 20
 

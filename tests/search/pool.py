@@ -20,7 +20,7 @@ from worker.interfaces import (
 )
 from worker.jobs.rejected_rows import NO_REJECTS
 from worker.pool.large_file import SpareBytes
-from worker.pool.pool import NO_SPARE_BYTES, Pool
+from worker.pool.pool import UNLIMITED, Pool
 
 
 def predicted(content: bytes, encoding: str) -> bytes:
@@ -60,7 +60,7 @@ class SimulatedPool(Pool):
         *,
         on_start: Callable[[], None] = lambda: None,
         fresh: bool = False,
-        spare_bytes: SpareBytes = NO_SPARE_BYTES,  # noqa: ARG002 - it has no large files
+        spare_bytes: SpareBytes = UNLIMITED,  # noqa: ARG002 - it has no large files
     ) -> ScoreResult:
         if self.runs_exclusively(get_contextvars()["receive_count"]) != fresh:
             self.broken.append(f"quarantine: {reader.first!r} is suspect, or is not: {fresh}")

@@ -29,9 +29,9 @@ from worker.scoring.part_chain import PartChain, size_of
 
 # What is held back, for each process at work: about the output of a part that keeps all columns.
 HELD_BYTES = 8 << 20
-# Parts that are downloaded before a process asks for them, for each process at work. With the part
-# that it works on, they fit into what a job reserves for its input.
-PARTS_AHEAD = 2
+# So many more parts than processes at work are downloaded before a process asks for them. With the
+# parts that are worked on, they fit into what a job reserves for its input, for each process.
+PARTS_AHEAD = 1
 # A process looks at the byte before a part, and at so many behind it, where the last row ends.
 BYTES_BEFORE, BYTES_BEHIND = 1, 64 << 10
 
@@ -53,14 +53,14 @@ class SpareBytes(Protocol):
         ...
 
 
-class NoSpareBytes:
-    """Implements SpareBytes for a job that has no bytes but its own."""
+class UnlimitedBytes:
+    """Implements SpareBytes where there is no budget."""
 
     are_wanted = False
 
     def take(self, _: int) -> bool:
-        """Take none."""
-        return False
+        """Take any number of bytes."""
+        return True
 
     def give_back(self, _: int) -> None:
         """Do nothing."""
@@ -170,7 +170,7 @@ class LargeFile:
 
     async def _predict(self, part: Part, slot: ProcessSlot) -> None:
         download = self._downloads.take(part)
-        self._downloads.begin(self._chain.next_number, PARTS_AHEAD * self._processes)
+        self._downloads.begin(self._chain.next_number, self._processes + PARTS_AHEAD)
         self._recruit()
         planned = PlannedPart(part, self._plan)
         assignment = Assignment(self._options, self._size, 0, planned)
@@ -261,5 +261,4 @@ class PartDownloads:
 
     async def close(self) -> None:
         """End the downloads that nobody took."""
-        for download in self._begun.values():
-            await download.close()
+        await asyncio.gather(*(download.close() for download in self._begun.values()))

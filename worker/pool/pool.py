@@ -17,11 +17,11 @@ from worker.interfaces import (
 )
 from worker.pool.channel import Assignment
 from worker.pool.child import LoadModel
-from worker.pool.large_file import LargeFile, NoSpareBytes, Spare, SpareBytes
+from worker.pool.large_file import LargeFile, Spare, SpareBytes, UnlimitedBytes
 from worker.pool.process import ProcessSlot
 from worker.pool.slots import Slots
 
-NO_SPARE_BYTES = NoSpareBytes()
+UNLIMITED = UnlimitedBytes()
 CLOSE_SECONDS = 5.0  # after which an idle process that has not ended by itself is killed
 
 
@@ -39,7 +39,7 @@ class Pool:
         *,
         on_start: Callable[[], None] = lambda: None,
         fresh: bool = False,
-        spare_bytes: SpareBytes = NO_SPARE_BYTES,
+        spare_bytes: SpareBytes = UNLIMITED,
     ) -> ScoreResult:
         """Predict a file into `output`, in the first free slot.
 

@@ -26,7 +26,7 @@ from worker.service.wiring import Worker, build, model_plan
 from worker.settings import Settings
 from worker.storage.protocol import Storage
 from worker.storage.s3 import open_storage
-from worker.storage.streaming import HELD_PARTS, READ_AHEAD
+from worker.storage.streaming import HELD_PARTS, MOST_READS
 
 log = structlog.get_logger()
 
@@ -134,7 +134,7 @@ def _loading(settings: Settings) -> str:
 
 def _connections(settings: Settings) -> int:
     """Return how many requests to S3 may be under way at once: none waits for a connection."""
-    streaming = settings.predict_processes * (READ_AHEAD + HELD_PARTS)
+    streaming = settings.predict_processes * (MOST_READS + HELD_PARTS)
     return settings.concurrency + streaming + SPARE_CONNECTIONS
 
 

@@ -16,6 +16,9 @@ from worker.storage.protocol import Head, Storage
 log = structlog.get_logger()
 
 READ_AHEAD = 4  # parts that are being downloaded, or wait for their reader
+# One request for what is read ahead. Several of them at once are there sooner than a larger one.
+AHEAD_BYTES = 3 << 20
+MOST_READS = 9  # under way for each pool process: three for each of three parts of a large file
 HELD_PARTS = 2  # of an upload: one that is being filled and one that is being uploaded
 MAX_PARTS = 10_000  # of an upload: S3's limit
 ABORT_SECONDS = 2.0  # a stop has a deadline; the bucket's lifecycle rule removes what is left
@@ -56,13 +59,13 @@ class Download:
         """Begin to download a range now, before its bytes are asked for."""
         return ReadAhead(self, start, stop)
 
-    def cut(self, ranges: Sequence[Range]) -> Iterator[Range]:
+    def cut(self, ranges: Sequence[Range], max_bytes: int | None = None) -> Iterator[Range]:
         """Yield the ranges cut into parts, each of which is one request."""
         for start, stop in ranges:
             begin = start
             while begin < stop:
                 in_first = len(self.first) if begin < len(self.first) else stop
-                end = min(stop, begin + self.part_bytes, in_first)
+                end = min(stop, begin + (max_bytes or self.part_bytes), in_first)
                 yield begin, end
                 begin = end
 

@@ -13,7 +13,7 @@ from worker.interfaces import (
     ScoreResult,
 )
 from worker.pool.large_file import SpareBytes
-from worker.pool.pool import NO_SPARE_BYTES, Pool
+from worker.pool.pool import UNLIMITED, Pool
 
 
 @dataclass
@@ -39,7 +39,7 @@ class FakePool(Pool):
         *,
         on_start: Callable[[], None] = lambda: None,
         fresh: bool = False,
-        spare_bytes: SpareBytes = NO_SPARE_BYTES,  # noqa: ARG002 - it has no large files
+        spare_bytes: SpareBytes = UNLIMITED,  # noqa: ARG002 - it has no large files
     ) -> ScoreResult:
         async with self.slots:
             on_start()
