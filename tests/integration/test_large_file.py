@@ -151,6 +151,20 @@ async def test_any_number_of_processes_gives_the_same_output(
     assert result.parts.processes == processes
 
 
+async def test_json_lines_give_the_same_output(slots: list[ProcessSlot]) -> None:
+    rows = (f'{{"id": "é {x}", "x": {x if x % 100 else "null, "}}}' for x in range(2000))
+    content, output = "\n".join(rows).encode(), AsyncMemoryOutput()
+    result = await predict(Pool(slots[:2]), content, output)
+    predictions = "".join(
+        f'{{"id": "é {x}", "prediction": {2 * x}}}\n' for x in range(2000) if x % 100
+    )
+    assert output.output.decode() == predictions
+    rejected = pd.read_csv(io.BytesIO(output.rejects))
+    assert list(rejected["line"]) == list(range(1, 2000, 100))
+    assert result.parts is not None
+    assert (result.parts.parts, result.parts.processes) == (3, 2)
+
+
 async def test_small_files_are_finished_while_a_large_file_is_blocked(
     slots: list[ProcessSlot],
 ) -> None:

@@ -11,6 +11,7 @@ from worker.formats.compression import Compression, decompress, detect_compressi
 from worker.formats.csv.parts import CsvParts
 from worker.formats.csv.reader import CsvReader
 from worker.formats.csv.writer import CsvWriter
+from worker.formats.json_lines.parts import JsonLinesParts
 from worker.formats.json_lines.reader import JsonLinesReader
 from worker.formats.json_lines.writer import JsonLinesWriter
 from worker.formats.memory import InputMemory
@@ -62,7 +63,9 @@ def divide(
 
     A text in another encoding than UTF-8 is recoded: its offsets are not those of the file.
     """
-    if not isinstance(reader, CsvReader) or compression or not is_utf8(options.encoding):
+    if not isinstance(reader, CsvReader | JsonLinesReader):
+        return None
+    if compression or not is_utf8(options.encoding):
         return None
     if file.size <= part_bytes or len(file.first) < len(codecs.BOM_UTF8):
         return None
@@ -71,6 +74,8 @@ def divide(
     if begin.offset == file.size:
         return None
     parts = range(0, file.size, part_bytes)
+    if isinstance(reader, JsonLinesReader):
+        return JsonLinesParts(reader.keys, begin, parts, file.size)
     return CsvParts(replace(reader.header, rest=b""), begin, parts, file.size)
 
 
@@ -112,7 +117,9 @@ def _open_text(text: Iterator[bytes], options: ScoreOptions, memory: InputMemory
     if options.delimiter is None and (json := _JSON.match(head)):
         if json["array"]:
             raise Unparsable("the file is a JSON array: write one object a line (JSON Lines)")
-        return JsonLinesReader(text, keeps_all=options.keep_columns == ("*",), hold=memory.hold)
+        return JsonLinesReader.open(
+            text, keeps_all=options.keep_columns == ("*",), hold=memory.hold
+        )
     return CsvReader.open(
         text,
         delimiter=options.delimiter,

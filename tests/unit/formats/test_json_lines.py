@@ -26,7 +26,7 @@ def reader_of(
     *chunks: bytes, keeps_all: bool = False, held: list[int] | None = None
 ) -> JsonLinesReader:
     hold = list[int]() if held is None else held
-    return JsonLinesReader(chunks, keeps_all=keeps_all, hold=hold.append)
+    return JsonLinesReader.open(chunks, keeps_all=keeps_all, hold=hold.append)
 
 
 def read(body: bytes) -> list[dict[str, str | None]]:
@@ -221,7 +221,7 @@ def test_a_line_beyond_the_limit_is_refused_with_its_number() -> None:
         raise AssertionError("it is refused before it is read whole")
 
     with pytest.raises(Unparsable, match="line 3 is longer than 16 MiB"):
-        JsonLinesReader(text(), keeps_all=False, hold=list[int]().append)
+        JsonLinesReader.open(text(), keeps_all=False, hold=list[int]().append)
 
 
 def test_a_key_that_comes_up_later_is_ignored() -> None:

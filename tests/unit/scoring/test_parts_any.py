@@ -257,3 +257,47 @@ def test_any_parts_of_a_file_give_its_output(
     part_bytes = len(body) if options.max_rejected else order.part_bytes
     expected = read_whole(body, options, part_bytes=part_bytes)
     assert read_parts(body, options, order) == expected
+
+
+OBJECTS = ['{"i": 1, "a": 2, "b": 3}', '{"i": 4, "a": 5, "b": 6}', '{"b":9,"a":8,"i":"é"}']
+CELLS = ["0.5", "null", "true", '"x, "', '"7"', "NaN", "12345678901234567890", "[1]", "7", "-0"]
+OBJECTS += [f'{{"i": 1, "a": 2, "b": {cell}}}' for cell in CELLS]
+ODD_LINES = [
+    '{"i": 1}',
+    '{"i": 1, "a": 2, "b": 3, "c": 4}',
+    '{"a": 1, "a": 2}',
+    "?",
+    "",
+    " ",
+    "\ufeff",
+]
+JSON_LINES = st.builds(
+    lambda mark, lines, end, last: (
+        f'{mark}{{"i": 1, "a": 2, "b": 3}}{end}{end.join(lines)}{last}'.encode()
+    ),
+    st.sampled_from(["", "", "\ufeff"]),
+    st.sampled_from([OBJECTS[:2], [*OBJECTS[:3], "?"], OBJECTS, [*OBJECTS, *ODD_LINES]]).flatmap(
+        lambda lines: evenly_long(st.sampled_from(lines), 1, 30)
+    ),
+    st.sampled_from(["\n", "\n", "\r\n"]),
+    st.sampled_from(["", "\n", "\n\n"]),
+)
+JSON_OPTIONS = st.builds(
+    ScoreOptions,
+    keep_columns=st.sampled_from([("*",), None]),
+    max_rejected=st.sampled_from([1.0, 1.0, 0.3, 0.0]),
+    output_format=st.sampled_from([None, None, "csv"]),
+)
+
+
+JSON_ORDERS = ORDERS.map(lambda order: replace(order, part_bytes=5 * order.part_bytes))
+
+
+@examples(0.5)
+@given(JSON_LINES, JSON_OPTIONS, JSON_ORDERS)
+def test_any_parts_of_json_lines_give_their_output(
+    body: bytes, options: ScoreOptions, order: Order
+) -> None:
+    part_bytes = len(body) if options.max_rejected else order.part_bytes
+    expected = read_whole(body, options, part_bytes=part_bytes)
+    assert read_parts(body, options, order) == expected

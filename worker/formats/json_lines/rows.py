@@ -1,47 +1,12 @@
-"""Splits text into numbered lines, parses a line to a row, and collects rows into columns."""
+"""Parses a line to a row, and collects rows into columns: the exact way for any line."""
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from json.encoder import encode_basestring as quote
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
-
-from worker.errors import Unparsable
-from worker.formats.text import MAX_ROW_BYTES
-
-_BLANKS = b" \t\r"
-
-
-class Line(NamedTuple):
-    """A line of the file without its line end; its number counts from 1."""
-
-    number: int
-    text: bytes
-
-
-def number_lines(text: Iterable[bytes]) -> Iterator[Line]:
-    """Return the lines that are not blank; raises Unparsable if one is longer than 16 MiB."""
-    for number, line in enumerate(_split_lines(text), 1):
-        if len(line) > MAX_ROW_BYTES:
-            raise Unparsable(f"line {number} is longer than {MAX_ROW_BYTES // 2**20} MiB")
-        if line.strip(_BLANKS):
-            yield Line(number, line.removesuffix(b"\r"))
-
-
-def _split_lines(text: Iterable[bytes]) -> Iterator[bytes]:
-    """Split text into lines; a line that exceeds the limit is cut off, so that it is not held."""
-    start: list[bytes] = []
-    for chunk in text:
-        first, *others = chunk.split(b"\n")
-        start.append(first)
-        if others or sum(map(len, start)) > MAX_ROW_BYTES:
-            yield b"".join(start)
-            yield from others[:-1]
-            start = others[-1:]
-    yield b"".join(start)
-
 
 Row = dict[str, Any]
 """The values of a row by key: bytes are JSON text, such as a number; others are Python objects."""

@@ -1,10 +1,12 @@
 """Writes JSON Lines: JSON text verbatim, other values as the nearest JSON value."""
 
 import json
+from collections.abc import Sequence
 from datetime import date, time
 from decimal import Decimal
 from json.encoder import encode_basestring as quote
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
@@ -14,6 +16,7 @@ from worker.formats.float_text import format_floats
 from worker.formats.json_lines.cells import holds_json
 
 _COMMA = ", "
+_NamedText = tuple[str, pa.ChunkedArray]
 
 
 class JsonLinesWriter:
@@ -25,25 +28,49 @@ class JsonLinesWriter:
 
     def write(self, table: pa.Table) -> bytes:
         """Return the table's rows as lines."""
-        members = [
-            _members(field, column)
+        columns = [
+            (f"{quote(field.name)}: ", _to_text(field, column))
             for field, column in zip(table.schema, table.columns, strict=True)
         ]
-        # Not null_handling="skip": Arrow would leave out a row in which all members are null.
-        joined = pc.binary_join_element_wise(*members, "", null_handling="replace")
-        rows = pc.utf8_slice_codeunits(joined, len(_COMMA))
-        lines: list[str] = pc.binary_join_element_wise("{", rows, "}\n", "").to_pylist()
-        return "".join(lines).encode()
+        has_gaps = any(text.null_count for _, text in columns)
+        lines = _join_present(columns) if has_gaps else _join(columns)
+        return b"".join(map(_bytes, lines.chunks))
 
     def finish(self) -> bytes:
         """Return nothing: every line has been returned already."""
         return b""
 
 
-def _members(field: pa.Field, column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return members of JSON objects, each after a comma; null for a key that is left out."""
-    text = column if holds_json(field) else pc.fill_null(_to_json(field, column), "null")
-    return pc.binary_join_element_wise(f"{_COMMA}{quote(field.name)}: ", text, "")
+def _to_text(field: pa.Field, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the JSON text of a column; null for a key that is left out."""
+    return column if holds_json(field) else pc.fill_null(_to_json(field, column), "null")
+
+
+def _join(columns: Sequence[_NamedText]) -> pa.ChunkedArray:
+    """Return a line of JSON for each row, of columns without nulls."""
+    parts: list[str | pa.ChunkedArray] = []
+    for place, (name, text) in enumerate(columns):
+        parts += [("{" if place == 0 else _COMMA) + name, text]
+    return pc.binary_join_element_wise(*parts, "}\n", "")
+
+
+def _join_present(columns: Sequence[_NamedText]) -> pa.ChunkedArray:
+    """Return a line of JSON for each row; a null is a key that is left out."""
+    members = [pc.binary_join_element_wise(_COMMA + name, text, "") for name, text in columns]
+    # Not null_handling="skip": Arrow would leave out a row in which all members are null.
+    joined = pc.binary_join_element_wise(*members, "", null_handling="replace")
+    rows = pc.utf8_slice_codeunits(joined, len(_COMMA))
+    return pc.binary_join_element_wise("{", rows, "}\n", "")
+
+
+def _bytes(lines: pa.Array) -> bytes:
+    """Return the texts of an array behind each other: so they are in its memory."""
+    if not len(lines):
+        return b""
+    _, offsets, text = lines.buffers()
+    ends = np.frombuffer(offsets, np.int32)[lines.offset :]
+    data: bytes = text[ends[0] : ends[len(lines)]].to_pybytes()
+    return data
 
 
 def _to_json(field: pa.Field, column: pa.ChunkedArray) -> pa.ChunkedArray:

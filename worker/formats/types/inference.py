@@ -1,8 +1,9 @@
 """Columns of which nothing is said: typed as pandas types them in the whole file.
 
 The first batch decides. A later batch with cells that change pandas' choice is told by `add`; the
-file must then be read again, with the kinds of all of its cells. Of a CSV any batch may be added
-right behind the first one: no cells change the choice together that do not change it alone.
+file must then be read again, with the kinds of all of its cells. Of CSV and JSON Lines any batch
+may be added right behind the first one: no cells change the choice together that do not change it
+alone.
 """
 
 from collections.abc import Hashable
