@@ -157,6 +157,10 @@ class Settings(BaseSettings):
         default="show",
         description="mask = no cell's value in failure reports, dead-letter attributes and logs",
     )
+    s3_client: Literal["direct", "aioboto3"] = Field(
+        default="direct",
+        description="for small files; aioboto3 = the SDK, which takes more CPU, as for all else",
+    )
     log_format: Literal["auto", "console", "json"] = Field(
         default="auto", description="auto = console on a terminal, JSON lines elsewhere"
     )
