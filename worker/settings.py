@@ -159,7 +159,7 @@ class Settings(BaseSettings):
     )
     s3_client: Literal["direct", "aioboto3"] = Field(
         default="direct",
-        description="for small files; aioboto3 = the SDK, which takes more CPU, as for all else",
+        description="client for small files: direct, or aioboto3 = the SDK, as for all other calls",
     )
     log_format: Literal["auto", "console", "json"] = Field(
         default="auto", description="auto = console on a terminal, JSON lines elsewhere"
