@@ -157,6 +157,10 @@ class Settings(BaseSettings):
         default="show",
         description="mask = no cell's value in failure reports, dead-letter attributes and logs",
     )
+    s3_client: Literal["direct", "aioboto3"] = Field(
+        default="direct",
+        description="client for small files: direct, or aioboto3 = the SDK, as for all other calls",
+    )
     log_format: Literal["auto", "console", "json"] = Field(
         default="auto", description="auto = console on a terminal, JSON lines elsewhere"
     )

@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from tests.support.aws_calls import CALLS, WAIT_SECONDS, longest
+from tests.support.aws_calls import CALLS, URI, WAIT_SECONDS, longest
 from tests.support.forward_loop import ForwardLoop, turns
+from tests.support.storages import opened
 from tests.support.tcp_server import served
 from worker.errors import TransientError
 from worker.queue.sqs import SqsQueue, open_queue
-from worker.storage.s3 import S3Storage, open_storage
+from worker.storage.s3 import S3Storage
 
 STEP_SECONDS = 5.0
 WITH_A_BODY = ("put", "put_part")
@@ -81,10 +82,12 @@ def expect_continue(params: Mapping[str, Any], **_: object) -> None:
 
 
 @asynccontextmanager
-async def clients(url: str, patch: pytest.MonkeyPatch) -> AsyncIterator[tuple[S3Storage, SqsQueue]]:
+async def clients(
+    url: str, patch: pytest.MonkeyPatch, *known: str, direct: bool = True
+) -> AsyncIterator[tuple[S3Storage, SqsQueue]]:
     patch.setenv("AWS_ENDPOINT_URL", url)
     async with (
-        open_storage(connections=len(CALLS)) as storage,
+        opened(*known, direct=direct, connections=len(CALLS)) as storage,
         open_queue("jobs", consumers=1, wait_seconds=WAIT_SECONDS) as queue,
     ):
         events: Any = storage._client.meta.events
@@ -116,16 +119,28 @@ async def ends(storage: S3Storage, queue: SqsQueue, started: Callable[[], bool])
     return {call: task.result() for call, task in calls.items()}
 
 
-async def ends_at(stage: Stage, patch: pytest.MonkeyPatch) -> dict[str, End]:
+async def ends_at(stage: Stage, patch: pytest.MonkeyPatch, *, direct: bool) -> dict[str, End]:
     """Make every call to a server that goes on to that stage and no further."""
     reached = set[StreamWriter]()
+    known = asyncio.Event()  # to the direct client: the address of the bucket
 
     async def serve(reader: StreamReader, writer: StreamWriter) -> None:
+        if direct and not known.is_set():
+            await reader.readuntil(b"\r\n\r\n")
+            known.set()
+            writer.write(b"HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n")
+            return
         reached.add(writer)
         await stage(reader, writer)
         await asyncio.Event().wait()
 
-    async with served(serve) as url, clients(url, patch) as (storage, queue):
+    async with (
+        served(serve) as url,
+        clients(url, patch, URI.bucket, direct=direct) as (
+            storage,
+            queue,
+        ),
+    ):
         found = await ends(storage, queue, lambda: len(reached) >= len(CALLS))
     # A connection that still had something to send ends only now that the server has closed it.
     await turns()
@@ -150,11 +165,12 @@ def check(found: Mapping[str, End]) -> None:
         answer_a_byte_now_and_then,
     ],
 )
+@pytest.mark.parametrize("direct", [True, False], ids=["direct", "aioboto3"])
 def test_every_call_ends_within_its_limit_wherever_the_server_stops(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, *, direct: bool
 ) -> None:
     with asyncio.Runner(loop_factory=ForwardLoop) as runner:
-        found = runner.run(ends_at(stage, monkeypatch))
+        found = runner.run(ends_at(stage, monkeypatch, direct=direct))
     check(found)
     for call in WITH_A_BODY if stage in TAKES_NO_BODY else ():
         seconds, error = found[call]

@@ -16,11 +16,13 @@ import pytest
 from botocore.utils import ContainerMetadataFetcher
 
 from tests.support.scenario import Endpoint, iris, model_file
+from tests.support.storages import opened
 from tests.support.tcp_server import served
 from tests.support.waiting import HANG_SECONDS
 from worker.aws.clients import client_config, open_client
 from worker.aws.errors import map_errors
 from worker.errors import TransientError
+from worker.job import S3Uri
 
 # The SDK renews keys that last for less than fifteen minutes, and uses none below ten.
 LASTING, AGEING, ENDING = 3600, 720, 300
@@ -38,7 +40,7 @@ async def answered_by(answer: Callable[[str], Answer]) -> AsyncIterator[str]:
         await reader.readexactly(int(length[1]) if length else 0)
         if (answered := answer(head)) is not None:
             status, body = answered
-            content = json.dumps(body).encode()
+            content = b"" if body is None else json.dumps(body).encode()
             about = f"HTTP/1.1 {status} -\r\nContent-Length: {len(content)}\r\n"
             writer.write(f"{about}Connection: close\r\n\r\n".encode() + content)
 
@@ -80,6 +82,14 @@ class Queue:
         assert signed_by is not None
         self.keys.append(signed_by[1])
         return 200, {}
+
+
+class EmptyBucket(Queue):
+    """A bucket without objects, which notes the keys too."""
+
+    def answer(self, head: str) -> Answer:
+        super().answer(head)
+        return 404, None
 
 
 @pytest.fixture
@@ -131,6 +141,20 @@ async def test_a_long_run_goes_on_with_newer_keys(role: Role, queue: Queue, seco
         for _ in range(3):
             await receive(sqs)
     assert queue.keys == ["key-2"] * 3
+
+
+async def test_the_direct_client_goes_on_with_newer_keys_too(
+    role: Role, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = EmptyBucket()
+    role.lasting_seconds = AGEING
+    async with answered_by(bucket.answer) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        async with opened("bucket", direct=True, connections=1) as storage:
+            role.lasting_seconds = LASTING
+            for _ in range(2):
+                assert await storage.head(S3Uri("bucket", "a.csv")) is None
+    assert bucket.keys == ["key-2", "key-3", "key-3"]
 
 
 async def test_while_keys_are_renewed_the_loop_runs_and_other_calls_go_out_with_the_old_ones(

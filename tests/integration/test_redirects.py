@@ -3,6 +3,7 @@
 import asyncio
 import os
 from asyncio import StreamReader, StreamWriter
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,12 +14,13 @@ from tests.support.aws_regions import Regions
 from tests.support.certificates import make_authority, server_context
 from tests.support.s3_refusals import REGION_HEADER, refusal, target_of
 from tests.support.scenario import OTHER_REGION, REGION, Endpoint, iris, model_file
+from tests.support.storages import opened
 from tests.support.tcp_server import served
 from tests.support.tls_front import Front, fronted
 from worker.errors import TransientError
 from worker.job import S3Uri
 from worker.storage.protocol import WriteConflict
-from worker.storage.s3 import S3Storage, open_storage
+from worker.storage.s3 import S3Storage
 
 OBJECT = S3Uri("jobs-out", "p/dir/a b.csv")
 BODY = os.urandom(300_000)
@@ -34,12 +36,15 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def reached_by(environment: Mapping[str, str]) -> AsyncIterator[S3Storage]:
+async def reached_by(
+    environment: Mapping[str, str], *known: str, direct: bool = True
+) -> AsyncIterator[S3Storage]:
+    """Open the storage in an environment; the direct client knows addresses of some buckets."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("AWS_ENDPOINT_URL", raising=False)
         for name, value in environment.items():
             patch.setenv(name, value)
-        async with open_storage(connections=16) as storage:
+        async with opened(*known, direct=direct, connections=16) as storage:
             yield storage
 
 
@@ -52,9 +57,13 @@ async def regions(endpoint: Endpoint, bundle: Path) -> AsyncIterator[Regions]:
         yield regions
 
 
-@pytest.fixture
-async def storage(regions: Regions) -> AsyncIterator[S3Storage]:
-    async with reached_by(regions.environment) as storage:
+@pytest.fixture(params=[True, False], ids=["direct", "aioboto3"])
+async def storage(regions: Regions, request: pytest.FixtureRequest) -> AsyncIterator[S3Storage]:
+    """The storage; the direct client knows the buckets from when all were in the own region."""
+    homes, regions.homes = regions.homes, defaultdict(lambda: REGION)
+    async with reached_by(regions.environment, *homes, direct=request.param) as storage:
+        regions.homes = homes
+        regions.forget()
         yield storage
 
 

@@ -1,30 +1,34 @@
 """The storage, through the real client: moto's server, and small ones that break off.
 
-Each test runs over HTTP and over TLS, where the SDK sends bodies in another way.
+Each test runs with the direct client over HTTP and over TLS, and with the SDK alone over TLS. The
+SDK alone over HTTP is the matter of tests/acceptance/test_simulated_objects.py.
 """
 
 import asyncio
 import base64
 import os
 import zlib
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.endpoint_provider import RuleSet
 from moto.core.authorization import enable_iam_authentication
 
 from tests.support.certificates import server_context
 from tests.support.http_messages import CONTINUE, expects_continue, read_body, read_head
 from tests.support.scenario import Endpoint
+from tests.support.storages import opened
 from tests.support.tcp_server import served
 from tests.support.tls_front import Front
 from tests.support.waiting import connections_closed
+from worker.aws.call_limits import S3_ATTEMPTS
 from worker.errors import (
     AccessDenied,
     FatalError,
+    InfrastructureError,
     InputOverwritten,
     ModelError,
     NoSuchInput,
@@ -33,7 +37,7 @@ from worker.errors import (
 )
 from worker.job import S3Uri
 from worker.storage.protocol import UploadLost, WriteConflict
-from worker.storage.s3 import S3Storage, open_storage
+from worker.storage.s3 import S3Storage
 
 CSV = "text/csv"
 INPUT = S3Uri("jobs-in", "dir/a.csv")
@@ -41,23 +45,34 @@ OUTPUT = S3Uri("jobs-out", "p/dir/a.csv")
 NOWHERE = S3Uri("no-such-bucket", "a.csv")
 
 
-@pytest.fixture(autouse=True, params=["http", "https"])
-def scheme(request: pytest.FixtureRequest, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+@dataclass(frozen=True, slots=True)
+class Way:
     """How the storage reaches its server."""
-    if request.param == "https":
+
+    scheme: str
+    direct: bool  # by the direct client
+
+
+@pytest.fixture(
+    autouse=True,
+    params=[Way("http", direct=True), Way("https", direct=True), Way("https", direct=False)],
+    ids=["direct-http", "direct-https", "aioboto3-https"],
+)
+def way(request: pytest.FixtureRequest, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Way:
+    way: Way = request.param
+    if way.scheme == "https":
         monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
-    scheme: str = request.param
-    return scheme
+    return way
 
 
 @pytest.fixture
 async def storage(
-    endpoint: Endpoint, front: Front, scheme: str, monkeypatch: pytest.MonkeyPatch
+    endpoint: Endpoint, front: Front, way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[S3Storage]:
     assert endpoint.url == os.environ["AWS_ENDPOINT_URL"]
-    if scheme == "https":
+    if way.scheme == "https":
         monkeypatch.setenv("AWS_ENDPOINT_URL", front.url)
-    async with open_storage(connections=4) as storage:
+    async with opened(INPUT.bucket, OUTPUT.bucket, direct=way.direct, connections=4) as storage:
         yield storage
     await connections_closed()
 
@@ -281,6 +296,8 @@ async def test_keys_are_taken_literally_both_ways(endpoint: Endpoint, storage: S
         "a&b=c;d?e#f.csv",
         "it's (1) ~*!,@$.csv",
         "/lead//twice/",
+        "up/../down/./a.csv",
+        "..",
     }
     for key in keys:
         add(endpoint, S3Uri(INPUT.bucket, key), key.encode())
@@ -421,7 +438,32 @@ async def test_a_model_whose_version_was_deleted_is_missing(
         await storage.download(INPUT, tmp_path / "model.pkl", version_id=versions[0])
 
 
-class Breaking:
+EMPTY = b'HTTP/1.1 200 OK\r\nETag: "e7a9"\r\nContent-Length: 0\r\n\r\n'
+
+
+class Server:
+    """Gives every request the same answer; but by HEAD it has an empty object under every key."""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answered = True
+        with suppress(asyncio.IncompleteReadError, ConnectionError):  # the client has left
+            while answered:
+                head = await read_head(reader)
+                if expects_continue(head):
+                    writer.write(CONTINUE)
+                await read_body(head, reader)
+                if head.startswith(b"HEAD "):
+                    writer.write(EMPTY)
+                else:
+                    answered = await self.answer(writer)
+        writer.close()
+
+    async def answer(self, writer: asyncio.StreamWriter) -> bool:
+        """Answer a request; return whether the connection is still in order."""
+        raise NotImplementedError
+
+
+class Breaking(Server):
     """An object behind a connection that breaks in the first answers."""
 
     def __init__(self, breaks: int, *, reset: bool = False) -> None:
@@ -430,48 +472,37 @@ class Breaking:
         self._breaks = breaks
         self._reset = reset
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(asyncio.IncompleteReadError, ConnectionError):  # the client has left
-            while True:
-                await reader.readuntil(b"\r\n\r\n")
-                self.requests += 1
-                head = (
-                    f'HTTP/1.1 200 OK\r\nETag: "e7a9"\r\nContent-Length: {len(self.body)}\r\n\r\n'
-                )
-                breaks = self.requests <= self._breaks
-                part = self.body[: len(self.body) // 2] if breaks else self.body
-                writer.write(head.encode() + part)
-                await writer.drain()
-                if breaks:
-                    break
-        if self._reset:
+    async def answer(self, writer: asyncio.StreamWriter) -> bool:
+        self.requests += 1
+        head = f'HTTP/1.1 200 OK\r\nETag: "e7a9"\r\nContent-Length: {len(self.body)}\r\n\r\n'
+        breaks = self.requests <= self._breaks
+        writer.write(head.encode() + (self.body[: len(self.body) // 2] if breaks else self.body))
+        await writer.drain()
+        if breaks and self._reset:
             writer.transport.abort()
-        writer.close()
+        return not breaks
 
 
-class Corrupting:
+class Corrupting(Server):
     """An object whose first byte is another one on the way of the first answer."""
 
     def __init__(self) -> None:
         self.body = os.urandom(1000)
         self.requests = 0
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def answer(self, writer: asyncio.StreamWriter) -> bool:
+        self.requests += 1
         checksum = base64.b64encode(zlib.crc32(self.body).to_bytes(4)).decode()
-        with suppress(asyncio.IncompleteReadError):  # the client has left
-            while True:
-                await reader.readuntil(b"\r\n\r\n")
-                self.requests += 1
-                head = (
-                    f'HTTP/1.1 200 OK\r\nETag: "e7a9"\r\nx-amz-checksum-crc32: {checksum}\r\n'
-                    f"Content-Length: {len(self.body)}\r\n\r\n"
-                )
-                first = self.body[0] ^ (self.requests == 1)
-                writer.write(head.encode() + bytes([first]) + self.body[1:])
-        writer.close()
+        head = (
+            f'HTTP/1.1 200 OK\r\nETag: "e7a9"\r\nx-amz-checksum-crc32: {checksum}\r\n'
+            f"Content-Length: {len(self.body)}\r\n\r\n"
+        )
+        first = self.body[0] ^ (self.requests == 1)
+        writer.write(head.encode() + bytes([first]) + self.body[1:])
+        return True
 
 
-class Refusing:
+class Refusing(Server):
     """A server that answers everything with one error, as S3 words it."""
 
     def __init__(self, status: int, code: str, message: str = "no") -> None:
@@ -479,36 +510,41 @@ class Refusing:
         self._answer = (
             f"HTTP/1.1 {status} No\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
         )
+        self.requests = 0
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(asyncio.IncompleteReadError):  # the client has left
-            while True:
-                head = await read_head(reader)
-                if expects_continue(head):
-                    writer.write(CONTINUE)
-                await read_body(head, reader)
-                writer.write(self._answer)
-        writer.close()
+    async def answer(self, writer: asyncio.StreamWriter) -> bool:
+        self.requests += 1
+        writer.write(self._answer)
+        return True
 
 
-@asynccontextmanager
-async def behind(
-    server: Breaking | Corrupting | Refusing, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[S3Storage]:
-    bundle = os.environ.get("AWS_CA_BUNDLE")
-    tls = None if bundle is None else server_context(Path(bundle))
-    async with served(server.serve, tls) as url:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
-        async with open_storage(connections=1) as storage:
-            yield storage
+Behind = Callable[[Server], AbstractAsyncContextManager[S3Storage]]
+
+
+@pytest.fixture
+def behind(monkeypatch: pytest.MonkeyPatch, way: Way) -> Behind:
+    """Open the storage on a server of the test's own."""
+
+    @asynccontextmanager
+    async def behind(server: Server) -> AsyncIterator[S3Storage]:
+        bundle = os.environ.get("AWS_CA_BUNDLE")
+        tls = None if bundle is None else server_context(Path(bundle))
+        async with served(server.serve, tls) as url:
+            monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+            async with opened(
+                INPUT.bucket, OUTPUT.bucket, direct=way.direct, connections=1
+            ) as storage:
+                yield storage
+
+    return behind
 
 
 @pytest.mark.parametrize("reset", [False, True])
 async def test_a_body_that_breaks_off_is_read_again_from_the_start(
-    monkeypatch: pytest.MonkeyPatch, *, reset: bool
+    behind: Behind, *, reset: bool
 ) -> None:
     server = Breaking(1, reset=reset)
-    async with behind(server, monkeypatch) as storage:
+    async with behind(server) as storage:
         found = await storage.get(INPUT, version_id=None, etag=None, max_bytes=MOST)
     assert found.body == server.body
     assert found.head.size == len(server.body)
@@ -516,33 +552,76 @@ async def test_a_body_that_breaks_off_is_read_again_from_the_start(
 
 
 async def test_a_body_that_keeps_breaking_off_is_given_up_until_later(
-    monkeypatch: pytest.MonkeyPatch,
+    behind: Behind,
 ) -> None:
     server = Breaking(1000)
-    async with behind(server, monkeypatch) as storage:
+    async with behind(server) as storage:
         with pytest.raises(TransientError, match=str(INPUT)):
             await get(storage)
     assert 2 <= server.requests < 10
 
 
 async def test_a_body_that_does_not_fit_its_checksum_is_read_again(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    behind: Behind, tmp_path: Path
 ) -> None:
     for_get, for_download = Corrupting(), Corrupting()
-    async with behind(for_get, monkeypatch) as storage:
+    async with behind(for_get) as storage:
         found = await storage.get(INPUT, version_id=None, etag=None, max_bytes=MOST)
-    async with behind(for_download, monkeypatch) as storage:
+    async with behind(for_download) as storage:
         await storage.download(INPUT, tmp_path / "model.pkl", version_id=None)
     assert found.body == for_get.body
     assert (tmp_path / "model.pkl").read_bytes() == for_download.body
     assert for_get.requests == for_download.requests == 2
 
 
+class Stumbling(Server):
+    """Answers the first PUT in another way than the others, which succeed."""
+
+    def __init__(self, first: bytes) -> None:
+        self.requests = 0
+        self._first = first
+
+    async def answer(self, writer: asyncio.StreamWriter) -> bool:
+        self.requests += 1
+        writer.write(self._first if self.requests == 1 else EMPTY)
+        return True
+
+
+ERROR = b"<Error><Code>SlowDown</Code><Message>later</Message></Error>"
+
+
+@pytest.mark.parametrize("status", ["503 Slow Down", "200 OK"])
+async def test_a_write_that_fails_for_a_moment_is_tried_again(behind: Behind, status: str) -> None:
+    # S3 may write an error into the body of a success.
+    head = f"HTTP/1.1 {status}\r\nContent-Length: {len(ERROR)}\r\n\r\n"
+    server = Stumbling(head.encode() + ERROR)
+    async with behind(server) as storage:
+        await put(storage, b"abc")
+    assert server.requests == 2
+
+
+async def test_a_server_that_goes_on_failing_is_asked_as_often_as_the_sdk_asks(
+    behind: Behind,
+) -> None:
+    server = Refusing(500, "InternalError")
+    async with behind(server) as storage:
+        with pytest.raises(InfrastructureError, match="InternalError"):
+            await put(storage, b"abc")
+    assert server.requests == S3_ATTEMPTS
+
+
+async def test_metadata_that_s3_does_not_take_refuses_the_output(storage: S3Storage) -> None:
+    with pytest.raises(OutputRefused, match="metadata"):
+        await storage.put(
+            OUTPUT, b"abc", metadata={"sequencer": "é"}, content_type=CSV, replacing=None
+        )
+
+
 async def test_a_model_that_breaks_off_is_fetched_again_from_the_start(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    behind: Behind, tmp_path: Path
 ) -> None:
     server = Breaking(1)
-    async with behind(server, monkeypatch) as storage:
+    async with behind(server) as storage:
         await storage.download(INPUT, tmp_path / "model.pkl", version_id=None)
     assert (tmp_path / "model.pkl").read_bytes() == server.body
     assert server.requests == 2
@@ -562,37 +641,37 @@ WHO = "User: arn:aws:sts::1:assumed-role/worker/session"
     ],
 )
 async def test_what_a_refused_read_means_is_told_from_its_code(
-    monkeypatch: pytest.MonkeyPatch, status: int, code: str, error: type[Exception]
+    behind: Behind, status: int, code: str, error: type[Exception]
 ) -> None:
-    async with behind(Refusing(status, code), monkeypatch) as storage:
+    async with behind(Refusing(status, code)) as storage:
         with pytest.raises(error) as caught:
             await get(storage, etag="0" * 32)
     assert type(caught.value) is error
     assert str(INPUT) in str(caught.value)
 
 
-async def test_a_version_id_that_is_none_is_no_input(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_version_id_that_is_none_is_no_input(behind: Behind) -> None:
     # moto answers NoSuchVersion whatever the id looks like.
     refusing = Refusing(400, "InvalidArgument", "Invalid version id specified")
-    async with behind(refusing, monkeypatch) as storage:
+    async with behind(refusing) as storage:
         with pytest.raises(NoSuchInput, match=str(INPUT)):
             await get(storage, version_id="nonsense")
 
 
 async def test_the_words_of_a_key_do_not_make_a_denied_input_a_missing_one(
-    monkeypatch: pytest.MonkeyPatch,
+    behind: Behind,
 ) -> None:
     words = f"{WHO} is not authorized to perform: s3:GetObject on resource: in/version id.csv"
-    async with behind(Refusing(403, "AccessDenied", words), monkeypatch) as storage:
+    async with behind(Refusing(403, "AccessDenied", words)) as storage:
         with pytest.raises(TransientError, match="Next step: allow s3:GetObject"):
             await get(storage, version_id="v1")
 
 
 async def test_another_invalid_argument_is_no_missing_version(
-    monkeypatch: pytest.MonkeyPatch,
+    behind: Behind,
 ) -> None:
     refusing = Refusing(400, "InvalidArgument", "The version id of the rule is not valid")
-    async with behind(refusing, monkeypatch) as storage:
+    async with behind(refusing) as storage:
         with pytest.raises(TransientError):
             await get(storage, version_id="v1")
 
@@ -641,14 +720,14 @@ async def test_a_bucket_that_no_bucket_can_be_named_is_no_input_and_no_place_for
     ],
 )
 async def test_a_model_that_is_refused_is_fatal_with_its_cause_and_the_next_step(  # noqa: PLR0917 - a table
-    monkeypatch: pytest.MonkeyPatch,
+    behind: Behind,
     tmp_path: Path,
     status: int,
     code: str,
     message: str,
     words: str,
 ) -> None:
-    async with behind(Refusing(status, code, message), monkeypatch) as storage:
+    async with behind(Refusing(status, code, message)) as storage:
         with pytest.raises(ModelError, match=words):
             await storage.download(INPUT, tmp_path / "model.pkl", version_id="v1")
 
@@ -664,9 +743,9 @@ async def test_a_model_that_is_refused_is_fatal_with_its_cause_and_the_next_step
     ],
 )
 async def test_what_a_refused_write_means_is_told_from_its_code(
-    monkeypatch: pytest.MonkeyPatch, status: int, code: str, error: type[Exception]
+    behind: Behind, status: int, code: str, error: type[Exception]
 ) -> None:
-    async with behind(Refusing(status, code), monkeypatch) as storage:
+    async with behind(Refusing(status, code)) as storage:
         with pytest.raises(error) as caught:
             await put(storage, b"abc")
     assert type(caught.value) is error
@@ -674,29 +753,8 @@ async def test_what_a_refused_write_means_is_told_from_its_code(
 
 
 async def test_a_model_to_which_access_is_denied_is_an_error_that_names_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    behind: Behind, tmp_path: Path
 ) -> None:
-    async with behind(Refusing(403, "AccessDenied"), monkeypatch) as storage:
+    async with behind(Refusing(403, "AccessDenied")) as storage:
         with pytest.raises(ModelError, match=f"access to the model {INPUT} is denied"):
             await storage.download(INPUT, tmp_path / "model.pkl", version_id=None)
-
-
-async def test_the_endpoint_of_a_bucket_is_worked_out_once_for_all_its_keys(
-    endpoint: Endpoint, storage: S3Storage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    worked_out: list[Mapping[str, object]] = []
-    evaluate = RuleSet.evaluate
-
-    def noting(rules: RuleSet, parameters: dict[str, object]) -> object:
-        worked_out.append(parameters)
-        return evaluate(rules, parameters)
-
-    monkeypatch.setattr(RuleSet, "evaluate", noting)
-    for key in ("a.csv", "b.csv", "dir/c.csv"):
-        add(endpoint, S3Uri(INPUT.bucket, key), b"body")  # by a client that does as botocore does
-        await storage.get(S3Uri(INPUT.bucket, key), version_id=None, etag=None, max_bytes=100)
-    assert len([asked for asked in worked_out if "Key" not in asked]) == 1
-    # The rules that botocore has loaded are as they were, for other clients of the session.
-    client: Any = storage._client
-    rules = client._loader.load_service_model("s3", "endpoint-rule-set-1")
-    assert "Key" in rules["parameters"]

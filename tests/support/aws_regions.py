@@ -59,6 +59,12 @@ class Regions(Front):
             self._proxy = await opened.enter_async_context(served(self._tunnel))
             yield
 
+    def forget(self) -> None:
+        """Forget what was asked until now."""
+        self.asked.clear()
+        self.hosts.clear()
+        self.seen.clear()
+
     def home_of(self, bucket: str, _asked_in: str) -> str:
         """Return the region in which S3 says that a bucket is, when asked in a region."""
         return self.homes[bucket]

@@ -221,7 +221,7 @@ class Endpoint:
             return await asyncio.to_thread(running.ended)
 
 
-async def drain_ten(endpoint: Endpoint, folder: Path) -> None:
+async def drain_ten(endpoint: Endpoint, folder: Path, **settings: str) -> None:
     """Check that ten messages in the origin post's format are predicted and the worker leaves."""
     model = model_file(folder)
     frame = iris()
@@ -229,7 +229,9 @@ async def drain_ten(endpoint: Endpoint, folder: Path) -> None:
         part = frame.iloc[number * 15 : (number + 1) * 15]
         endpoint.submit(f"dir/part {number}.csv", part.to_csv(index=False).encode())
     digest = hashlib.sha256(model.read_bytes()).hexdigest()
-    ended = await endpoint.worker(WORKER_MODEL=endpoint.offer(model), WORKER_MODEL_SHA256=digest)
+    ended = await endpoint.worker(
+        WORKER_MODEL=endpoint.offer(model), WORKER_MODEL_SHA256=digest, **settings
+    )
     assert ended.status == 0, ended.stderr
     assert endpoint.left(endpoint.queue) == endpoint.left(endpoint.dead) == 0
     expected = joblib.load(model).predict_proba(frame.iloc[:, 1:])[:, 1]

@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.support.aws_chunked import Refused, decoded, is_aws_chunked
+from tests.support.aws_bodies import Refused, check, decoded, is_aws_chunked
 from tests.support.certificates import server_context
 from tests.support.http_messages import (
     CONTINUE,
     ask,
     expects_continue,
+    header,
     read_body,
     read_head,
 )
@@ -23,14 +24,14 @@ from tests.support.threads import entered_in_thread
 
 
 class Front:
-    """Passes requests on, and checks a body in aws-chunked encoding as S3 does."""
+    """Passes requests on, and checks bodies as S3 does."""
 
     answers_early = False  # its own answers come before the body is sent
 
     def __init__(self, upstream: str, bundle: Path) -> None:
         self.url = ""
         self.bundle = bundle
-        self.seen: Counter[str] = Counter()  # what only a client of TLS does
+        self.seen: Counter[str] = Counter()  # how the bodies came
         self._upstream = urlsplit(upstream)
 
     @property
@@ -67,12 +68,14 @@ class Front:
         return head
 
     def _fault_of(self, head: bytes, body: bytes) -> bytes | None:
-        """Return S3's answer to a body that does not fit its length or checksum."""
-        if not is_aws_chunked(head):
-            return None
-        self.seen["aws-chunked"] += 1
+        """Return S3's answer to a body that does not fit its length or its checksums."""
         try:
-            decoded(head, body)
+            if is_aws_chunked(head):
+                self.seen["aws-chunked"] += 1
+                decoded(head, body)
+            elif header(head, "x-amz-checksum-crc32"):
+                self.seen["checksum"] += 1
+                check(head, body)
         except Refused as refused:
             return refusal(head, 400, str(refused))
         return None

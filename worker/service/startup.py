@@ -70,7 +70,9 @@ async def open_worker(
     """
     limit.waits_for("AWS credentials")
     queue = await opened.enter_async_context(_queue(settings, openers))
-    storage = await opened.enter_async_context(openers.storage(connections=_connections(settings)))
+    storage = await opened.enter_async_context(
+        openers.storage(connections=_connections(settings), direct=settings.s3_client == "direct")
+    )
     limit.waits_for(f"the attributes of the queue {settings.queue}")
     attributes = await queue.read_attributes()
     _warn_about_redrive(attributes)

@@ -24,6 +24,7 @@ from worker.errors import (
     TransientError,
 )
 from worker.job import S3Uri
+from worker.storage.direct_client import DirectClient
 from worker.storage.protocol import Head, ObjectStart, UploadLost, WriteConflict
 from worker.storage.redirects import follow_redirects
 
@@ -44,8 +45,9 @@ CONFLICT = frozenset({"ConditionalRequestConflict", "OperationAborted", "409"})
 class S3Storage:
     """Implements worker.storage.protocol.Storage."""
 
-    def __init__(self, client: "S3Client") -> None:
+    def __init__(self, client: "S3Client", objects: DirectClient | None = None) -> None:
         self._client = client
+        self._objects: Any = objects or client  # gets, looks at and puts objects
 
     async def get(
         self, uri: S3Uri, *, version_id: str | None, etag: str | None, max_bytes: int
@@ -60,7 +62,7 @@ class S3Storage:
 
     async def _get_once(self, uri: S3Uri, which: Mapping[str, Any], max_bytes: int) -> ObjectStart:
         async with _map_s3_errors(f"reading {uri}", uri, _read_error):
-            response = await self._client.get_object(Bucket=uri.bucket, Key=uri.key, **which)
+            response = await self._objects.get_object(Bucket=uri.bucket, Key=uri.key, **which)
             head = _head(response)
             # The body is read through the response's own object, which checks S3's checksum at the
             # end; the object that `async with` returns does not. The rest of a large object is
@@ -83,7 +85,7 @@ class S3Storage:
 
     async def _read_once(self, uri: S3Uri, which: Mapping[str, Any], size: int) -> bytes:
         async with _map_s3_errors(f"reading {uri}", uri, _read_error):
-            response = await self._client.get_object(Bucket=uri.bucket, Key=uri.key, **which)
+            response = await self._objects.get_object(Bucket=uri.bucket, Key=uri.key, **which)
             async with response["Body"]:
                 return _checked(uri, await response["Body"].read(), size)
 
@@ -110,7 +112,7 @@ class S3Storage:
         """Read the current version's head; returns None if there is no object."""
         try:
             async with _call("head", f"looking at {uri}", uri, _head_error):
-                return _head(await self._client.head_object(Bucket=uri.bucket, Key=uri.key))
+                return _head(await self._objects.head_object(Bucket=uri.bucket, Key=uri.key))
         except NoSuchInput:
             return None
 
@@ -126,7 +128,7 @@ class S3Storage:
     ) -> None:
         """Write an object if none is there, or over the object with the ETag `replacing`."""
         async with _call("put", f"writing {uri}", uri, _write_error, size=len(body)):
-            await self._client.put_object(
+            await self._objects.put_object(
                 Bucket=uri.bucket,
                 Key=uri.key,
                 Body=body,
@@ -192,14 +194,17 @@ class S3Storage:
 
 
 @asynccontextmanager
-async def open_storage(*, connections: int) -> AsyncIterator[S3Storage]:
-    """Open the storage; up to `connections` requests may be under way at once."""
+async def open_storage(*, connections: int, direct: bool = True) -> AsyncIterator[S3Storage]:
+    """Open the storage; up to `connections` requests may be under way at once.
+
+    Without `direct` the SDK makes every call.
+    """
     config = client_config(
         connections=connections, read_seconds=S3_READ_SECONDS, attempts=S3_ATTEMPTS
     )
     async with open_client("s3", config) as client:
         follow_redirects(client)
-        yield S3Storage(client)
+        yield S3Storage(client, DirectClient(client) if direct else None)
 
 
 async def _with_retries(read: Callable[[], Awaitable[T]]) -> T:

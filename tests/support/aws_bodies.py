@@ -1,6 +1,10 @@
-"""Bodies as the SDK sends them over TLS: in `aws-chunked` encoding, the checksum behind them."""
+"""The checks of S3 on a body: in `aws-chunked` encoding, with its checksum behind it; or plain.
+
+The SDK sends bodies in that encoding over TLS. The direct client sends them plain.
+"""
 
 import base64
+import hashlib
 import re
 import zlib
 
@@ -28,10 +32,21 @@ def decoded(head: bytes, body: bytes) -> bytes:
     content = b"".join(parts)
     if len(content) != int(header(head, "x-amz-decoded-content-length") or -1):
         raise Refused("IncompleteBody")
-    checksum = base64.b64encode(zlib.crc32(content).to_bytes(4)).decode()
-    if rest != f"0\r\n{header(head, 'x-amz-trailer')}:{checksum}\r\n\r\n".encode():
+    if rest != f"0\r\n{header(head, 'x-amz-trailer')}:{_crc32(content)}\r\n\r\n".encode():
         raise Refused("BadDigest")
     return content
+
+
+def check(head: bytes, body: bytes) -> None:
+    """Raise Refused unless a plain body fits the checksums in its head."""
+    if header(head, "x-amz-content-sha256") != hashlib.sha256(body).hexdigest():
+        raise Refused("XAmzContentSHA256Mismatch")
+    if header(head, "x-amz-checksum-crc32") != _crc32(body):
+        raise Refused("BadDigest")
+
+
+def _crc32(content: bytes) -> str:
+    return base64.b64encode(zlib.crc32(content).to_bytes(4)).decode()
 
 
 def _size_of(chunk: bytes) -> int:

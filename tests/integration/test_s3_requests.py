@@ -1,0 +1,271 @@
+"""What the storage sends to S3: the direct client sends what the SDK would send."""
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import pytest
+from aiobotocore.awsrequest import AioAWSResponse
+from aiobotocore.config import AioConfig
+from botocore.endpoint_provider import RuleSet
+
+from tests.support.scenario import REGION, Endpoint
+from tests.support.storages import opened
+from worker.aws.clients import open_client
+from worker.errors import OutputRefused, TransientError
+from worker.job import S3Uri
+from worker.storage.direct_client import MAX_BODY_BYTES, DirectClient
+from worker.storage.s3 import S3Storage
+
+OWNER = f"{REGION}:123456789012"
+KEY = "dir/a b+c%20~ü.csv"
+SCOPE = re.compile(r"AWS4-HMAC-SHA256 Credential=test/\d{8}/(\S+)/aws4_request, SignedHeaders=\S+")
+# Headers that differ in each request, and those that only the SDK or only aiohttp adds.
+LEFT_OUT = {"x-amz-date", "authorization", "user-agent", "expect", "content-length", "host"}
+SESSION = (
+    b"<CreateSessionResult><Credentials><SessionToken>session</SessionToken><SecretAccessKey>s"
+    b"</SecretAccessKey><AccessKeyId>test</AccessKeyId><Expiration>2099-01-01T00:00:00Z"
+    b"</Expiration></Credentials></CreateSessionResult>"
+)
+
+
+def lower(headers: Mapping[str, str | bytes]) -> dict[str, str]:
+    """Return headers as text, with names in lower case."""
+    return {
+        name.lower(): value.decode() if isinstance(value, bytes) else value
+        for name, value in headers.items()
+    }
+
+
+class Body:
+    """The body of an answer, as aiohttp has it."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.closed = False
+        self.content = self
+
+    async def read(self, _: int = -1) -> bytes:
+        return self._data
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@dataclass(slots=True)
+class Network:
+    """Stands in for the SDK's HTTP session: notes each request, and answers it with an object."""
+
+    status: int = 200
+    requests: list[Any] = field(default_factory=list)
+    answers: list[Body] = field(default_factory=list)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def send(self, request: Any) -> AioAWSResponse:  # noqa: ANN401 - the SDK's
+        self.requests.append(request)
+        size = 2 if "range" in lower(request.headers) else 0
+        headers = {"etag": '"e"', "content-length": str(size)}
+        body = Body(SESSION if "?session" in request.url else bytes(size))
+        self.answers.append(body)
+        return AioAWSResponse(request.url, self.status, headers, body)  # type: ignore[arg-type] # a dictionary will do
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The storage, what it sends, and the calls that the SDK makes."""
+
+    storage: S3Storage
+    network: Network
+    calls: list[str]
+
+
+@asynccontextmanager
+async def on_a_network(*, direct: bool = True) -> AsyncIterator[Opened]:
+    network, calls = Network(), list[str]()
+
+    def note(event_name: str, **_: object) -> None:
+        calls.append(event_name.rpartition(".")[2])
+
+    config = AioConfig(http_session_cls=lambda **_: network, retries={"mode": "standard"})  # type: ignore[arg-type]
+    async with open_client("s3", config) as client:
+        client.meta.events.register("before-call.s3", note)
+        yield Opened(S3Storage(client, DirectClient(client) if direct else None), network, calls)
+
+
+def headers_of(request: Any) -> dict[str, str]:  # noqa: ANN401 - the SDK's
+    return {
+        name: value
+        for name, value in lower(request.headers).items()
+        if name not in LEFT_OUT and not name.startswith("amz-sdk-")
+    }
+
+
+def scope_of(request: Any) -> str:  # noqa: ANN401 - the SDK's
+    """Return the region and the service that a request is signed for."""
+    found = SCOPE.match(lower(request.headers)["authorization"])
+    assert found is not None
+    return found[1]
+
+
+async def every_call(storage: S3Storage, uri: S3Uri) -> None:
+    """Make each call that the direct client can make."""
+    assert await storage.read(uri, 5, 7, version_id=None, etag="e-1") == bytes(2)
+    await storage.get(uri, version_id="null +/", etag=None, max_bytes=100)
+    await storage.head(uri)
+    encoded = {"content_type": "text/csv", "content_encoding": "gzip"}
+    await storage.put(uri, b"abc", metadata={"source-id": "a  b"}, **encoded, replacing=None)
+    await storage.put(uri, b"", metadata={}, content_type="text/csv", replacing="e")
+
+
+@pytest.mark.parametrize("checksums", ["when_supported", "when_required"])
+async def test_the_direct_client_sends_what_the_sdk_sends(
+    monkeypatch: pytest.MonkeyPatch, checksums: str
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://localhost:9000")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "token")
+    monkeypatch.setenv("AWS_REQUEST_CHECKSUM_CALCULATION", checksums)
+    monkeypatch.setenv("AWS_RESPONSE_CHECKSUM_VALIDATION", checksums)
+    uris = [S3Uri("jobs", key) for key in (KEY, "/lead//twice/", "up/../down")]
+    async with on_a_network(direct=False) as sdk:
+        for uri in uris:
+            await every_call(sdk.storage, uri)
+    async with on_a_network() as direct:
+        await direct.storage.head(S3Uri("jobs", "known"))
+        direct.network.requests.clear()
+        direct.calls.clear()
+        for uri in uris:
+            await every_call(direct.storage, uri)
+
+    assert direct.calls == []
+    assert len(sdk.calls) == len(direct.network.requests)
+    for theirs, ours in zip(sdk.network.requests, direct.network.requests, strict=True):
+        assert (ours.method, ours.url) == (theirs.method, theirs.url)
+        assert ours.body == (theirs.body.getvalue() if theirs.body else b"")
+        assert headers_of(ours) == headers_of(theirs)
+        assert scope_of(ours) == scope_of(theirs) == f"{REGION}/s3"
+        assert ours.headers["host"] == urlsplit(ours.url).netloc
+
+
+DUALSTACK = {"AWS_USE_DUALSTACK_ENDPOINT": "true"}
+FIPS = {"AWS_USE_FIPS_ENDPOINT": "true", "AWS_REGION": "us-east-2"}
+ACCESS_POINT = "arn:aws:s3:eu-west-1:123456789012:accesspoint/mine"
+
+
+@pytest.mark.parametrize(
+    ("variables", "bucket", "host", "region"),
+    [
+        ({}, "jobs", f"jobs.s3.{REGION}.amazonaws.com", REGION),
+        ({}, "my.bucket", f"s3.{REGION}.amazonaws.com", REGION),
+        ({"AWS_REGION": "us-east-1"}, "jobs", "jobs.s3.amazonaws.com", "us-east-1"),
+        (DUALSTACK, "jobs", f"jobs.s3.dualstack.{REGION}.amazonaws.com", REGION),
+        (FIPS, "jobs", "jobs.s3-fips.us-east-2.amazonaws.com", "us-east-2"),
+        ({"AWS_ENDPOINT_URL_S3": "https://localhost:9000/base/"}, "jobs", "localhost:9000", REGION),
+        ({}, ACCESS_POINT, "mine-123456789012.s3-accesspoint.eu-west-1.amazonaws.com", "eu-west-1"),
+        ({}, "mine-abcdefgh-s3alias", f"mine-abcdefgh-s3alias.s3.{REGION}.amazonaws.com", REGION),
+    ],
+)
+async def test_the_direct_client_finds_a_bucket_where_the_sdk_finds_it(
+    monkeypatch: pytest.MonkeyPatch,
+    variables: Mapping[str, str],
+    bucket: str,
+    host: str,
+    region: str,
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    async with on_a_network() as opened:
+        for _ in range(2):
+            await opened.storage.head(S3Uri(bucket, KEY))
+
+    assert opened.calls == ["HeadObject"]
+    by_sdk, direct = opened.network.requests
+    assert direct.url == by_sdk.url
+    assert urlsplit(direct.url).netloc == host
+    assert scope_of(direct) == scope_of(by_sdk) == f"{region}/s3"
+
+
+@pytest.mark.parametrize(
+    ("bucket", "service"),
+    [
+        ("in--euc1-az1--x-s3", "s3express"),
+        (f"arn:aws:s3-object-lambda:{OWNER}:accesspoint/a", "s3-object-lambda"),
+        (f"arn:aws:s3-outposts:{OWNER}:outpost/op-0123456/accesspoint/a", "s3-outposts"),
+    ],
+)
+async def test_what_only_the_sdk_can_sign_is_left_to_the_sdk(bucket: str, service: str) -> None:
+    async with on_a_network() as opened:
+        for _ in range(3):
+            await opened.storage.head(S3Uri(bucket, KEY))
+    assert opened.calls.count("HeadObject") == 3
+    assert scope_of(opened.network.requests[-1]) == f"{REGION}/{service}"
+
+
+async def test_a_large_body_is_left_to_the_sdk() -> None:
+    async with on_a_network() as opened:
+        for size in (0, MAX_BODY_BYTES, MAX_BODY_BYTES + 1):
+            await opened.storage.put(
+                S3Uri("out", KEY), bytes(size), metadata={}, content_type="t", replacing=None
+            )
+    assert opened.calls == ["PutObject", "PutObject"]
+    assert "Expect" in opened.network.requests[-1].headers
+
+
+async def test_a_key_that_no_object_has_is_left_to_the_sdk() -> None:
+    async with on_a_network() as opened:
+        await opened.storage.head(S3Uri("jobs", KEY))
+        with pytest.raises(OutputRefused, match="Invalid length for parameter Key"):
+            await opened.storage.head(S3Uri("jobs", ""))
+
+
+async def test_an_answer_that_the_sdk_cannot_take_is_closed() -> None:
+    """The SDK signs its own request before it takes the direct client's answer."""
+    async with on_a_network() as opened:
+        await opened.storage.head(S3Uri("jobs", KEY))
+        opened.network.status = 503
+
+        def fail(**_: object) -> None:
+            raise RuntimeError("no keys")
+
+        client: Any = opened.storage._client
+        client.meta.events.register("before-sign.s3", fail)
+        with pytest.raises(TransientError, match="no keys"):
+            await opened.storage.head(S3Uri("jobs", KEY))
+    assert opened.network.answers[-1].closed
+
+
+async def test_the_sdk_works_out_the_endpoint_of_a_bucket_once_for_all_its_keys(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worked_out: list[Mapping[str, object]] = []
+    evaluate = RuleSet.evaluate
+
+    def noting(rules: RuleSet, parameters: dict[str, object]) -> object:
+        worked_out.append(parameters)
+        return evaluate(rules, parameters)
+
+    monkeypatch.setattr(RuleSet, "evaluate", noting)
+    async with opened(direct=False, connections=1) as storage:
+        for key in ("a.csv", "b.csv", "dir/c.csv"):
+            # By a client that does as botocore does.
+            endpoint.s3.put_object(Bucket=endpoint.input, Key=key, Body=b"body")
+            uri = S3Uri(endpoint.input, key)
+            await storage.get(uri, version_id=None, etag=None, max_bytes=100)
+        assert len([asked for asked in worked_out if "Key" not in asked]) == 1
+        # The rules that botocore has loaded are as they were, for other clients of the session.
+        client: Any = storage._client
+        rules = client._loader.load_service_model("s3", "endpoint-rule-set-1")
+        assert "Key" in rules["parameters"]
