@@ -17,9 +17,10 @@ from worker.lifecycle.stop import Stop
 from worker.metrics import Metrics, stream_for
 from worker.pool.model_plan import ModelPlan
 from worker.pool.pool import Pool
-from worker.queue.consumer import Consumer, IdleTracker
+from worker.queue.consumer import Consumer
 from worker.queue.deletes import Deletes
 from worker.queue.flow import Buffer, Slots
+from worker.queue.idle import IdleTracker
 from worker.queue.leases import Leases
 from worker.queue.sqs import BATCH_SIZE, QueueAttributes, SqsQueue
 from worker.service.identity import worker_name

@@ -38,6 +38,39 @@ async def test_the_worker_exits_after_its_idle_time_and_not_before(cloud: Cloud)
     assert 60 <= now() < 62
 
 
+async def test_a_worker_that_got_one_file_or_none_exits_after_half_a_minute(cloud: Cloud) -> None:
+    await cloud.run_worker()
+    assert 30 <= now() < 32
+    cloud.submit("a.csv")
+    began = now()
+    await cloud.run_worker()
+    assert 30 <= now() - began < 32
+
+
+@pytest.mark.parametrize("later", [0, 25])
+async def test_a_worker_that_got_more_than_one_file_waits_a_minute_for_the_next(
+    cloud: Cloud, later: float
+) -> None:
+    cloud.submit("a.csv")
+    asyncio.get_running_loop().call_later(later, cloud.submit, "b.csv")
+    await cloud.run_worker()
+    assert cloud.outputs().keys() == {"p/a.csv", "p/b.csv"}
+    assert later + 60 <= now() < later + 62
+
+
+async def test_the_idle_time_that_is_set_holds_for_one_file_and_for_many(cloud: Cloud) -> None:
+    for number in range(3):
+        cloud.submit(f"{number}.csv")
+    await cloud.run_worker(idle_seconds=10)
+    assert 10 <= now() < 12
+
+
+async def test_the_last_poll_of_an_idle_worker_ends_with_its_idle_time(cloud: Cloud) -> None:
+    cloud.submit("a.csv")
+    await cloud.run_worker(wait_seconds=20)
+    assert 30 <= now() < 32  # not two polls of twenty seconds
+
+
 async def test_with_idle_seconds_zero_the_worker_drains_the_queue_and_exits(cloud: Cloud) -> None:
     for number in range(50):
         cloud.submit(f"{number}.csv")
