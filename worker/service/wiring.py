@@ -13,6 +13,7 @@ from worker.jobs.runner import Runner
 from worker.jobs.settlement import Settlement
 from worker.lifecycle.breaker import Breaker
 from worker.lifecycle.cancelled_runs import CancelledRuns
+from worker.lifecycle.first_output import FirstOutput
 from worker.lifecycle.stop import Stop
 from worker.metrics import Metrics, stream_for
 from worker.pool.model_plan import ModelPlan
@@ -127,7 +128,7 @@ def build(
             Consumer(number == 0, queue, buffer, slots, leases, deletes, idle, stop, breaker)
             for number in range(settings.consumers)
         ],
-        processor=Processor(buffer, slots, leases, runner, settlement),
+        processor=Processor(buffer, slots, leases, runner, settlement, FirstOutput()),
         concurrency=settings.concurrency,
         leases=leases,
         deletes=deletes,
