@@ -18,7 +18,7 @@ VCPUS, MEMORY_GB = 1, 4  # the template's defaults too
 FILES_PER_SECOND = 100  # by one vCPU; 190 files of iris's size were measured on one core
 START_SECONDS = 30  # from the start of the image pull to the first receive
 # From the end of the idle time to the end of the task. The last poll may outlast the idle time by a
-# second. The worker's exit takes half a second (measured); the rest is left to ECS.
+# second. The worker's exit takes 0.4 s (measured); the rest is left to ECS.
 STOP_SECONDS = 5
 MIN_SECONDS = 60  # for which Fargate bills a task at least
 DISPATCH_SECONDS, DISPATCHER_GB = 0.3, 0.25
