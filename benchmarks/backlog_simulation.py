@@ -17,13 +17,13 @@ from benchmarks.costs import (
     DISPATCH_SECONDS,
     DISPATCHER_GB,
     FILES_PER_SECOND,
-    IDLE_SECONDS,
     MESSAGES_PER_TASK,
     START_SECONDS,
     STOP_SECONDS,
     VCPUS,
 )
 from tidegate.aws import prices
+from worker.queue.idle import BUSY_SECONDS
 
 FILES = 1_000_000
 FLEETS = (4, 10, 40, 100, 1000)
@@ -72,9 +72,9 @@ class Backlog:
         return min(ready, IN_FLIGHT // HELD)
 
     @property
-    def task_seconds(self) -> int:
+    def task_seconds(self) -> float:
         """The seconds for which all workers together are billed."""
-        end = self.seconds + IDLE_SECONDS + STOP_SECONDS
+        end = self.seconds + BUSY_SECONDS + STOP_SECONDS
         return sum(end - at for at in self.starts)
 
     def requests(self) -> float:

@@ -96,10 +96,11 @@ class Settings(BaseSettings):
     wait_seconds: int = Field(
         default=20, ge=0, le=20, description="one long poll; below WORKER_DRAIN_SECONDS"
     )
-    idle_seconds: float = Field(
-        default=60,
+    idle_seconds: float | None = Field(
+        default=None,
         ge=-1,
-        description="exit after this long without a message; 0 = drain and exit, -1 = never",
+        description="exit after this long without a message; 0 = drain and exit, -1 = never; "
+        "auto = 30, or 60 once more than one message has come",
     )
     drain_seconds: float = Field(
         default=90,
@@ -189,6 +190,11 @@ class Settings(BaseSettings):
         if repeated := [name for name in names if names.count(name) > 1]:
             raise ValueError(f"the column {repeated[0]!r} has two types")
         return tuple((name, column_type) for name, _, column_type in pairs)
+
+    @field_validator("idle_seconds", mode="before")
+    @classmethod
+    def _parse_auto(cls, value: Any) -> Any:  # noqa: ANN401 - any value from the environment
+        return None if value == "auto" else value
 
     @field_validator("queue")
     @classmethod

@@ -187,6 +187,7 @@ def _default(name: str) -> str:
         "predict_processes": "cores",
         "visibility_seconds": "the queue's own",
         "heartbeat_seconds": "visibility / 3",
+        "idle_seconds": "auto",
         "delimiter": "sniffed",
         "escape": "none",
         "dtypes": "the model's, else pandas'",

@@ -14,6 +14,7 @@ from worker.errors import FatalError, TransientError
 from worker.lifecycle.stop import Stop
 from worker.lifecycle.supervision import StopRequested, cancel_on_stop
 from worker.queue.sqs import SqsQueue
+from worker.service.phases import Phases
 from worker.service.run import serve
 from worker.service.start_limit import StartLimit
 from worker.service.wiring import build
@@ -63,7 +64,7 @@ class Worker:
         calls = SimulatedClient(network, checks.sqs, CALL_SECONDS)
         queue = SqsQueue(QUEUE, polls, calls)  # type: ignore[arg-type] # a stand-in for any client
         storage = S3Storage(SimulatedClient(network, checks.s3, STORAGE_SECONDS))  # type: ignore[arg-type] # likewise
-        limit = StartLimit()
+        limit = StartLimit(Phases("before"))
         try:
             async with limit.applied(self.stop), cancel_on_stop(self.stop):
                 facts = await queue.read_attributes()

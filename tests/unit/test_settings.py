@@ -29,8 +29,13 @@ def test_two_variables_are_enough() -> None:
     settings = settings_help.load()
     assert (settings.queue, settings.model) == ("jobs", "model.pkl")
     assert (settings.consumers, settings.concurrency, settings.memory_mb) == (2, 16, 512)
-    assert (settings.wait_seconds, settings.idle_seconds, settings.drain_seconds) == (20, 60, 90)
+    assert (settings.wait_seconds, settings.idle_seconds, settings.drain_seconds) == (20, None, 90)
     assert (settings.job_seconds, settings.retry_seconds) == (3600, 30)
+
+
+def test_the_idle_time_may_be_left_to_the_worker_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKER_IDLE_SECONDS", "auto")
+    assert settings_help.load().idle_seconds is None
 
 
 def test_the_origins_name_of_the_queue_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,12 +16,19 @@ if TYPE_CHECKING:
 
 STANDARD_ERROR = 2
 
+# A start begins with the pull of the image. Layers compressed by zstd are a fifth
+# smaller than by gzip, and quicker to unpack. Docker keeps them in the image store of containerd
+# only, which this output needs.
+CONTAINERD_STORE = "io.containerd.snapshotter"
+ZSTD = "type=image,compression=zstd,compression-level=11,force-compression=true,oci-mediatypes=true"
+
 
 def build(prepared: PreparedImage, show: Show) -> str:
     """Build the image, and return its name on this machine; raises TidegateError."""
     arguments = [word for given in prepared.arguments for word in ("--build-arg", given)]
-    command = ["build", "--platform", prepared.platform, *arguments, "--tag", prepared.name]
-    docker(*command, str(prepared.folder), show=show)
+    output = ["--output", ZSTD] if CONTAINERD_STORE in _image_store() else []
+    command = ["build", "--platform", prepared.platform, *arguments, *output]
+    docker(*command, "--tag", prepared.name, str(prepared.folder), show=show)
     return prepared.name
 
 
@@ -39,6 +46,12 @@ def push(name: str, repository_uri: str, account: "Account", show: Show) -> None
     docker(*login, show=show, standard_input=password)
     docker("tag", name, pushed, show=show)
     docker("push", pushed, show=show)
+
+
+def _image_store() -> str:
+    """Return how docker describes the store of its images; nothing if docker does not answer."""
+    command = [require_docker(), "info", "--format", "{{.DriverStatus}}"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout  # noqa: S603 - our own words
 
 
 def docker(*arguments: str, show: Show, standard_input: str | None = None) -> None:

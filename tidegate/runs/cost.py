@@ -11,11 +11,12 @@ from tidegate.aws.account import Account
 from tidegate.aws.stack import DeployedStack
 from tidegate.operating import tasks
 from tidegate.operating.usage import Cost, cost_between, hourly_rate, read_streams
+from worker.queue.idle import automatic_seconds
 
 # Assumed, for one vCPU. 190 files of iris's size were measured on one core, and 40 to 55 MB of CSV.
 FILES_A_SECOND = 100
 BYTES_A_SECOND = 40_000_000
-START_SECONDS, STOP_SECONDS = 30, 15  # a worker's image pull; its last poll and its exit
+START_SECONDS, STOP_SECONDS = 30, 5  # a worker's image pull and start; its last poll and its exit
 SQS_REQUESTS, LOG_BYTES = 3.1, 2_000  # for one file
 
 
@@ -36,7 +37,7 @@ class Estimate:
         workers = max(1, min(int(parameters.get("MaxTasks", "4")), wanted))
         vcpus = int(parameters.get("TaskCpu", "1024")) / 1024
         working = (files / FILES_A_SECOND + size / BYTES_A_SECOND) / vcpus
-        idle = int(parameters.get("IdleSeconds", "60"))
+        idle = _idle_seconds(parameters.get("IdleSeconds", "auto"), files)
         billed = workers * (START_SECONDS + idle + STOP_SECONDS) + working
         spot = parameters.get("Capacity") == "FARGATE_SPOT"
         requests = files * (
@@ -47,6 +48,10 @@ class Estimate:
         )
         dollars = billed / 3600 * hourly_rate(parameters, spot=spot) + requests
         return cls(workers, START_SECONDS + working / workers, dollars)
+
+
+def _idle_seconds(parameter: str, files: int) -> float:
+    return automatic_seconds(files) if parameter == "auto" else float(parameter)
 
 
 def cost_of(account: Account, stack: DeployedStack, begin: datetime, end: datetime) -> Cost:

@@ -14,6 +14,7 @@ from worker.errors import FatalError, LeaseLost, PermanentError, RunCancelled, i
 from worker.job import Drop, Job, Message, Outcome, Reject, Release, Retry
 from worker.jobs.runner import Runner
 from worker.jobs.settlement import Settlement
+from worker.lifecycle.first_output import FirstOutput
 from worker.queue.flow import Buffer, Slots
 from worker.queue.leases import Leases
 
@@ -29,6 +30,7 @@ class Processor:
     leases: Leases
     runner: Runner
     settlement: Settlement
+    first_output: FirstOutput
 
     async def run(self) -> None:
         """Process one message after the other until the buffer closes."""
@@ -53,6 +55,7 @@ class Processor:
                 outcome = await self.runner.run(
                     job, check_lease=check_lease, exclusive=message.exclusive
                 )
+                self.first_output.note(outcome)
         except LeaseLost as lost:
             # Another worker may have the message: this one must not write or settle anything.
             log.warning("job abandoned, lease lost", reason=str(lost))

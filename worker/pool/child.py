@@ -98,6 +98,7 @@ def _prepare_process() -> None:
     """Print to stderr, ignore stop signals, end with the parent, be the OOM killer's choice."""
     redirect_stdout()
     gc.freeze()  # a collection would write to the pages shared with the forkserver, and copy them
+    gc.enable()
     # Ctrl-C reaches the whole process group, and must not kill a job that the drain waits for.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

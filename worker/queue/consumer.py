@@ -4,10 +4,9 @@ Nothing is received that could not be settled: a message in the queue costs no r
 """
 
 import asyncio
-import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import structlog
 
@@ -18,6 +17,7 @@ from worker.lifecycle.breaker import Breaker
 from worker.lifecycle.stop import Stop
 from worker.queue.deletes import Deletes
 from worker.queue.flow import Buffer, Slots
+from worker.queue.idle import IdleTracker
 from worker.queue.leases import Leases
 from worker.queue.sqs import BATCH_SIZE, SqsQueue
 
@@ -29,47 +29,6 @@ MAX_PAUSE_SECONDS = 20  # between receives that fail
 LOOK_SECONDS = 1.0  # how often the wait for an answer checks the clock
 TRANSIT_SECONDS = 1.0  # the assumed upper limit of an answer's way from SQS
 SHORT_POLL_PAUSE_SECONDS = 1.0  # with WORKER_WAIT_SECONDS=0: every receive is billed
-
-
-@dataclass(slots=True)
-class IdleTracker:
-    """Tracks for all consumers whether messages arrive, and since when none has arrived."""
-
-    idle_seconds: float
-    wait_seconds: int
-    last_message: float = field(default_factory=clock.now)
-    polls: int = 0
-    active: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def should_exit(self, *, received: int, in_hand: int) -> bool:
-        """Record what a poll received; returns whether the worker has been idle enough."""
-        if received:
-            self.active.set()
-        else:
-            self.active.clear()
-        if received or in_hand:
-            self.last_message = clock.now()
-            return False
-        # A poll that is still under way may receive messages.
-        return not self.polls and self.remaining_seconds() <= 0
-
-    def count_anew(self) -> None:
-        """Count the idle time from now on: nobody has looked for messages before."""
-        self.last_message = clock.now()
-
-    def remaining_seconds(self) -> float:
-        """Return the seconds until the worker may exit; infinite if it never does."""
-        if self.idle_seconds < 0:
-            return math.inf
-        return self.last_message + self.idle_seconds - clock.now()
-
-    def poll_seconds(self) -> int:
-        """Return the seconds that the next poll may wait.
-
-        No poll outlasts the idle time, but each waits for a second at least: a receive without a
-        wait asks only some of SQS's servers, so its empty answer does not show an empty queue.
-        """
-        return math.ceil(min(self.wait_seconds, max(1.0, self.remaining_seconds())))
 
 
 @dataclass(frozen=True, slots=True)

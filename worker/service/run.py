@@ -1,6 +1,7 @@
 """The run: the nesting of the task groups is the order in which the parts of a worker end."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 
@@ -9,6 +10,7 @@ import structlog
 from worker.lifecycle.stop import Stop
 from worker.lifecycle.supervision import StopRequested, background, cancel_on_stop, supervise
 from worker.metrics import Metrics
+from worker.service.phases import Phases
 from worker.service.shutdown import Shutdown
 from worker.service.start_limit import StartLimit
 from worker.service.startup import OPENERS, Openers, open_worker
@@ -20,16 +22,25 @@ log = structlog.get_logger()
 METRICS_SECONDS = 60
 
 
-async def run(settings: Settings, stop: Stop, openers: Openers = OPENERS) -> None:
+async def run(
+    settings: Settings,
+    stop: Stop,
+    openers: Openers = OPENERS,
+    *,
+    phases: Phases | None = None,
+    on_ready: Callable[[], None] = lambda: None,
+) -> None:
     """Open a worker and run it until a stop is requested, by a signal or by idleness.
 
-    Raises SettingsError, FatalError, and TransientError if the start fails.
+    `phases` has measured the start so far. `on_ready` is called before the first receive. Raises
+    SettingsError, FatalError, and TransientError if the start fails.
     """
     async with AsyncExitStack() as opened:
         with suppress(StopRequested):
-            limit = StartLimit()
+            limit = StartLimit(phases or Phases("before"))
             async with limit.applied(stop), cancel_on_stop(stop):
                 worker = await open_worker(settings, stop, opened, limit, openers)
+            on_ready()
             await serve(worker, stop, settings.finish_seconds)
         log.info("stopped", reason=stop.reason)
 

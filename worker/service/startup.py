@@ -68,28 +68,34 @@ async def open_worker(
 
     Raises SettingsError, FatalError and TransientError.
     """
-    limit.waits_for("AWS credentials")
+    limit.waits_for("AWS credentials", phase="clients")
     queue = await opened.enter_async_context(_queue(settings, openers))
     storage = await opened.enter_async_context(
         openers.storage(connections=_connections(settings), direct=settings.s3_client == "direct")
     )
-    limit.waits_for(f"the attributes of the queue {settings.queue}")
+    limit.waits_for(f"the attributes of the queue {settings.queue}", phase="queue")
     attributes = await queue.read_attributes()
     _warn_about_redrive(attributes)
     # A contradiction is reported before the model is loaded, which may take a while.
     settings.lease_times(attributes.visibility_seconds)
-    limit.waits_for(f"the model file {settings.model}")
+    limit.waits_for(f"the model file {settings.model}", phase="model_file")
     model = await opened.enter_async_context(
         openers.model(settings.model, settings.model_sha256, storage)
     )
-    limit.waits_for("the import of the libraries that the pool processes share")
+    limit.waits_for("the import of the libraries that the pool processes share", phase="libraries")
     advice = await _advice_if_processes_die(settings, model.path, openers)
-    limit.waits_for(_loading(settings))
+    limit.waits_for(_loading(settings), phase="pool")
     async with _deaths_explained(advice):
         pool = await opened.enter_async_context(
             openers.pool(model_plan(settings, model).load, settings.predict_processes)
         )
-    log.info("ready", queue=attributes.name, model=settings.model, model_sha256=model.sha256)
+    log.info(
+        "ready",
+        queue=attributes.name,
+        model=settings.model,
+        model_sha256=model.sha256,
+        **limit.seconds(),
+    )
     return build(
         settings,
         attributes,

@@ -13,13 +13,15 @@ from worker.jobs.runner import Runner
 from worker.jobs.settlement import Settlement
 from worker.lifecycle.breaker import Breaker
 from worker.lifecycle.cancelled_runs import CancelledRuns
+from worker.lifecycle.first_output import FirstOutput
 from worker.lifecycle.stop import Stop
 from worker.metrics import Metrics, stream_for
 from worker.pool.model_plan import ModelPlan
 from worker.pool.pool import Pool
-from worker.queue.consumer import Consumer, IdleTracker
+from worker.queue.consumer import Consumer
 from worker.queue.deletes import Deletes
 from worker.queue.flow import Buffer, Slots
+from worker.queue.idle import IdleTracker
 from worker.queue.leases import Leases
 from worker.queue.sqs import BATCH_SIZE, QueueAttributes, SqsQueue
 from worker.service.identity import worker_name
@@ -126,7 +128,7 @@ def build(
             Consumer(number == 0, queue, buffer, slots, leases, deletes, idle, stop, breaker)
             for number in range(settings.consumers)
         ],
-        processor=Processor(buffer, slots, leases, runner, settlement),
+        processor=Processor(buffer, slots, leases, runner, settlement, FirstOutput()),
         concurrency=settings.concurrency,
         leases=leases,
         deletes=deletes,

@@ -11,6 +11,7 @@ WINDOWS = "cp313-cp313-win_amd64"
 # A stand-in for docker: it writes down its words and its input, and answers with a file's text.
 DOCKER = """\
 #!/bin/sh
+if [ "$1" = info ]; then cat "$0.info" 2> /dev/null; exit; fi
 printf '%s\\n' "$*" >> "$0.calls"
 if [ "$1" = login ]; then cat >> "$0.input"; fi
 if [ -e "$0.answer" ]; then cat "$0.answer"; fi
@@ -35,6 +36,9 @@ class StandIn:
 
     def answer(self, text: str) -> None:
         self.program.with_name("docker.answer").write_text(text)
+
+    def describe_image_store(self, text: str) -> None:
+        self.program.with_name("docker.info").write_text(text)
 
     def fail(self) -> None:
         self.program.with_name("docker.fails").touch()

@@ -46,6 +46,26 @@ def test_the_image_is_built_for_the_platform_with_every_argument_as_it_is(docker
     assert shown == [f"docker {options}'SERVICES=s3|sqs'{target}"]
 
 
+def test_where_docker_can_keep_such_layers_they_are_compressed_by_zstd(docker: StandIn) -> None:
+    docker.describe_image_store("[[driver-type io.containerd.snapshotter.v1]]\n")
+
+    build(PREPARED, lambda _: None)
+
+    (call,) = docker.calls
+    assert (
+        "--output type=image,compression=zstd,compression-level=11,force-compression=true,"
+        "oci-mediatypes=true --tag tidegate-worker:0123456789ab /context"
+    ) in call
+
+
+def test_the_older_image_store_is_asked_for_nothing_that_it_refuses(docker: StandIn) -> None:
+    docker.describe_image_store("[[Backing Filesystem extfs] [Supports d_type true]]\n")
+
+    build(PREPARED, lambda _: None)
+
+    assert "--output" not in docker.calls[0]
+
+
 def test_a_push_logs_in_and_shows_the_password_to_nobody(
     docker: StandIn, account: "Account", capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -38,6 +38,39 @@ async def test_the_worker_exits_after_its_idle_time_and_not_before(cloud: Cloud)
     assert 60 <= now() < 62
 
 
+async def test_a_worker_that_got_one_file_or_none_exits_after_half_a_minute(cloud: Cloud) -> None:
+    await cloud.run_worker()
+    assert 30 <= now() < 32
+    cloud.submit("a.csv")
+    began = now()
+    await cloud.run_worker()
+    assert 30 <= now() - began < 32
+
+
+@pytest.mark.parametrize("later", [0, 25])
+async def test_a_worker_that_got_more_than_one_file_waits_a_minute_for_the_next(
+    cloud: Cloud, later: float
+) -> None:
+    cloud.submit("a.csv")
+    asyncio.get_running_loop().call_later(later, cloud.submit, "b.csv")
+    await cloud.run_worker()
+    assert cloud.outputs().keys() == {"p/a.csv", "p/b.csv"}
+    assert later + 60 <= now() < later + 62
+
+
+async def test_the_idle_time_that_is_set_holds_for_one_file_and_for_many(cloud: Cloud) -> None:
+    for number in range(3):
+        cloud.submit(f"{number}.csv")
+    await cloud.run_worker(idle_seconds=10)
+    assert 10 <= now() < 12
+
+
+async def test_the_last_poll_of_an_idle_worker_ends_with_its_idle_time(cloud: Cloud) -> None:
+    cloud.submit("a.csv")
+    await cloud.run_worker(wait_seconds=20)
+    assert 30 <= now() < 32  # not two polls of twenty seconds
+
+
 async def test_with_idle_seconds_zero_the_worker_drains_the_queue_and_exits(cloud: Cloud) -> None:
     for number in range(50):
         cloud.submit(f"{number}.csv")
@@ -415,13 +448,36 @@ async def test_the_metadata_of_an_output_names_its_input_version_and_model(cloud
 async def test_a_job_is_logged_once_with_all_its_fields(cloud: Cloud, logs: LogCapture) -> None:
     cloud.submit("a.csv")
     await cloud.run_worker()
-    (entry,) = [entry for entry in logs.entries if entry.get("input")]
-    assert entry["event"] == "job done"
+    (entry,) = [entry for entry in logs.entries if entry["event"] == "job done"]
     assert entry["input"] == f"s3://{INPUT}/a.csv"
     assert entry["output"] == f"s3://{OUTPUT}/p/a.csv"
     assert (entry["rows"], entry["rejected"], entry["status"]) == (1, 0, "predicted")
     assert (entry["model"], entry["model_sha256"]) == ("m", "0" * 64)
     assert entry["etag"] == cloud.storage.versions[S3Uri(INPUT, "a.csv")][-1].etag
+
+
+async def test_the_first_output_is_logged_with_what_its_file_waited_for(
+    cloud: Cloud, logs: LogCapture
+) -> None:
+    asyncio.get_running_loop().call_later(15, cloud.submit, "long.csv", b"7")
+    asyncio.get_running_loop().call_later(30, cloud.submit, "second.csv", b"0")
+    await cloud.run_worker()
+    (entry,) = [entry for entry in logs.entries if entry["event"] == "first output"]
+    assert entry["input"] == f"s3://{INPUT}/long.csv"
+    assert entry["message_seconds"] == pytest.approx(15, abs=1)
+    assert entry["job_seconds"] == pytest.approx(7, abs=1)
+    assert entry["seconds"] == pytest.approx(entry["message_seconds"] + entry["job_seconds"])
+
+
+async def test_a_file_that_was_predicted_before_is_no_first_output(
+    cloud: Cloud, logs: LogCapture
+) -> None:
+    cloud.submit("a.csv")
+    await cloud.run_worker()
+    logs.entries.clear()
+    cloud.queue.send(body("a.csv"))
+    await cloud.run_worker()
+    assert [entry["event"] for entry in logs.entries if entry.get("input")] == ["job done"]
 
 
 async def test_an_output_that_existed_before_is_logged_without_this_workers_model(

@@ -3,7 +3,9 @@
 import re
 from collections import Counter
 
-from benchmarks import backlog_simulation, costs
+import pytest
+
+from benchmarks import backlog_simulation, costs, idle_simulation
 from benchmarks.backlog_simulation import Backlog
 from tests.support.template import PARAMETERS, RESOURCES, ROOT, of_type, properties
 
@@ -40,14 +42,19 @@ def test_what_would_be_billed_while_idle_is_switched_off() -> None:
 def test_the_costs_are_counted_with_the_templates_own_parameters() -> None:
     assert PARAMETERS["MaxTasks"]["Default"] == costs.MAX_TASKS
     assert PARAMETERS["MessagesPerTask"]["Default"] == costs.MESSAGES_PER_TASK
-    assert PARAMETERS["IdleSeconds"]["Default"] == costs.IDLE_SECONDS
+    assert PARAMETERS["IdleSeconds"]["Default"] == "auto"
     assert PARAMETERS["TaskCpu"]["Default"] == costs.VCPUS * 1024
     assert PARAMETERS["TaskMemory"]["Default"] == costs.MEMORY_GB * 1024
     assert properties("Dispatcher")["MemorySize"] == costs.DISPATCHER_GB * 1024
 
 
 def test_the_tables_are_those_that_are_computed() -> None:
-    for table in (costs.files_table(), costs.prices_table(), backlog_simulation.table()):
+    for table in (
+        costs.files_table(),
+        idle_simulation.table(),
+        costs.prices_table(),
+        backlog_simulation.table(),
+    ):
         computed = "\n".join(table)
         assert computed in PAGE, f"the table in docs/costs.md should be\n{computed}"
 
@@ -57,6 +64,24 @@ def test_files_that_come_at_once_cost_a_hundredth_of_files_that_come_alone() -> 
 
     for capacity in costs.CAPACITIES:
         assert at_once.workers(capacity) < one_an_hour.workers(capacity) / 100
+
+
+def test_a_wait_of_a_minute_costs_what_the_page_says_for_files_that_come_alone() -> None:
+    """An hour apart, each worker is billed for its start, its idle time and its end."""
+    dollars, seconds = idle_simulation.simulate(idle_simulation.every(3600), lambda _: 60)
+    task = costs.START_SECONDS + 60 + costs.STOP_SECONDS + 1 / costs.FILES_PER_SECOND
+    assert dollars == pytest.approx(costs.FILES * task / 3600 * costs.CAPACITIES[0].per_hour)
+    assert seconds == pytest.approx(costs.START_SECONDS + 1 / costs.FILES_PER_SECOND)
+
+
+def test_the_automatic_idle_time_is_cheap_for_lone_files_and_quick_after_the_first_of_many() -> (
+    None
+):
+    alone, trickle = idle_simulation.every(3600), idle_simulation.every(45)
+    automatic, minute = (idle_simulation.RULES[name] for name in ("auto", "60 s"))
+    simulate = idle_simulation.simulate
+    assert simulate(alone, automatic)[0] < 0.7 * simulate(alone, minute)[0]
+    assert simulate(trickle, automatic) == simulate(trickle, minute)
 
 
 def test_a_backlog_is_drained_in_time_and_by_no_more_workers_than_may_be() -> None:
