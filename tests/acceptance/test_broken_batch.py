@@ -24,6 +24,7 @@ DIFFERS = (
     (r"^((?:next)? +tidegate \w+) \w+-[0-9a-f]{4}\b", r"\1 GROUP"),
     (r"\b\d{8}-\d{6}-[0-9a-f]{4}\b", "RUN"),
     (r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}\b", "VERSION"),
+    (r"^worker +task \S+,", "worker task ID,"),
     (r"\bat byte \d+", "at byte N"),
     (r"^took +.*", "took"),
     (r"^\d\d:\d\d:\d\d", "TIME"),
