@@ -18,11 +18,11 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+from tidegate.aws.listing import Listed
 from tidegate.localcloud.cloud import local_cloud
 from tidegate.runs.choice import Choice, Counts
 from tidegate.runs.join import find
 from tidegate.runs.layout import Layout
-from tidegate.aws.listing import Listed
 from tidegate.runs.messages import BATCH_MESSAGES, THREADS, Sender
 from tidegate.runs.record import Record
 from tidegate.runs.request import Request
