@@ -10,6 +10,7 @@ from tests.support.iam.user import user
 from tests.support.scenario import REGION, Endpoint
 from tests.support.threads import entered_in_thread
 from tests.support.typed import Terminal
+from tests.support.warm_commands import ONLINE, WarmCommands, warm_commands
 from tidegate.localcloud.stack import NAME
 from tidegate.localcloud.stack_client import OUTPUT_PREFIX
 from tidegate.localcloud.system import System, local_system
@@ -38,11 +39,18 @@ def system() -> Iterator[System]:
         yield system
 
 
+@pytest.fixture(scope="session")
+def commands() -> Iterator[WarmCommands]:
+    """Run commands in forks of one process, which has imported what they need."""
+    with warm_commands(ONLINE) as commands:
+        yield commands
+
+
 @pytest.fixture
-def operator(system: System) -> Iterator[Terminal]:
+def operator(system: System, commands: WarmCommands) -> Iterator[Terminal]:
     """Type with an operator's rights and no others, each of which the table of rights has."""
     with user(system.cloud, NAME, OPERATOR) as who:
-        terminal = Terminal(system, who)
+        terminal = Terminal(system, commands, who)
         yield terminal
     for command, asked in terminal.asked.items():
         assert asked <= documented(command), command

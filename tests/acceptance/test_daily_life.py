@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dispatcher.handler import PAUSED_TAG
+from tests.support.iam.user import user
 from tests.support.screens import too_long
 from tests.support.template import ROOT
 from tests.support.typed import Terminal
 from tests.support.waiting import eventually
+from tests.support.warm_commands import WarmCommands
+from tidegate.localcloud.stack import NAME
 from tidegate.localcloud.stack_client import output_key, report_key
 from tidegate.localcloud.system import System
 from tidegate.operating import queues
@@ -53,7 +56,9 @@ def written(system: System, *keys: str) -> bool:
     return set(keys) <= {one["Key"] for one in found}
 
 
-def test_a_broken_batch_is_brought_to_all_good(system: System, terminal: Terminal) -> None:
+def test_a_broken_batch_is_brought_to_all_good(
+    system: System, commands: WarmCommands, terminal: Terminal
+) -> None:
     keys = list(BROKEN)
     for key, content in {**BROKEN, "daily/good.csv": GOOD}.items():
         upload(system, key, content)
@@ -65,6 +70,10 @@ def test_a_broken_batch_is_brought_to_all_good(system: System, terminal: Termina
     assert {group["error_type"] for group in found["groups"]} == TYPES
     assert all(one["dead_letters"] == 1 for group in found["groups"] for one in group["files"])
     assert terminal.run("failures", *keys).returncode == 3
+    with user(system.cloud, NAME, ("read",)) as who:  # who may not act
+        refused = Terminal(system, commands, who).run("redrive", *keys, "--yes")
+        assert refused.returncode == 1
+        assert "perform: sqs:SendMessage" in refused.stderr
     story = terminal.run("show", keys[0])
     assert story.returncode == 3
     assert "SchemaMismatch" in story.stdout

@@ -14,6 +14,7 @@ from typing import Any
 
 from tests.support.iam.operator import actions_of_calls
 from tests.support.schemas import checked
+from tests.support.warm_commands import WarmCommands
 from tidegate.localcloud.cloud import CHECKOUT, ROOT, Credentials
 from tidegate.localcloud.stack import NAME
 from tidegate.localcloud.system import System
@@ -25,19 +26,15 @@ Ran = subprocess.CompletedProcess[str]
 class Terminal:
     """Runs `tidegate` as a person does, in a process of its own, and remembers what it asks for."""
 
-    def __init__(self, system: System, who: Credentials = ROOT) -> None:
+    def __init__(self, system: System, commands: WarmCommands, who: Credentials = ROOT) -> None:
+        self._commands = commands
         self._environment = {**system.cloud.environment(who), "TIDEGATE_STACK": NAME}
         self._environment["PYTHONPATH"] = str(CHECKOUT)
         self.asked: defaultdict[str, set[str]] = defaultdict(set)  # actions, by the command
 
     def run(self, *arguments: str) -> Ran:
-        ran = subprocess.run(  # noqa: S603 - our own
-            [sys.executable, "-m", "tidegate", *arguments, "--show-commands"],
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        warm = self._commands.run([*arguments, "--show-commands"], CHECKOUT, self._environment)
+        ran = Ran(arguments, warm.returncode, warm.stdout.decode(), warm.stderr.decode())
         assert "Traceback" not in ran.stderr
         self.asked[arguments[0]].update(actions_of_calls(ran.stderr))
         return ran

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.support.aws_models import models_read_once
 from tests.support.template import ROOT
+from worker.pool.forkserver import LIBRARIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,19 @@ class WarmCommands:
         return Ran(status, output.read_bytes(), errors.read_bytes())
 
 
+OFFLINE = ("tidegate.cli.check", "tidegate.cli.predict", *LIBRARIES)
+ONLINE = (
+    *(f"tidegate.cli.operating.{name}" for name in ("status", "failures", "redrive", "show")),
+    *("tidegate.cli.operating.logs", "tidegate.cli.operating.pausing"),
+    *(f"tidegate.cli.runs.{name}" for name in ("submit", "wait", "cancel")),
+)
+SERVICES = ("cloudformation", "cloudwatch", "ecs", "lambda", "logs", "s3", "sqs", "sts")
+
+
 @contextmanager
-def warm_commands() -> Iterator[WarmCommands]:
-    """Start the process to fork."""
-    command = [sys.executable, "-m", "tests.support.warm_commands"]
+def warm_commands(modules: Sequence[str] = OFFLINE) -> Iterator[WarmCommands]:
+    """Start the process to fork, with these modules imported."""
+    command = [sys.executable, "-m", "tests.support.warm_commands", *modules]
     with (
         TemporaryDirectory() as folder,
         subprocess.Popen(  # noqa: S603 - our own command
@@ -58,14 +69,23 @@ def warm_commands() -> Iterator[WarmCommands]:
         server.stdin.close()
 
 
-def serve() -> None:
+def serve(modules: Sequence[str]) -> None:
     """Fork for each request of standard input, and answer with the exit status."""
-    import tidegate.cli.check  # noqa: PLC0415 - in this process alone
-    import tidegate.cli.predict  # noqa: F401, PLC0415 - as above
-    from worker.pool.forkserver import LIBRARIES  # noqa: PLC0415 - as above
+    for module in modules:
+        __import__(module)
+    with models_read_once():
+        if "boto3" in sys.modules:
+            _read_models()
+        _answer()
 
-    for library in LIBRARIES:
-        __import__(library)
+
+def _read_models() -> None:
+    session = sys.modules["boto3"].Session(region_name="us-east-1")
+    for service in SERVICES:
+        session.client(service)
+
+
+def _answer() -> None:
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
@@ -98,4 +118,4 @@ def _become(
 
 
 if __name__ == "__main__":
-    serve()
+    serve(sys.argv[1:])

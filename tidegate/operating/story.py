@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from tidegate.aws.account import Account
-from tidegate.aws.asking import asking
+from tidegate.aws.asking import Answer, Asking, asking
 from tidegate.aws.errors import NO_OBJECT, found
 from tidegate.aws.stack import DeployedStack
 from tidegate.failures import dead_letters
@@ -151,43 +151,67 @@ def tell(
     log_lines: int,
 ) -> Story:
     """Ask everything about one file at once; `elsewhere` are the places of runs."""
-    s3, sqs, logs = (account.client(name) for name in SERVICES)  # not while threads run
-    layout = StackKeys.of(stack)
-    own = Target(layout.prefix, {})
+    clients = {name: account.client(name) for name in SERVICES}  # not while threads run
     with asking() as ask:
-        versions = ask.ask("versions of the input", lambda: read_versions(s3, source))
-        output = ask.ask("the output", lambda: _output(s3, layout, source, own))
-        report = ask.ask("the failure report", lambda: _report(s3, layout, source, own))
-        others = [
-            ask.ask(
-                f"the results below {one.output_key}/", partial(_result, s3, layout, source, one)
-            )
-            for one in elsewhere
-        ]
-        letters = ask.ask(
-            "dead letters", lambda: dead_letters.look(sqs, stack.outputs["DeadLetterQueueUrl"])
-        )
-        jobs = ask.ask("the queue", lambda: queues.count(sqs, stack.outputs["QueueUrl"]))
-        known = versions.get()
-        since = _since(known)
-        reader = LogReader(logs, groups_of(stack.outputs), source)
-        lines = ask.ask("log lines", lambda: last(reader.new_since(since), log_lines))
-        found_letters, read_lines = letters.get(), lines.get()
+        asked = _Asked.of(ask, clients, stack, source, elsewhere)
+        versions = asked.versions.get()
+        reader = LogReader(clients["logs"], groups_of(stack.outputs), source)
+        since = _since(versions)
+        lines = ask.ask("log lines", lambda: last(reader.new_since(since), log_lines)).get()
         if reader.cut:
             ask.unanswered.append("log lines: not all of them were searched")
+        letters = asked.letters.get()
         return Story(
             input=source,
-            versions=known,
+            versions=versions,
             no_job=_no_job(stack, source),
-            output=output.get(),
-            report=report.get(),
-            elsewhere=[one for answer in others if (one := answer.get()) and one.is_there],
-            letters=None
-            if found_letters is None
-            else [one for one in found_letters if one.input == source],
-            jobs=jobs.get(),
-            lines=read_lines,
+            output=asked.output.get(),
+            report=asked.report.get(),
+            elsewhere=[one for answer in asked.elsewhere if (one := answer.get()) and one.is_there],
+            letters=letters and [one for one in letters if one.input == source],
+            jobs=asked.jobs.get(),
+            lines=lines,
             unanswered=ask.unanswered,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The questions that are under way."""
+
+    versions: Answer[list[Version]]
+    output: Answer[Output | None]
+    report: Answer[Report | None]
+    elsewhere: Sequence[Answer[Result]]
+    letters: Answer[list[Letter]]
+    jobs: Answer[Messages]
+
+    @classmethod
+    def of(
+        cls,
+        ask: Asking,
+        clients: Mapping[str, Any],
+        stack: DeployedStack,
+        source: S3Uri,
+        elsewhere: Sequence[Target],
+    ) -> Self:
+        """Begin all calls but those for log lines, which need the time of the newest version."""
+        s3, sqs, out = clients["s3"], clients["sqs"], stack.outputs
+        layout = StackKeys.of(stack)
+        own = Target(layout.prefix, {})
+        look = partial(dead_letters.look, sqs, out["DeadLetterQueueUrl"])
+        return cls(
+            ask.ask("versions of the input", partial(read_versions, s3, source)),
+            ask.ask("the output", partial(_output, s3, layout, source, own)),
+            ask.ask("the failure report", partial(_report, s3, layout, source, own)),
+            [
+                ask.ask(
+                    f"what is below {one.output_key}/", partial(_result, s3, layout, source, one)
+                )
+                for one in elsewhere
+            ],
+            ask.ask("dead letters", look),
+            ask.ask("the queue", partial(queues.count, sqs, out["QueueUrl"])),
         )
 
 

@@ -13,7 +13,7 @@ DEPLOYER = ("commands", "resources", "network")
 def user(cloud: Cloud, stack: str, policies: tuple[str, ...] = DEPLOYER) -> Iterator[Credentials]:
     """Yield the credentials of a new user, who is removed at the end."""
     iam = cloud.client("iam")
-    name = f"user-of-{stack}"
+    name = f"{'-'.join(policies)}-of-{stack}"
     iam.create_user(UserName=name)
     for policy in policies:
         document = _filled_in(policy, stack)

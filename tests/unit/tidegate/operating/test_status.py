@@ -12,7 +12,8 @@ from tests.support.schemas import checked
 from tidegate.aws.account import Account
 from tidegate.aws.stack import DeployedStack, find
 from tidegate.cli.main import main
-from tidegate.cli.operating.status import next_steps, sheet_of, status
+from tidegate.cli.operating.status import status
+from tidegate.cli.operating.status_screen import next_steps, sheet_of
 from tidegate.operating.queues import Messages
 from tidegate.operating.run_records import Seen, SeenRun
 from tidegate.operating.status import State, Status, look
