@@ -205,9 +205,7 @@ class _Asked:
             ask.ask("the output", partial(_output, s3, layout, source, own)),
             ask.ask("the failure report", partial(_report, s3, layout, source, own)),
             [
-                ask.ask(
-                    f"what is below {one.output_key}/", partial(_result, s3, layout, source, one)
-                )
+                ask.ask(f"what is below {one.output_key}/", partial(result, one))
                 for one in elsewhere
             ],
             ask.ask("dead letters", look),
