@@ -59,11 +59,11 @@ class Parts(Protocol):
 
 def read_from(file: InputReader, start: int, stop: int) -> Iterator[bytes]:
     """Yield the bytes of a file from `start` on; what stands behind `stop` is hardly needed."""
-    if start < len(file.first):
-        yield file.first[start:]
-        start = len(file.first)
-        stop = max(start, stop)
     while start < file.size:
         end = min(stop + _BEHIND_BYTES, file.size)
-        yield from file.read([(start, end)])
+        if start < len(file.first):
+            yield file.first[start:end]
+            start = min(end, len(file.first))
+        if start < end:
+            yield from file.read([(start, end)])
         start, stop = end, end + _MORE_BYTES
