@@ -21,8 +21,10 @@ from worker.interfaces import (
 )
 from worker.pool.channel import Assignment, Outcome
 from worker.pool.process import ProcessSlot, Take
+from worker.scoring.part_chain import size_of
 
 FORM = OutputForm("text/csv", None)
+LONGEST_LINE = 1 << 20
 HEADER = OutputHeader(b"header\n", "columns")
 
 
@@ -84,6 +86,7 @@ class PartProcess(ProcessSlot):
     killed_by: int | None = None
     failing_guesses: Collection[int] = ()  # parts which it cannot read where it guesses
     closed: int = 0
+    sent: int = 0  # bytes of output that were taken
 
     async def close(self) -> None:
         self.closed += 1
@@ -106,16 +109,19 @@ class PartProcess(ProcessSlot):
             raise ProcessLost("killed")
         if part.begin is None and part.number in self.failing_guesses:
             return Unparsable("no row begins here")
-        start = self.plan.starts[part.number]
-        text = b"".join([piece async for piece in reader.read([(max(0, start - 1), size)])])
-        content = bytes(max(0, start - 1)) + text
-        begin = line_at(content, start) if part.begin is None else part.begin.offset
+        start, *later = self.plan.starts[part.number :]
+        stop = later[0] if later else size
+        before = max(0, start - 1)
+        wanted = (before, min(size, stop + LONGEST_LINE))
+        text = b"".join([piece async for piece in reader.read([wanted])])
+        begin = line_at(text, start - before) if part.begin is None else part.begin.offset - before
         if part.begin is None and part.number in self.wrong:
-            begin = line_at(content, begin + 1)
-        end = line_at(content, [*self.plan.starts, size][part.number + 1])
-        for message in predict_lines(content[begin:end], begin):
+            begin = line_at(text, begin + 1)
+        text, begin = text[begin : line_at(text, stop - before)], before + begin
+        for message in predict_lines(text, begin):
             await asyncio.sleep(self.seconds(part))
             if isinstance(message, PartResult | TidegateError):
                 return message
             await take(message)
+            self.sent += size_of(message)
         raise AssertionError

@@ -184,3 +184,31 @@ async def test_an_empty_file_keeps_its_place_when_its_output_is_empty_too() -> N
         await asyncio.sleep(1)
         assert not waiting.done()
     await waiting
+
+
+async def test_a_job_takes_further_bytes_if_they_are_free_and_gives_them_back() -> None:
+    budget = ByteBudget(10)
+    async with budget.reserve(4) as held:
+        assert not held.take(7)
+        assert held.take(6)
+        assert held.held == 10
+        assert not held.take(1)
+        held.give_back(6)
+        assert held.held == 4
+        assert budget.has_spare(6)
+
+
+async def test_a_job_takes_no_further_bytes_while_another_one_waits_for_any() -> None:
+    budget = ByteBudget(10)
+    async with budget.reserve(4) as held:
+        waiting = asyncio.create_task(hold(budget, 8))
+        await asyncio.sleep(1)
+        assert held.are_wanted
+        assert not held.take(1)
+    await waiting
+    assert not held.are_wanted
+
+
+async def hold(budget: ByteBudget, size: int) -> None:
+    async with budget.reserve(size):
+        pass

@@ -88,6 +88,14 @@ def test_a_job_that_ends_within_a_piece_leaves_the_channel_at_the_next_job(
     assert parent.channel.first == b"next"
 
 
+def test_a_read_ends_the_one_before_it(parent: Parent) -> None:
+    pieces = SIZE.pack(3) + b"abc" + SIZE.pack(5) + b"defgh" + SIZE.pack(2) + b"ij" + SIZE.pack(0)
+    parent.socket.sendall(pickle.dumps(Assignment(ScoreOptions(), 10, 0)) + pieces)
+    parent.channel.next_job()
+    assert next(parent.channel.read([(0, 8)])) == b"abc"
+    assert list(parent.channel.read([(8, 10)])) == [b"ij"]
+
+
 class InterruptedInput(AsyncMemoryInput):
     """A read ends in a CancelledError that nobody requested."""
 

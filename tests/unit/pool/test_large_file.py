@@ -13,6 +13,7 @@ from worker.clock import now
 from worker.errors import PermanentError, ProcessLost, TooManyRejected, Unparsable
 from worker.interfaces import Part, PartCounts, Position, ScoreOptions, ScoreResult
 from worker.jobs.limits import ByteBudget
+from worker.pool.large_file import HELD_BYTES
 from worker.pool.pool import Pool
 
 RESERVED = 100
@@ -53,11 +54,12 @@ class LargeJob:
 
     async def score(self, options: ScoreOptions = OPTIONS, *, fresh: bool = False) -> ScoreResult:
         async with self.budget.reserve(RESERVED) as held:
-            result = await self.pool.score(
-                self.reader, options, self.output, fresh=fresh, spare_bytes=held
-            )
-            assert held.held == RESERVED
-        return result
+            try:
+                return await self.pool.score(
+                    self.reader, options, self.output, fresh=fresh, spare_bytes=held
+                )
+            finally:
+                assert held.held == RESERVED
 
     async def score_small(self, seconds: int = 1) -> float:
         """Score a small file, and return when it ended."""
@@ -65,6 +67,16 @@ class LargeJob:
         async with self.budget.reserve(RESERVED) as held:
             await self.pool.score(reader, OPTIONS, AsyncMemoryOutput(), spare_bytes=held)
         return now()
+
+    async def most_held_back(self) -> int:
+        """Score the file, and return the most bytes that were taken and not written."""
+        most, large = 0, asyncio.create_task(self.score())
+        while not large.done():
+            taken = sum(slot.sent for slot in self.slots)
+            most = max(most, taken - len(self.output.output))
+            await asyncio.sleep(0.05)
+        await large
+        return most
 
     @property
     def parts(self) -> list[Part]:
@@ -207,13 +219,79 @@ async def test_helpers_leave_when_another_job_waits_for_their_bytes() -> None:
     await job.check_nothing_is_left()
 
 
-async def test_output_is_not_held_back_beyond_the_budget() -> None:
+async def test_output_is_held_back_within_the_budget() -> None:
     job = LargeJob(processes=4, budget_bytes=4 * RESERVED + 20)
     for slot in job.slots:
         slot.seconds = lambda part: 10.0 if part.number == 0 else 0.1
-    await job.score()
+    large = asyncio.create_task(job.score())
+    await asyncio.sleep(60)
+    assert 0 < sum(slot.sent for slot in job.slots) - len(job.output.output) <= 20
+    await large
     job.check_output()
     assert job.budget.most <= job.budget_bytes
+    await job.check_nothing_is_left()
+
+
+async def test_the_bytes_of_output_that_was_held_back_are_free_once_it_is_written() -> None:
+    job = LargeJob(budget_bytes=2 * RESERVED + PART)
+    began = now()
+    await job.score()
+    assert now() - began == 5 * PART_SECONDS
+
+
+async def test_the_bytes_of_output_that_is_being_written_are_not_free() -> None:
+    written = asyncio.Event()
+
+    class SlowOutput(AsyncMemoryOutput):
+        async def write(self, data: bytes) -> None:
+            if data == b"ROW 10\n":  # the first line of a part that was held back
+                await written.wait()
+            await super().write(data)
+
+    job = LargeJob(output=SlowOutput())
+    large = asyncio.create_task(job.score())
+    await asyncio.sleep(3 * PART_SECONDS)
+    free = job.budget.limit - 2 * RESERVED - PART
+    assert job.budget.has_spare(free)
+    assert not job.budget.has_spare(free + 1)
+    written.set()
+    await large
+    job.check_output()
+
+
+class MibLines(LargeJob):
+    """A file of parts of 4 MiB, in lines of one; the first part takes longer than all others."""
+
+    def __init__(self) -> None:
+        lines = [(b"%d" % number).ljust((1 << 20) - 1) + b"\n" for number in range(24)]
+        super().__init__(b"".join(lines), part_bytes=4 << 20, budget_bytes=1 << 30)
+        for slot in self.slots:
+            slot.seconds = lambda part: 0.1 if part.number else 30.0
+
+
+async def test_no_more_than_8_mib_for_each_process_are_held_back() -> None:
+    job = MibLines()
+    assert await job.most_held_back() == 2 * HELD_BYTES
+    job.check_output()
+
+
+async def test_a_head_is_predicted_again_though_no_more_may_be_held_back() -> None:
+    job = MibLines()
+    for slot in job.slots:
+        slot.failing_guesses = (1,)
+    await job.score()
+    job.check_output()
+
+
+async def test_a_process_that_another_job_wants_predicts_a_head_that_nobody_has() -> None:
+    # Otherwise the job's own process would wait for the head for ever: its part is behind it.
+    job = LargeJob(processes=3, budget_bytes=3 * RESERVED, wrong=[2])
+    large = asyncio.create_task(job.score())
+    await asyncio.sleep(1)
+    small = [asyncio.create_task(job.score_small(50)) for _ in range(10)]
+    await large
+    job.check_output()
+    await asyncio.gather(*small)
     await job.check_nothing_is_left()
 
 
