@@ -15,6 +15,7 @@ from worker.formats.json_lines.parts import JsonLinesParts
 from worker.formats.json_lines.reader import JsonLinesReader
 from worker.formats.json_lines.writer import JsonLinesWriter
 from worker.formats.memory import InputMemory
+from worker.formats.parquet.parts import ParquetParts
 from worker.formats.parquet.reader import ParquetReader
 from worker.formats.parquet.writer import ParquetWriter
 from worker.formats.parts import Parts
@@ -63,11 +64,19 @@ def divide(
 
     A text in another encoding than UTF-8 is recoded: its offsets are not those of the file.
     """
-    if not isinstance(reader, CsvReader | JsonLinesReader):
+    if isinstance(reader, ParquetReader):
+        return ParquetParts.of(reader.group_sizes(), part_bytes)
+    if isinstance(reader, CsvReader | JsonLinesReader) and compression is None:
+        return _divide_text(file, reader, options, part_bytes)
+    return None
+
+
+def _divide_text(
+    file: InputReader, reader: CsvReader | JsonLinesReader, options: ScoreOptions, part_bytes: int
+) -> Parts | None:
+    if file.size <= part_bytes or not is_utf8(options.encoding):
         return None
-    if compression or not is_utf8(options.encoding):
-        return None
-    if file.size <= part_bytes or len(file.first) < len(codecs.BOM_UTF8):
+    if len(file.first) < len(codecs.BOM_UTF8):
         return None
     mark = len(codecs.BOM_UTF8) if file.first.startswith(codecs.BOM_UTF8) else 0
     begin = Position(mark + reader.begin.offset, reader.begin.line)

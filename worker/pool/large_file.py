@@ -254,6 +254,8 @@ class PartDownloads:
         return begun or self._begin(part.number, start)
 
     def _begin(self, number: int, start: int) -> AsyncReadAhead:
+        if not self._plan.has_byte_offsets:
+            return self._reader.read_ahead(0, 0)
         stop = [*self._plan.starts[number + 1 :], self._plan.end][0]
         return self._reader.read_ahead(
             max(0, start - BYTES_BEFORE), min(stop + BYTES_BEHIND, self._reader.size)
