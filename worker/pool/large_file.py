@@ -27,8 +27,9 @@ from worker.pool.process import ProcessSlot
 from worker.pool.slots import Slots
 from worker.scoring.part_chain import PartChain, size_of
 
-# What is held back, for each process at work: about the output of a part that keeps all columns.
-HELD_BYTES = 8 << 20
+# What is held back at most, for each process at work. In benchmarks/parts_simulation.py more is of no
+# use, even if an output keeps all columns.
+HELD_BYTES = 4 << 20
 # So many more parts than processes at work are downloaded before a process asks for them. With the
 # parts that are worked on, they fit into what a job reserves for its input, for each process.
 PARTS_AHEAD = 1

@@ -269,7 +269,7 @@ class MibLines(LargeJob):
             slot.seconds = lambda part: 0.1 if part.number else 30.0
 
 
-async def test_no_more_than_8_mib_for_each_process_are_held_back() -> None:
+async def test_no_more_than_4_mib_for_each_process_are_held_back() -> None:
     job = MibLines()
     assert await job.most_held_back() == 2 * HELD_BYTES
     job.check_output()
