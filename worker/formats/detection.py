@@ -3,7 +3,6 @@
 import codecs
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 
 from worker.errors import Unparsable
 from worker.formats.base import TableReader, TableWriter
@@ -64,14 +63,12 @@ def divide(
     """
     if not isinstance(reader, CsvReader) or compression or not is_utf8(options.encoding):
         return None
-    if file.size <= part_bytes or len(file.first) < len(codecs.BOM_UTF8):
+    if len(file.first) < len(codecs.BOM_UTF8):
         return None
     mark = len(codecs.BOM_UTF8) if file.first.startswith(codecs.BOM_UTF8) else 0
     begin = Position(mark + reader.begin.offset, reader.begin.line)
-    if begin.offset == file.size:
-        return None
-    parts = range(0, file.size, part_bytes)
-    return CsvParts(replace(reader.header, rest=b""), begin, parts, file.size)
+    parts = CsvParts.of(reader.header, begin, file.size, part_bytes)
+    return parts if begin.offset < file.size and len(parts.starts) > 1 else None
 
 
 def open_writer(reader: TableReader, output_format: Format, options: ScoreOptions) -> TableWriter:

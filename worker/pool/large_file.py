@@ -35,6 +35,8 @@ HELD_BYTES = 4 << 20
 PARTS_AHEAD = 1
 # A process looks at the byte before a part, and at so many behind it, where the last row ends.
 BYTES_BEFORE, BYTES_BEHIND = 1, 64 << 10
+# The parts of wide files are larger: what is behind so many bytes is downloaded when it is needed.
+MAX_AHEAD_BYTES = 8 << 20
 
 
 class SpareBytes(Protocol):
@@ -256,6 +258,7 @@ class PartDownloads:
 
     def _begin(self, number: int, start: int) -> AsyncReadAhead:
         stop = [*self._plan.starts[number + 1 :], self._plan.end][0]
+        stop = min(stop, start + MAX_AHEAD_BYTES)
         return self._reader.read_ahead(
             max(0, start - BYTES_BEFORE), min(stop + BYTES_BEHIND, self._reader.size)
         )
