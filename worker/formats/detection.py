@@ -3,7 +3,6 @@
 import codecs
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 
 from worker.errors import Unparsable
 from worker.formats.base import TableReader, TableWriter
@@ -74,18 +73,16 @@ def divide(
 def _divide_text(
     file: InputReader, reader: CsvReader | JsonLinesReader, options: ScoreOptions, part_bytes: int
 ) -> Parts | None:
-    if file.size <= part_bytes or not is_utf8(options.encoding):
-        return None
-    if len(file.first) < len(codecs.BOM_UTF8):
+    if len(file.first) < len(codecs.BOM_UTF8) or not is_utf8(options.encoding):
         return None
     mark = len(codecs.BOM_UTF8) if file.first.startswith(codecs.BOM_UTF8) else 0
     begin = Position(mark + reader.begin.offset, reader.begin.line)
-    if begin.offset == file.size:
-        return None
-    parts = range(0, file.size, part_bytes)
-    if isinstance(reader, JsonLinesReader):
-        return JsonLinesParts(reader.keys, begin, parts, file.size)
-    return CsvParts(replace(reader.header, rest=b""), begin, parts, file.size)
+    parts: CsvParts | JsonLinesParts
+    if isinstance(reader, CsvReader):
+        parts = CsvParts.of(reader.header, begin, file.size, part_bytes)
+    else:
+        parts = JsonLinesParts(reader.keys, begin, range(0, file.size, part_bytes), file.size)
+    return parts if begin.offset < file.size and len(parts.starts) > 1 else None
 
 
 def open_writer(reader: TableReader, output_format: Format, options: ScoreOptions) -> TableWriter:

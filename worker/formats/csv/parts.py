@@ -1,8 +1,9 @@
 """The parts of a CSV: its bytes, cut at fixed offsets."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
+from typing import Self
 
 from worker.formats.csv.header import Header
 from worker.formats.csv.reader import CsvReader
@@ -11,6 +12,10 @@ from worker.formats.memory import InputMemory
 from worker.formats.parts import read_from
 from worker.formats.text import cut_pieces, to_utf8
 from worker.interfaces import InputReader, Position, ScoreOptions
+
+# Wider files get larger parts, up to a limit: the time of a batch grows with columns x parts.
+_COLUMNS_PER_PART = 128
+_LARGEST_PART = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +26,12 @@ class CsvParts:
     begin: Position
     starts: range
     end: int
+
+    @classmethod
+    def of(cls, header: Header, begin: Position, size: int, part_bytes: int) -> Self:
+        """Return the parts of a file of that size, of `part_bytes` each if it is not wide."""
+        part_bytes *= min(_LARGEST_PART, 1 + header.width // _COLUMNS_PER_PART)
+        return cls(replace(header, rest=b""), begin, range(0, size, part_bytes), size)
 
     def open(self, file: InputReader, options: ScoreOptions) -> CsvReader:
         """Return a reader of all rows."""
