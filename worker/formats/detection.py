@@ -59,10 +59,13 @@ def divide(
     options: ScoreOptions,
     part_bytes: int,
 ) -> Parts | None:
-    """Return the parts of a file; None if it has only one, or cannot be read from the middle.
+    """Return the parts of a file; None if it has only one, or cannot be predicted part by part.
 
-    A text in another encoding than UTF-8 is recoded: its offsets are not those of the file.
+    A text in another encoding than UTF-8 is recoded: its offsets are not those of the file. The
+    outputs of parts are put behind each other, and Parquet is no such format.
     """
+    if (options.output_format or reader.format) == "parquet":
+        return None
     if isinstance(reader, ParquetReader):
         return ParquetParts.of(reader.group_sizes(), part_bytes)
     if isinstance(reader, CsvReader | JsonLinesReader) and compression is None:
@@ -81,7 +84,7 @@ def _divide_text(
     if isinstance(reader, CsvReader):
         parts = CsvParts.of(reader.header, begin, file.size, part_bytes)
     else:
-        parts = JsonLinesParts(reader.keys, begin, range(0, file.size, part_bytes), file.size)
+        parts = JsonLinesParts.of(reader.keys, begin, file.size, part_bytes)
     return parts if begin.offset < file.size and len(parts.starts) > 1 else None
 
 

@@ -9,13 +9,9 @@ from worker.formats.csv.header import Header
 from worker.formats.csv.reader import CsvReader
 from worker.formats.csv.row_begin import find_row_begin
 from worker.formats.memory import InputMemory
-from worker.formats.parts import read_from
+from worker.formats.parts import cut_at_bytes, read_from
 from worker.formats.text import cut_pieces, to_utf8
 from worker.interfaces import InputReader, Position, ScoreOptions
-
-# Wider files get larger parts, up to a limit: the time of a batch grows with columns x parts.
-_COLUMNS_PER_PART = 128
-_LARGEST_PART = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +26,8 @@ class CsvParts:
     @classmethod
     def of(cls, header: Header, begin: Position, size: int, part_bytes: int) -> Self:
         """Return the parts of a file of that size, of `part_bytes` each if it is not wide."""
-        part_bytes *= min(_LARGEST_PART, 1 + header.width // _COLUMNS_PER_PART)
-        return cls(replace(header, rest=b""), begin, range(0, size, part_bytes), size)
+        starts = cut_at_bytes(size, part_bytes, header.width)
+        return cls(replace(header, rest=b""), begin, starts, size)
 
     def open(self, file: InputReader, options: ScoreOptions) -> CsvReader:
         """Return a reader of all rows."""
