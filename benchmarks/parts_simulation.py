@@ -69,12 +69,12 @@ class TimedPart:
         return sum(seconds for seconds, _ in self.messages)
 
 
-def measure(content: bytes) -> tuple[FilePlan, float, list[TimedPart]]:
+def measure(content: bytes, options: ScoreOptions) -> tuple[FilePlan, float, list[TimedPart]]:
     """Predict each part as a process does that guesses where the part begins."""
     random = np.random.default_rng(0)
     frame = block().iloc[:, 1 : COLUMNS + 1]
     predictor = SklearnPredictor(LogisticRegression().fit(frame, random.integers(0, 2, len(frame))))
-    scorer, options = ModelScorer(predictor), ScoreOptions()
+    scorer = ModelScorer(predictor)
     file = MemoryInput(content, first=PART_BYTES, pieces=(1 << 20,))
     began = time.process_time()
     plan = scorer.open_file(file, options, MemoryOutput())
@@ -200,7 +200,8 @@ def main() -> int:
     arguments = _parser().parse_args()
     file = csv(arguments.megabytes * MB)
     content = b"".join(file.pieces)
-    measured = measure(content)
+    options = ScoreOptions(keep_columns=("*",) if arguments.keep_all else None)
+    measured = measure(content, options)
     plan, open_seconds, parts = measured
     part_seconds = sum(part.seconds for part in parts)
     print(
@@ -228,6 +229,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--megabytes", type=int, default=500, help="the size of the file (500)")
+    parser.add_argument("--keep-all", action="store_true", help="keep all columns in the output")
     parser.add_argument(
         "--parent-seconds",
         type=float,

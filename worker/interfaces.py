@@ -94,6 +94,11 @@ class FilePlan:
     state: bytes
     """What a process needs to know of the file: only pool processes understand it."""
 
+    @property
+    def has_byte_offsets(self) -> bool:
+        """Whether offsets are bytes of the file. In Parquet they are numbers of row groups."""
+        return self.position_unit == "line"
+
 
 @dataclass(frozen=True, slots=True)
 class Part:

@@ -128,10 +128,12 @@ class BlockedOutput(AsyncMemoryOutput):
         await super().write(data)
 
 
-async def predict(pool: Pool, content: bytes, output: AsyncMemoryOutput) -> ScoreResult:
+async def predict(
+    pool: Pool, content: bytes, output: AsyncMemoryOutput, options: ScoreOptions = OPTIONS
+) -> ScoreResult:
     reader = AsyncMemoryInput(content, first_bytes=1000)
     async with asyncio.timeout(SECONDS), ByteBudget(1 << 30).reserve(1) as held:
-        return await pool.score(reader, OPTIONS, output, spare_bytes=held)
+        return await pool.score(reader, options, output, spare_bytes=held)
 
 
 @pytest.mark.parametrize("processes", range(1, PROCESSES + 1))
@@ -163,6 +165,19 @@ async def test_json_lines_give_the_same_output(slots: list[ProcessSlot]) -> None
     assert list(rejected["line"]) == list(range(1, 2000, 100))
     assert result.parts is not None
     assert (result.parts.parts, result.parts.processes) == (3, 2)
+
+
+async def test_parquet_gives_the_same_csv(slots: list[ProcessSlot]) -> None:
+    table = pd.DataFrame({"id": range(9000), "x": range(9000)})
+    body, output = io.BytesIO(), AsyncMemoryOutput()
+    table.to_parquet(body, index=False, row_group_size=1000)
+    result = await predict(
+        Pool(slots[:2]), body.getvalue(), output, ScoreOptions(output_format="csv")
+    )
+    predictions = "".join(f"{x},{2 * x}\n" for x in range(9000))
+    assert output.output.decode() == f"id,prediction\n{predictions}"
+    assert result.parts is not None
+    assert (result.parts.parts, result.parts.processes) == (5, 2)
 
 
 async def test_small_files_are_finished_while_a_large_file_is_blocked(

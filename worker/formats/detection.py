@@ -3,7 +3,6 @@
 import codecs
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 
 from worker.errors import Unparsable
 from worker.formats.base import TableReader, TableWriter
@@ -15,6 +14,7 @@ from worker.formats.json_lines.parts import JsonLinesParts
 from worker.formats.json_lines.reader import JsonLinesReader
 from worker.formats.json_lines.writer import JsonLinesWriter
 from worker.formats.memory import InputMemory
+from worker.formats.parquet.parts import ParquetParts
 from worker.formats.parquet.reader import ParquetReader
 from worker.formats.parquet.writer import ParquetWriter
 from worker.formats.parts import Parts
@@ -59,24 +59,33 @@ def divide(
     options: ScoreOptions,
     part_bytes: int,
 ) -> Parts | None:
-    """Return the parts of a file; None if it has only one, or cannot be read from the middle.
+    """Return the parts of a file; None if it has only one, or cannot be predicted part by part.
 
-    A text in another encoding than UTF-8 is recoded: its offsets are not those of the file.
+    A text in another encoding than UTF-8 is recoded: its offsets are not those of the file. The
+    outputs of parts are put behind each other, and Parquet is no such format.
     """
-    if not isinstance(reader, CsvReader | JsonLinesReader):
+    if (options.output_format or reader.format) == "parquet":
         return None
-    if compression or not is_utf8(options.encoding):
-        return None
-    if file.size <= part_bytes or len(file.first) < len(codecs.BOM_UTF8):
+    if isinstance(reader, ParquetReader):
+        return ParquetParts.of(reader.group_sizes(), part_bytes)
+    if isinstance(reader, CsvReader | JsonLinesReader) and compression is None:
+        return _divide_text(file, reader, options, part_bytes)
+    return None
+
+
+def _divide_text(
+    file: InputReader, reader: CsvReader | JsonLinesReader, options: ScoreOptions, part_bytes: int
+) -> Parts | None:
+    if len(file.first) < len(codecs.BOM_UTF8) or not is_utf8(options.encoding):
         return None
     mark = len(codecs.BOM_UTF8) if file.first.startswith(codecs.BOM_UTF8) else 0
     begin = Position(mark + reader.begin.offset, reader.begin.line)
-    if begin.offset == file.size:
-        return None
-    parts = range(0, file.size, part_bytes)
-    if isinstance(reader, JsonLinesReader):
-        return JsonLinesParts(reader.keys, begin, parts, file.size)
-    return CsvParts(replace(reader.header, rest=b""), begin, parts, file.size)
+    parts: CsvParts | JsonLinesParts
+    if isinstance(reader, CsvReader):
+        parts = CsvParts.of(reader.header, begin, file.size, part_bytes)
+    else:
+        parts = JsonLinesParts.of(reader.keys, begin, file.size, part_bytes)
+    return parts if begin.offset < file.size and len(parts.starts) > 1 else None
 
 
 def open_writer(reader: TableReader, output_format: Format, options: ScoreOptions) -> TableWriter:

@@ -9,6 +9,9 @@ from worker.interfaces import InputReader, Position, ScoreOptions
 # The last row of a part ends behind the part. So much is read with the part, and then so much more.
 _BEHIND_BYTES = 2**16
 _MORE_BYTES = 2**20
+# Wider files get larger parts, up to a limit: the time of a batch grows with columns x parts.
+_COLUMNS_PER_PART = 128
+_LARGEST_PART = 4
 
 
 class PartReader(TableReader, Protocol):
@@ -55,6 +58,11 @@ class Parts(Protocol):
         Raises Unparsable if it finds no place where they might.
         """
         ...
+
+
+def cut_at_bytes(size: int, part_bytes: int, width: int) -> range:
+    """Return where the parts of a file of that size and so many columns start."""
+    return range(0, size, part_bytes * min(_LARGEST_PART, 1 + width // _COLUMNS_PER_PART))
 
 
 def read_from(file: InputReader, start: int, stop: int) -> Iterator[bytes]:

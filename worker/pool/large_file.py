@@ -27,13 +27,16 @@ from worker.pool.process import ProcessSlot
 from worker.pool.slots import Slots
 from worker.scoring.part_chain import PartChain, size_of
 
-# What is held back, for each process at work: about the output of a part that keeps all columns.
-HELD_BYTES = 8 << 20
+# What is held back at most, for each process at work. More is of no use, even if all columns are
+# kept (benchmarks/parts_simulation.py).
+HELD_BYTES = 4 << 20
 # So many more parts than processes at work are downloaded before a process asks for them. With the
 # parts that are worked on, they fit into what a job reserves for its input, for each process.
 PARTS_AHEAD = 1
 # A process looks at the byte before a part, and at so many behind it, where the last row ends.
 BYTES_BEFORE, BYTES_BEHIND = 1, 64 << 10
+# The parts of wide files are larger: what is behind so many bytes is downloaded when it is needed.
+MAX_AHEAD_BYTES = 8 << 20
 
 
 class SpareBytes(Protocol):
@@ -139,11 +142,11 @@ class LargeFile:
             else:
                 await self._changed.wait()
 
-    async def _help(self, slot: ProcessSlot) -> None:
-        while self._chain.needs_process or not self._spare.is_wanted:
-            if (part := self._next_part()) is None:
-                return
+    async def _help(self, part: Part | None, slot: ProcessSlot) -> None:
+        while part is not None:
             await self._predict(part, slot)
+            may_go_on = self._chain.needs_process or not self._spare.is_wanted
+            part = self._next_part() if may_go_on else None
 
     def _recruit(self) -> None:
         """Let spare processes help, if there are parts for them."""
@@ -153,7 +156,7 @@ class LargeFile:
                 return
             self._processes += 1
             self._most_processes = max(self._most_processes, self._processes)
-            helper = self._helpers.create_task(self._help(slot), name="helper")
+            helper = self._helpers.create_task(self._help(self._next_part(), slot), name="helper")
             # A callback, because a task that is cancelled before it has begun runs no `finally`.
             helper.add_done_callback(partial(self._dismiss, slot))
 
@@ -254,7 +257,10 @@ class PartDownloads:
         return begun or self._begin(part.number, start)
 
     def _begin(self, number: int, start: int) -> AsyncReadAhead:
-        stop = [*self._plan.starts[number + 1 :], self._plan.end][0]
+        if not self._plan.has_byte_offsets:
+            return self._reader.read_ahead(0, 0)
+        stop = [*self._plan.starts[number + 1 : number + 2], self._plan.end][0]
+        stop = min(stop, start + MAX_AHEAD_BYTES)
         return self._reader.read_ahead(
             max(0, start - BYTES_BEFORE), min(stop + BYTES_BEHIND, self._reader.size)
         )

@@ -91,6 +91,15 @@ VALUES = st.sampled_from(
         *("0", "-0", "7", "-1.50", "12345678901234567890123", "1e5", "-2E+05", "9" * 1030),
         *("true", "false", "null", "NaN", "Infinity", "-Infinity", '""', '"007"', '"a b"'),
         *('"é\u2028\x7f"', '", "', '"x,"', '"{"', '"' + "long 1.5 " * 150 + '"', '"\\u00e9\\n"'),
+        *(
+            '"\\ud83d\\ude00"',
+            '"\\ud800"',
+            '"\x00"\x00',
+            '"say \\", \\"hi\\""',
+            '"\\\\"',
+            '"\\/ \\u0031"',
+            '"\\"',
+        ),
         *("[1, 2]", '{"k": "v"}'),
         # None of these is JSON.
         *("", "-", "+1", "01", "-00", "1.", ".5", "1.2.3", "1e", "1e5.0", "0x1", "1 ", "inf"),
@@ -165,6 +174,17 @@ def test_lines_with_the_same_keys_and_plain_values_are_parsed_together(
     found = parsed([json.dumps(row, ensure_ascii=False, separators=separators) for row in rows])
     assert [len(match.lines) for match in found.matches] == [len(rows)]
     assert not found.others
+
+
+def test_lines_with_escapes_in_strings_are_parsed_together() -> None:
+    names = ["plain", "é", 'say "hi"', "two\nlines", "C:\\", "😀", "http:\\/\\/x"]
+    lines = [json.dumps({"id": n, "name": name}) for name in names for n in range(9)]
+    found = parsed(lines)
+    assert not found.others
+    table = found.to_table(pa.schema([("name", pa.string())]))
+    assert [json.loads(cell) for cell in table["name"].to_pylist()] == [
+        name for name in names for _ in range(9)
+    ]
 
 
 def test_lines_of_several_shapes_are_parsed_together_and_keep_their_order() -> None:

@@ -108,6 +108,13 @@ async def test_the_output_is_the_same_for_any_number_of_processes(processes: int
     await job.check_nothing_is_left()
 
 
+async def test_no_more_processes_are_taken_than_there_are_parts() -> None:
+    job = LargeJob(CONTENT[: 2 * PART], processes=4)
+    assert await job.score() == ScoreResult(20, 0, PartCounts(2, 0, 2))
+    job.check_output()
+    await job.check_nothing_is_left()
+
+
 async def test_two_processes_take_half_the_time() -> None:
     seconds = []
     for processes in (1, 2):
@@ -269,7 +276,7 @@ class MibLines(LargeJob):
             slot.seconds = lambda part: 0.1 if part.number else 30.0
 
 
-async def test_no_more_than_8_mib_for_each_process_are_held_back() -> None:
+async def test_no_more_than_4_mib_for_each_process_are_held_back() -> None:
     job = MibLines()
     assert await job.most_held_back() == 2 * HELD_BYTES
     job.check_output()

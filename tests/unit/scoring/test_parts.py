@@ -91,6 +91,15 @@ def test_a_plan_takes_no_more_than_the_first_bytes_if_they_have_the_first_rows()
     assert list(plan.starts[:3]) == [0, 1000, 2000]
 
 
+def test_a_wide_file_has_fewer_parts_and_so_fewer_batches() -> None:
+    names = [f"c{number}" for number in range(300)]
+    body = "\n".join([",".join(names), *[",".join(["1"] * 300)] * 20, ""]).encode()
+    model = Model(lambda frame: np.zeros(len(frame)))
+    plan = open_file(MemoryInput(body), model, LENIENT, MemoryOutput(), part_bytes=PART)
+    assert isinstance(plan, FilePlan)
+    assert list(plan.starts[:2]) == [0, 3 * PART]
+
+
 def test_the_header_may_be_longer_than_a_part() -> None:
     body = b"id,x," + b"y" * 2 * PART + b"\n" + b"a,1,2\n" * 400
     assert predict(body).output == b"id,seen\n" + b"a,2\n" * 400

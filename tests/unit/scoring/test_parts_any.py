@@ -1,14 +1,18 @@
 """A file predicted part by part, in any order and from any guesses, gives the same bytes."""
 
+import io
 import pickle
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from random import Random
 
 import pandas as pd
+import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from tests.support.fakes.input_reader import MemoryInput, MemoryOutput
 from tests.support.parts import predict_parts
@@ -247,7 +251,7 @@ OPTIONS = st.builds(
 )
 
 
-@examples(1.5)
+@examples(1)
 @given(FILES, OPTIONS, ORDERS)
 def test_any_parts_of_a_file_give_its_output(
     body: bytes, options: ScoreOptions, order: Order
@@ -299,5 +303,49 @@ def test_any_parts_of_json_lines_give_their_output(
     body: bytes, options: ScoreOptions, order: Order
 ) -> None:
     part_bytes = len(body) if options.max_rejected else order.part_bytes
+    expected = read_whole(body, options, part_bytes=part_bytes)
+    assert read_parts(body, options, order) == expected
+
+
+def as_parquet(rows: list[tuple[int | None, int | None]], form: str, group_rows: int) -> bytes:
+    """Return a file of a row that the model predicts, and of these rows."""
+    numbers, others = zip((1, 0), *rows, strict=True)
+    columns = {"i": pa.array(range(len(numbers))), "a": numbers, "b": others}
+    if form == "categories":
+        words = ["x", "y", "z"]
+        columns["b"] = pa.array([None if b is None else words[b] for b in others])
+        columns["b"] = columns["b"].dictionary_encode()
+    if form == "int96":
+        years = [None if b is None else datetime(1000 * (b + 2), 1, 1, tzinfo=UTC) for b in others]
+        columns["b"] = pa.array(years, pa.timestamp("us"))
+    body = io.BytesIO()
+    parquet.write_table(
+        pa.table(columns),
+        body,
+        row_group_size=group_rows,
+        use_deprecated_int96_timestamps=form == "int96",
+    )
+    return body.getvalue()
+
+
+PARQUET = st.builds(
+    as_parquet,
+    evenly_long(
+        st.tuples(st.sampled_from([2, 3, 7, None]), st.sampled_from([0, 0, 0, 1, 2, None])), 1, 30
+    ),
+    st.sampled_from(["numbers", "categories", "int96"]),
+    st.integers(1, 8),
+)
+PARQUET_OPTIONS = JSON_OPTIONS.map(
+    lambda options: replace(options, output_format=options.output_format or "jsonl")
+)
+
+
+@examples(0.5)
+@given(PARQUET, PARQUET_OPTIONS, JSON_ORDERS)
+def test_any_parts_of_parquet_give_their_output(
+    body: bytes, options: ScoreOptions, order: Order
+) -> None:
+    part_bytes = len(body) ** 2 if options.max_rejected else order.part_bytes
     expected = read_whole(body, options, part_bytes=part_bytes)
     assert read_parts(body, options, order) == expected

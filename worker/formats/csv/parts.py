@@ -1,14 +1,15 @@
 """The parts of a CSV: its bytes, cut at fixed offsets."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
+from typing import Self
 
 from worker.formats.csv.header import Header
 from worker.formats.csv.reader import CsvReader
 from worker.formats.csv.row_begin import find_row_begin
 from worker.formats.memory import InputMemory
-from worker.formats.parts import read_from
+from worker.formats.parts import cut_at_bytes, read_from
 from worker.formats.text import cut_pieces, to_utf8
 from worker.interfaces import InputReader, Position, ScoreOptions
 
@@ -21,6 +22,12 @@ class CsvParts:
     begin: Position
     starts: range
     end: int
+
+    @classmethod
+    def of(cls, header: Header, begin: Position, size: int, part_bytes: int) -> Self:
+        """Return the parts of a file of that size, of `part_bytes` each if it is not wide."""
+        starts = cut_at_bytes(size, part_bytes, header.width)
+        return cls(replace(header, rest=b""), begin, starts, size)
 
     def open(self, file: InputReader, options: ScoreOptions) -> CsvReader:
         """Return a reader of all rows."""

@@ -106,7 +106,7 @@ class BlockParser:
     def _shapes_of(self, block: LineBlock, is_left: npt.NDArray[np.bool_]) -> Iterator[LineShape]:
         """Return the shapes of earlier blocks, and then those of some lines that are left."""
         yield from reversed(list(self._shapes.values()))
-        left = (line for line in range(len(block)) if is_left[line])
+        left = (line for line in np.flatnonzero(is_left).tolist() if is_left[line])
         for line in islice(left, _TRIED_LINES):
             shape = LineShape.of(block.line(line))
             if shape is not None and shape.before not in self._shapes:

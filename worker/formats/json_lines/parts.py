@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Self
 
 from worker.formats.json_lines.keys import FileKeys
 from worker.formats.json_lines.lines import LineSplitter, lines_from, skip_line
 from worker.formats.json_lines.reader import JsonLinesReader
 from worker.formats.memory import InputMemory
-from worker.formats.parts import read_from
+from worker.formats.parts import cut_at_bytes, read_from
 from worker.formats.text import to_utf8
 from worker.interfaces import InputReader, Position, ScoreOptions
 
@@ -20,6 +21,11 @@ class JsonLinesParts:
     begin: Position
     starts: range
     end: int
+
+    @classmethod
+    def of(cls, keys: FileKeys, begin: Position, size: int, part_bytes: int) -> Self:
+        """Return the parts of a file of that size, of `part_bytes` each if it is not wide."""
+        return cls(keys, begin, cut_at_bytes(size, part_bytes, len(keys.all)), size)
 
     def open(self, file: InputReader, options: ScoreOptions) -> JsonLinesReader:
         """Return a reader of all rows."""

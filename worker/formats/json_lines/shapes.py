@@ -1,11 +1,11 @@
-"""Finds the lines of one shape: the same keys in the same order and spacing, with plain values.
+"""Finds the lines of one shape: the same keys in the same order and spacing, no nested values.
 
 Most lines of most files have one shape. They are checked together and to the last byte: a byte is
 part of the text around the values, which is compared, or part of a value.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from worker.formats.json_lines.escapes import Texts, replace_texts, unescape
 from worker.formats.json_lines.lines import LineBlock, Places
 from worker.formats.json_lines.plain_values import are_plain, sum_weights, to_columns
 
@@ -46,7 +47,7 @@ class IndexedBlock:
             self._separators[text] = Separators(self.block, text)
         return self._separators[text]
 
-    def has(self, text: "Texts", places: Places) -> npt.NDArray[np.bool_]:
+    def has(self, text: "Words", places: Places) -> npt.NDArray[np.bool_]:
         """Return for each row of places whether each text stands at its place."""
         last = len(self.block.words) - 1
         found = np.ones(len(places), np.bool_)
@@ -75,7 +76,7 @@ class Separators:
         return places
 
 
-class Texts:
+class Words:
     """Several texts in words of eight bytes: all their first words, then all their second ones."""
 
     def __init__(self, texts: Sequence[bytes]) -> None:
@@ -95,7 +96,7 @@ class LineShape:
         self.keys = keys
         self.places = {key: place for place, key in enumerate(keys)}
         self._separator = separator
-        self._texts = Texts(before)
+        self._words = Words(before)
         self._sizes = np.array(list(map(len, before)))
 
     @classmethod
@@ -124,15 +125,16 @@ class LineShape:
         lines = lines[separators.counts[lines] == count]
         places = separators.of(lines, count)
         before = np.column_stack((block.starts[lines], places + len(self._separator)))
-        fits = indexed.has(self._texts, before) & (block.bytes[block.ends[lines] - 1] == _CLOSING)
+        fits = indexed.has(self._words, before) & (block.bytes[block.ends[lines] - 1] == _CLOSING)
         if not fits.all():
             lines, places, before = lines[fits], places[fits], before[fits]
         starts = before + self._sizes
         ends = np.column_stack((places, block.ends[lines] - 1))
-        fits = are_plain(block, indexed.weights, starts, ends).all(axis=1)
-        if not fits.all():
+        plain = are_plain(block, indexed.weights, starts, ends)
+        unescaped = unescape(block, starts, ends, lines, plain)
+        if not (fits := plain.all(axis=1)).all():
             lines, starts, ends = lines[fits], starts[fits], ends[fits]
-        return Matches(self, block, lines, starts, ends)
+        return Matches(self, block, lines, starts, ends, unescaped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +146,18 @@ class Matches:
     lines: Places
     starts: Places
     ends: Places
+    unescaped: Mapping[int, Texts]
+    """The values whose text in the file is not their JSON text, by their place in the shape."""
 
     def columns(self, names: Sequence[str]) -> list[pa.Array]:
         """Return the JSON text of the keys' values; null for a key that the shape lacks."""
         places = sorted(self.shape.places[name] for name in names if name in self.shape.places)
         arrays = to_columns(self.block, self.starts[:, places], self.ends[:, places])
-        found = dict(zip(places, arrays, strict=True))
+        found = {
+            place: replace_texts(array, self.lines, self.unescaped[place])
+            if place in self.unescaped
+            else array
+            for place, array in zip(places, arrays, strict=True)
+        }
         absent = pa.nulls(len(self.lines), pa.string())
         return [found.get(self.shape.places.get(name, -1), absent) for name in names]

@@ -45,6 +45,7 @@ class Int96Columns:
         columns: Sequence[str],
         features: Collection[str],
         open_in: Callable[[Unit], parquet.ParquetFile],
+        rows_before: int,
     ) -> None:
         opened = {unit: open_in(unit) for unit in (_CONTROL_UNIT, PLAIN_UNIT)}
         control, plain = (file.schema_arrow for file in opened.values())
@@ -58,7 +59,7 @@ class Int96Columns:
             opened[_FEATURE_UNIT] = open_in(_FEATURE_UNIT)
         self._opened = opened
         self._streams: Mapping[Unit, _Stream] = {}
-        self._row = 0
+        self._row = rows_before
         self._waiting: deque[RejectedRow] = deque()
         self._latest: list[RejectedRow] = []
         self._numbers = pa.chunked_array([], pa.int64())

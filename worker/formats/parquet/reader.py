@@ -19,12 +19,13 @@ from worker.formats.parquet.range_file import RangeFile
 from worker.formats.parquet.row_groups import (
     RowGroupFetch,
     first_codec,
+    group_sizes,
     groups_with_rows,
     plan_fetches,
 )
 from worker.formats.parquet.unreadable import ReadableFooter, in_memory
 from worker.formats.parquet.writer import ParquetWriter
-from worker.interfaces import Format, InputReader
+from worker.interfaces import Format, InputReader, Position
 from worker.quoting import message_of
 
 _READ_ROWS = 10_000
@@ -34,16 +35,29 @@ _FETCH_BYTES = 16 * 2**20
 _TAIL_BYTES = 64 * 2**10  # fetched first; most footers are shorter
 _END = struct.Struct("<I4s")  # the footer's length, and the magic number
 _MIB = 2**20
+FIRST_ROW = Position(0, 1)  # row group and row
 
 
 class ParquetReader:
-    """Reads a Parquet file; only the footer and the columns asked for are fetched."""
+    """Reads a Parquet file; only the footer and the columns asked for are fetched.
+
+    With `begin` and `stop` only the row groups from the one to the other are read, by number from
+    0. The rows are counted from `begin.line`.
+    """
 
     format: ClassVar[Format] = "parquet"
     position_unit: ClassVar[str] = "row"
     cells: ClassVar[CellForm] = "typed"
 
-    def __init__(self, file: InputReader, memory: InputMemory) -> None:
+    def __init__(
+        self,
+        file: InputReader,
+        memory: InputMemory,
+        *,
+        begin: Position = FIRST_ROW,
+        stop: int | None = None,
+    ) -> None:
+        self.begin = begin
         self._file_size = file.size
         self._is_whole = len(file.first) == file.size
         self._memory = memory
@@ -57,12 +71,24 @@ class ParquetReader:
             # Before any column of the footer is looked at.
             refuse_encryption(self._footer, self._parquet.metadata.serialized_size)
             self.index_names = pandas_index(self._parquet.metadata.metadata)
+            self._groups = range(self._parquet.metadata.num_row_groups)[begin.offset : stop]
         self._features: frozenset[str] = frozenset()
         self._codec: str | None = None
         self._int96: Int96Columns | None = None  # set if there are such columns to read
         self._batch = pa.table({})
-        self._rows_before = 0
+        self._rows_before = begin.line - FIRST_ROW.line
         self._at_end = False
+
+    @property
+    def end(self) -> Position:
+        """Where the rows end that are read."""
+        rows = sum(self._parquet.metadata.row_group(group).num_rows for group in self._groups)
+        return Position(self._groups.stop, self.begin.line + rows)
+
+    def group_sizes(self) -> list[int]:
+        """Return the bytes of each row group before compression."""
+        with _refusing_damage():
+            return group_sizes(self._parquet.metadata)
 
     def model_reads(self, names: Iterable[str]) -> None:
         """Set which columns the model reads: their INT96 is nanoseconds, as pandas reads it."""
@@ -78,7 +104,9 @@ class ParquetReader:
         schema = pa.schema([self._schema.field(name) for name in columns])
         with _refusing_damage():
             if has_int96(self._parquet.metadata):
-                self._int96 = Int96Columns(columns, self._features, self._reopen) or None
+                self._int96 = (
+                    Int96Columns(columns, self._features, self._reopen, self._rows_before) or None
+                )
         if self._int96:
             schema = self._int96.schema(schema)
         for table in rebatch(self._read_fetches(list(columns)), schema, rows):
@@ -175,7 +203,7 @@ class ParquetReader:
     def _read_whole(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
         """Read a file that came with the job: nothing of it must be planned or fetched."""
         with _refusing_damage():
-            groups = list(groups_with_rows(self._parquet.metadata))
+            groups = list(groups_with_rows(self._parquet.metadata, self._groups))
         try:
             if groups:
                 yield from self._decode(groups, columns)
@@ -199,6 +227,7 @@ class ParquetReader:
                 plan_fetches(
                     self._parquet.metadata,
                     columns,
+                    self._groups,
                     file_size=self._file_size,
                     fetch_bytes=min(_FETCH_BYTES, self._memory.reserved),
                 )

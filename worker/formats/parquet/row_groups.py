@@ -46,17 +46,22 @@ class RowGroupFetch:
 
 
 def plan_fetches(
-    footer: parquet.FileMetaData, columns: Collection[str], *, file_size: int, fetch_bytes: int
+    footer: parquet.FileMetaData,
+    columns: Collection[str],
+    groups: range,
+    *,
+    file_size: int,
+    fetch_bytes: int,
 ) -> Iterator[RowGroupFetch]:
-    """Put all row groups, in order, into fetches of at most `fetch_bytes`, at least one in each.
+    """Put these row groups, in order, into fetches of at most `fetch_bytes`, at least one in each.
 
     Raises ValueError if the footer is damaged, or points beyond the end of the file.
     """
     positions = _chunk_positions(footer, frozenset(columns))
-    groups = list(groups_with_rows(footer))
-    check_chunks(footer, list(columns), groups)
+    filled = list(groups_with_rows(footer, groups))
+    check_chunks(footer, list(columns), filled)
     fetch = RowGroupFetch()
-    for number in groups:
+    for number in filled:
         group = footer.row_group(number)
         chunks = merge_ranges(
             _chunk_range(group.column(position), file_size) for position in positions
@@ -69,12 +74,12 @@ def plan_fetches(
         yield fetch
 
 
-def groups_with_rows(footer: parquet.FileMetaData) -> Iterator[int]:
-    """Return the numbers of the row groups that have rows.
+def groups_with_rows(footer: parquet.FileMetaData, groups: range) -> Iterator[int]:
+    """Return the numbers of those of the row groups that have rows.
 
     Raises ValueError if a row group lacks columns.
     """
-    for number in range(footer.num_row_groups):
+    for number in groups:
         group = footer.row_group(number)
         if group.num_rows < 0:  # would be taken away from the rows of the others
             raise ValueError(f"row group {number + 1} has {group.num_rows} rows")
@@ -85,6 +90,13 @@ def groups_with_rows(footer: parquet.FileMetaData) -> Iterator[int]:
             )
         if group.num_rows:
             yield number
+
+
+def group_sizes(footer: parquet.FileMetaData) -> list[int]:
+    """Return the bytes of each row group before compression, as the footer has them."""
+    # The sizes of its columns say more, but at a damaged one Arrow aborts the process.
+    groups = (footer.row_group(group) for group in range(footer.num_row_groups))
+    return [group.total_byte_size if group.num_rows else 0 for group in groups]
 
 
 def first_codec(footer: parquet.FileMetaData, columns: Collection[str], group: int) -> str | None:
