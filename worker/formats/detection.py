@@ -57,10 +57,13 @@ def divide(
     options: ScoreOptions,
     part_bytes: int,
 ) -> Parts | None:
-    """Return the parts of a file; None if it has only one, or cannot be read from the middle.
+    """Return the parts of a file; None if it has only one, or cannot be predicted part by part.
 
-    A text in another encoding than UTF-8 is recoded: its offsets are not those of the file.
+    A text in another encoding than UTF-8 is recoded: its offsets are not those of the file. The
+    outputs of parts are put behind each other, and Parquet is no such format.
     """
+    if options.output_format == "parquet":
+        return None
     if not isinstance(reader, CsvReader) or compression or not is_utf8(options.encoding):
         return None
     if len(file.first) < len(codecs.BOM_UTF8):

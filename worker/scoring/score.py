@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from worker.formats import (
     Compression,
-    FeatureConverter,
     Parts,
     TableReader,
     TableWriter,
@@ -88,28 +87,18 @@ def open_file(
     with naming_encoding(options.content_encoding):
         reader, compression = open_reader(file, options)
         columns = Columns.of(reader, predictor, options)
-    output_format = options.output_format or reader.format
     form = _form(reader, compression, options)
-    if output_format != "parquet":
-        parts = divide(file, reader, compression, options, part_bytes)
-        if parts is not None:
-            return _plan(file, options, parts, form, columns)
+    parts = divide(file, reader, compression, options, part_bytes)
+    if parts is not None:
+        return _plan(file, options, parts, form, columns)
     rejects = RejectedRowsWriter()
     rejections = Rejections(
         reader, options.max_rejected, lambda rows: output.reject(rejects.write(rows))
     )
-    batches = reader.batches(columns.selection.columns, BATCH_ROWS)
-    predictions = BatchPredictor(
-        CheckedPredictor(predictor, columns.selection.kept),
-        columns.features,
-        rejections,
-        lambda needs_rest: columns.features.settle_types(batches, needs_rest=needs_rest),
-    )
-    writer = open_writer(reader, output_format, options)
+    tables = _predict(reader, predictor, columns, rejections)
+    writer = open_writer(reader, form.converted_to or reader.format, options)
     output.open(form)
-    tables = _predict(batches, predictions, columns.features, rejections)
-    is_converted = form.converted_to is not None
-    rows = _write(tables, writer, compressor(None if is_converted else compression), output)
+    rows = _write(tables, writer, compressor(None if form.converted_to else compression), output)
     return ScoreResult(rows, rejections.share.rejected)
 
 
@@ -139,19 +128,24 @@ def _plan(
     reader = parts.open_part(file, options, number, parts.begin)
     if not columns.features.are_types_settled:
         columns.features.add(next(reader.batches(columns.selection.columns, BATCH_ROWS)))
-    state = PartState(parts, options.output_format or reader.format, columns.features.found_types())
+    state = PartState(parts, form.converted_to or reader.format, columns.features.found_types())
     return FilePlan(
         form, parts.begin, parts.starts, parts.end, reader.position_unit, pickle.dumps(state)
     )
 
 
 def _predict(
-    batches: Iterator[pa.Table],
-    predictions: BatchPredictor,
-    features: FeatureConverter,
-    rejections: Rejections,
+    reader: TableReader, predictor: Predictor, columns: Columns, rejections: Rejections
 ) -> Iterator[pa.Table]:
     """Return the kept and the prediction columns of the good rows; at least one table."""
+    features = columns.features
+    batches = reader.batches(columns.selection.columns, BATCH_ROWS)
+    predictions = BatchPredictor(
+        CheckedPredictor(predictor, columns.selection.kept),
+        features,
+        rejections,
+        lambda needs_rest: features.settle_types(batches, needs_rest=needs_rest),
+    )
     has_table = is_settled = False
     for batch in batches:
         table = predictions.predict_batch(batch)

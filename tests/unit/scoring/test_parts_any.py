@@ -247,7 +247,7 @@ OPTIONS = st.builds(
 )
 
 
-@examples(1.5)
+@examples(1)
 @given(FILES, OPTIONS, ORDERS)
 def test_any_parts_of_a_file_give_its_output(
     body: bytes, options: ScoreOptions, order: Order
