@@ -78,6 +78,7 @@ class Request:
     url: str
     headers: Mapping[str, str]
     body: bytes
+    proxy: str | None
 
 
 @dataclass(slots=True)
@@ -94,11 +95,12 @@ class Network:
         url: URL,
         headers: Mapping[str, str],
         data: BytesIO | bytes | None,
+        proxy: str | None,
         **_: object,
     ) -> Answer:
         body = data if isinstance(data, bytes) else data.getvalue() if data else b""
         texts = {name.lower(): value for name, value in headers.items()}
-        self.requests.append(Request(method, str(url), texts, body))
+        self.requests.append(Request(method, str(url), texts, body, proxy))
         size = 2 if "range" in texts else 0
         self.answers.append(
             Answer(str(url), self.status, SESSION if "session" in url.query else bytes(size))
@@ -228,6 +230,18 @@ async def test_the_direct_client_finds_a_bucket_where_the_sdk_finds_it(
     assert direct.url == by_sdk.url
     assert urlsplit(direct.url).netloc == host
     assert scope_of(direct) == scope_of(by_sdk) == f"{region}/s3"
+
+
+async def test_the_direct_client_goes_through_the_proxy_of_the_sdk(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+    monkeypatch.setenv("NO_PROXY", "")
+    async with on_a_network() as opened:
+        for _ in range(2):
+            await opened.storage.head(S3Uri("jobs", KEY))
+    assert opened.calls == ["HeadObject"]
+    assert [request.proxy for request in opened.network.requests] == ["http://proxy:3128"] * 2
 
 
 @pytest.mark.parametrize(
