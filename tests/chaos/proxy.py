@@ -22,7 +22,7 @@ from tests.chaos.faults import (
     redirect,
     unavailable,
 )
-from tests.support.aws_chunked import Refused, decoded, is_aws_chunked
+from tests.support.aws_bodies import Refused, check
 from tests.support.certificates import server_context
 from tests.support.http_messages import (
     CONTINUE,
@@ -104,11 +104,10 @@ class Proxy:
         if expects_continue(head):
             writer.write(CONTINUE)
         body = await read_body(head, reader)
-        if is_aws_chunked(head):
-            try:
-                decoded(head, body)
-            except Refused as refused:
-                self.problems.append(f"a body that S3 refuses ({refused}): {head!r}")
+        try:
+            check(head, body)
+        except Refused as refused:
+            self.problems.append(f"a body that S3 refuses ({refused}): {head!r}")
         return body
 
     async def _pass_on(

@@ -610,6 +610,19 @@ async def test_a_server_that_goes_on_failing_is_asked_as_often_as_the_sdk_asks(
     assert server.requests == S3_ATTEMPTS
 
 
+class HangingUp(Server):
+    """Closes the connection instead of answering."""
+
+    async def answer(self, _: asyncio.StreamWriter) -> bool:
+        return False
+
+
+async def test_a_server_that_does_not_answer_is_an_error_of_the_sdk(behind: Behind) -> None:
+    async with behind(HangingUp()) as storage:
+        with pytest.raises(InfrastructureError, match="Connection was closed before we received"):
+            await put(storage, b"abc")
+
+
 async def test_metadata_that_s3_does_not_take_refuses_the_output(storage: S3Storage) -> None:
     with pytest.raises(OutputRefused, match="metadata"):
         await storage.put(

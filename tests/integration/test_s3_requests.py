@@ -4,17 +4,21 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from io import BytesIO
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 import pytest
-from aiobotocore.awsrequest import AioAWSResponse
 from aiobotocore.config import AioConfig
 from botocore.endpoint_provider import RuleSet
+from multidict import CIMultiDict
+from yarl import URL
 
 from tests.support.scenario import REGION, Endpoint
 from tests.support.storages import opened
 from worker.aws.clients import open_client
+from worker.aws.http_session import HttpSession, WatchedSession
 from worker.errors import OutputRefused, TransientError
 from worker.job import S3Uri
 from worker.storage.direct_client import MAX_BODY_BYTES, DirectClient
@@ -32,24 +36,29 @@ SESSION = (
 )
 
 
-def lower(headers: Mapping[str, str | bytes]) -> dict[str, str]:
-    """Return headers as text, with names in lower case."""
-    return {
-        name.lower(): value.decode() if isinstance(value, bytes) else value
-        for name, value in headers.items()
-    }
+@dataclass(slots=True)
+class Answer:
+    """An answer, as aiohttp has it."""
 
+    url: str
+    status: int
+    data: bytes
+    closed: bool = False
 
-class Body:
-    """The body of an answer, as aiohttp has it."""
+    @property
+    def headers(self) -> CIMultiDict[str]:
+        return CIMultiDict({"ETag": '"e"', "Content-Length": str(len(self.data))})
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self.closed = False
-        self.content = self
+    @property
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
+        return [(name.encode(), value.encode()) for name, value in self.headers.items()]
+
+    @property
+    def content(self) -> Self:
+        return self
 
     async def read(self, _: int = -1) -> bytes:
-        return self._data
+        return self.data
 
     async def __aenter__(self) -> Self:
         return self
@@ -61,27 +70,53 @@ class Body:
         self.closed = True
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request, as aiohttp gets it; the names of its headers are in lower case."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+    proxy: str | None
+
+
 @dataclass(slots=True)
 class Network:
-    """Stands in for the SDK's HTTP session: notes each request, and answers it with an object."""
+    """Stands in for aiohttp: notes each request, and answers it with an object."""
 
     status: int = 200
-    requests: list[Any] = field(default_factory=list)
-    answers: list[Body] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
 
-    async def __aenter__(self) -> Self:
-        return self
+    async def request(
+        self,
+        method: str,
+        url: URL,
+        headers: Mapping[str, str],
+        data: BytesIO | bytes | None,
+        proxy: str | None,
+        **_: object,
+    ) -> Answer:
+        body = data if isinstance(data, bytes) else data.getvalue() if data else b""
+        texts = {name.lower(): value for name, value in headers.items()}
+        self.requests.append(Request(method, str(url), texts, body, proxy))
+        size = 2 if "range" in texts else 0
+        self.answers.append(
+            Answer(str(url), self.status, SESSION if "session" in url.query else bytes(size))
+        )
+        return self.answers[-1]
 
-    async def __aexit__(self, *_: object) -> None:
-        pass
 
-    async def send(self, request: Any) -> AioAWSResponse:  # noqa: ANN401 - the SDK's
-        self.requests.append(request)
-        size = 2 if "range" in lower(request.headers) else 0
-        headers = {"etag": '"e"', "content-length": str(size)}
-        body = Body(SESSION if "?session" in request.url else bytes(size))
-        self.answers.append(body)
-        return AioAWSResponse(request.url, self.status, headers, body)  # type: ignore[arg-type] # a dictionary will do
+class NetworkSession(HttpSession):
+    """The SDK's HTTP session on a network."""
+
+    def __init__(self, network: Network, **options: Any) -> None:  # noqa: ANN401 - the SDK's
+        super().__init__(**options)
+        self._network = network
+
+    async def _get_session(self, _proxy_url: str | None) -> WatchedSession:
+        return WatchedSession(self._network)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,23 +135,23 @@ async def on_a_network(*, direct: bool = True) -> AsyncIterator[Opened]:
     def note(event_name: str, **_: object) -> None:
         calls.append(event_name.rpartition(".")[2])
 
-    config = AioConfig(http_session_cls=lambda **_: network, retries={"mode": "standard"})  # type: ignore[arg-type]
+    config = AioConfig(http_session_cls=partial(NetworkSession, network))  # type: ignore[arg-type] # not a class
     async with open_client("s3", config) as client:
         client.meta.events.register("before-call.s3", note)
         yield Opened(S3Storage(client, DirectClient(client) if direct else None), network, calls)
 
 
-def headers_of(request: Any) -> dict[str, str]:  # noqa: ANN401 - the SDK's
+def headers_of(request: Request) -> dict[str, str]:
     return {
         name: value
-        for name, value in lower(request.headers).items()
+        for name, value in request.headers.items()
         if name not in LEFT_OUT and not name.startswith("amz-sdk-")
     }
 
 
-def scope_of(request: Any) -> str:  # noqa: ANN401 - the SDK's
+def scope_of(request: Request) -> str:
     """Return the region and the service that a request is signed for."""
-    found = SCOPE.match(lower(request.headers)["authorization"])
+    found = SCOPE.match(request.headers["authorization"])
     assert found is not None
     return found[1]
 
@@ -153,8 +188,7 @@ async def test_the_direct_client_sends_what_the_sdk_sends(
     assert direct.calls == []
     assert len(sdk.calls) == len(direct.network.requests)
     for theirs, ours in zip(sdk.network.requests, direct.network.requests, strict=True):
-        assert (ours.method, ours.url) == (theirs.method, theirs.url)
-        assert ours.body == (theirs.body.getvalue() if theirs.body else b"")
+        assert (ours.method, ours.url, ours.body) == (theirs.method, theirs.url, theirs.body)
         assert headers_of(ours) == headers_of(theirs)
         assert scope_of(ours) == scope_of(theirs) == f"{REGION}/s3"
         assert ours.headers["host"] == urlsplit(ours.url).netloc
@@ -198,6 +232,18 @@ async def test_the_direct_client_finds_a_bucket_where_the_sdk_finds_it(
     assert scope_of(direct) == scope_of(by_sdk) == f"{region}/s3"
 
 
+async def test_the_direct_client_goes_through_the_proxy_of_the_sdk(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+    monkeypatch.setenv("NO_PROXY", "")
+    async with on_a_network() as opened:
+        for _ in range(2):
+            await opened.storage.head(S3Uri("jobs", KEY))
+    assert opened.calls == ["HeadObject"]
+    assert [request.proxy for request in opened.network.requests] == ["http://proxy:3128"] * 2
+
+
 @pytest.mark.parametrize(
     ("bucket", "service"),
     [
@@ -214,14 +260,15 @@ async def test_what_only_the_sdk_can_sign_is_left_to_the_sdk(bucket: str, servic
     assert scope_of(opened.network.requests[-1]) == f"{REGION}/{service}"
 
 
-async def test_a_large_body_is_left_to_the_sdk() -> None:
+async def test_a_large_body_is_left_to_the_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://localhost:9000")
     async with on_a_network() as opened:
         for size in (0, MAX_BODY_BYTES, MAX_BODY_BYTES + 1):
             await opened.storage.put(
                 S3Uri("out", KEY), bytes(size), metadata={}, content_type="t", replacing=None
             )
     assert opened.calls == ["PutObject", "PutObject"]
-    assert "Expect" in opened.network.requests[-1].headers
+    assert "expect" in opened.network.requests[-1].headers
 
 
 async def test_a_key_that_no_object_has_is_left_to_the_sdk() -> None:

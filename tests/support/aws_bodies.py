@@ -38,11 +38,14 @@ def decoded(head: bytes, body: bytes) -> bytes:
 
 
 def check(head: bytes, body: bytes) -> None:
-    """Raise Refused unless a plain body fits the checksums in its head."""
-    if header(head, "x-amz-content-sha256") != hashlib.sha256(body).hexdigest():
-        raise Refused("XAmzContentSHA256Mismatch")
-    if header(head, "x-amz-checksum-crc32") != _crc32(body):
-        raise Refused("BadDigest")
+    """Raise Refused unless a body fits its length and the checksums that come with it."""
+    if is_aws_chunked(head):
+        decoded(head, body)
+    elif (checksum := header(head, "x-amz-checksum-crc32")) is not None:
+        if header(head, "x-amz-content-sha256") != hashlib.sha256(body).hexdigest():
+            raise Refused("XAmzContentSHA256Mismatch")
+        if checksum != _crc32(body):
+            raise Refused("BadDigest")
 
 
 def _crc32(content: bytes) -> str:

@@ -3,18 +3,16 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
-from types import SimpleNamespace
 from typing import Any
 
 import aioboto3
 from aiobotocore.config import AioConfig
-from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, InvalidRegionError, NoRegionError, ProfileNotFound
 
 from worker import __version__
 from worker.aws.errors import map_errors
+from worker.aws.http_session import HttpSession
 from worker.errors import SettingsError
 
 USER_AGENT = f"tidegate/{__version__}"  # botocore would build its own for every call
@@ -73,20 +71,5 @@ def client_config(*, connections: int, read_seconds: float, attempts: int) -> Ai
         retries={"mode": "standard", "total_max_attempts": attempts},
         tcp_keepalive=True,
         user_agent=USER_AGENT,
-        http_session_cls=_HttpSession,
+        http_session_cls=HttpSession,
     )
-
-
-class _HttpSession(AIOHTTPSession):
-    """aiobotocore's HTTP session, with two of its faults mended.
-
-    aiohttp would follow redirects by itself, but it cannot send a streamed body again, nor sign.
-    Behind a proxy (HTTPS_PROXY), aiobotocore would accept any certificate.
-    """
-
-    async def _get_session(self, proxy_url: str | None) -> Any:  # noqa: ANN401 - has only `request`
-        session = await super()._get_session(proxy_url)  # type: ignore[misc] # not in the stubs
-        return SimpleNamespace(request=partial(session.request, allow_redirects=False))
-
-    def _create_connector(self, _proxy_url: str | None) -> Any:  # noqa: ANN401 - aiohttp's
-        return super()._create_connector(None)  # type: ignore[misc] # not in the stubs

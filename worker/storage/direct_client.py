@@ -5,7 +5,7 @@ client builds, signs and reads GET, HEAD and PUT requests for objects itself, an
 the SDK's own HTTP session. Everything else stays the SDK's:
 
 - The SDK makes the first call for each bucket, as it knows all rules for names and addresses. The
-  direct client copies the address and the region from the request that the SDK sends.
+  direct client copies the address, the region and the proxy from the request that the SDK sends.
 - The direct client tries a call once. If S3 does not answer with a success, the SDK makes the call,
   and takes that answer or error as the result of its own first try. So the SDK decides what to try
   again, follows redirects, and raises its own errors.
@@ -14,18 +14,21 @@ the SDK's own HTTP session. Everything else stays the SDK's:
 import base64
 import re
 import zlib
-from collections.abc import Awaitable, Callable, Mapping
-from contextvars import ContextVar
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, TypeGuard
 from urllib.parse import quote, urlsplit
 
-from aiobotocore.endpoint import convert_to_response_dict
 from aiobotocore.httpchecksum import handle_checksum_body
+from aiobotocore.response import StreamingBody
+from aiohttp import ClientResponse
 from botocore.httpchecksum import resolve_response_checksum_algorithms
+from yarl import URL
 
 from worker.aws.clients import USER_AGENT
+from worker.aws.http_session import Result, SentRequest, WatchedSession, watched
 from worker.storage.signature import ALGORITHM, SERVICE, signed
 
 # A larger body is the SDK's: it asks S3 first, so that a redirect does not cost a second upload.
@@ -45,44 +48,18 @@ _AUTHORIZATION = re.compile(
 )
 
 Params = Mapping[str, Any]  # of a call, by the SDK's names
-Result = Any  # of a try: the SDK's response, or an exception, or None if there was no try
 
 
 @dataclass(frozen=True, slots=True)
 class _Address:
-    """Where a bucket's objects are: their URL up to the key, and the region to sign for."""
+    """Where a bucket's objects are, and how requests get there."""
 
-    url: str
+    url: str  # up to the key
     host: str
     path: str
     region: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """A request in the form that the SDK's HTTP session takes."""
-
-    method: str
-    url: str
-    headers: Mapping[str, str]
-    body: bytes
-    stream_output: bool
-
-
-@dataclass(slots=True)
-class _SdkCall:
-    """A call that the SDK makes: the result of the direct try, and the requests of the SDK."""
-
-    direct: Result
-    requests: list[Any] = field(default_factory=list)
-
-    def take_direct(self) -> Result:
-        """Return the result of the direct try, once."""
-        result, self.direct = self.direct, None
-        return result
-
-
-_sdk_call: ContextVar[_SdkCall | None] = ContextVar("_sdk_call", default=None)
+    session: WatchedSession
+    proxy: Mapping[str, Any]
 
 
 class DirectClient:
@@ -91,7 +68,6 @@ class DirectClient:
     def __init__(self, client: Any) -> None:  # noqa: ANN401 - the SDK makes the client's type
         self._client = client
         self._credentials = client._get_credentials()  # noqa: SLF001 - it has no public name
-        self._session = client._endpoint.http_session  # noqa: SLF001 - likewise
         self._addresses: dict[str, _Address] = {}
         config = client.meta.config
         self._sends_checksum = config.request_checksum_calculation == WHEN_SUPPORTED
@@ -103,15 +79,17 @@ class DirectClient:
             resolve_response_checksum_algorithms(
                 self._get_context, self._get_model, {"ChecksumMode": "ENABLED"}
             )
-        client.meta.events.register_first("before-send.s3", _before_send)
 
     async def get_object(self, **params: Any) -> Any:  # noqa: ANN401 - as the SDK's
         """Get an object or a range of it. The body has yet to be read."""
         result = await self._try("GET", params, self._get_headers, stream=True)
         if not _is_success(result):
             return await self._by_sdk(self._client.get_object, params, result)
-        response = await convert_to_response_dict(result, self._get_model)
-        await handle_checksum_body(result, response, self._get_context["context"], self._get_model)
+        http: Any = SimpleNamespace(raw=result)  # the types of the SDK are those of botocore
+        body = StreamingBody(http.raw, http.raw.headers.get("content-length"))
+        response = {"headers": result.headers, "context": {}, "body": body}
+        context = self._get_context["context"]
+        await handle_checksum_body(http, response, context, self._get_model)
         return _fields(result.headers) | {"Body": response["body"]}
 
     async def head_object(self, **params: Any) -> Any:  # noqa: ANN401 - as the SDK's
@@ -124,7 +102,7 @@ class DirectClient:
     async def put_object(self, **params: Any) -> Any:  # noqa: ANN401 - as the SDK's
         """Put an object."""
         body, metadata = params["Body"], params["Metadata"]
-        result: Result = None
+        result = None
         # The SDK refuses metadata that is not ASCII.
         if len(body) <= MAX_BODY_BYTES and all(map(str.isascii, metadata.values())):
             headers = {METADATA_PREFIX + name: value for name, value in metadata.items()}
@@ -132,7 +110,7 @@ class DirectClient:
                 headers |= _checksum(body)
             result = await self._try("PUT", params, headers, body)
         # S3 may answer with a success and write an error into the body.
-        if not _is_success(result) or await result.content:
+        if not _is_success(result) or await result.read():
             return await self._by_sdk(self._client.put_object, params, result)
         return {}
 
@@ -144,8 +122,8 @@ class DirectClient:
         body: bytes = b"",
         *,
         stream: bool = False,
-    ) -> Result:
-        """Make a call, if the bucket's address is known."""
+    ) -> Result | None:
+        """Make a call and return its result; None if the bucket's address is not known yet."""
         address = self._addresses.get(params["Bucket"])
         if address is None or not params["Key"]:
             return None
@@ -162,55 +140,44 @@ class DirectClient:
             credentials=await self._credentials.get_frozen_credentials(),
             now=datetime.now(UTC),
         )
-        headers["user-agent"] = USER_AGENT
+        headers |= {"user-agent": USER_AGENT, "accept-encoding": "identity"}
         url = f"{address.url}{key}?{query}" if query else address.url + key
         try:
-            return await self._session.send(_Request(method, url, headers, body, stream))
+            response = await address.session.request(
+                method,
+                url=URL(url, encoded=True),
+                headers=headers,
+                data=body or None,
+                **address.proxy,
+            )
+            if not stream:
+                await response.read()
         except Exception as error:  # noqa: BLE001 - the SDK decides what each of them means
             return error
+        return response
 
     async def _by_sdk(
-        self, call: Callable[..., Awaitable[Any]], params: Params, direct: Result
+        self, call: Callable[..., Awaitable[Any]], params: Params, result: Result | None
     ) -> Any:  # noqa: ANN401 - as the SDK's
         """Let the SDK make a call; keep the address that it used, or forget the one in use."""
-        sdk_call = _SdkCall(direct)
-        token = _sdk_call.set(sdk_call)
-        try:
-            return await call(**params)
-        finally:
-            _sdk_call.reset(token)
-            _close(sdk_call.take_direct())
-            address = _address(sdk_call.requests, params["Key"])
-            if address is None:
-                self._addresses.pop(params["Bucket"], None)
-            else:
-                self._addresses[params["Bucket"]] = address
+        with watched(result) as sdk_call:
+            try:
+                return await call(**params)
+            finally:
+                address = _address(sdk_call.requests, params["Key"])
+                if address is None:
+                    self._addresses.pop(params["Bucket"], None)
+                else:
+                    self._addresses[params["Bucket"]] = address
 
 
-def _before_send(request: Any, **_: object) -> Result:  # noqa: ANN401 - the SDK's request
-    """Return or raise the result of the direct try in place of the SDK's own first try."""
-    if (call := _sdk_call.get()) is None:
-        return None
-    call.requests.append(request)
-    result = call.take_direct()
-    if isinstance(result, Exception):
-        raise result
-    return result
+def _is_success(result: Result | None) -> TypeGuard[ClientResponse]:
+    if result is None or isinstance(result, Exception):
+        return False
+    return result.status < LOWEST_FAILURE
 
 
-def _is_success(result: Result) -> bool:
-    return not (
-        result is None or isinstance(result, Exception) or result.status_code >= LOWEST_FAILURE
-    )
-
-
-def _close(result: Result) -> None:
-    """Close a response that the SDK has not taken, as it could not sign its own request."""
-    if not (result is None or isinstance(result, Exception)):
-        result.raw.close()
-
-
-def _address(requests: list[Any], key: str) -> _Address | None:
+def _address(requests: Sequence[SentRequest], key: str) -> _Address | None:
     """Return the address of a bucket from the SDK's requests for a key.
 
     None if there were several requests, as the bucket may be elsewhere for a while; and if the
@@ -218,13 +185,15 @@ def _address(requests: list[Any], key: str) -> _Address | None:
     """
     if len(requests) != 1:
         return None
-    whole = requests[0].url.partition("?")[0]
+    (request,) = requests
+    whole = request.url.partition("?")[0]
     url = whole.removesuffix(_quoted(key))
-    found = _AUTHORIZATION.match(requests[0].headers.get("Authorization", b"").decode())
+    found = _AUTHORIZATION.match(request.options["headers"].get("authorization", ""))
     if found is None or url == whole:
         return None
     parts = urlsplit(url)
-    return _Address(url, parts.netloc, parts.path, found["region"])
+    proxy = {name: request.options[name] for name in ("proxy", "proxy_headers")}
+    return _Address(url, parts.netloc, parts.path, found["region"], request.session, proxy)
 
 
 def _quoted(key: str) -> str:
@@ -245,8 +214,8 @@ def _fields(headers: Mapping[str, str]) -> dict[str, Any]:
         "VersionId": headers.get("x-amz-version-id"),
         "ContentEncoding": headers.get("content-encoding"),
         "Metadata": {
-            name.removeprefix(METADATA_PREFIX): value
-            for name, value in headers.items()
-            if name.startswith(METADATA_PREFIX)
+            lower.removeprefix(METADATA_PREFIX): value
+            for lower, value in ((name.lower(), value) for name, value in headers.items())
+            if lower.startswith(METADATA_PREFIX)
         },
     }
