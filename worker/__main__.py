@@ -1,6 +1,7 @@
 """python -m worker: read the settings, run the worker, return its exit status."""
 
 import gc
+import sys
 
 from worker.lifecycle import early_signals
 
@@ -9,11 +10,16 @@ if __name__ == "__main__":  # before the imports below: they take seconds on a s
     # Until the worker is ready: a start leaves little garbage, and collections take a tenth of it.
     gc.disable()
 
+from worker.pool import forkserver
+
+if __name__ == "__main__" and not sys.argv[1:]:
+    early_signals.before_exit.append(forkserver.kill)
+    forkserver.start_early()
+
 import argparse
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Iterable, Iterator
 
 import structlog
@@ -29,7 +35,6 @@ from worker.errors import (
 )
 from worker.lifecycle.stop import Stop
 from worker.lifecycle.supervision import background
-from worker.pool import forkserver
 from worker.service import preflight
 from worker.service.phases import Phases
 from worker.service.watchdog import Watchdog, exit_now
@@ -57,7 +62,7 @@ def main() -> int:
     try:
         preflight.check(settings, os.environ)
         with Watchdog(stop, settings.drain_seconds) as watchdog:
-            # Started first: its imports take longest.
+            # It runs already, unless the settings want another number of processes than usual.
             forkserver.start(max(1, usable_cores() // settings.predict_processes))
             asyncio.run(_run(settings, stop, watchdog, phases))
     except Exception as error:  # noqa: BLE001 - every error ends here, with a log line
@@ -191,4 +196,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    finally:
+        forkserver.stop()  # it may be in the middle of its imports
