@@ -1,6 +1,7 @@
 """python -m worker: read the settings, run the worker, return its exit status."""
 
 import gc
+import os
 import sys
 
 from worker.lifecycle import early_signals
@@ -14,11 +15,10 @@ from worker.pool import forkserver
 
 if __name__ == "__main__" and not sys.argv[1:]:
     early_signals.before_exit.append(forkserver.kill)
-    forkserver.start_early()
+    forkserver.start_early(os.environ)
 
 import argparse
 import asyncio
-import os
 import signal
 from collections.abc import Iterable, Iterator
 
@@ -26,6 +26,7 @@ import structlog
 
 from worker import __version__, logs, settings_help
 from worker.advice.machine import on_machine
+from worker.cores import threads_of_each
 from worker.errors import (
     FatalError,
     LoopFailed,
@@ -38,7 +39,7 @@ from worker.lifecycle.supervision import background
 from worker.service import preflight
 from worker.service.phases import Phases
 from worker.service.watchdog import Watchdog, exit_now
-from worker.settings import Settings, usable_cores
+from worker.settings import Settings
 
 EXIT_FATAL = 1
 EXIT_SETTINGS = 2
@@ -62,8 +63,8 @@ def main() -> int:
     try:
         preflight.check(settings, os.environ)
         with Watchdog(stop, settings.drain_seconds) as watchdog:
-            # It runs already, unless the settings want another number of processes than usual.
-            forkserver.start(max(1, usable_cores() // settings.predict_processes))
+            # It runs already, unless the number of processes is set in another way than usual.
+            forkserver.start(threads_of_each(settings.predict_processes))
             asyncio.run(_run(settings, stop, watchdog, phases))
     except Exception as error:  # noqa: BLE001 - every error ends here, with a log line
         return _fail(error)

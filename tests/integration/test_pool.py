@@ -389,7 +389,7 @@ async def run_here(
     """Start a process of its own that runs a coroutine of this module."""
     start = f"forkserver.start({threads}, {libraries})"
     if early:
-        start = f"forkserver.start_early(); t.{start}"
+        start = f"forkserver.start_early({{}}); t.{start}"
     code = f"import asyncio, {__name__} as t; t.{start}; asyncio.run(t.{call})"
     pipe = asyncio.subprocess.PIPE
     return await asyncio.create_subprocess_exec(

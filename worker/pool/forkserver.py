@@ -12,9 +12,11 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing import forkserver, resource_tracker
+
+from worker.cores import threads_of_each, usable_cores
 
 # OpenBLAS and OpenMP read these when they are loaded.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -50,13 +52,15 @@ def start(threads: int, libraries: Sequence[str] = LIBRARIES) -> None:
     ensure_running()
 
 
-def start_early() -> None:
-    """Start the forkserver for as many processes as there are cores, before the settings are read.
+def start_early(environment: Mapping[str, str]) -> None:
+    """Start the forkserver before the settings are read, for the likely number of processes.
 
-    If the settings want another number, or if it cannot be started, `start` follows.
+    `start` follows: it corrects a wrong number, and raises the error if no process can be started.
     """
-    with suppress(OSError):
-        start(1)
+    given = environment.get("WORKER_PREDICT_PROCESSES", "")
+    with suppress(OSError, ValueError):
+        processes = int(given) if given.isdecimal() else usable_cores()
+        start(threads_of_each(max(1, processes)))
 
 
 def kill() -> None:
