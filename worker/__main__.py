@@ -1,6 +1,8 @@
 """python -m worker: read the settings, run the worker, return its exit status."""
 
 import gc
+import os
+import sys
 
 from worker.lifecycle import early_signals
 
@@ -9,17 +11,22 @@ if __name__ == "__main__":  # before the imports below: they take seconds on a s
     # Until the worker is ready: a start leaves little garbage, and collections take a tenth of it.
     gc.disable()
 
+from worker.pool import forkserver
+
+if __name__ == "__main__" and not sys.argv[1:]:
+    early_signals.before_exit.append(forkserver.kill)
+    forkserver.start_early(os.environ)
+
 import argparse
 import asyncio
-import os
 import signal
-import sys
 from collections.abc import Iterable, Iterator
 
 import structlog
 
 from worker import __version__, logs, settings_help
 from worker.advice.machine import on_machine
+from worker.cores import threads_of_each
 from worker.errors import (
     FatalError,
     LoopFailed,
@@ -29,11 +36,10 @@ from worker.errors import (
 )
 from worker.lifecycle.stop import Stop
 from worker.lifecycle.supervision import background
-from worker.pool import forkserver
 from worker.service import preflight
 from worker.service.phases import Phases
 from worker.service.watchdog import Watchdog, exit_now
-from worker.settings import Settings, usable_cores
+from worker.settings import Settings
 
 EXIT_FATAL = 1
 EXIT_SETTINGS = 2
@@ -57,8 +63,8 @@ def main() -> int:
     try:
         preflight.check(settings, os.environ)
         with Watchdog(stop, settings.drain_seconds) as watchdog:
-            # Started first: its imports take longest.
-            forkserver.start(max(1, usable_cores() // settings.predict_processes))
+            # It runs already, unless the number of processes is set in another way than usual.
+            forkserver.start(threads_of_each(settings.predict_processes))
             asyncio.run(_run(settings, stop, watchdog, phases))
     except Exception as error:  # noqa: BLE001 - every error ends here, with a log line
         return _fail(error)
@@ -191,4 +197,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    finally:
+        forkserver.stop()  # it may be in the middle of its imports

@@ -1,7 +1,6 @@
 """Settings: read from the environment, validated and frozen."""
 
 import csv
-import os
 import string
 import unicodedata
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from worker.advice.texts import Advice
 from worker.columns import ColumnType
+from worker.cores import usable_cores
 from worker.errors import SettingsError
 from worker.interfaces import Format, PredictMethod, ScoreOptions
 
@@ -35,13 +35,6 @@ SETTINGS_OF_A_JOB = frozenset(
         "max_rejected",
     }
 )
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1  # pragma: no cover - macOS has no affinity
 
 
 class Settings(BaseSettings):

@@ -1,5 +1,6 @@
 """Scenario: one file, no running worker: the time to the first receive and the first output."""
 
+import json
 import resource
 import subprocess
 import sys
@@ -31,6 +32,8 @@ class ColdStarts:
     runs: list[DrainResult] = field(default_factory=list)
     receives: list[float] = field(default_factory=list)
     outputs: list[float] = field(default_factory=list)
+    phases: list[dict[str, float]] = field(default_factory=list)
+    """The seconds of each phase of the start, where the contender logs them."""
 
     def add(self, drained: DrainResult, calls: Sequence[Call]) -> None:
         """Add a run and the calls that the contender made."""
@@ -42,6 +45,7 @@ class ColdStarts:
         assert put.answered is not None
         self.receives.append(receive.sent - drained.started)
         self.outputs.append(put.answered - drained.started)
+        self.phases += _logged_phases(drained.log)
 
     def row(self) -> Row:
         """Return the contender's row of the table."""
@@ -52,8 +56,19 @@ class ColdStarts:
             {
                 "s to the first receive": median(self.receives),
                 "s to the first output": median(self.outputs),
+                **self._phase_medians(),
             },
         )
+
+    def _phase_medians(self) -> dict[str, float]:
+        names = self.phases[0] if self.phases else ()
+        return {f"s {name}": median(phases[name] for phases in self.phases) for name in names}
+
+
+def _logged_phases(log: str) -> list[dict[str, float]]:
+    """Return the phases in each line `ready` of a worker's log."""
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    return [line["phases"] for line in lines if line.get("event") == "ready"]
 
 
 def measure(bench: BenchCloud, options: Options, report: Report) -> None:

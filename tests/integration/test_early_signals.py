@@ -14,10 +14,14 @@ import pytest
 from tests.support.scenario import REGION, ROOT
 
 # Stands in for a library whose import takes long: it says that the import is under way, and waits
-# for what never comes.
+# for what never comes. The forkserver, which the worker starts first, waits there for its end.
 STUB = """
 import os
+import signal
+import sys
 
+if sys.argv[0] == "-c":
+    signal.pause()
 os.write({ready}, b"x")
 os.read({held}, 1)
 """

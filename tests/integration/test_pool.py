@@ -407,10 +407,12 @@ def no_descriptors_left() -> Iterator[None]:
 
 
 async def run_here(
-    call: str, libraries: Sequence[str] = (__name__,), *, threads: int = 1
+    call: str, libraries: Sequence[str] = (__name__,), *, threads: int = 1, early: bool = False
 ) -> asyncio.subprocess.Process:
     """Start a process of its own that runs a coroutine of this module."""
     start = f"forkserver.start({threads}, {libraries})"
+    if early:
+        start = f"forkserver.start_early({{}}); t.{start}"
     code = f"import asyncio, {__name__} as t; t.{start}; asyncio.run(t.{call})"
     pipe = asyncio.subprocess.PIPE
     return await asyncio.create_subprocess_exec(
@@ -480,13 +482,15 @@ async def test_the_math_libraries_keep_to_the_threads_of_the_forkserver(iris_poo
 
 
 async def test_a_process_begins_with_the_libraries_its_forkserver_has_imported() -> None:
-    process = await run_here("say_what_a_process_begins_with()", forkserver.LIBRARIES)
+    process = await run_here("say_what_a_process_begins_with()", forkserver.LIBRARIES, early=True)
     stdout, stderr = await process.communicate()
     assert (stdout, stderr) == (f"{sorted(HEAVY)}\n".encode(), b"")
 
 
 async def test_what_is_forked_with_the_libraries_computes_by_as_many_threads_as_it_may() -> None:
-    process = await run_here("compute_in_two_processes_at_once()", forkserver.LIBRARIES, threads=2)
+    """The forkserver of the early start, for one thread a process, is replaced."""
+    call = "compute_in_two_processes_at_once()"
+    process = await run_here(call, forkserver.LIBRARIES, threads=2, early=True)
     stdout, stderr = await process.communicate()
     one = [[["2"] * len(THREAD_VARIABLES), {"openblas": 2, "openmp": 2}], 1000]
     assert (stdout, stderr) == (f"{[one, one]}\n".encode(), b"")

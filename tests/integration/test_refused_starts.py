@@ -17,6 +17,15 @@ from tests.support.scenario import REGION, ROOT, Ended, Endpoint
 NOWHERE = "http://127.0.0.1:1"
 HEAVY = {"aioboto3", "botocore", "pandas", "pyarrow", "sklearn", "joblib"}
 
+# Stands in for the first of the libraries: the forkserver waits there for its end.
+FORKSERVER_WAITS = """
+import signal
+import sys
+
+if sys.argv[0] == "-c":
+    signal.pause()
+"""
+
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
@@ -214,12 +223,15 @@ async def test_a_process_that_dies_while_it_loads_the_model_is_said_to_lack_memo
     ],
     ids=str,
 )
-def test_a_bad_model_or_factory_is_refused_before_anything_large_is_imported(
+def test_a_bad_model_or_factory_is_refused_before_the_worker_imports_anything_large(
     model: Path, changes: dict[str, str], words: str
 ) -> None:
+    """The forkserver, which is importing already, ends with the worker: it holds standard error."""
     model.with_suffix(".h5").touch()
+    for library in ("numpy", "pyarrow"):
+        (model.parent / f"{library}.py").write_text(FORKSERVER_WAITS)
     filled = {name: value.format(folder=model.parent) for name, value in changes.items()}
-    ended = start(environment(model, **filled), "-X", "importtime")  # also of the forkserver
+    ended = start(environment(model, **filled, PYTHONPATH=str(model.parent)), "-X", "importtime")
     assert ended.status in (1, 2)
     assert words in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -17,6 +17,7 @@ from worker.queue.idle import automatic_seconds
 FILES_A_SECOND = 100
 BYTES_A_SECOND = 40_000_000
 START_SECONDS, STOP_SECONDS = 30, 5  # a worker's image pull and start; its last poll and its exit
+MIN_SECONDS = 60  # for which a worker is billed at least
 SQS_REQUESTS, LOG_BYTES = 3.1, 2_000  # for one file
 
 
@@ -38,7 +39,9 @@ class Estimate:
         vcpus = int(parameters.get("TaskCpu", "1024")) / 1024
         working = (files / FILES_A_SECOND + size / BYTES_A_SECOND) / vcpus
         idle = _idle_seconds(parameters.get("IdleSeconds", "auto"), files)
-        billed = workers * (START_SECONDS + idle + STOP_SECONDS) + working
+        billed = max(
+            workers * (START_SECONDS + idle + STOP_SECONDS) + working, workers * MIN_SECONDS
+        )
         spot = parameters.get("Capacity") == "FARGATE_SPOT"
         requests = files * (
             SQS_REQUESTS * prices.SQS.dollars

@@ -7,12 +7,15 @@ imported. Without a handler the first process of a container would ignore a stop
 import os
 import signal
 import time
+from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 STDERR = 2
+
+before_exit: list[Callable[[], None]] = []  # what the exit by a signal does first
 
 
 def install() -> None:
@@ -25,6 +28,8 @@ def _exit(number: int, _: FrameType | None) -> NoReturn:
     # Nothing has been received, so there is nothing to release. An exception instead would go
     # through whatever is being imported.
     try:
+        for call in before_exit:
+            call()
         os.write(STDERR, _line(signal.Signals(number).name).encode())
     finally:
         os._exit(0)

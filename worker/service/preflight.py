@@ -1,4 +1,4 @@
-"""What is certain to fail is refused here, before anything large is imported or started."""
+"""What is certain to fail is refused here, before this process imports anything large."""
 
 import importlib.util
 import os
