@@ -20,7 +20,7 @@ from worker.formats.base import RejectedRow, TableReader, TableWriter
 from worker.formats.compression import Compression, compressor
 from worker.formats.csv.writer import RejectedRowsWriter
 from worker.formats.detection import open_reader, open_writer
-from worker.formats.features import FeatureConverter
+from worker.formats.features import FeatureConverter, Features
 from worker.formats.model_inputs import Feature, ModelInputs
 from worker.formats.selection import select_columns, select_from
 
@@ -28,6 +28,7 @@ __all__ = [
     "Compression",
     "Feature",
     "FeatureConverter",
+    "Features",
     "ModelInputs",
     "RejectedRow",
     "RejectedRowsWriter",

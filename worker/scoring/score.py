@@ -114,11 +114,11 @@ def _predict_batches(
     for batch in batches:
         if features.add(batch) and not rejections.file_fails:
             features.settle_types(batches, needs_rest=True)
-        frame, bad = features.to_frame(batch)
+        inputs, bad = features.convert(batch)
         table, raising = None, dict[int, str]()
         if not rejections.file_fails_with(bad):
             try:
-                table, raising = predictor.predict_good_rows(batch, frame, bad)
+                table, raising = predictor.predict_good_rows(batch, inputs, bad)
             except ModelRaised:
                 # It may take the types of the whole file.
                 features.settle_types(batches, needs_rest=False)
@@ -135,7 +135,7 @@ def _predict_batches(
             has_table = True
     rejections.refuse_too_many()
     if not has_table:
-        yield predictor.predict(batch.slice(0, 0), frame.iloc[:0])
+        yield predictor.predict(batch.slice(0, 0), inputs[:0])
 
 
 class _Rejections:
