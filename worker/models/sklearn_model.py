@@ -52,9 +52,12 @@ class SklearnPredictor:
         self.numbers_only = takes_numbers_only(model)
         # One row of missing values shows more of a model of numbers than its parts say.
         self.column_specs = () if self.numbers_only else inputs.specs
-        self.takes_missing = not self.numbers_only or self._accepts(np.nan)
+        gaps = self._answer_to(np.nan) if self.numbers_only else None
+        self.takes_missing = not self.numbers_only or self.n_features_in_ is None
+        if gaps is not None:
+            self.takes_missing = not gaps.isna().any(axis=None)
         self._nameless: Any = None
-        self.takes_block = self.numbers_only and self._takes_block(inputs)
+        self.takes_block = self.numbers_only and self._takes_block(inputs, gaps)
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return the prediction columns that WORKER_PREDICT asks for.
@@ -125,7 +128,7 @@ class SklearnPredictor:
         except Exception:  # noqa: BLE001 - the model may refuse such a row with any error
             return pd.DataFrame({"prediction": np.empty(0)})
 
-    def _takes_block(self, inputs: SklearnInputs) -> bool:
+    def _takes_block(self, inputs: SklearnInputs, gaps: pd.DataFrame | None) -> bool:
         """Return whether an array of floats gives the same predictions as a frame.
 
         One row is tried. The frame shows that all parts of the model know its columns by the same
@@ -135,24 +138,25 @@ class SklearnPredictor:
             return False
         if type(self) is not SklearnPredictor:  # a subclass may predict otherwise
             return False
-        with warnings.catch_warnings(), suppress(Exception):  # the model may refuse such a row
-            self._nameless = without_names(self.model)
-            row = self._uniform_row(1.0)
+        value, expected = np.nan, gaps
+        with warnings.catch_warnings(), suppress(Exception):  # the model may refuse the row
             warnings.simplefilter("ignore")
-            expected = self.predict(row)
+            if expected is None or not self.takes_missing:
+                value, expected = 1.0, self._answer_to(1.0)
+            self._nameless = without_names(self.model)
             warnings.simplefilter("error")
-            return expected.equals(pd.DataFrame(self.predict_block(row.to_numpy())))
+            answer = self.predict_block(self._uniform_row(value).to_numpy())
+            return expected is not None and expected.equals(pd.DataFrame(answer))
         return False
 
-    def _accepts(self, value: float) -> bool:
-        """Return whether the model predicts a row of this value; true if its width is unknown."""
+    def _answer_to(self, value: float) -> pd.DataFrame | None:
+        """Return the answer to one row of this value; None if the model refuses such a row."""
         if self.n_features_in_ is None:
-            return True
+            return None
         try:
-            prediction = self.predict(self._uniform_row(value))
+            return self.predict(self._uniform_row(value))
         except Exception:  # noqa: BLE001 - the model may refuse such a row with any error
-            return False
-        return not prediction.isna().any(axis=None)
+            return None
 
     def _uniform_row(self, value: float) -> pd.DataFrame:
         row = np.full((1, self.n_features_in_ or 0), value)
