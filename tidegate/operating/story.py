@@ -200,6 +200,7 @@ class _Asked:
         layout = StackKeys.of(stack)
         own = Target(layout.prefix, {})
         look = partial(dead_letters.look, sqs, out["DeadLetterQueueUrl"])
+        result = partial(_result, s3, layout, source)
         return cls(
             ask.ask("versions of the input", partial(read_versions, s3, source)),
             ask.ask("the output", partial(_output, s3, layout, source, own)),

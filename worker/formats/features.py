@@ -1,23 +1,34 @@
-"""Makes the frame that the model gets of one file, and finds the rows that do not fit."""
+"""Makes the table that the model gets of one file, and finds the rows that do not fit."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from worker.columns import ColumnSpec, ColumnType
 from worker.errors import NeedsTypes, SchemaMismatch
-from worker.formats.base import FEW_ROWS, CellForm, one_array
+from worker.formats.base import CellForm, one_array
 from worker.formats.model_inputs import Feature, ModelInputs
 from worker.formats.types.conversion import ColumnConversion, Converted, missing_reason
 from worker.formats.types.inference import InferredColumn
 from worker.formats.types.objects import Values
 from worker.formats.types.text_cells import cast, rows_where
 from worker.quoting import is_masked, message_of
+
+Block: TypeAlias = npt.NDArray[np.float64]
+"""Columns of floats as one array, read-only, in the order of a frame's memory."""
+
+Features: TypeAlias = pd.DataFrame | Block
+"""The table that a model gets."""
+
+# Text of so few cells is converted in one step: steps for each column cost more than the cells.
+_FEW_CELLS = 2**14
 
 
 class FeatureConverter:
@@ -47,7 +58,8 @@ class FeatureConverter:
         self._takes_missing = inputs.takes_missing
         self._conversions: dict[str, ColumnConversion] = {}
         self._inferred: dict[str, InferredColumn] = {}
-        self._text_of_floats: list[str] = []
+        # The place of each column of floats among them.
+        self._floats: dict[str, int] = {}
         found = json.loads(found_types or first_types or "{}")
         for feature in features:
             spec = _with_dtype(feature, inputs, dtypes or {})
@@ -55,8 +67,8 @@ class FeatureConverter:
                 self._conversions[feature.name] = ColumnConversion(
                     self._labels[feature.name], spec, cells
                 )
-                if cells == "text" and spec.type == "float" and not spec.as_categorical:
-                    self._text_of_floats.append(feature.name)
+                if spec.type == "float" and not spec.as_categorical:
+                    self._floats[feature.name] = len(self._floats)
                 continue
             self._inferred[feature.name] = InferredColumn(
                 feature.name,
@@ -64,6 +76,8 @@ class FeatureConverter:
                 found.get(feature.name),
                 missing=_count_nulls(feature, null_count),
             )
+        self._is_text = cells == "text"
+        self._makes_block = inputs.takes_block and len(self._floats) == len(features)
         # Whether a row so far is bad whatever the types of the columns of which nothing is said.
         self.has_bad_rows_for_certain = False
         self._has_changed = False
@@ -109,40 +123,57 @@ class FeatureConverter:
         if self._has_changed or (is_read and needs_rest):
             raise NeedsTypes(self.found_types())
 
-    def to_frame(self, table: pa.Table) -> tuple[pd.DataFrame, dict[int, str]]:
+    def convert(self, table: pa.Table) -> tuple[Features, dict[int, str]]:
         """Return the model's columns, and the reason for each bad row by its number, from 0.
 
-        A table that was not added yet is added.
+        They are one block if the model takes it and each of them is said to hold floats; else they
+        are a frame. A table that was not added yet is added.
         """
+        return self._to_block(table) if self._makes_block else self.to_frame(table)
+
+    def to_frame(self, table: pa.Table) -> tuple[pd.DataFrame, dict[int, str]]:
+        """Return what `convert` returns, as a frame whatever the model takes."""
         if table is not self._latest:
             self.add(table)
+        values, bad = self._convert_columns(table, self._floats_at_once(table))
+        return _frame(values), bad
+
+    def _to_block(self, table: pa.Table) -> tuple[Block, dict[int, str]]:
+        floats = self._floats_at_once(table)
+        if floats is not None:
+            return floats.to_numpy().reshape(len(self._columns), table.num_rows).T, {}
+        values, bad = self._convert_columns(table)
+        return _block(values.values(), table.num_rows), bad
+
+    def _convert_columns(
+        self, table: pa.Table, floats: pa.Array | None = None
+    ) -> tuple[dict[str, Values], dict[int, str]]:
+        """Convert each column but those among the `floats`, which are converted already."""
         values: dict[str, Values] = {}
         bad: dict[int, str] = {}
-        floats = self._floats_of_few_rows(table)
+        height = table.num_rows
         for name, column in self._columns.items():
-            if name in floats:
-                values[name] = floats[name]
+            if floats is not None and name in self._floats:
+                place = self._floats[name]
+                values[name] = pa.chunked_array([floats.slice(place * height, height)])
                 continue
             converted = self._convert(name, table[column])
             values[name] = converted.column
             self.has_bad_rows_for_certain |= bool(converted.bad) and name in self._conversions
             for row, reason in converted.bad.items():
                 bad.setdefault(row, reason)
-        return _frame(values), bad
+        return values, bad
 
-    def _floats_of_few_rows(self, table: pa.Table) -> dict[str, pa.ChunkedArray]:
-        """Convert the text of all columns of floats in one step; none if any cell is no number."""
-        names, height = self._text_of_floats, table.num_rows
-        if not names or not 0 < height <= FEW_ROWS:
-            return {}
-        together = one_array([table[self._columns[name]] for name in names])
+    def _floats_at_once(self, table: pa.Table) -> pa.Array | None:
+        """Convert the text of the columns of floats in one step: one column behind the other.
+
+        None if there are many cells, or if any of them is no number.
+        """
+        if not self._is_text or not 0 < len(self._floats) * table.num_rows <= _FEW_CELLS:
+            return None
+        together = one_array([table[self._columns[name]] for name in self._floats])
         numbers = None if together.null_count else cast(together, pa.float64())
-        if numbers is None or pc.any(pc.is_nan(numbers)).as_py():
-            return {}
-        return {
-            name: pa.chunked_array([numbers.slice(place * height, height)])
-            for place, name in enumerate(names)
-        }
+        return None if numbers is None or np.isnan(numbers.to_numpy()).any() else numbers
 
     def _convert(self, name: str, column: pa.ChunkedArray) -> Converted:
         if name in self._conversions:
@@ -188,6 +219,15 @@ def _missing_rows(values: Values) -> list[int]:
         rows = np.flatnonzero(pd.isna(values))
     found: list[int] = rows.tolist()
     return found
+
+
+def _block(columns: Collection[pa.ChunkedArray], height: int) -> Block:
+    """Put columns of floats into one block; a null becomes NaN."""
+    block = np.empty((len(columns), height))
+    for place, column in enumerate(columns):
+        block[place] = column.to_numpy()
+    block.flags.writeable = False
+    return block.T
 
 
 def _frame(values: Mapping[str, Values]) -> pd.DataFrame:

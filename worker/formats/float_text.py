@@ -1,5 +1,6 @@
 """Floating-point numbers as text."""
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -10,8 +11,8 @@ def format_floats(column: pa.ChunkedArray) -> pa.ChunkedArray:
     A null stays a null. Half-precision numbers keep all their digits.
     """
     text = pc.cast(column, pa.string())
-    values = pc.cast(column, pa.float64())
-    if pc.any(pc.equal(values, pc.floor(values))).as_py():
+    values = column.to_numpy()
+    if (values == np.floor(values)).any():
         # Without the ".0" a reader would take such a column for integers.
         text = pc.replace_substring_regex(text, r"^(-?\d+)$", r"\1.0")
     return text

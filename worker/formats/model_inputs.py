@@ -37,6 +37,8 @@ class ModelInputs:
     """What it says of columns by name."""
     spaces_as_underscores: bool = False
     """Whether its names have underscores where the columns of its training had spaces."""
+    takes_block: bool = False
+    """Whether it takes columns of floats as one array, by `predict_block`."""
 
     @classmethod
     def from_predictor(cls, predictor: object) -> Self:
@@ -52,6 +54,9 @@ class ModelInputs:
             specs=tuple(getattr(predictor, "column_specs", ())),
             types={str(name): ColumnSpec(column_type) for name, column_type in types.items()},
             spaces_as_underscores=getattr(predictor, "spaces_as_underscores", False),
+            # A plug-in that hands on the attributes of another predictor has no such method.
+            takes_block=hasattr(type(predictor), "predict_block")
+            and getattr(predictor, "takes_block", False),
         )
 
     def spec(self, position: int, name: str) -> ColumnSpec | None:

@@ -7,6 +7,7 @@ what a fitted model reads: `column_specs` follows each column through the model.
 """
 
 from worker.models.loading import Predictor, load_predictor
+from worker.models.output_columns import Columns
 from worker.models.sklearn_model import SklearnPredictor
 
-__all__ = ["Predictor", "SklearnPredictor", "load_predictor"]
+__all__ = ["Columns", "Predictor", "SklearnPredictor", "load_predictor"]

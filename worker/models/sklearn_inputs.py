@@ -31,6 +31,11 @@ class SklearnInputs:
     spaces_as_underscores: bool = False
     """Whether its names have underscores for spaces, as LightGBM writes them."""
 
+    @property
+    def depends_on_columns(self) -> bool:
+        """Whether a column's own type matters, so that one table of floats is not the same."""
+        return self.takes_documents or bool(self.as_objects or self.narrow) or self.is_exact
+
 
 def find_inputs(model: Any) -> SklearnInputs:  # noqa: ANN401 - scikit-learn is untyped
     """Find the columns of a fitted model."""

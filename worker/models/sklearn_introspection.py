@@ -30,6 +30,11 @@ def takes_numbers_only(model: object) -> bool:
     return all(map(_is_of_sklearn, estimators)) and not any(map(_takes_other_types, estimators))
 
 
+def overwrites_input(model: object) -> bool:
+    """Return whether a part of the model may write its results over the numbers that it gets."""
+    return any(getattr(part, "copy", True) is False for part in _nested_estimators(model))
+
+
 def maps_floats(transformer: FunctionTransformer) -> bool:
     """Return whether a function gives for whole numbers what it gives for floats.
 

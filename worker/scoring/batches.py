@@ -18,7 +18,7 @@ BATCH_ROWS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns to read from a file, and what makes the model's frame of them."""
+    """The columns to read from a file, and what makes the model's table of them."""
 
     selection: Selection
     features: FeatureConverter
@@ -74,12 +74,12 @@ class BatchPredictor:
         features, rejections = self._features, self._rejections
         if features.add(batch) and not rejections.file_fails:
             self._settle_types(True)
-        frame, bad = features.to_frame(batch)
-        self._latest = batch, frame
+        inputs, bad = features.convert(batch)
+        self._latest = batch, inputs
         table, raising = None, dict[int, str]()
         if not rejections.file_fails_with(bad):
             try:
-                table, raising = self._predictor.predict_good_rows(batch, frame, bad)
+                table, raising = self._predictor.predict_good_rows(batch, inputs, bad)
             except ModelRaised:
                 # It may take the types of the whole file.
                 self._settle_types(False)
@@ -91,8 +91,8 @@ class BatchPredictor:
 
     def predict_no_rows(self) -> pa.Table:
         """Return the columns of an output without rows, after a batch whose rows are all bad."""
-        batch, frame = self._latest
-        return self._predictor.predict(batch.slice(0, 0), frame.iloc[:0])
+        batch, inputs = self._latest
+        return self._predictor.predict(batch.slice(0, 0), inputs[:0])
 
 
 class Rejections:

@@ -1,6 +1,6 @@
 """Checks what a model returns; if it raises, row bisection finds the rows that it raises on."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,25 +8,27 @@ import pandas as pd
 import pyarrow as pa
 
 from worker.errors import ModelRaised, PredictionFailed, SchemaMismatch, TidegateError
-from worker.models import Predictor
+from worker.formats import Features
+from worker.models import Columns, Predictor, SklearnPredictor
 from worker.quoting import is_masked, message_of
 
 # After raising on so many single rows, a model that has never returned fails on any row.
 GIVE_UP_AFTER = 100
 
-Predict = Callable[[pd.DataFrame], object]
+Predict = Callable[[Features], object]
+
+# numpy's kinds of arrays that pandas leaves as they are: booleans, whole numbers and floats.
+_PLAIN_KINDS = "biuf"
 
 
-def rows_that_raise(
-    predict: Predict, frame: pd.DataFrame, *, has_predicted: bool
-) -> dict[int, str]:
+def rows_that_raise(predict: Predict, features: Features, *, has_predicted: bool) -> dict[int, str]:
     """Return the message for each row that the model raises on, by row number from 0.
 
     It is empty if there is no such row. It is also empty if the model raises on every row, unless
     it `has_predicted` other rows: then the rows are not the cause.
     """
     found: dict[int, str] = {}
-    for row, message in _bisect(predict, frame, 0):
+    for row, message in _bisect(predict, features, 0):
         if message is None:
             has_predicted = True
         else:
@@ -36,24 +38,37 @@ def rows_that_raise(
     return found if has_predicted else {}
 
 
-def _bisect(predict: Predict, frame: pd.DataFrame, first: int) -> Iterator[tuple[int, str | None]]:
-    """Halve the frame, whose first row has that number, until each part is predicted or one row.
+def _bisect(predict: Predict, features: Features, first: int) -> Iterator[tuple[int, str | None]]:
+    """Halve the table, whose first row has that number, until each part is predicted or one row.
 
     Returns each row that the model raises on, with its message; and the first row of each part
     that the model predicts, with None.
     """
     try:
-        predict(frame.reset_index(drop=True))
+        predict(_renumbered(features))
     except ModelRaised as error:
-        if len(frame) == 1:
+        if len(features) == 1:
             yield first, str(error).partition("\n")[0]
             return
     else:
         yield first, None
         return
-    half = len(frame) // 2
-    yield from _bisect(predict, frame.iloc[:half], first)
-    yield from _bisect(predict, frame.iloc[half:], first + half)
+    half = len(features) // 2
+    yield from _bisect(predict, features[:half], first)
+    yield from _bisect(predict, features[half:], first + half)
+
+
+def _renumbered(features: Features) -> Features:
+    return features.reset_index(drop=True) if isinstance(features, pd.DataFrame) else features
+
+
+def _take(features: Features, rows: Sequence[int]) -> Features:
+    """Return some rows of a table, in the same order of memory."""
+    if isinstance(features, pd.DataFrame):
+        return features.iloc[list(rows)].reset_index(drop=True)
+    taken = features.T.take(rows, axis=1)
+    taken.flags.writeable = False
+    return taken.T
 
 
 class CheckedPredictor:
@@ -78,24 +93,28 @@ class CheckedPredictor:
         return _describe(self._schema)
 
     def predict_good_rows(
-        self, table: pa.Table, frame: pd.DataFrame, bad: Collection[int]
+        self, table: pa.Table, features: Features, bad: Collection[int]
     ) -> tuple[pa.Table | None, dict[int, str]]:
         """Predict all rows but the bad ones; also return the reason for each row without an answer.
 
         Such a row is one that the model raises on, or answers NaN for. The table is None if no row
         is left. Raises ModelRaised or PredictionFailed if single rows are not the cause.
         """
-        rows = [row for row in range(table.num_rows) if row not in bad]
+        rows: Sequence[int] = range(table.num_rows)
+        if bad:
+            rows = [row for row in rows if row not in bad]
         failing = dict[int, str]()
         try:
-            answer = self._answer(frame, rows)
+            answer = self._answer(features, rows)
         except ModelRaised:
-            found = rows_that_raise(self._call, frame.iloc[rows], has_predicted=self._has_predicted)
+            found = rows_that_raise(
+                self._call, _take(features, rows), has_predicted=self._has_predicted
+            )
             if not found:
                 raise
             failing = {rows[position]: message for position, message in found.items()}
             rows = [row for row in rows if row not in failing]
-            answer = self._answer(frame, rows)
+            answer = self._answer(features, rows)
         if answer is None:
             return None, failing
         if missing := self._rows_without_answer(answer):
@@ -107,17 +126,15 @@ class CheckedPredictor:
         kept = table.select(self._kept)
         return self._joined(kept if len(rows) == len(kept) else kept.take(rows), answer), failing
 
-    def predict(self, table: pa.Table, frame: pd.DataFrame) -> pa.Table:
-        """Return the kept columns of the table, and beside them the predictions for the frame."""
-        return self._joined(table.select(self._kept), self._call(frame))
+    def predict(self, table: pa.Table, features: Features) -> pa.Table:
+        """Return the kept columns of the table, and beside them the predictions for its rows."""
+        return self._joined(table.select(self._kept), self._call(features))
 
-    def _answer(self, frame: pd.DataFrame, rows: list[int]) -> pa.Table | None:
-        """Return the model's answer for some rows of the frame; None for no rows."""
+    def _answer(self, features: Features, rows: Sequence[int]) -> pa.Table | None:
+        """Return the model's answer for some rows of the table; None for no rows."""
         if not rows:
             return None
-        if len(rows) == len(frame):
-            return self._call(frame)
-        return self._call(frame.iloc[rows].reset_index(drop=True))
+        return self._call(features if len(rows) == len(features) else _take(features, rows))
 
     def _rows_without_answer(self, answer: pa.Table) -> dict[int, str]:
         """Return the reason for each row that has NaN in it, by row number.
@@ -154,10 +171,10 @@ class CheckedPredictor:
             schema=pa.schema([*kept.schema, *predictions.schema]),
         )
 
-    def _call(self, frame: pd.DataFrame) -> pa.Table:
+    def _call(self, features: Features) -> pa.Table:
         """Call the model, and check the shape and the order of what it returns."""
         try:
-            predictions = self._predictor.predict(frame)
+            predictions = self._predict(features)
         except TidegateError as error:
             if is_masked() and not _is_raised_by_the_worker(error):
                 error.args = (_raised(error, ""), *error.args[1:])  # its message may quote cells
@@ -165,21 +182,18 @@ class CheckedPredictor:
         except MemoryError:
             raise
         except BaseException as error:  # SystemExit would end the process with the model's status
-            where = "" if len(frame) else " on a table without rows"
+            where = "" if len(features) else " on a table without rows"
             raise ModelRaised(_raised(error, where)) from error
-        if not isinstance(predictions, pd.DataFrame):
-            raise PredictionFailed(
-                f"the model answered a {type(predictions).__name__}, not a DataFrame"
-            )
-        if len(predictions) != len(frame):
-            raise PredictionFailed(f"the model answered {len(predictions)} rows for {len(frame)}")
-        # Another index may mean that the rows are in another order.
-        if len(predictions) and not predictions.index.equals(pd.RangeIndex(len(predictions))):
-            raise PredictionFailed(
-                "the model answered rows under another index than it was given, so their order is "
-                "not certain: keep the index of the frame, or reset it"
-            )
         return _to_table(predictions)
+
+    def _predict(self, features: Features) -> pd.DataFrame | Columns:
+        if isinstance(features, np.ndarray) and len(features):
+            assert isinstance(self._predictor, SklearnPredictor)
+            return self._predictor.predict_block(features)
+        # A plug-in may add columns to its frame, and is called again if it raises.
+        predictions = self._predictor.predict(pd.DataFrame(features))
+        _check_frame(predictions, len(features))
+        return predictions
 
 
 def _raised(error: BaseException, where: str) -> str:
@@ -197,8 +211,23 @@ def _is_raised_by_the_worker(error: BaseException) -> bool:
     return module.startswith("worker.")
 
 
-def _to_table(predictions: pd.DataFrame) -> pa.Table:
-    names = [str(name) for name in predictions.columns]
+def _check_frame(predictions: object, rows: int) -> None:
+    if not isinstance(predictions, pd.DataFrame):
+        raise PredictionFailed(
+            f"the model answered a {type(predictions).__name__}, not a DataFrame"
+        )
+    if len(predictions) != rows:
+        raise PredictionFailed(f"the model answered {len(predictions)} rows for {rows}")
+    # Another index may mean that the rows are in another order.
+    if len(predictions) and not predictions.index.equals(pd.RangeIndex(len(predictions))):
+        raise PredictionFailed(
+            "the model answered rows under another index than it was given, so their order is "
+            "not certain: keep the index of the frame, or reset it"
+        )
+
+
+def _to_table(predictions: pd.DataFrame | Columns) -> pa.Table:
+    names = [str(name) for name in predictions]
     if len(set(names)) < len(names) or not names:
         raise PredictionFailed(f"the model's columns must have names that differ, not {names}")
     # Like Table.from_pandas, but without its metadata, which costs more time than small columns.
@@ -206,10 +235,12 @@ def _to_table(predictions: pd.DataFrame) -> pa.Table:
     return pa.table([_to_array(name, column) for name, (_, column) in pairs], names)
 
 
-def _to_array(name: str, column: "pd.Series[Any]") -> pa.Array:
+def _to_array(name: str, column: Any) -> pa.Array:  # noqa: ANN401 - a Series or a numpy array
+    is_plain = isinstance(column, np.ndarray) and column.dtype.kind in _PLAIN_KINDS
+    values = column if is_plain else pd.Series(column)
     is_sparse = isinstance(column.dtype, pd.SparseDtype)
     try:
-        return pa.array(column.to_numpy() if is_sparse else column, from_pandas=True)
+        return pa.array(values.to_numpy() if is_sparse else values, from_pandas=True)
     except pa.ArrowException as error:
         raise PredictionFailed(
             f"the model's answer has no one type a column: {name!r}: {message_of(error)}"

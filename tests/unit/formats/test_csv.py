@@ -557,6 +557,29 @@ def test_only_cells_that_need_quotes_get_them() -> None:
     )
 
 
+@pytest.mark.parametrize("rows", [1, 100])
+@pytest.mark.parametrize(
+    ("delimiter", "written"), [(",", "-1.5,1"), (".", '"-1.5".1'), ("1", '"-1.5"1"1"')]
+)
+def test_a_number_is_quoted_if_the_delimiter_may_stand_in_it(
+    delimiter: str, written: str, rows: int
+) -> None:
+    lines = write(pa.table({"a": [-1.5] * rows, "b": [1] * rows}), delimiter=delimiter).decode()
+    assert lines.split()[1:] == [written] * rows
+
+
+@given(
+    st.lists(
+        st.text(st.sampled_from(["a", ",", '"', "\n", " ", "é"]), max_size=3),
+        unique=True,
+        min_size=1,
+    )
+)
+def test_any_names_are_read_back_as_they_were(names: list[str]) -> None:
+    written = write(pa.table([[1]] * len(names), names)).decode()
+    assert next(csv.reader(io.StringIO(written, newline=""))) == names
+
+
 def test_names_are_quoted_like_cells() -> None:
     assert write(pa.table({"a;b": ["1"], 'c"': ["2"]}), delimiter=";") == b'"a;b";"c"""\n1;2\n'
 
@@ -605,7 +628,7 @@ def test_a_few_rows_of_many_columns_are_quoted_in_one_step(monkeypatch: pytest.M
 
     monkeypatch.setattr("worker.formats.csv.writer.pc", SimpleNamespace(**vars(pc)))
     monkeypatch.setattr("worker.formats.csv.writer.pc.match_substring_regex", counted)
-    table = pa.table({f"x{number}": [str(number), 'a,"b', ""] for number in range(1000)})
+    table = pa.table({f"x,{number}": [str(number), 'a,"b', ""] for number in range(1000)})
 
     written = CsvWriter().write(table).decode()
 

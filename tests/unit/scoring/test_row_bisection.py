@@ -10,6 +10,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from tests.support.whole_file import ScoredFile, score
 from worker.errors import ModelRaised, PredictionFailed, TooManyRejected
+from worker.formats import Features
 from worker.interfaces import ScoreOptions
 from worker.models import SklearnPredictor
 from worker.scoring.batches import BATCH_ROWS
@@ -84,8 +85,9 @@ class Fussy:
         self._refuses = refuses
         self.calls = 0
 
-    def __call__(self, frame: pd.DataFrame) -> None:
+    def __call__(self, frame: Features) -> None:
         self.calls += 1
+        assert isinstance(frame, pd.DataFrame)
         assert frame.index.equals(pd.RangeIndex(len(frame)))
         if frame["x"].isin(self._refuses).any():
             raise ModelRaised(f"refuses {frame['x'].tolist()}")
@@ -108,8 +110,25 @@ def test_a_model_that_raises_on_every_row_is_not_called_for_each_of_them() -> No
 
 
 def test_a_model_that_raises_on_tables_but_on_no_single_row_rejects_none() -> None:
-    def predict(frame: pd.DataFrame) -> None:
+    def predict(frame: Features) -> None:
         if len(frame) > 1:
             raise ModelRaised("one at a time")
 
     assert rows_that_raise(predict, numbers(8), has_predicted=False) == {}
+
+
+class Overwriting:
+    """Squares its column in place, and raises on one row."""
+
+    feature_names_in_ = ("a",)
+
+    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
+        frame["a"] = frame["a"] ** 2
+        if (frame["a"] == 9).any():
+            raise ValueError("three")
+        return frame
+
+
+def test_a_predictor_that_writes_to_its_frame_gets_the_values_of_the_file_again() -> None:
+    done = score(body(5), Overwriting(), LENIENT)
+    assert done.output.decode().split() == ["id,a", "0,0", "1,1", "2,4", "4,16"]

@@ -2,6 +2,7 @@
 
 import codecs
 import re
+from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,6 +12,10 @@ from worker.formats.base import FEW_ROWS, one_array
 from worker.formats.float_text import format_floats
 from worker.formats.json_lines.cells import json_to_text
 from worker.quoting import quote_value
+
+Cells = list[pa.Array | pa.ChunkedArray]
+_NUMBERS = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)
+_NUMBER_CHARACTERS = "+-.0123456789aefilnrstu"  # of numbers, NaN, infinity and booleans
 
 
 class CsvWriter:
@@ -36,6 +41,8 @@ class CsvWriter:
         self._escape = escape
         special = "".join(re.escape(mark) for mark in (delimiter, quote, escape) if mark)
         self._needs_quotes = f"^$|[\\r\\n{special}]"
+        self._is_special = re.compile(f"[\\r\\n{special}]").search
+        self._numbers_are_plain = not self._is_special(_NUMBER_CHARACTERS)
         self._writes_header = has_header
 
     def write(self, table: pa.Table) -> bytes:
@@ -44,11 +51,9 @@ class CsvWriter:
         text = ""
         if self._writes_header:
             self._writes_header = False
-            names = [pa.array([name or None], pa.string()) for name in table.column_names]
-            text = self._join(names)
+            text = self._header(table.column_names)
         if table.num_rows:
-            columns = zip(table.column_names, table.columns, strict=True)
-            text += self._join([_to_strings(name, column) for name, column in columns])
+            text += self._join(self._to_cells(table))
         try:
             return self._encoder.encode(text)
         except UnicodeEncodeError as error:
@@ -61,15 +66,33 @@ class CsvWriter:
         """Return the end of the text, which only encodings with shift sequences have."""
         return self._encoder.encode("", final=True)
 
-    def _join(self, columns: list[pa.Array | pa.ChunkedArray]) -> str:
+    def _header(self, names: Sequence[str]) -> str:
+        if len(names) > 1 and not any(map(self._is_special, names)):
+            return self._delimiter.join(names) + "\n"
+        cells = [pa.array([name or None], pa.string()) for name in names]
+        return self._join(self._quote_together(cells))
+
+    def _to_cells(self, table: pa.Table) -> Cells:
+        """Return the columns as strings, with quotes where needed."""
+        columns = zip(table.column_names, table.columns, strict=True)
+        cells = [_to_strings(name, column) for name, column in columns]
+        if table.num_rows <= FEW_ROWS:
+            return self._quote_together(cells)
+        return [
+            cell if self._numbers_are_plain and _holds_numbers(field.type) else self._quote(cell)
+            for cell, field in zip(cells, table.schema, strict=True)
+        ]
+
+    def _quote_together(self, columns: Cells) -> Cells:
+        """Quote columns of few rows in one step."""
+        height = len(columns[0])
+        together = self._quote(one_array(columns))
+        return [together.slice(place * height, height) for place in range(len(columns))]
+
+    def _join(self, columns: Cells) -> str:
         # Readers skip a blank line, so a row of one null is written as a pair of quotes.
         null = "" if len(columns) > 1 else (self._quote_mark or "") * 2
-        height = len(columns[0])
-        if height > FEW_ROWS:
-            cells = [pc.fill_null(self._quote(column), null) for column in columns]
-        else:
-            together = pc.fill_null(self._quote(one_array(columns)), null)
-            cells = [together.slice(place * height, height) for place in range(len(columns))]
+        cells = [pc.fill_null(column, null) if column.null_count else column for column in columns]
         rows = pc.binary_join_element_wise(*cells, self._delimiter).to_pylist()
         return "\n".join(rows) + "\n"
 
@@ -95,6 +118,10 @@ class CsvWriter:
                 f"{cell} holds a delimiter or a line end, so it cannot be written without quotes "
                 "(WORKER_QUOTE=none)"
             )
+
+
+def _holds_numbers(data_type: pa.DataType) -> bool:
+    return any(is_kind(data_type) for is_kind in _NUMBERS)
 
 
 def _to_strings(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
