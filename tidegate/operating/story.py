@@ -200,14 +200,13 @@ class _Asked:
         layout = StackKeys.of(stack)
         own = Target(layout.prefix, {})
         look = partial(dead_letters.look, sqs, out["DeadLetterQueueUrl"])
+        result = partial(_result, s3, layout, source)
         return cls(
             ask.ask("versions of the input", partial(read_versions, s3, source)),
             ask.ask("the output", partial(_output, s3, layout, source, own)),
             ask.ask("the failure report", partial(_report, s3, layout, source, own)),
             [
-                ask.ask(
-                    f"what is below {one.output_key}/", partial(_result, s3, layout, source, one)
-                )
+                ask.ask(f"what is below {one.output_key}/", partial(result, one))
                 for one in elsewhere
             ],
             ask.ask("dead letters", look),
