@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -165,10 +165,11 @@ class Done:
 
     def log_fields(self) -> dict[str, Any]:
         """Return the fields for the log line of the job, without those that are unknown."""
-        parts = asdict(self.parts) if self.parts else {}
-        fields = asdict(self) | {"parts": None} | parts
-        fields |= {"output": str(self.output), "seconds": round(self.seconds, 3)}
-        return {name: value for name, value in fields.items() if value is not None}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values |= {"output": str(self.output), "seconds": round(self.seconds, 3), "parts": None}
+        if self.parts:
+            values |= asdict(self.parts)
+        return {name: value for name, value in values.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
