@@ -84,7 +84,7 @@ def test_a_broken_batch_is_brought_to_all_good(
             assert too_long(lines, columns) == []
 
     # Mended while nothing runs: two are submitted again, the third one's own event does it.
-    assert terminal.run("pause", "--now").returncode == 0
+    terminal.pause_now()
     for key in keys:
         upload(system, key, GOOD)
     redriven = terminal.run("redrive", *keys[:2], "--yes")
@@ -115,7 +115,7 @@ def test_what_sqs_has_given_up_by_itself_is_moved_back_by_sqs(
     sqs: SQSClient = system.cloud.client("sqs")
     jobs, dead = system.stack.queue_url, system.stack.dead_letter_queue_url
     sqs.purge_queue(QueueUrl=dead)
-    assert terminal.run("pause", "--now").returncode == 0
+    terminal.pause_now()
     upload(system, "daily/killed.csv", GOOD)
 
     def is_dead() -> bool:  # as if each worker that receives it were killed

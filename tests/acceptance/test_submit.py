@@ -72,7 +72,7 @@ def test_old_files_are_predicted_mended_and_a_run_is_cancelled(
     assert (mended["files"], mended["predicted"]) == (2, 2)
 
     # Cancelled before a worker starts.
-    assert terminal.run("pause", "--now").returncode == 0
+    terminal.pause_now()
     assert terminal.run("submit", source, "--again", "--run", "last").returncode == 0
     status = terminal.run("status")
     assert f"last  {len(FILES)} files" in status.stdout

@@ -14,6 +14,7 @@ from typing import Any
 
 from tests.support.iam.operator import actions_of_calls
 from tests.support.schemas import checked
+from tests.support.waiting import eventually
 from tests.support.warm_commands import WarmCommands
 from tidegate.localcloud.cloud import CHECKOUT, ROOT, Credentials
 from tidegate.localcloud.stack import NAME
@@ -27,6 +28,7 @@ class Terminal:
     """Runs `tidegate` as a person does, in a process of its own, and remembers what it asks for."""
 
     def __init__(self, system: System, commands: WarmCommands, who: Credentials = ROOT) -> None:
+        self._agent = system.agent
         self._commands = commands
         self._environment = {**system.cloud.environment(who), "TIDEGATE_STACK": NAME}
         self._environment["PYTHONPATH"] = str(CHECKOUT)
@@ -44,6 +46,11 @@ class Terminal:
         found = checked(arguments[0], self.run(*arguments, "--json").stdout)
         assert not found.get("unanswered")
         return found
+
+    def pause_now(self) -> None:
+        """Run `pause --now`, and wait until every worker has ended: one may still hold messages."""
+        assert self.run("pause", "--now").returncode == 0
+        eventually(lambda: not self._agent.live)
 
     def screen(self, columns: int, *arguments: str) -> list[str]:
         """Run a command on a terminal of so many columns, and return the lines on it."""
