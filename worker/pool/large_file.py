@@ -173,11 +173,12 @@ class LargeFile:
 
     async def _predict(self, part: Part, slot: ProcessSlot) -> None:
         download = self._downloads.take(part)
-        self._downloads.begin(self._chain.next_number, self._processes + PARTS_AHEAD)
-        self._recruit()
         planned = PlannedPart(part, self._plan)
         assignment = Assignment(self._options, self._size, 0, planned)
         try:
+            await self._downloads.drop_before(self._chain.head)
+            self._downloads.begin(self._chain.next_number, self._processes + PARTS_AHEAD)
+            self._recruit()
             outcome = await slot.run(assignment, b"", download, partial(self._take, part))
             await self._take(part, outcome)
         finally:
@@ -265,6 +266,11 @@ class PartDownloads:
             max(0, start - BYTES_BEFORE), min(stop + BYTES_BEHIND, self._reader.size)
         )
 
+    async def drop_before(self, number: int) -> None:
+        """End the downloads of earlier parts that nobody took: a row spans them."""
+        passed = [self._begun.pop(part) for part in list(self._begun) if part < number]
+        await asyncio.gather(*(download.close() for download in passed))
+
     async def close(self) -> None:
         """End the downloads that nobody took."""
-        await asyncio.gather(*(download.close() for download in self._begun.values()))
+        await self.drop_before(len(self._plan.starts))

@@ -311,6 +311,18 @@ async def test_the_next_parts_are_downloaded_while_others_are_predicted() -> Non
     assert len(job.reader.ahead) == len(job.parts)
 
 
+async def test_downloads_of_parts_within_a_long_row_are_dropped() -> None:
+    job = LargeJob(b"".join(b"%0180d\n" % number for number in range(20)), processes=1)
+    large = asyncio.create_task(job.score())
+    most = 0
+    while not large.done():
+        most = max(most, job.reader.open_downloads)
+        await asyncio.sleep(0.5)
+    assert most == 3  # of the part under way, and of PARTS_AHEAD more than there are processes
+    job.check_output()
+    await job.check_nothing_is_left()
+
+
 async def test_an_error_counts_when_the_chain_has_reached_its_part() -> None:
     content = CONTENT.replace(b"row 55", b"error!")
     job = LargeJob(content, processes=3)
