@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
+from worker.errors import stray_cancellations_as_errors
 from worker.interfaces import (
     AsyncInputReader,
     AsyncOutputSink,
@@ -143,10 +144,11 @@ class LargeFile:
                 await self._changed.wait()
 
     async def _help(self, part: Part | None, slot: ProcessSlot) -> None:
-        while part is not None:
-            await self._predict(part, slot)
-            may_go_on = self._chain.needs_process or not self._spare.is_wanted
-            part = self._next_part() if may_go_on else None
+        with stray_cancellations_as_errors():  # the group would take its end for a cancellation
+            while part is not None:
+                await self._predict(part, slot)
+                may_go_on = self._chain.needs_process or not self._spare.is_wanted
+                part = self._next_part() if may_go_on else None
 
     def _recruit(self) -> None:
         """Let spare processes help, if there are parts for them."""

@@ -176,6 +176,8 @@ class PartChain:
     def _end_part(self, run: "_Run", result: PartResult) -> Iterator[OutputPiece]:
         self._count(result)
         self._position = Position(result.end, self._position.line + result.lines)
+        # Else nobody would predict what is left of the part, and the job would wait for that.
+        assert self.is_complete or self.head > run.part.number, "a part has ended too early"
         self._empty = self._empty or result.empty
         # A row may be longer than a part: nothing begins in the parts before the new head.
         self._runs = {

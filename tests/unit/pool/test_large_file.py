@@ -10,7 +10,13 @@ import pytest
 from tests.support.fakes.async_streams import AsyncMemoryInput, AsyncMemoryOutput
 from tests.support.fakes.part_process import PartProcess, expected, plan_of
 from worker.clock import now
-from worker.errors import PermanentError, ProcessLost, TooManyRejected, Unparsable
+from worker.errors import (
+    PermanentError,
+    ProcessLost,
+    StrayCancellation,
+    TooManyRejected,
+    Unparsable,
+)
 from worker.interfaces import Part, PartCounts, Position, ScoreOptions, ScoreResult
 from worker.jobs.limits import ByteBudget
 from worker.pool.large_file import HELD_BYTES
@@ -360,6 +366,16 @@ async def test_a_process_that_is_killed_fails_the_job_and_no_other_process() -> 
     for slot in job.slots:
         slot.killed_by = 4
     with pytest.raises(ProcessLost):
+        await job.score()
+    await job.check_nothing_is_left()
+
+
+async def test_a_helper_that_is_interrupted_though_nobody_cancelled_it_fails_the_job() -> None:
+    """A task group takes its end for a cancellation, and the job would wait for its part."""
+    job = LargeJob()
+    for slot in job.slots:
+        slot.interrupted_by = 1
+    with pytest.raises(StrayCancellation):
         await job.score()
     await job.check_nothing_is_left()
 
