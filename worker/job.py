@@ -165,10 +165,11 @@ class Done:
 
     def log_fields(self) -> dict[str, Any]:
         """Return the fields for the log line of the job, without those that are unknown."""
-        facts = {field.name: getattr(self, field.name) for field in fields(self)}
-        facts |= {"parts": None} | (asdict(self.parts) if self.parts else {})
-        facts |= {"output": str(self.output), "seconds": round(self.seconds, 3)}
-        return {name: fact for name, fact in facts.items() if fact is not None}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values |= {"output": str(self.output), "seconds": round(self.seconds, 3), "parts": None}
+        if self.parts:
+            values |= asdict(self.parts)
+        return {name: value for name, value in values.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,6 +125,7 @@ def test_a_factory_of_another_shape_is_refused(
         ("WORKER_OUTPUT_FORMAT", "xls"),
         ("WORKER_OUTPUT_TEMPLATE", "{bucket}/{key}"),
         ("WORKER_REPORT_VALUES", "hide"),
+        ("WORKER_S3_CLIENT", "boto3"),
         ("WORKER_LOG_LEVEL", "loud"),
         ("WORKER_QUEUE", "jobs.fifo"),
     ],

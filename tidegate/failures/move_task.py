@@ -26,18 +26,22 @@ ACTIVE = frozenset({"RUNNING", "CANCELLING"})
 
 
 def movable(
-    s3: "S3Client", ready: Sequence[Failure], letters: Iterable[Letter], in_queue: int
+    s3: "S3Client",
+    ready: Sequence[Failure],
+    letters: Iterable[Letter],
+    count: Callable[[], int],
 ) -> list[Failure]:
     """Return those of the failures that a move task may submit again; none if it moved others too.
 
-    `letters` are all that were seen, and `in_queue` is how many SQS counts. Workers drop a
+    `letters` are all that were seen, and `count` asks SQS how many there are. Workers drop a
     message of a cancelled run, which one that is submitted by itself does not undergo.
     """
     moved = [one for one in ready if one.letters and one.report is None]
     seen = list(letters)
     chosen = {letter.id for one in moved for letter in one.letters}
-    is_whole = {letter.id for letter in seen} == chosen and in_queue <= len(seen)
-    if not is_whole or any(letter.error_type for letter in seen) or _any_cancelled(s3, seen):
+    if {letter.id for letter in seen} != chosen or any(letter.error_type for letter in seen):
+        return []
+    if not moved or count() > len(seen) or _any_cancelled(s3, seen):
         return []
     return moved
 

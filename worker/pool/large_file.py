@@ -31,6 +31,8 @@ from worker.scoring.part_chain import PartChain, size_of
 # What is held back at most, for each process at work. More is of no use, even if all columns are
 # kept (benchmarks/parts_simulation.py).
 HELD_BYTES = 4 << 20
+# After so many wrong guesses one process goes on alone, while half of the parts were guessed wrong.
+WRONG_GUESSES = 4
 # So many more parts than processes at work are downloaded before a process asks for them. With the
 # parts that are worked on, they fit into what a job reserves for its input, for each process.
 PARTS_AHEAD = 1
@@ -152,7 +154,7 @@ class LargeFile:
 
     def _recruit(self) -> None:
         """Let spare processes help, if there are parts for them."""
-        while self._has_room() and self._chain.next_number < len(self._plan.starts):
+        while self._may_work_ahead() and self._chain.next_number < len(self._plan.starts):
             slot = self._spare.take(self._options.reserved_bytes)
             if slot is None:
                 return
@@ -167,8 +169,15 @@ class LargeFile:
         self._spare.give_back(slot, self._options.reserved_bytes)
 
     def _next_part(self) -> Part | None:
-        """Return the next part, unless too much output of other parts is held back."""
-        return self._chain.next_part() if self._chain.needs_process or self._has_room() else None
+        """Return the next part, if it is the head or may be predicted ahead of it."""
+        if self._chain.needs_process or self._may_work_ahead():
+            return self._chain.next_part()
+        return None
+
+    def _may_work_ahead(self) -> bool:
+        """Return whether there is room for more output, and most of the guesses are right."""
+        guesses_help = self._chain.repeats <= WRONG_GUESSES + self._chain.head // 2
+        return guesses_help and self._has_room()
 
     def _has_room(self) -> bool:
         return self._held < self._processes * HELD_BYTES

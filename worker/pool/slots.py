@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Generic, TypeVar
 
@@ -11,8 +12,8 @@ Slot = TypeVar("Slot")
 class Slots(Generic[Slot]):
     """Hands out slots: to jobs in the order in which they came, and spare ones to large files."""
 
-    def __init__(self, slots: list[Slot]) -> None:
-        self._free = slots  # the one that was given back last is taken first
+    def __init__(self, slots: Sequence[Slot]) -> None:
+        self._free = list(slots)  # the one that was given back last is taken first
         self._waiting: deque[asyncio.Future[Slot]] = deque()
 
     @property

@@ -90,7 +90,7 @@ def open_file(
     form = _form(reader, compression, options)
     parts = divide(file, reader, compression, options, part_bytes)
     if parts is not None:
-        return _plan(file, options, parts, form, columns)
+        return _plan(file, predictor, options, parts, form)
     rejects = RejectedRowsWriter()
     rejections = Rejections(
         reader, options.max_rejected, lambda rows: output.reject(rejects.write(rows))
@@ -121,11 +121,12 @@ def _form(
 
 
 def _plan(
-    file: InputReader, options: ScoreOptions, parts: Parts, form: OutputForm, columns: Columns
+    file: InputReader, predictor: Predictor, options: ScoreOptions, parts: Parts, form: OutputForm
 ) -> FilePlan:
     """Return the plan of a file, of which no more is read than the types of its columns take."""
     number = bisect_right(parts.starts, parts.begin.offset) - 1
     reader = parts.open_part(file, options, number, parts.begin)
+    columns = Columns.of(reader, predictor, options)
     if not columns.features.are_types_settled:
         columns.features.add(next(reader.batches(columns.selection.columns, BATCH_ROWS)))
     state = PartState(parts, form.converted_to or reader.format, columns.features.found_types())

@@ -150,6 +150,15 @@ async def test_a_part_whose_guess_was_wrong_is_predicted_again_and_no_row_is_los
     await job.check_nothing_is_left()
 
 
+async def test_one_process_goes_on_alone_if_the_guesses_are_wrong_again_and_again() -> None:
+    job = LargeJob(processes=4, part_bytes=7, wrong=range(LINES))
+    result = await job.score()
+    job.check_output()
+    assert result.parts is not None
+    assert 0 < result.parts.repeated_parts < 0.6 * LINES
+    await job.check_nothing_is_left()
+
+
 def drawn_content(random: Random) -> bytes:
     kinds = (b"row", b"bad", b"a row that is much longer than the parts are")
     weights = (8, random.choice((0, 1)), random.choice((0, 1)))

@@ -10,7 +10,7 @@ from random import Random
 
 import pandas as pd
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
@@ -299,6 +299,11 @@ JSON_ORDERS = ORDERS.map(lambda order: replace(order, part_bytes=5 * order.part_
 
 @examples(0.5)
 @given(JSON_LINES, JSON_OPTIONS, JSON_ORDERS)
+@example(
+    b'{"i": 1, "a": 2, "b": 3}\n{"i": 1}\n{"i": 4, "a": 5, "b": 6}\n',
+    ScoreOptions(max_rejected=1.0),
+    Order(part_bytes=30, processes=1, wrong_guesses=0, seed=0, pieces=[9]),
+)
 def test_any_parts_of_json_lines_give_their_output(
     body: bytes, options: ScoreOptions, order: Order
 ) -> None:

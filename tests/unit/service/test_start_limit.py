@@ -104,6 +104,21 @@ async def test_a_stop_during_the_start_is_no_failure() -> None:
     assert stop.reason == "SIGTERM"
 
 
+@pytest.mark.parametrize(("client", "direct"), [("direct", True), ("aioboto3", False)])
+async def test_the_storage_is_opened_with_the_client_of_the_settings(
+    client: str, *, direct: bool
+) -> None:
+    asked: dict[str, object] = {}
+
+    def storage(**options: object) -> Any:  # noqa: ANN401 - a context manager that is not entered
+        asked.update(options)
+        raise ModelError("that is enough")
+
+    with pytest.raises(ExceptionGroup):
+        await run(settings(s3_client=client), Stop(), replace(openers(Cloud()), storage=storage))
+    assert asked["direct"] is direct
+
+
 async def test_an_error_of_the_start_is_not_taken_for_its_limit() -> None:
     def refuse(*_: object) -> object:
         raise ModelError("the model m is no model")

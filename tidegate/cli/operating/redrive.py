@@ -79,11 +79,15 @@ def _moved(
     """Have SQS move the dead letters back, where that submits what was asked for, and no more."""
     sqs, url = account.client("sqs"), stack.outputs["DeadLetterQueueUrl"]
     letters = [letter for one in found.failures for letter in one.letters]
-    in_queue = queues.count(sqs, url).all
-    moved = movable(account.client("s3"), ready, letters, in_queue)
+    reasons: list[str] = []
+
+    def find() -> list[Failure]:
+        s3 = account.client("s3")
+        return movable(s3, ready, letters, lambda: queues.count(sqs, url).all)
+
+    moved = attempt("whether SQS may move them", find, reasons)
     if not moved:
         return []
-    reasons: list[str] = []
     status, through = progress("SQS moves dead letters", len(letters))
     try:
         with status:

@@ -83,7 +83,7 @@ A, B = letter("a"), letter("b", run="r1")
 
 def test_what_sqs_has_moved_by_itself_is_moved_back(world: MockedStack) -> None:
     ready = [failure(A), failure(B)]
-    assert movable(world.s3, ready, [A, B], 2) == ready
+    assert movable(world.s3, ready, [A, B], lambda: 2) == ready
 
 
 @pytest.mark.parametrize(
@@ -98,28 +98,30 @@ def test_what_sqs_has_moved_by_itself_is_moved_back(world: MockedStack) -> None:
 def test_a_move_takes_no_letter_that_nobody_asked_for(
     world: MockedStack, ready: list[Failure], letters: list[Letter], in_queue: int
 ) -> None:
-    assert movable(world.s3, ready, letters, in_queue) == []
+    assert movable(world.s3, ready, letters, lambda: in_queue) == []
 
 
 def test_a_letter_of_a_cancelled_run_is_submitted_by_itself(world: MockedStack) -> None:
     world.s3.put_object(Bucket=OUTPUT, Key="p/_runs/r1/cancelled", Body=b"")
-    assert movable(world.s3, [failure(A), failure(B)], [A, B], 2) == []
+    assert movable(world.s3, [failure(A), failure(B)], [A, B], lambda: 2) == []
 
 
 def test_a_file_with_a_report_is_submitted_by_itself(world: MockedStack) -> None:
     report: Any = object()
     reported = replace(failure(letter("c")), letters=[], report=report)
-    assert movable(world.s3, [failure(A), reported], [A], 1) == [failure(A)]
+    assert movable(world.s3, [failure(A), reported], [A], lambda: 1) == [failure(A)]
 
 
+@pytest.mark.parametrize("operation", ["ListMessageMoveTasks", "GetQueueAttributes"])
 def test_where_sqs_refuses_to_move_each_letter_is_submitted_by_itself(
-    world: MockedStack, capsys: Shown, monkeypatch: pytest.MonkeyPatch
+    world: MockedStack, capsys: Shown, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
     world.bury(json.dumps(world.put_input("killed.csv")))
-    deny(monkeypatch, "sqs", operation="ListMessageMoveTasks")
+    deny(monkeypatch, "sqs", operation=operation)
 
     assert main(["redrive", "--all", "--yes"]) == 0
 
-    assert "so that each is submitted by itself" in capsys.readouterr().err
+    told = "each is submitted by itself" in capsys.readouterr().err
+    assert told is (operation == "ListMessageMoveTasks")
     assert [message["redrives"] for message in world.waiting()] == [1]
     assert look(world.sqs, world.outputs["DeadLetterQueueUrl"]) == []
