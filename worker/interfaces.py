@@ -107,7 +107,10 @@ class Part:
     number: int
     begin: Position | None
     has_predicted: bool = False
-    """Whether the model has predicted rows of earlier parts: rows that it raises on are bad."""
+    """Whether the model has predicted rows of earlier parts: rows that it raises on are bad.
+
+    A part whose begin is a guess is predicted as if it had.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Supervision: if a background loop fails, the worker stops with an error naming the loop."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
@@ -47,6 +47,21 @@ async def background(name: str, loop: Loop) -> AsyncIterator[None]:
             yield
         finally:
             task.cancel()
+
+
+async def cancel_all(tasks: Collection["asyncio.Future[Any]"]) -> None:
+    """Cancel tasks, and wait until they have ended, in whatever way.
+
+    After asyncio.gather a cycle of references would keep them, and what they hold, until garbage is
+    collected.
+    """
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # retrieved so that asyncio does not log it
 
 
 async def wait_then_cancel(task: "asyncio.Future[Any]", seconds: float) -> bool:

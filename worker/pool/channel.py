@@ -31,6 +31,7 @@ from worker.interfaces import (
     ScoreOptions,
     ScoreResult,
 )
+from worker.lifecycle.supervision import cancel_all
 
 SIZE = struct.Struct("!Q")
 END = SIZE.pack(0)
@@ -267,9 +268,9 @@ class RangeSender:
         # `_send` cancelled the block once. A second cancellation comes from the worker's stop.
         failed = self._failure is not None and self._block.uncancel() == 0
         tasks = [task for task in (self._sending, self._piece) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_all(tasks)
+        # A cancelled task keeps its frames, and so the piece: they must not refer to the task.
+        self._sending = self._piece = None
         if failed and self._failure is not None:
             raise self._failure from None
 
@@ -299,7 +300,11 @@ class RangeSender:
 
     async def _send_requested(self) -> None:
         while True:
-            async with aclosing(self._reader.read(await self._requests.get())) as pieces:
-                async for piece in pieces:
-                    self._piece = asyncio.ensure_future(self._send_piece(piece))
-                    await asyncio.shield(self._piece)
+            await self._send_ranges(await self._requests.get())
+
+    async def _send_ranges(self, ranges: Sequence[Range]) -> None:
+        # In a frame of its own: the wait for the next request must not hold on to the last piece.
+        async with aclosing(self._reader.read(ranges)) as pieces:
+            async for piece in pieces:
+                self._piece = asyncio.ensure_future(self._send_piece(piece))
+                await asyncio.shield(self._piece)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
+from worker.errors import stray_cancellations_as_errors
 from worker.interfaces import (
     AsyncInputReader,
     AsyncOutputSink,
@@ -145,10 +146,11 @@ class LargeFile:
                 await self._changed.wait()
 
     async def _help(self, part: Part | None, slot: ProcessSlot) -> None:
-        while part is not None:
-            await self._predict(part, slot)
-            may_go_on = self._chain.needs_process or not self._spare.is_wanted
-            part = self._next_part() if may_go_on else None
+        with stray_cancellations_as_errors():  # the group would take its end for a cancellation
+            while part is not None:
+                await self._predict(part, slot)
+                may_go_on = self._chain.needs_process or not self._spare.is_wanted
+                part = self._next_part() if may_go_on else None
 
     def _recruit(self) -> None:
         """Let spare processes help, if there are parts for them."""
@@ -182,11 +184,12 @@ class LargeFile:
 
     async def _predict(self, part: Part, slot: ProcessSlot) -> None:
         download = self._downloads.take(part)
-        self._downloads.begin(self._chain.next_number, self._processes + PARTS_AHEAD)
-        self._recruit()
         planned = PlannedPart(part, self._plan)
         assignment = Assignment(self._options, self._size, 0, planned)
         try:
+            await self._downloads.drop_before(self._chain.head)
+            self._downloads.begin(self._chain.next_number, self._processes + PARTS_AHEAD)
+            self._recruit()
             outcome = await slot.run(assignment, b"", download, partial(self._take, part))
             await self._take(part, outcome)
         finally:
@@ -274,6 +277,11 @@ class PartDownloads:
             max(0, start - BYTES_BEFORE), min(stop + BYTES_BEHIND, self._reader.size)
         )
 
+    async def drop_before(self, number: int) -> None:
+        """End the downloads of earlier parts that nobody took: a row spans them."""
+        passed = [self._begun.pop(part) for part in list(self._begun) if part < number]
+        await asyncio.gather(*(download.close() for download in passed))
+
     async def close(self) -> None:
         """End the downloads that nobody took."""
-        await asyncio.gather(*(download.close() for download in self._begun.values()))
+        await self.drop_before(len(self._plan.starts))

@@ -97,7 +97,8 @@ class PartChain:
             if self.is_complete or self._next_number == len(self._plan.starts):
                 return None
             is_head = self._next_number == self.head
-            run = _Run(self._head_part() if is_head else Part(self._next_number, None))
+            guess = Part(self._next_number, None, has_predicted=True)
+            run = _Run(self._head_part() if is_head else guess)
             self._next_number += 1
         self._runs[run.part] = run
         return run.part
@@ -116,13 +117,20 @@ class PartChain:
     def _advance(self) -> Iterator[OutputPiece]:
         """Take the messages about the head; and about the next part, when the head has ended."""
         while (run := self._head_run()) is not None:
-            # An error is certain only from a known begin, and only its text has the right lines.
-            if run.begin not in (None, self._position.offset) or (run.failed and run.is_guess):
+            if self._is_wrong(run):
                 self._predict_again(run)
                 return
             if not run.messages:
                 return
             yield from self._take(run, run.pop())
+
+    def _is_wrong(self, run: "_Run") -> bool:
+        """Return whether the head is to be predicted again, with what is known of it now."""
+        if run.begin not in (None, self._position.offset):
+            return True
+        # An error is certain only from a known begin, and only its text has the right lines. A
+        # guess is made as if the model had predicted rows before: else its rows may not be bad.
+        return run.is_guess and (run.failed or not self._rows)
 
     def _head_part(self) -> Part:
         return Part(self.head, self._position, has_predicted=self._rows > 0)
@@ -168,6 +176,8 @@ class PartChain:
     def _end_part(self, run: "_Run", result: PartResult) -> Iterator[OutputPiece]:
         self._count(result)
         self._position = Position(result.end, self._position.line + result.lines)
+        # Else nobody would predict what is left of the part, and the job would wait for that.
+        assert self.is_complete or self.head > run.part.number, "a part has ended too early"
         self._empty = self._empty or result.empty
         # A row may be longer than a part: nothing begins in the parts before the new head.
         self._runs = {

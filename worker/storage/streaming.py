@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -11,6 +11,7 @@ import structlog
 from worker.errors import OutputRefused, TidegateError, error_text
 from worker.interfaces import Range
 from worker.job import S3Uri
+from worker.lifecycle.supervision import cancel_all
 from worker.storage.protocol import Head, Storage
 
 log = structlog.get_logger()
@@ -53,7 +54,7 @@ class Download:
                 yield await fetches[0]
                 fetches.popleft()
         finally:
-            await _cancel(fetches)
+            await cancel_all(fetches)
 
     def read_ahead(self, start: int, stop: int) -> "ReadAhead":
         """Begin to download a range now, before its bytes are asked for."""
@@ -123,14 +124,9 @@ class ReadAhead:
 
     async def close(self) -> None:
         """Drop what was not read, and end the downloads under way."""
-        await _cancel(self._fetches.values())
+        fetches = list(self._fetches.values())
         self._fetches.clear()
-
-
-async def _cancel(fetches: Collection[asyncio.Future[bytes]]) -> None:
-    for fetch in fetches:
-        fetch.cancel()
-    await asyncio.gather(*fetches, return_exceptions=True)
+        await cancel_all(fetches)
 
 
 class Upload:

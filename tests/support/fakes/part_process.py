@@ -75,7 +75,8 @@ def line_at(content: bytes, position: int) -> int:
 class PartProcess(ProcessSlot):
     """A slot whose process predicts a file by a plan; a small file says how many seconds it takes.
 
-    The process is killed when it begins with part `killed_by`.
+    The process is killed when it begins with part `killed_by`; at part `interrupted_by` a
+    CancelledError escapes that nobody has asked for.
     """
 
     plan: FilePlan
@@ -84,6 +85,7 @@ class PartProcess(ProcessSlot):
     parts: list[Part] = field(default_factory=list)
     """The parts that were begun."""
     killed_by: int | None = None
+    interrupted_by: int | None = None
     failing_guesses: Collection[int] = ()  # parts which it cannot read where it guesses
     closed: int = 0
     sent: int = 0  # bytes of output that were taken
@@ -107,6 +109,8 @@ class PartProcess(ProcessSlot):
         self.parts.append(part)
         if part.number == self.killed_by:
             raise ProcessLost("killed")
+        if part.number == self.interrupted_by:
+            raise asyncio.CancelledError
         if part.begin is None and part.number in self.failing_guesses:
             return Unparsable("no row begins here")
         start, *later = self.plan.starts[part.number :]

@@ -1,6 +1,8 @@
 import asyncio
+import gc
 import pickle
 import socket
+import sys
 from collections.abc import AsyncGenerator, Iterator, Sequence
 
 import pytest
@@ -120,3 +122,27 @@ async def test_an_interrupted_read_ends_the_job_that_waits_for_its_bytes() -> No
         await wait_for_bytes()
     assert sent == [b"abcd"]
     assert asyncio.get_running_loop().time() < 1
+
+
+@pytest.mark.parametrize("wait_seconds", [1, 3], ids=["the process ends early", "and late"])
+async def test_a_piece_is_freed_once_its_file_is_served(wait_seconds: int) -> None:
+    """A task that refers to itself would keep the piece until garbage is collected."""
+    piece = bytes(100)
+
+    class OnePiece:
+        async def read(self, _: Sequence[Range]) -> AsyncGenerator[bytes, None]:
+            yield piece
+
+    async def send(_: bytes) -> None:
+        await asyncio.sleep(2)
+
+    gc.disable()
+    try:
+        references = sys.getrefcount(piece)
+        async with RangeSender(OnePiece(), send) as sender:
+            sender.request([(0, 100)])
+            await asyncio.sleep(wait_seconds)
+            await sender.finish()
+        assert sys.getrefcount(piece) == references
+    finally:
+        gc.enable()

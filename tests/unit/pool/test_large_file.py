@@ -10,7 +10,13 @@ import pytest
 from tests.support.fakes.async_streams import AsyncMemoryInput, AsyncMemoryOutput
 from tests.support.fakes.part_process import PartProcess, expected, plan_of
 from worker.clock import now
-from worker.errors import PermanentError, ProcessLost, TooManyRejected, Unparsable
+from worker.errors import (
+    PermanentError,
+    ProcessLost,
+    StrayCancellation,
+    TooManyRejected,
+    Unparsable,
+)
 from worker.interfaces import Part, PartCounts, Position, ScoreOptions, ScoreResult
 from worker.jobs.limits import ByteBudget
 from worker.pool.large_file import HELD_BYTES
@@ -320,6 +326,18 @@ async def test_the_next_parts_are_downloaded_while_others_are_predicted() -> Non
     assert len(job.reader.ahead) == len(job.parts)
 
 
+async def test_downloads_of_parts_within_a_long_row_are_dropped() -> None:
+    job = LargeJob(b"".join(b"%0180d\n" % number for number in range(20)), processes=1)
+    large = asyncio.create_task(job.score())
+    most = 0
+    while not large.done():
+        most = max(most, job.reader.open_downloads)
+        await asyncio.sleep(0.5)
+    assert most == 3  # of the part under way, and of PARTS_AHEAD more than there are processes
+    job.check_output()
+    await job.check_nothing_is_left()
+
+
 async def test_an_error_counts_when_the_chain_has_reached_its_part() -> None:
     content = CONTENT.replace(b"row 55", b"error!")
     job = LargeJob(content, processes=3)
@@ -357,6 +375,16 @@ async def test_a_process_that_is_killed_fails_the_job_and_no_other_process() -> 
     for slot in job.slots:
         slot.killed_by = 4
     with pytest.raises(ProcessLost):
+        await job.score()
+    await job.check_nothing_is_left()
+
+
+async def test_a_helper_that_is_interrupted_though_nobody_cancelled_it_fails_the_job() -> None:
+    """A task group takes its end for a cancellation, and the job would wait for its part."""
+    job = LargeJob()
+    for slot in job.slots:
+        slot.interrupted_by = 1
+    with pytest.raises(StrayCancellation):
         await job.score()
     await job.check_nothing_is_left()
 

@@ -96,7 +96,7 @@ def test_one_process_predicts_part_after_part_and_knows_where_each_begins() -> N
 def test_the_output_of_a_later_part_is_held_until_the_chain_has_reached_it() -> None:
     chain = chain_of(2)
     first, second = next_part(chain), next_part(chain)
-    assert second == Part(1, None)
+    assert second == Part(1, None, has_predicted=True)
     assert send(chain, second, PartBegin(107), HEADER, piece(b"b,2\n")) == (b"", b"")
     assert (chain.is_head(second), chain.held_bytes) == (False, 4)
     assert send(chain, first, PartBegin(5), HEADER, result(107)) == (b"id,total\nb,2\n", b"")
@@ -143,6 +143,24 @@ def test_an_error_of_a_guess_does_not_count() -> None:
     again = next_part(chain)
     with pytest.raises(Unparsable, match="line 15: right"):
         send(chain, again, PartBegin(107), Unparsable("line 15: right"))
+
+
+def test_a_guess_made_as_if_rows_were_predicted_before_is_made_again_if_none_were() -> None:
+    """Rows are bad if the model raises on them and has predicted others, so it must be known."""
+    chain = chain_of(3)
+    first, second, third = (next_part(chain) for _ in range(3))
+    assert (first.has_predicted, second.has_predicted, third.has_predicted) == (False, True, True)
+    bad = RejectedLines([(0, b"bad,b")])
+    send(chain, second, PartBegin(107), bad, result(201, rows=0, rejected=1))
+    send(chain, third, PartBegin(201), HEADER, piece(b"c,3\n"), result(300))
+    send(chain, first, PartBegin(5), result(107, rows=0, rejected=1))
+    again = next_part(chain)
+    assert again == Part(1, Position(107, 12), has_predicted=False)
+    assert send(chain, again, PartBegin(107), HEADER, result(201, rows=1)) == (
+        b"id,total\nc,3\n",
+        b"",
+    )
+    assert chain.result() == ScoreResult(11, 1)
 
 
 def test_an_error_counts_only_when_the_chain_has_reached_its_part() -> None:
@@ -202,13 +220,12 @@ def test_the_models_columns_must_be_the_same_in_all_parts() -> None:
 @pytest.mark.parametrize("good", [0, 1])
 def test_the_header_is_that_of_the_first_part_with_a_predicted_row(good: int) -> None:
     chain = chain_of(2)
-    parts = [next_part(chain), next_part(chain)]
     output = b""
-    for number, (part, begin, end) in enumerate(zip(parts, (5, 107), (107, 200), strict=True)):
+    for number, (begin, end) in enumerate([(5, 107), (107, 200)]):
         is_good = number == good
         header = [HEADER] if is_good else []
         ended = result(end, rows=int(is_good), empty=None if is_good else EMPTY)
-        output += send(chain, part, PartBegin(begin), *header, ended)[0]
+        output += send(chain, next_part(chain), PartBegin(begin), *header, ended)[0]
     assert output == b"id,total\n"
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -21,7 +22,9 @@ from worker.interfaces import (
     ScoreOptions,
     ScoreResult,
 )
-from worker.scoring.parts import score_part
+from worker.scoring.batches import BATCH_ROWS
+from worker.scoring.part_chain import PartChain
+from worker.scoring.parts import ChainSink, score_part
 from worker.scoring.score import open_file, score
 
 PART = 1000
@@ -177,6 +180,25 @@ def test_a_later_part_whose_rows_the_model_all_raises_on_has_bad_rows() -> None:
     assert output.rejects is not None
     assert output.rejects.count(b"not these") == len(later)
     assert len(output.output.splitlines()) == 1 + 400 - len(later)
+
+
+def test_rejected_rows_before_rows_that_the_model_all_raises_on_are_bad_in_a_guess_too() -> None:
+    good = b"id,x\n" + LINE % 0 * (2 * BATCH_ROWS)
+    body = good + b"00000,x\n" * BATCH_ROWS + b"00000,7\n" * BATCH_ROWS
+    options = replace(LENIENT, max_rejected=1, dtypes=(("x", "int"),))
+    file, model, output = MemoryInput(body), raises_on(7), MemoryOutput()
+    plan = open_file(file, model, options, output, part_bytes=len(good))
+    assert isinstance(plan, FilePlan)
+    output.open(plan.form)
+    chain = PartChain(plan, options.max_rejected)
+    parts = deque([chain.next_part(), chain.next_part()])  # the second begins as a guess
+    while (part := parts.popleft() if parts else chain.next_part()) is not None:
+        sink = ChainSink(chain, part, output)
+        try:
+            sink.send_part(score_part(file, model, options, plan, part=part, sink=sink))
+        except ModelRaised as error:
+            sink.send_part(error)
+    assert chain.result() == ScoreResult(2 * BATCH_ROWS, 2 * BATCH_ROWS)
 
 
 def test_a_model_that_raises_on_all_rows_of_the_first_part_fails_the_file() -> None:
