@@ -84,6 +84,7 @@ class FakeCloudFormation:
     no_changes: str = ""  # the reason why a change set has none
     ends: dict[str, Sequence[Step]] = field(default_factory=dict)  # by operation, else it succeeds
     change_sets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    change_set_names: set[str] = field(default_factory=set)  # of all that were ever made
     newest: dict[str, Any] = field(default_factory=dict)  # the newest change set
     on_complete: Callable[[FakeStack], None] = lambda _: None
 
@@ -146,6 +147,8 @@ class FakeCloudFormation:
         name = given["StackName"]
         if given["ChangeSetType"] == "CREATE":
             self.add(name, "REVIEW_IN_PROGRESS", description="")
+        assert given["ChangeSetName"] not in self.change_set_names, "AlreadyExistsException"
+        self.change_set_names.add(given["ChangeSetName"])
         self.change_sets[given["ChangeSetName"]] = self.newest = given
         return {"Id": "an ARN", "StackId": self._find(name).id}
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from tidegate.aws.account import Account
@@ -65,7 +66,7 @@ class ChangeSets:
         ]
         values += [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(kept)]
         named: Any = [{"Key": key, "Value": value} for key, value in tags.items()]
-        change_set = ChangeSet(name, f"tidegate-{datetime.now(UTC):%Y%m%d-%H%M%S}", stack is None)
+        change_set = ChangeSet(name, _new_name(), stack is None)
         self._client.create_change_set(
             StackName=name,
             ChangeSetName=change_set.name,
@@ -124,3 +125,8 @@ class ChangeSets:
         after = newest_event(self.account, change_set.stack)
         self._client.execute_change_set(ChangeSetName=change_set.name, StackName=change_set.stack)
         return follow(self.account, change_set.stack, after, screen=self.screen, pause=self.pause)
+
+
+def _new_name() -> str:
+    """Return a name with the time; two of the same second differ."""
+    return f"tidegate-{datetime.now(UTC):%Y%m%d-%H%M%S}-{token_hex(2)}"
