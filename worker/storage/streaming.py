@@ -201,8 +201,7 @@ class Upload:
     async def abandon(self) -> None:
         """Remove the parts of an upload that was not completed."""
         if self._sending is not None:
-            self._sending.cancel()
-            await asyncio.gather(self._sending, return_exceptions=True)
+            await cancel_all([self._sending])
         if self._id is None:
             return
         try:
