@@ -1,6 +1,7 @@
 """Streaming: an input downloaded by ranges, read ahead; an output uploaded whole or in parts."""
 
 import asyncio
+import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
@@ -60,13 +61,13 @@ class Download:
         """Begin to download a range now, before its bytes are asked for."""
         return ReadAhead(self, start, stop)
 
-    def cut(self, ranges: Sequence[Range], max_bytes: int | None = None) -> Iterator[Range]:
+    def cut(self, ranges: Sequence[Range], max_bytes: int = sys.maxsize) -> Iterator[Range]:
         """Yield the ranges cut into parts, each of which is one request."""
         for start, stop in ranges:
             begin = start
             while begin < stop:
                 in_first = len(self.first) if begin < len(self.first) else stop
-                end = min(stop, begin + (max_bytes or self.part_bytes), in_first)
+                end = min(stop, begin + min(max_bytes, self.part_bytes), in_first)
                 yield begin, end
                 begin = end
 
@@ -92,9 +93,8 @@ class ReadAhead:
 
     def __init__(self, download: Download, start: int, stop: int) -> None:
         self._download = download
-        self._fetches = {
-            part: download.begin_fetch(*part) for part in download.cut([(start, stop)])
-        }
+        parts = download.cut([(start, stop)], AHEAD_BYTES)
+        self._fetches = {part: download.begin_fetch(*part) for part in parts}
 
     async def read(self, ranges: Sequence[Range]) -> AsyncGenerator[bytes, None]:
         """Yield the ranges part by part; raises InputOverwritten and TransientError."""
