@@ -126,7 +126,7 @@ def page_of(facts: Facts) -> Page:
 def verdict_of(facts: Facts) -> Verdict:
     """Return the verdict: good only if every file is predicted and no row was rejected."""
     counts, details = facts.counts, _details(facts)
-    files = _count(counts.files, "file")
+    files = counted(counts.files, "file")
     if counts.failed:
         verb = "failed" if counts.ended else "failed so far"
         return Verdict("bad", f"{counts.failed:,} of {files} {verb}", details)
@@ -135,7 +135,7 @@ def verdict_of(facts: Facts) -> Verdict:
     if counts.left:
         return Verdict("warning", f"{counts.left:,} of {files} left without a prediction", details)
     if facts.work and facts.work.rejected:
-        rejected = _count(facts.work.rejected, "row")
+        rejected = counted(facts.work.rejected, "row")
         return Verdict("warning", f"{files} predicted, {rejected} rejected", details)
     if _unknown(facts):
         return Verdict("open", f"{files} predicted; rejected rows are not known", details)
@@ -146,18 +146,18 @@ def _details(facts: Facts) -> list[str]:
     counts, work = facts.counts, facts.work
     found = []
     if counts.failed or counts.left:
-        found.append(f"{_count(counts.predicted, 'file')} predicted")
+        found.append(f"{counted(counts.predicted, 'file')} predicted")
     if counts.left and counts.ended is None:
-        found.append(f"{_count(counts.left, 'file')} without a result yet")
+        found.append(f"{counted(counts.left, 'file')} without a result yet")
     elif counts.left and counts.failed:
-        found.append(f"{_count(counts.left, 'file')} left without a prediction")
+        found.append(f"{counted(counts.left, 'file')} left without a prediction")
     if work and work.rejected:
-        rejected = _count(work.rejected, "row")
-        found.append(f"{rejected} rejected in {_count(work.files_with_rejected, 'file')}")
+        rejected = counted(work.rejected, "row")
+        found.append(f"{rejected} rejected in {counted(work.files_with_rejected, 'file')}")
     if resolved := sum(one.resolved for one in facts.failures):
-        found.append(f"{_count(resolved, 'failed file')} predicted since")
+        found.append(f"{counted(resolved, 'failed file')} predicted since")
     if unknown := _unknown(facts):
-        of = _count(unknown, "predicted file")
+        of = counted(unknown, "predicted file")
         found.append(f"no log line of this run for {of}: rows and seconds are without them")
     return found
 
@@ -193,5 +193,6 @@ def _command(stack: str, *words: str) -> str:
     return shlex.join(["tidegate", *words, "--stack", stack])
 
 
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 file`, `2,000 files`."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")

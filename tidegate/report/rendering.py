@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from tidegate.report import charts
-from tidegate.report.page import Page
+from tidegate.report.page import Page, counted
 
 TEMPLATES = Path(__file__).with_name("templates")
 KEY_CHARACTERS, TEXT_CHARACTERS = 240, 500
@@ -84,7 +84,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for filter_ in (shown, key, took, moment, period, number):
+    for filter_ in (shown, key, took, moment, period, number, counted):
         found.filters[filter_.__name__] = filter_
     found.globals["charts"] = charts
     return found
