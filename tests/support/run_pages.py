@@ -81,9 +81,10 @@ def facts(
     **fields: Any,  # noqa: ANN401 - of Facts
 ) -> Facts:
     """Return the facts of a run whose every predicted file has a line."""
+    predicted = len({one.file for one in lines})
     counts = Counts(
-        files=len(lines) + len(failures),
-        predicted=len(lines),
+        files=predicted + len(failures),
+        predicted=predicted,
         failed=len(failures),
         status="completed_with_failures" if failures else "completed",
         ended=ENDED,

@@ -137,7 +137,7 @@ def verdict_of(facts: Facts) -> Verdict:
     if facts.work and facts.work.rejected:
         rejected = counted(facts.work.rejected, "row")
         return Verdict("warning", f"{files} predicted, {rejected} rejected", details)
-    if _unknown(facts):
+    if files_not_logged(facts):
         return Verdict("open", f"{files} predicted; rejected rows are not known", details)
     return Verdict("good", f"{files} predicted", details)
 
@@ -156,14 +156,14 @@ def _details(facts: Facts) -> list[str]:
         found.append(f"{rejected} rejected in {counted(work.files_with_rejected, 'file')}")
     if resolved := sum(one.resolved for one in facts.failures):
         found.append(f"{counted(resolved, 'failed file')} predicted since")
-    if unknown := _unknown(facts):
+    if unknown := files_not_logged(facts):
         of = counted(unknown, "predicted file")
         found.append(f"no log line of this run for {of}: rows and seconds are without them")
     return found
 
 
-def _unknown(facts: Facts) -> int:
-    """Return of how many predicted files the rows are not known."""
+def files_not_logged(facts: Facts) -> int:
+    """Return how many predicted files have no log line, so that their rows are not known."""
     return max(0, facts.counts.predicted - (facts.work.files if facts.work else 0))
 
 

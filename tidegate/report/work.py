@@ -1,4 +1,4 @@
-"""What the workers' log lines say of a run, summed in one pass and in constant memory."""
+"""What the workers' log lines say of a run, summed in one pass: of each file a number is kept."""
 
 import heapq
 import math
@@ -52,6 +52,7 @@ class Work:
     """The sums over a run's log lines, and the files that stand out."""
 
     files: int
+    """Each counts once; rows and seconds count as often as the file was predicted."""
     rows: int
     rejected: int
     seconds: float
@@ -83,7 +84,8 @@ def _period(began: datetime, ended: datetime) -> timedelta:
 class _Sums:
     began: datetime
     period: timedelta
-    files: int = 0
+    files: set[int] = field(default_factory=set)
+    """The hashes of their names."""
     rows: int = 0
     rejected: int = 0
     seconds: float = 0.0
@@ -96,7 +98,7 @@ class _Sums:
 
     def add(self, line: Line) -> None:
         one = PredictedFile.of(line)
-        self.files += 1
+        self.files.add(hash(one.input))
         self.rows += one.rows
         self.rejected += one.rejected
         self.seconds += one.seconds
@@ -117,7 +119,7 @@ class _Sums:
         last = max(self.rows_at, default=-1)
         rows = [self.rows_at[place] for place in range(last + 1)]
         return Work(
-            self.files,
+            len(self.files),
             self.rows,
             self.rejected,
             self.seconds,

@@ -112,7 +112,7 @@ FAILED = [failure("a.csv")]
     ("found", "tone", "sentence"),
     [
         (facts([line()]), "good", "1 file predicted"),
-        (facts([line(), line()], FAILED), "bad", "1 of 3 files failed"),
+        (facts([line(), line(input="s3://b/2")], FAILED), "bad", "1 of 3 files failed"),
         (facts([line()], [failure("a.csv", resolved=True)]), "bad", "1 of 2 files failed"),
         (facts([line(rejected=3)]), "warning", "1 file predicted, 3 rows rejected"),
         (facts([line()], work=None), "open", "1 file predicted; rejected rows are not known"),
@@ -125,7 +125,7 @@ def test_the_verdict_is_good_only_if_nothing_failed_and_no_row_was_rejected(
 
 
 def test_a_run_that_goes_on_or_was_cancelled_is_not_good() -> None:
-    found = facts([line(), line()])
+    found = facts([line(), line(input="s3://b/2")])
     going_on = replace(found.counts, files=5, status=RUNNING, ended=None)
     cancelled = replace(found.counts, files=5, status="cancelled")
 

@@ -12,7 +12,8 @@ def work(*lines: Line) -> Work:
 
 
 def test_rows_and_seconds_of_the_runs_predictions_are_summed() -> None:
-    found = work(line(rows=3, rejected=1, seconds=2.5), line(rows=4), line(rows=8, run="another"))
+    first = line(input="s3://b/1", rows=3, rejected=1, seconds=2.5)
+    found = work(first, line(rows=4), line(rows=8, run="another"))
 
     assert (found.files, found.rows, found.rejected, found.seconds) == (2, 7, 1, 3.0)
     assert found.files_with_rejected == 1
@@ -20,6 +21,12 @@ def test_rows_and_seconds_of_the_runs_predictions_are_summed() -> None:
 
 def test_lines_of_no_prediction_do_not_count() -> None:
     assert work(line(status="already done"), line(event="ready")).files == 0
+
+
+def test_a_file_that_was_predicted_twice_is_one_file() -> None:
+    found = work(line(rejected=0), line(rejected=1))
+
+    assert (found.files, found.rejected) == (1, 1)
 
 
 def test_the_slowest_files_come_first_and_the_list_ends() -> None:

@@ -1,6 +1,8 @@
 """The command `tidegate report`: a run as one page of HTML."""
 
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tidegate.cli.operating.failures import find_failures
@@ -9,7 +11,7 @@ from tidegate.failures import dead_letters
 from tidegate.failures.reports import NEWEST
 from tidegate.operating import queues
 from tidegate.report.gathering import gather
-from tidegate.report.page import RUNNING, Counts, page_of
+from tidegate.report.page import RUNNING, Counts, files_not_logged, page_of
 from tidegate.report.rendering import html
 from tidegate.runs.ending import Summary, close, with_results, without_messages
 from tidegate.runs.record import Record, read_request
@@ -18,6 +20,7 @@ from tidegate.runs.stack_runs import StackRuns
 from worker.errors import SettingsError, TidegateError
 
 SOME_FAILED = 3  # exit status
+LOOKS, POLL_SECONDS = 7, 5.0  # CloudWatch finds a line some seconds after it was written
 
 
 def report(name: str | None, run: str | None, *, output: Path | None, show_commands: bool) -> int:
@@ -31,26 +34,48 @@ def report(name: str | None, run: str | None, *, output: Path | None, show_comma
     runs = StackRuns(account, stack)
     record, request = read_request(runs.records, run)
     with err().status("[dim]reading the run[/]"):
-        counts = _write(runs, record, request, output)
+        counts = _write(runs, record, request, output, looks=1)
     is_well = counts.status in {"completed", RUNNING} and not counts.failed
     return 0 if is_well else SOME_FAILED
 
 
-def write_page(runs: StackRuns, record: Record, request: Request, output: Path) -> None:
-    """Write the page of a run that was followed to its end."""
+def write_page(
+    runs: StackRuns,
+    record: Record,
+    request: Request,
+    output: Path,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Write the page of a run that has just ended: its last log lines may come a little later."""
     with err().status("[dim]writing the report[/]"):
-        _write(runs, record, request, output)
+        _write(runs, record, request, output, looks=LOOKS, sleep=sleep)
     line(err(), f"report: {plain(output)}")
 
 
-def _write(runs: StackRuns, record: Record, request: Request, output: Path | None) -> Counts:
+def _write(
+    runs: StackRuns,
+    record: Record,
+    request: Request,
+    output: Path | None,
+    *,
+    looks: int,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Counts:
+    summary = record.summary() or _closed(runs, record, request)
     try:
         found = find_failures(runs.account, runs.stack, NEWEST, dead_letters.MOST_LOOKED_AT)
         failures, unanswered = found.failures, found.unanswered
     except TidegateError as error:  # the page says that they are not known
         failures, unanswered = (), [str(error)]
-    summary = record.summary() or _closed(runs, record, request)
-    facts = gather(runs, record, request, summary=summary, failures=failures, unanswered=unanswered)
+    for look in range(looks):
+        if look:
+            sleep(POLL_SECONDS)
+        facts = gather(
+            runs, record, request, summary=summary, failures=failures, unanswered=unanswered
+        )
+        if facts.work is None or not files_not_logged(facts):
+            break
     text = html(page_of(facts))
     if output is None:
         sys.stdout.write(text)

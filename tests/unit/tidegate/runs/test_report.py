@@ -6,8 +6,13 @@ import pytest
 
 from tests.support.mocked_stack import INPUT, WORKER_LOGS, MockedStack, deny
 from tests.unit.tidegate.runs.test_wait import begin, empty, ended, later
+from tidegate.aws.account import Account
+from tidegate.aws.stack import find
 from tidegate.cli.main import main
+from tidegate.cli.runs.report import write_page
 from tidegate.operating import queues
+from tidegate.runs.record import read_request
+from tidegate.runs.stack_runs import StackRuns
 
 Shown = pytest.CaptureFixture[str]
 
@@ -113,6 +118,41 @@ def test_wait_writes_the_page_at_the_end_of_the_run(
 
     assert "1 file predicted" in (tmp_path / "r1.html").read_text()
     assert "report: " in capsys.readouterr().err
+
+
+def test_log_lines_that_come_a_little_later_are_waited_for(
+    world: MockedStack, tmp_path: Path
+) -> None:
+    (a,) = begin(world, "a.csv")
+    world.put_output(a, minutes=later())
+    account = Account()
+    runs = StackRuns(account, find(account, None))
+    record, request = read_request(runs.records, "r1")
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 2:
+            log_done(world, "a.csv", rows=4321)
+
+    write_page(runs, record, request, tmp_path / "r1.html", sleep=sleep)
+
+    assert len(waits) == 2
+    assert "4,321" in (tmp_path / "r1.html").read_text()
+
+
+def test_who_may_not_record_the_end_has_a_page_all_the_same(
+    world: MockedStack, capsys: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predict_all(world, "a.csv")
+    deny(monkeypatch, "s3", operation="PutObject")
+    capsys.readouterr()
+
+    assert main(["report"]) == 0
+
+    shown = capsys.readouterr()
+    assert '<div class="verdict good">' in shown.out
+    assert "the summary is not recorded" in shown.err
 
 
 def test_submit_writes_the_page_only_if_it_waits(
