@@ -80,6 +80,11 @@ def test_a_summary_has_at_most_a_kilobyte() -> None:
     assert len(json.dumps(asdict(labels), ensure_ascii=False)) <= 1024
 
 
+def test_one_value_more_than_there_are_bins_doubles_their_width() -> None:
+    assert Numbers.of(range(BINS)).bins == (1,) * BINS
+    assert Numbers.of(range(BINS + 1)).bins == (2,) * (BINS // 2) + (1,)
+
+
 def test_classes_are_counted_and_the_rare_ones_together() -> None:
     some, others = Classes.of("aab"), Classes.of("bcd")
     assert some.merge(others) == Classes.of("aabbcd")
