@@ -7,7 +7,7 @@ from tidegate.report.distributions import Numbers
 from tidegate.report.work import Throughput
 
 WIDTH, HEIGHT = 600, 120
-STEPS = 3  # decimals
+DECIMALS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +61,23 @@ def steps(values: Sequence[float], most: float) -> str:
     width = WIDTH / len(values)
     path = [f"M0 {HEIGHT}"]
     for place, value in enumerate(values, start=1):
-        path.append(f"V{_y(value, most)}H{round(place * width, STEPS):g}")
+        path.append(f"V{_y(value, most)}H{round(place * width, DECIMALS):g}")
     return "".join([*path, f"V{HEIGHT}"])
 
 
 def share(value: float, most: float) -> float:
     """Return the length of a lying bar, of a hundred."""
-    return round(100 * value / most, STEPS) if most else 0.0
+    return round(100 * value / most, DECIMALS) if most else 0.0
 
 
 def _bars(values: Sequence[float], most: float) -> list[Bar]:
     width = WIDTH / max(1, len(values))
     return [
         Bar(
-            round(place * width, STEPS),
+            round(place * width, DECIMALS),
             _y(value, most),
-            round(width * 0.9, STEPS),
-            round(HEIGHT - _y(value, most), STEPS),
+            round(width * 0.9, DECIMALS),
+            round(HEIGHT - _y(value, most), DECIMALS),
         )
         for place, value in enumerate(values)
         if value
@@ -85,7 +85,7 @@ def _bars(values: Sequence[float], most: float) -> list[Bar]:
 
 
 def _y(value: float, most: float) -> float:
-    return round(HEIGHT * (1 - value / most), STEPS)
+    return round(HEIGHT * (1 - value / most), DECIMALS)
 
 
 def _shares(counts: Sequence[int]) -> list[float]:
