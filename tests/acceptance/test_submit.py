@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.support.screens import too_long
@@ -37,7 +38,7 @@ def without_events(system: System) -> Iterator["S3Client"]:
 
 
 def test_old_files_are_predicted_mended_and_a_run_is_cancelled(
-    system: System, operator: Terminal
+    system: System, operator: Terminal, tmp_path: Path
 ) -> None:
     terminal = operator
     bucket = system.stack.input_bucket
@@ -53,8 +54,13 @@ def test_old_files_are_predicted_mended_and_a_run_is_cancelled(
         assert any("30 files" in line for line in lines)
 
     # What can be predicted is, and the two others are told as they fail.
-    first = terminal.run("submit", source, "--run", "first", "--wait")
+    page = tmp_path / "report.html"
+    first = terminal.run("submit", source, "--run", "first", "--wait", "--report", str(page))
     assert first.returncode == 3, first.stderr
+    assert '<div class="verdict bad">' in page.read_text()
+    assert "2 of 30 files failed" in page.read_text()
+    assert "no log line" not in page.read_text()
+    assert "2 of 30 files failed" in terminal.run("report", "first").stdout
     assert "28 of 30 files" in first.stdout
     assert all(f"{key}: " in first.stderr for key in BAD)
     summary = terminal.read("wait", "first")

@@ -28,7 +28,7 @@ for folder, folders, files in os.walk("/"):
 
 LEFT_OUT = """
 import importlib.util, pathlib
-print(*(name for name in ("click", "rich", "tidegate") if importlib.util.find_spec(name)))
+print(*(name for name in ("click", "jinja2", "rich", "tidegate") if importlib.util.find_spec(name)))
 print(*(path for path in pathlib.Path("/opt/venv").rglob("tests") if path.is_dir()))
 """
 

@@ -227,3 +227,11 @@ def test_an_image_has_the_same_tag_from_the_wheel_as_from_a_checkout(
     here = context.prepare(ImageSource(), tmp_path)
     assert ran.stdout.split() == [here.tag, *sorted(worker_bounds())]
     shutil.rmtree(installed.elsewhere / "context")
+
+
+def test_the_page_of_a_run_finds_its_templates(installed: Installed) -> None:
+    code = "from tidegate.report import rendering; print(*rendering.TEMPLATES.rglob('*.*'))"
+    ran = installed.run("python -c", code)
+
+    names = {Path(name).name for name in ran.stdout.split()}
+    assert names == {"charts.svg", "page.html", "style.css"}, ran.stderr

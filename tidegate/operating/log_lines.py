@@ -3,7 +3,7 @@
 import itertools
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -120,6 +120,24 @@ class LogReader:
             last_page = page
         self.cut = self.cut or "nextToken" in last_page
         return [line for line in lines if self.file is None or line.file == str(self.file)]
+
+
+def lines_with(
+    logs: Any,  # noqa: ANN401 - as LogReader's
+    group: str,
+    word: str,
+    since: datetime,
+    until: datetime,
+) -> Iterator[Line]:
+    """Yield the workers' lines of a time that have a word in them, page by page."""
+    pages = logs.get_paginator("filter_log_events").paginate(
+        logGroupName=group,
+        startTime=int(since.timestamp() * 1000),
+        endTime=int(until.timestamp() * 1000),
+        filterPattern=f'"{word}"',
+    )
+    for page in itertools.islice(pages, MOST_PAGES):
+        yield from (_line(WORKER, event) for event in page["events"])
 
 
 def _line(writer: str, event: Mapping[str, Any]) -> Line:

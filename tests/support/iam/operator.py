@@ -46,6 +46,7 @@ CLEAR = acts("s3:DeleteObject", *REPORTS) | acts("sqs:DeleteMessage", DEAD)
 MOVE = acts("sqs:StartMessageMoveTask sqs:ListMessageMoveTasks", DEAD)
 
 WAIT = READ_OUTPUTS | LOOK_AT_LETTERS | COUNT | TASKS | STREAMS
+REPORT = READ_INPUTS | acts("logs:FilterLogEvents", group("WorkerLogGroup"))
 # What a command asks for to read, and what besides to change something.
 READING: dict[str, frozenset[Act]] = {
     "all": FIND,
@@ -66,9 +67,10 @@ READING: dict[str, frozenset[Act]] = {
     "logs": LINES | LIST_TASKS | COUNT | READ_OUTPUTS,
     "pause": IS_PAUSED | LIST_TASKS,
     "resume": IS_PAUSED | COUNT,
-    "submit": READ_INPUTS | IS_PAUSED | WAIT,
-    "rescore": READ_INPUTS | IS_PAUSED | WAIT,
-    "wait": WAIT,
+    "submit": READ_INPUTS | IS_PAUSED | WAIT | REPORT,
+    "rescore": READ_INPUTS | IS_PAUSED | WAIT | REPORT,
+    "wait": WAIT | REPORT,
+    "report": WAIT | REPORT,
     "cancel": READ_OUTPUTS,
     "compare": READ_INPUTS | READ_OUTPUTS,
 }
@@ -84,6 +86,7 @@ CHANGING: dict[str, frozenset[Act]] = {
     "submit": RECORD | acts("sqs:SendMessage", JOBS) | WAKE,
     "rescore": RECORD | acts("sqs:SendMessage", JOBS) | WAKE,
     "wait": RECORD,
+    "report": RECORD,
     "cancel": RECORD,
     "compare": frozenset(),
 }

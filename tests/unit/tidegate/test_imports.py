@@ -19,7 +19,9 @@ def test_help_is_printed_without_importing_anything_slow() -> None:
     assert "Usage: tidegate" in printed
     imported = printed.splitlines()[-1].split()
     assert "tidegate.cli.main" in imported
-    assert {"boto3", "botocore", "numpy", "pandas", "rich", "sklearn"}.isdisjoint(imported)
+    assert {"boto3", "botocore", "jinja2", "numpy", "pandas", "rich", "sklearn"}.isdisjoint(
+        imported
+    )
 
 
 @pytest.mark.parametrize("module", ["system", "stack_client"])

@@ -1,4 +1,4 @@
-"""The commands for many files: `submit`, `rescore`, `wait`, `cancel`, `compare`."""
+"""The commands for many files: `submit`, `rescore`, `wait`, `report`, `cancel`, `compare`."""
 
 # ruff: noqa: PLC0415 - `--help` must not wait for boto3 and the like
 from collections.abc import Callable, Sequence
@@ -41,6 +41,12 @@ class Moment(click.ParamType):  # type: ignore[type-arg] # no generic in older r
 
 
 RUN = click.argument("run", metavar="[RUN]", required=False)
+REPORT = click.option(
+    "--report",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Write a page of HTML about the run, once it has ended.",
+)
 MANIFEST = click.option(
     "--manifest",
     metavar="FILE",
@@ -74,6 +80,7 @@ HOW = (
         "--dry-run", is_flag=True, help="Only say how many files, how long, and what it costs."
     ),
     click.option("--wait", is_flag=True, help="Follow the run to its end."),
+    REPORT,
     STACK,
     JSON,
     SHOW_COMMANDS,
@@ -151,6 +158,7 @@ def _submit(
     assignments: Sequence[str],
     dry_run: bool,
     wait: bool,
+    report: Path | None,
     stack: str | None,
     as_json: bool,
     show_commands: bool,
@@ -171,16 +179,30 @@ def _submit(
         assignments,
     )
     return submit_run(
-        stack, wish, dry_run=dry_run, wait=wait, as_json=as_json, show_commands=show_commands
+        stack,
+        wish,
+        dry_run=dry_run,
+        wait=wait,
+        report=report,
+        as_json=as_json,
+        show_commands=show_commands,
     )
 
 
 @click.command(short_help="follow a run to its end, and say how it ended")
 @RUN
+@REPORT
 @STACK
 @JSON
 @SHOW_COMMANDS
-def wait(*, run: str | None, stack: str | None, as_json: bool, show_commands: bool) -> int:
+def wait(
+    *,
+    run: str | None,
+    report: Path | None,
+    stack: str | None,
+    as_json: bool,
+    show_commands: bool,
+) -> int:
     """Follow a run, the latest one without a name. Ctrl-C leaves the run as it is.
 
     A run has ended once each of its files has an output or a failure report. What it was is then
@@ -190,7 +212,30 @@ def wait(*, run: str | None, stack: str | None, as_json: bool, show_commands: bo
     """
     from tidegate.cli.runs.wait import wait as wait_for
 
-    return wait_for(stack, run, as_json=as_json, show_commands=show_commands)
+    return wait_for(stack, run, report=report, as_json=as_json, show_commands=show_commands)
+
+
+@click.command(short_help="write a run as one page of HTML: what failed, how fast, what it cost")
+@RUN
+@click.option(
+    "--output",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Write the page there, not on standard output.",
+)
+@STACK
+@SHOW_COMMANDS
+def report(*, run: str | None, output: Path | None, stack: str | None, show_commands: bool) -> int:
+    """Write a page about a run, the latest one without a name.
+
+    The page is one file that loads nothing and runs no script. A run that goes on has a page too.
+
+    Exit status: 0 if all files were predicted or the run goes on without a failure, 3 if some files
+    were not predicted.
+    """
+    from tidegate.cli.runs.report import report as write_report
+
+    return write_report(stack, run, output=output, show_commands=show_commands)
 
 
 @click.command(short_help="leave the rest of a run unpredicted")
@@ -279,4 +324,4 @@ def compare(
     )
 
 
-COMMANDS = (submit, rescore, wait, cancel, compare)
+COMMANDS = (submit, rescore, wait, report, cancel, compare)

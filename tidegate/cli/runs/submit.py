@@ -23,6 +23,7 @@ from tidegate.cli.operating.screen import (
     show,
     took,
 )
+from tidegate.cli.runs.report import write_page
 from tidegate.cli.runs.wait import follow
 from tidegate.runs.choice import Chosen, Counts
 from tidegate.runs.cost import BYTES_A_SECOND, FILES_A_SECOND, START_SECONDS, Estimate
@@ -86,11 +87,14 @@ def submit(
     *,
     dry_run: bool,
     wait: bool,
+    report: Path | None,
     as_json: bool,
     show_commands: bool,
 ) -> int:
     """Submit the files of a run that need it; return the exit status."""
     wish.check()
+    if report is not None and not wait:
+        raise SettingsError("--report is written at the end of the run: give --wait too")
     account, stack = opened(name, show_commands=show_commands)
     runs = StackRuns(account, stack)
     request, record, is_new = request_of(runs, wish)
@@ -117,7 +121,9 @@ def submit(
     _report(request, counts, total, as_json=as_json and not (wait and total), follows=wait)
     status = SOME_FAILED if counts.absent else 0
     if wait and total:
-        return max(status, follow(runs, record, request, as_json=as_json))
+        status = max(status, follow(runs, record, request, as_json=as_json))
+        if report is not None:
+            write_page(runs, record, request, report)
     return status
 
 

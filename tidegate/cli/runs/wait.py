@@ -4,6 +4,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tidegate.aws.errors import AwsError
@@ -19,6 +20,7 @@ from tidegate.cli.operating.screen import (
     show,
     took,
 )
+from tidegate.cli.runs.report import SOME_FAILED, write_page
 from tidegate.cli.runs.run_screen import RunScreen
 from tidegate.failures.failed_files import NO_REASON, NO_REASON_MESSAGE
 from tidegate.operating import queues
@@ -28,20 +30,25 @@ from tidegate.runs.record import Record, is_cancelled, read_request
 from tidegate.runs.request import Request
 from tidegate.runs.stack_runs import StackRuns
 
-SOME_FAILED = 3  # exit status
 POLL_SECONDS = 3.0
 QUIET_SECONDS = 180.0  # SQS's counts are about a minute late
 
 
-def wait(name: str | None, run: str | None, *, as_json: bool, show_commands: bool) -> int:
+def wait(
+    name: str | None, run: str | None, *, report: Path | None, as_json: bool, show_commands: bool
+) -> int:
     """Follow a run to its end; the exit status says whether all of it was predicted."""
     account, stack = opened(name, show_commands=show_commands)
     runs = StackRuns(account, stack)
     record, request = read_request(runs.records, run)
     summary = record.summary()
     if summary is not None:
-        return _print(summary, as_json=as_json)
-    return follow(runs, record, request, as_json=as_json)
+        status = _print(summary, as_json=as_json)
+    else:
+        status = follow(runs, record, request, as_json=as_json)
+    if report is not None:
+        write_page(runs, record, request, report)
+    return status
 
 
 def follow(
