@@ -69,7 +69,7 @@ bench: .venv-bench/stamp .venv-cloud/stamp ## compare the worker with what peopl
 	$(if $(QUICK),,.venv-bench/bin/python -m benchmarks.memory)
 
 docs: .venv-docs/stamp ## build the documentation as a site into build/site; a broken link fails
-	.venv-docs/bin/python -m sphinx -q -W --keep-going -n -c website -d build/doctrees . build/site
+	.venv-docs/bin/python -m sphinx -q -E -W --keep-going -n -c website -d build/doctrees . build/site
 	@echo "open build/site/index.html"
 
 reference: .venv/dev.stamp ## write the pages of docs/ that are made from the code

@@ -14,6 +14,7 @@ from sphinx.errors import ExtensionError
 
 ROOT = Path(__file__).parents[1]
 NAVIGATION = {
+    "Begin": ["docs/tutorial"],
     "Models and files": ["docs/models", "docs/libraries", "docs/files", "docs/image"],
     "A stack": [
         "docs/by-hand",
@@ -53,6 +54,7 @@ include_patterns = ["*.md", "docs/*.md", "examples/*/README.md", "benchmarks/REA
 extensions = ["myst_parser"]
 myst_heading_anchors = 4
 highlight_language = "none"
+smartquotes = False  # quotes, dashes and dots of a command stay what they are
 html_theme = "furo"
 html_static_path = ["static"]
 html_css_files = ["tidegate.css"]
