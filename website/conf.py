@@ -37,6 +37,7 @@ NAVIGATION = {
         "docs/command-line",
         "docs/template",
         "docs/roles",
+        "docs/metrics",
         "docs/log-events",
         "docs/dispatcher-log",
         "docs/dispatcher-events",
