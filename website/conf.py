@@ -14,7 +14,7 @@ from sphinx.errors import ExtensionError
 
 ROOT = Path(__file__).parents[1]
 NAVIGATION = {
-    "Begin": ["docs/tutorial"],
+    "Begin": ["docs/tutorial", "docs/from-sagemaker"],
     "Models and files": ["docs/models", "docs/libraries", "docs/files", "docs/image"],
     "A stack": [
         "docs/by-hand",
