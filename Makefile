@@ -1,7 +1,7 @@
 # Every target makes the virtual environments that it needs. Python 3.11 or later and make are enough.
 PYTHON ?= python3
 BIN := .venv/bin
-PACKAGES := worker dispatcher tidegate examples tests benchmarks
+PACKAGES := worker dispatcher tidegate examples tests benchmarks website
 SOURCES := $(PACKAGES) hatch_build.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV := .venv/bin/uv --quiet --system-certs
@@ -9,7 +9,7 @@ INSTALL := pip install --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
 .PHONY: integration-aws integration-worker acceptance-deploy acceptance-run search-worker search-dispatcher wheel wheel-test coverage test-pythons test-boosters
-.PHONY: help demo test test-under-load levels chaos image-test report-test rehearsal bench check release-notes format unit robustness integration acceptance search template lock clean
+.PHONY: help demo test test-under-load levels chaos image-test report-test rehearsal bench docs reference check release-notes format unit robustness integration acceptance search template lock clean
 
 # `make chaos` plays this many simulated schedules, and breaks real processes once for each seed.
 SCHEDULES ?= 20000
@@ -70,6 +70,13 @@ rehearsal: .venv/dev.stamp .venv-cloud/stamp ## deploy, update under load and de
 bench: .venv-bench/stamp .venv-cloud/stamp ## compare the worker with what people would use instead (QUICK=1: in short)
 	.venv-bench/bin/python -m benchmarks $(if $(QUICK),--quick,--results benchmarks/results)
 	$(if $(QUICK),,.venv-bench/bin/python -m benchmarks.memory)
+
+docs: .venv-docs/stamp ## build the documentation as a site into build/site; a broken link fails
+	.venv-docs/bin/python -m sphinx -q -E -W --keep-going -n -c website -d build/doctrees . build/site
+	@echo "open build/site/index.html"
+
+reference: .venv/dev.stamp ## write the pages of docs/ that are made from the code
+	$(BIN)/python -m website.reference
 
 check: .venv/dev.stamp template ## lint, types, the order of imports, and all of `template`
 	$(BIN)/ruff check $(SOURCES)
@@ -152,7 +159,7 @@ format: .venv/dev.stamp ## format the code, and fix what the linter can fix
 	$(BIN)/ruff format $(SOURCES)
 
 lock: .venv/uv.stamp ## write the locks, requirements/*.txt, again from requirements/*.in, with hashes
-	@cd requirements && for name in bootstrap image onnx demo dev boosters cloud checks; do \
+	@cd requirements && for name in bootstrap image onnx demo dev boosters cloud checks docs; do \
 	  ../$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --no-annotate --no-header --output-file $$name.txt $$name.in || exit 1; done
 	@cd requirements && ../$(UV) pip compile --universal --python-version 3.11 --generate-hashes \
@@ -161,7 +168,7 @@ lock: .venv/uv.stamp ## write the locks, requirements/*.txt, again from requirem
 
 clean: ## remove the virtual environments, caches and the demo's outputs
 	rm -rf .venv .venv-* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis demo-output
-	rm -rf dist .coverage .coverage.*
+	rm -rf build dist .coverage .coverage.*
 	find $(PACKAGES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An environment keeps the Python that it was made with, so a PYTHON that is named must be the same.
@@ -213,6 +220,11 @@ endif
 .venv-checks/stamp: requirements/checks.txt .venv/uv.stamp
 	@test -x .venv-checks/bin/python || $(UV) venv --python $(BIN)/python .venv-checks
 	@$(UV) $(INSTALL) --python .venv-checks/bin/python -r requirements/checks.txt
+	@touch $@
+
+.venv-docs/stamp: requirements/docs.txt .venv/uv.stamp
+	@test -x .venv-docs/bin/python || $(UV) venv --python $(BIN)/python .venv-docs
+	@$(UV) $(INSTALL) --python .venv-docs/bin/python -r requirements/docs.txt
 	@touch $@
 
 include infra/aws.mk

@@ -49,7 +49,7 @@ log = structlog.get_logger()
 
 def main() -> int:
     """Run a worker until it is idle or a stop is requested; returns the exit status."""
-    _parser().parse_args()
+    parser().parse_args()
     phases = Phases.of_this_process("imports")
     phases.begin("settings")
     try:
@@ -174,7 +174,8 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """Return the parser, whose help lists every setting."""
     rows = settings_help.table()
     name_width, default_width = (max(len(row[column]) for row in rows) for column in (0, 1))
     table = "\n".join(

@@ -1,0 +1,1 @@
+"""The documentation as a site, and those of its pages that are made from the code."""

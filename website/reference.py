@@ -1,0 +1,164 @@
+"""Writes the pages of docs/ that are made from the code: settings, command line, template.
+
+`make reference` writes them. A test compares them with the code.
+"""
+
+import re
+import textwrap
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+from awscli.customizations.cloudformation.yamlhelper import yaml_parse
+
+from tidegate.cli.main import cli
+from worker import settings_help
+from worker.__main__ import parser
+from worker.settings import PREFIX, SETTINGS_OF_A_JOB
+
+ROOT = Path(__file__).parents[1]
+TEMPLATE = ROOT / "infra" / "cloudformation.yaml"
+EXIT_STATUS = re.compile(r"Exit status: (.*?)(?:\n\n|$)", re.DOTALL)
+WIDTH = 100
+
+
+def pages() -> Mapping[str, str]:
+    """Return each page by its name in docs/."""
+    template = yaml_parse(TEMPLATE.read_text("utf-8"))
+    return {
+        "settings.md": _settings(),
+        "command-line.md": _command_line(),
+        "template.md": _template(template),
+    }
+
+
+def _settings() -> str:
+    rows = [
+        [f"`{name}`", _cell(default), _cell(meaning), "yes" if _may_be_in_message(name) else ""]
+        for name, default, meaning in settings_help.table()
+    ]
+    return _page(
+        "Settings of the worker",
+        "A setting is an environment variable of the worker. On a stack `tidegate deploy --set "
+        "NAME=VALUE` sets it, and `--unset NAME` gives it its default again. The prefix `WORKER_` "
+        "may be left out there. `WORKER_SETTINGS` may hold several settings, quoted as words of a "
+        "shell: `MAX_REJECTED=0.05 KEEP_COLUMNS=id,age`.",
+        "If a value is wrong, or two values contradict each other, the worker does not start. It "
+        "prints one line for each problem. A message may change the settings that say so for its "
+        "own job: [Settings of a message](files.md#settings-of-a-message).",
+        _table(["variable", "default", "meaning", "in a message"], rows),
+    )
+
+
+def _may_be_in_message(variable: str) -> bool:
+    return variable.removeprefix(PREFIX).lower() in SETTINGS_OF_A_JOB
+
+
+def _command_line() -> str:
+    helps = {name: _help(name, command) for name, command in sorted(cli.commands.items())}
+    statuses = [
+        [f"[`{name}`](#tidegate-{name})", _cell(" ".join(found[1].split()))]
+        for name, command in sorted(cli.commands.items())
+        if (found := EXIT_STATUS.search(textwrap.dedent(command.help or "")))
+    ]
+    return _page(
+        "Command line",
+        "This is what each command prints with `--help`. `-h` is short for it.",
+        "## Exit statuses",
+        "A command ends with 0 if it did what it was asked to do, and with 1 if not. It ends with "
+        "2 if an option or a setting is wrong, with 4 if AWS does not accept the credentials, and "
+        "with 130 after Ctrl-C. These commands say more:",
+        _table(["command", "exit status"], statuses),
+        *(f"## tidegate {name}\n\n```text\n{text}\n```" for name, text in helps.items()),
+        f"## python -m worker\n\n```text\n{_worker_help()}\n```",
+    )
+
+
+def _help(name: str, command: click.Command) -> str:
+    context = click.Context(
+        command,
+        info_name=f"tidegate {name}",
+        terminal_width=WIDTH,
+        help_option_names=["-h", "--help"],
+    )
+    return command.get_help(context)
+
+
+def _worker_help() -> str:
+    """Return the worker's help without the table of settings, which has a page of its own."""
+    usage, _, rest = parser().format_help().partition("settings, from the environment")
+    _, _, after = rest.partition("WORKER_SETTINGS may hold")
+    return f"{usage}WORKER_SETTINGS may hold{after}".strip()
+
+
+def _template(template: Mapping[str, Any]) -> str:
+    groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    sections = [
+        f"### {group['Label']['default']}\n\n"
+        + _table(
+            ["parameter", "default", "values", "meaning"],
+            [_parameter(name, template["Parameters"][name]) for name in group["Parameters"]],
+        )
+        for group in groups
+    ]
+    outputs = [
+        [f"`{name}`", _cell(output["Description"])] for name, output in template["Outputs"].items()
+    ]
+    return _page(
+        "Parameters and outputs of the template",
+        "`tidegate deploy STACK --parameter NAME=VALUE` sets a parameter of "
+        "[infra/cloudformation.yaml](../infra/cloudformation.yaml). What is not named keeps its "
+        "value. `tidegate deploy` sets `Model`, `ModelSha256` and `ImageTag` itself.",
+        "## Parameters",
+        *sections,
+        "## Outputs",
+        _table(["output", "meaning"], outputs),
+    )
+
+
+def _parameter(name: str, parameter: Mapping[str, Any]) -> list[str]:
+    default = "required" if "Default" not in parameter else str(parameter["Default"])
+    return [
+        f"`{name}`",
+        _cell(default) or "empty",
+        _cell(", ".join(_values(parameter))),
+        _cell(parameter["Description"]),
+    ]
+
+
+def _values(parameter: Mapping[str, Any]) -> Iterator[str]:
+    if "AllowedValues" in parameter:
+        *others, last = map(str, parameter["AllowedValues"])
+        yield f"{', '.join(others)} or {last}"
+    if "MinValue" in parameter:
+        yield f"at least {parameter['MinValue']}"
+    if "MaxValue" in parameter:
+        yield f"at most {parameter['MaxValue']}"
+    if "ConstraintDescription" in parameter:
+        yield str(parameter["ConstraintDescription"]).removeprefix("must be ")
+
+
+def _page(title: str, *parts: str) -> str:
+    made = "This page is made from the code, by `make reference`."
+    texts = (part if part.startswith(("|", "#")) else _wrapped(part) for part in parts)
+    return "\n\n".join([f"# {title}", made, *texts]) + "\n"
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def _cell(text: str) -> str:
+    """Return a text of a table's cell in which nothing is markup."""
+    return re.sub(r"([|*<>\\$])", r"\\\1", " ".join(text.split()))
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+if __name__ == "__main__":
+    for page, text in pages().items():
+        (ROOT / "docs" / page).write_text(text, "utf-8")
