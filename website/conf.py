@@ -28,6 +28,7 @@ NAVIGATION = {
     "At work": [
         "docs/daily-life",
         "docs/broken-batch",
+        "docs/report",
         "docs/backfill",
         "docs/doctor",
         "docs/troubleshooting",
