@@ -70,8 +70,10 @@ class Checks:
         # The worker repeats a call that seemed to fail; its older handle may still be valid.
         overridden = (message_id, name) in self.ledger.overridden
         taken = holder != name and not self.plan.has_duplicates and not overridden
-        # If two handles are valid, the other one may have released the message: no expiry then.
-        is_of_flight = holder == name or own in stored.usable
+        # If two handles are valid, the other one may have released the message: no expiry then. Nor
+        # if the newest one was in an answer that never came: extensions by the older one may be
+        # answered, and do nothing.
+        is_of_flight = (holder == name and handle == own) or own in stored.usable
         expired = is_of_flight and stored.visible_at < now() - ANSWER_SECONDS
         if taken or (expired and (by, through) == (name, handle)):
             self._break(now(), f"P2: {name} uploads for {message_id}, which it lost")
