@@ -1,7 +1,6 @@
 """Streaming: an input downloaded by ranges, read ahead; an output uploaded whole or in parts."""
 
 import asyncio
-import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
@@ -46,7 +45,7 @@ class Download:
         """Yield the ranges part by part; raises InputOverwritten and TransientError."""
         fetches: deque[asyncio.Future[bytes]] = deque()
         try:
-            for start, stop in self.cut(ranges):
+            for start, stop in self.cut(ranges, self.part_bytes):
                 fetches.append(self.begin_fetch(start, stop))
                 if len(fetches) == READ_AHEAD:
                     yield await fetches[0]
@@ -61,13 +60,13 @@ class Download:
         """Begin to download a range now, before its bytes are asked for."""
         return ReadAhead(self, start, stop)
 
-    def cut(self, ranges: Sequence[Range], max_bytes: int = sys.maxsize) -> Iterator[Range]:
-        """Yield the ranges cut into parts, each of which is one request."""
+    def cut(self, ranges: Sequence[Range], max_bytes: int) -> Iterator[Range]:
+        """Yield the ranges cut into parts of so many bytes, each of which is one request."""
         for start, stop in ranges:
             begin = start
             while begin < stop:
                 in_first = len(self.first) if begin < len(self.first) else stop
-                end = min(stop, begin + min(max_bytes, self.part_bytes), in_first)
+                end = min(stop, begin + max_bytes, in_first)
                 yield begin, end
                 begin = end
 
@@ -93,7 +92,7 @@ class ReadAhead:
 
     def __init__(self, download: Download, start: int, stop: int) -> None:
         self._download = download
-        parts = download.cut([(start, stop)], AHEAD_BYTES)
+        parts = download.cut([(start, stop)], min(AHEAD_BYTES, download.part_bytes))
         self._fetches = {part: download.begin_fetch(*part) for part in parts}
 
     async def read(self, ranges: Sequence[Range]) -> AsyncGenerator[bytes, None]:
