@@ -7,20 +7,15 @@ AWS's own program: threads with boto3 stand for it here, and their CPU time is c
 """
 
 import http.client
-import json
 import os
 import socket
 import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
-from benchmarks.opponent_helpers import QUEUE, WAIT_SECONDS, load_model, output_key, predict
+from benchmarks.opponent_helpers import ThreadedDrain, load_model, predict
 
 TRANSFORMS = 2 * (os.cpu_count() or 1)  # MaxConcurrentTransforms
 START_SECONDS = 120
@@ -44,42 +39,19 @@ def make_app() -> Any:  # noqa: ANN401 - Flask is imported in gunicorn's process
     return app
 
 
-class Agent:
-    """Sends each object to the container, and stores the answer."""
+class Container:
+    """The container's server, called by the threads of the agent."""
 
     def __init__(self, port: int) -> None:
-        config = Config(max_pool_connections=TRANSFORMS)
-        self._sqs: Any = boto3.client("sqs", config=config)
-        self._s3: Any = boto3.client("s3", config=config)
-        self._url = self._sqs.get_queue_url(QueueName=QUEUE)["QueueUrl"]
         self._port = port
         self._local = threading.local()
 
-    def run(self) -> None:
-        """Work until a poll returns no message."""
-        while messages := self._receive():
-            for message in messages:
-                self._work(json.loads(message["Body"]))
-            entries = [
-                {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"]}
-                for number, message in enumerate(messages)
-            ]
-            self._sqs.delete_message_batch(QueueUrl=self._url, Entries=entries)
-
-    def _receive(self) -> list[dict[str, str]]:
-        answer = self._sqs.receive_message(
-            QueueUrl=self._url, MaxNumberOfMessages=10, WaitTimeSeconds=WAIT_SECONDS
-        )
-        messages: list[dict[str, str]] = answer.get("Messages", [])
-        return messages
-
-    def _work(self, job: dict[str, str]) -> None:
-        body = self._s3.get_object(Bucket=job["bucket"], Key=job["key"])["Body"].read()
-        output = self.call("POST", "/invocations", body)
-        self._s3.put_object(Bucket=job["output_bucket"], Key=output_key(job), Body=output)
+    def transform(self, body: bytes) -> bytes:
+        """Send an object's content, and return the answer."""
+        return self.call("POST", "/invocations", body)
 
     def call(self, method: str, path: str, body: bytes | None = None) -> bytes:
-        """Call the container on this thread's connection; raises RuntimeError if it refuses."""
+        """Call the server on this thread's connection; raises RuntimeError if it refuses."""
         connection = getattr(self._local, "connection", None)
         if connection is None:
             connection = http.client.HTTPConnection("127.0.0.1", self._port)
@@ -91,8 +63,8 @@ class Agent:
             raise RuntimeError(f"the container answered {answer.status}: {content[:1000]!r}")
         return content
 
-    def wait_for_container(self) -> None:
-        """Ping the container until it answers; raises OSError after two minutes."""
+    def wait(self) -> None:
+        """Ping the server until it answers; raises OSError after two minutes."""
         deadline = time.monotonic() + START_SECONDS
         while True:
             try:
@@ -111,11 +83,9 @@ def main() -> int:
     port = _free_port()
     with subprocess.Popen(_gunicorn(port)) as server:  # noqa: S603 - our own arguments
         try:
-            agent = Agent(port)
-            agent.wait_for_container()
-            with ThreadPoolExecutor(TRANSFORMS) as threads:
-                for thread in [threads.submit(agent.run) for _ in range(TRANSFORMS)]:
-                    thread.result()
+            container = Container(port)
+            container.wait()
+            ThreadedDrain(container.transform, TRANSFORMS).run()
         finally:
             server.terminate()
     return 0
