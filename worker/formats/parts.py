@@ -1,7 +1,9 @@
 """Parts of a file: what is common to the formats that can be read from the middle."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 from worker.formats.base import TableReader
 from worker.interfaces import InputReader, Position, ScoreOptions
@@ -26,6 +28,9 @@ class PartReader(TableReader, Protocol):
     def end(self) -> Position:
         """Where the rows that were read so far end."""
         ...
+
+
+ReaderT = TypeVar("ReaderT", bound=PartReader)
 
 
 class Parts(Protocol):
@@ -58,6 +63,50 @@ class Parts(Protocol):
         Raises Unparsable if it finds no place where they might.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class TextParts(ABC, Generic[ReaderT]):
+    """Implements Parts for text in UTF-8, which is cut at fixed offsets."""
+
+    begin: Position
+    starts: range
+    end: int
+
+    def open(self, file: InputReader, options: ScoreOptions) -> ReaderT:
+        """Return a reader of all rows."""
+        text = read_from(file, self.begin.offset, self.end)
+        return self.reader(file, options, text, self.begin, self.end)
+
+    def open_part(
+        self, file: InputReader, options: ScoreOptions, number: int, begin: Position | None
+    ) -> ReaderT:
+        """Return a reader of the rows that begin in a part."""
+        start = self.starts[number]
+        stop = min(start + self.starts.step, self.end)
+        if begin is not None:
+            return self.reader(file, options, read_from(file, begin.offset, stop), begin, stop)
+        before = start - 1  # if it is a line end, a row begins at the start
+        place, text = self.find_begin(read_from(file, before, stop), stop - before)
+        return self.reader(file, options, text, Position(before + place, 0), stop)
+
+    @abstractmethod
+    def find_begin(self, text: Iterator[bytes], size: int) -> tuple[int, Iterator[bytes]]:
+        """Return where the first row behind the first byte begins, and the text from there on.
+
+        It is looked for in the first `size` bytes.
+        """
+
+    @abstractmethod
+    def reader(
+        self,
+        file: InputReader,
+        options: ScoreOptions,
+        text: Iterator[bytes],
+        begin: Position,
+        stop: int,
+    ) -> ReaderT:
+        """Return a reader of a text that begins there: of the rows that begin before `stop`."""
 
 
 def cut_at_bytes(size: int, part_bytes: int, width: int) -> range:

@@ -17,7 +17,7 @@ Lines = list[tuple[int, str]]
 
 def parts_of(body: bytes, part_bytes: int) -> JsonLinesParts:
     starts = range(0, len(body), part_bytes)
-    return JsonLinesParts(FileKeys(("a",), ("a",)), Position(0, 1), starts, len(body))
+    return JsonLinesParts(Position(0, 1), starts, len(body), FileKeys(("a",), ("a",)))
 
 
 def lines_of(reader: JsonLinesReader) -> Lines:

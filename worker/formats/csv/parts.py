@@ -9,47 +9,30 @@ from worker.formats.csv.header import Header
 from worker.formats.csv.reader import CsvReader
 from worker.formats.csv.row_begin import find_row_begin
 from worker.formats.memory import InputMemory
-from worker.formats.parts import cut_at_bytes, read_from
+from worker.formats.parts import TextParts, cut_at_bytes
 from worker.formats.text import cut_pieces, to_utf8
 from worker.interfaces import InputReader, Position, ScoreOptions
 
 
 @dataclass(frozen=True, slots=True)
-class CsvParts:
+class CsvParts(TextParts[CsvReader]):
     """Implements worker.formats.parts.Parts for text that is stored as UTF-8."""
 
     header: Header
-    begin: Position
-    starts: range
-    end: int
 
     @classmethod
     def of(cls, header: Header, begin: Position, size: int, part_bytes: int) -> Self:
         """Return the parts of a file of that size, of `part_bytes` each if it is not wide."""
         starts = cut_at_bytes(size, part_bytes, header.width)
-        return cls(replace(header, rest=b""), begin, starts, size)
+        return cls(begin, starts, size, replace(header, rest=b""))
 
-    def open(self, file: InputReader, options: ScoreOptions) -> CsvReader:
-        """Return a reader of all rows."""
-        text = read_from(file, self.begin.offset, self.end)
-        return self._reader(file, options, text, self.begin, self.end)
-
-    def open_part(
-        self, file: InputReader, options: ScoreOptions, number: int, begin: Position | None
-    ) -> CsvReader:
-        """Return a reader of the rows that begin in a part."""
-        start = self.starts[number]
-        stop = min(start + self.starts.step, self.end)
-        if begin is not None:
-            text = read_from(file, begin.offset, stop)
-            return self._reader(file, options, text, begin, stop)
-        before = start - 1  # if it is a line end, a row begins at the start
-        text, behind = cut_pieces(read_from(file, before, stop), stop - before)
+    def find_begin(self, text: Iterator[bytes], size: int) -> tuple[int, Iterator[bytes]]:
+        """Guess where the first row begins."""
+        text, behind = cut_pieces(text, size)
         place, text = find_row_begin(text, self.header.dialect, self.header.width)
-        guess = Position(before + place, 0)
-        return self._reader(file, options, chain(text, behind), guess, stop)
+        return place, chain(text, behind)
 
-    def _reader(
+    def reader(
         self,
         file: InputReader,
         options: ScoreOptions,
@@ -57,6 +40,7 @@ class CsvParts:
         begin: Position,
         stop: int,
     ) -> CsvReader:
+        """Return a reader of the rows of a text."""
         return CsvReader(
             self.header,
             to_utf8(text, "utf-8", position=begin.offset),
