@@ -36,14 +36,29 @@ NAVIGATION = {
     "Reference": [
         "docs/settings",
         "docs/command-line",
+        "docs/exit-statuses",
         "docs/template",
+        "docs/message",
+        "docs/output",
+        "docs/failure-report",
+        "docs/limits",
+        "docs/security",
         "docs/roles",
         "docs/metrics",
         "docs/log-events",
         "docs/dispatcher-log",
         "docs/dispatcher-events",
     ],
-    "How it works": ["ARCHITECTURE", "docs/memory", "benchmarks/README"],
+    "How it works": [
+        "docs/waking",
+        "docs/leases",
+        "docs/writes",
+        "docs/types",
+        "docs/parts",
+        "docs/memory",
+        "ARCHITECTURE",
+        "benchmarks/README",
+    ],
     "Examples": ["examples/iris/README", "examples/lightgbm/README", "examples/rfm/README"],
     "Project": ["CHANGELOG", "CONTRIBUTING", "SECURITY"],
 }
@@ -79,8 +94,7 @@ def setup(app: Sphinx) -> None:
 def prepare(app: Sphinx, page: str, source: list[str]) -> None:  # noqa: ARG001 - the signature is Sphinx's
     """Turn a page of the repository into one of the site."""
     text = PICTURE_FROM_ELSEWHERE.sub("", source[0])
-    # A forge draws these. The program that draws them is not part of the site, so the text stands.
-    parts = CODE_BLOCK.split(text.replace("```mermaid", "```"))
+    parts = CODE_BLOCK.split(text)
     source[0] = "".join(
         part
         if CODE_BLOCK.fullmatch(part)
