@@ -3,6 +3,7 @@
 `make reference` writes all of it. A test compares it with the code.
 """
 
+import ast
 import json
 import re
 import textwrap
@@ -23,6 +24,10 @@ from worker.settings import PREFIX, SETTINGS_OF_A_JOB
 ROOT = Path(__file__).parents[1]
 TEMPLATE = ROOT / "infra" / "cloudformation.yaml"
 EXIT_STATUS = re.compile(r"Exit status: (.*?)(?:\n\n|$)", re.DOTALL)
+CONTENTS = "docs/README"
+FIRST_PARAGRAPH = re.compile(r"\A# (.+)\n+(?:#+ .*\n+)*((?:.+\n)+)")
+LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
+MADE = "This page is made from the code, by `make reference`.\n\n"
 WIDTH = 100
 WORKER_FAILED = (
     "the queue or the model cannot be used, the start has taken longer than ten minutes, no "
@@ -34,6 +39,7 @@ def pages() -> Mapping[str, str]:
     """Return the text of each file by its name in docs/."""
     template = yaml_parse(TEMPLATE.read_text("utf-8"))
     return {
+        "README.md": _contents(),
         "settings.md": _settings(),
         "command-line.md": _command_line(),
         "exit-statuses.md": _exit_statuses(),
@@ -41,6 +47,36 @@ def pages() -> Mapping[str, str]:
         "schemas/message.json": _message_schema(),
         **{f"drawings/{name}.svg": draw() for name, draw in DRAWINGS.items()},
     }
+
+
+def _contents() -> str:
+    """Return the list of all pages, each with its first sentence."""
+    sections = (
+        f"## {name}\n\n"
+        + _table(["page", "about"], [_entry(page) for page in listed if page != CONTENTS])
+        for name, listed in _navigation().items()
+    )
+    return _page("All pages", "The site that `make docs` builds has the same order.", *sections)
+
+
+def _navigation() -> Mapping[str, list[str]]:
+    """Return the site's navigation; its module needs Sphinx, so it is read and not imported."""
+    module = ast.parse((ROOT / "website" / "conf.py").read_text("utf-8"))
+    (value,) = (
+        node.value
+        for node in module.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "NAVIGATION"
+    )
+    found: Mapping[str, list[str]] = ast.literal_eval(value)
+    return found
+
+
+def _entry(page: str) -> list[str]:
+    text = (ROOT / f"{page}.md").read_text("utf-8").replace(MADE, "")
+    title, paragraph = FIRST_PARAGRAPH.findall(text)[0]
+    sentence = re.split(r"(?<=\.) ", LINK.sub(r"\1", " ".join(paragraph.split())))[0]
+    path = page.removeprefix("docs/") if page.startswith("docs/") else f"../{page}"
+    return [f"[{title}]({path}.md)", sentence]
 
 
 def _message_schema() -> str:
@@ -67,6 +103,8 @@ def _settings() -> str:
         "prints one line for each problem. A message may change the settings that say so for its "
         "own job: [Settings of a message](message.md#settings-of-a-message).",
         _table(["variable", "default", "meaning", "in a message"], rows),
+        "`AWS_REGION`, `AWS_ENDPOINT_URL` and credentials are read as every AWS tool reads them. "
+        "Buckets may be in other regions than the queue: [Regions](regions.md).",
     )
 
 
@@ -93,6 +131,7 @@ def _exit_statuses() -> str:
     ]
     return _page(
         "Exit statuses",
+        "The number that a command or a worker ends with, and what it means.",
         "## tidegate",
         _table(
             ["status", "meaning"],
@@ -188,9 +227,8 @@ def _values(parameter: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _page(title: str, *parts: str) -> str:
-    made = "This page is made from the code, by `make reference`."
     texts = (part if part.startswith(("|", "#")) else _wrapped(part) for part in parts)
-    return "\n\n".join([f"# {title}", made, *texts]) + "\n"
+    return f"# {title}\n\n{MADE}" + "\n\n".join(texts) + "\n"
 
 
 def _wrapped(text: str) -> str:
