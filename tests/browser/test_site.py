@@ -48,8 +48,13 @@ def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
 
 def pages() -> list[Path]:
     """Return the pages of the site that have a source."""
-    sources = (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/*/README.md"))
-    found = [SITE / path.relative_to(ROOT).with_suffix(".html") for path in sources]
+    sources = (
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("*/README.md"),
+        *ROOT.glob("examples/*/README.md"),
+    )
+    found = {SITE / path.relative_to(ROOT).with_suffix(".html") for path in sources}
     return sorted(path for path in found if path.exists())
 
 

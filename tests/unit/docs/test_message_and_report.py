@@ -1,10 +1,11 @@
-"""The messages and the report that the reference shows are ones of the worker."""
+"""The messages, the report and the metadata of the reference are those of the worker."""
 
 import json
 import re
 
 import pytest
 
+from tests.support.fakes.worker import Cloud, output
 from tests.support.schemas import checked
 from tests.support.template import ROOT
 from worker.job import Job
@@ -38,3 +39,16 @@ def test_the_report_that_is_shown_fits_the_schema_and_names_every_field() -> Non
 
     job = Job.model_validate(report["job"])
     assert job.model_dump(exclude_none=True) == report["job"]
+
+
+async def test_the_metadata_of_an_output_is_listed() -> None:
+    cloud = Cloud()
+    settings = {"MAX_REJECTED": "0.5"}
+    cloud.submit("a.csv", sequencer="0A", run="r", settings=settings)
+    await cloud.run_worker()
+    text = (ROOT / "docs" / "output.md").read_text("utf-8")
+    table = text.partition("## Metadata")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+
+    listed = {name for row in rows for name in re.findall(r"`([\w-]+)`", row)}
+    assert cloud.storage.metadata(output("a.csv")).keys() == listed
