@@ -9,7 +9,7 @@ INSTALL := pip install --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
 .PHONY: integration-aws integration-worker acceptance-deploy acceptance-run search-worker search-dispatcher wheel wheel-test coverage test-pythons test-boosters
-.PHONY: help demo test test-under-load levels chaos image-test report-test site-test rehearsal bench docs reference check release-notes format unit robustness integration acceptance search template lock clean
+.PHONY: help demo test test-under-load levels chaos image-test report-test rehearsal bench docs reference check release-notes format unit robustness integration acceptance search template lock clean
 
 # `make chaos` plays this many simulated schedules, and breaks real processes once for each seed.
 SCHEDULES ?= 20000
@@ -63,6 +63,7 @@ image-test: .venv/dev.stamp .venv-cloud/stamp ## build the image, run it as ECS 
 report-test: .venv/dev.stamp ## look at the page of `tidegate report` in Chromium (CHROMIUM=program AXE=axe.min.js)
 	CHROMIUM="$(CHROMIUM)" AXE="$(AXE)" $(BIN)/python -m pytest tests/browser/test_report_page.py
 
+.PHONY: site-test
 site-test: docs .venv/dev.stamp ## look at every page of the site in Chromium (CHROMIUM=program); pictures in dist/site
 	CHROMIUM="$(CHROMIUM)" $(BIN)/python -m pytest tests/browser/test_site.py
 
