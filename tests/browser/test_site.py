@@ -21,7 +21,7 @@ TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clie
 # What is wider than the screen must be able to scroll by itself.
 BEYOND = """[...document.querySelectorAll('article *')]
     .filter(one => one.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
-    .filter(one => !one.closest('pre, .table-wrapper')).map(one => one.outerHTML.slice(0, 80))"""
+    .filter(one => !one.closest('pre, .table-wrapper, p:has(img)')).map(one => one.outerHTML.slice(0, 80))"""
 # On a telephone a table of text is not to be scrolled.
 SCROLLED_TEXT = """[...document.querySelectorAll('table.stacked')]
     .filter(one => one.scrollWidth > one.closest('.table-wrapper').clientWidth + 1)
