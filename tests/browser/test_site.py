@@ -21,19 +21,24 @@ TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clie
 # What is wider than the screen must be able to scroll by itself.
 BEYOND = """[...document.querySelectorAll('article *')]
     .filter(one => one.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
-    .filter(one => !one.closest('pre, .table-wrapper, p:has(img)')).map(one => one.outerHTML.slice(0, 80))"""
+    .filter(one => !one.closest('pre, .table-wrapper, p:has(img)'))
+    .map(one => one.outerHTML.slice(0, 80))"""
 # On a telephone a table of text is not to be scrolled.
 SCROLLED_TEXT = """[...document.querySelectorAll('table.stacked')]
     .filter(one => one.scrollWidth > one.closest('.table-wrapper').clientWidth + 1)
     .map(one => one.textContent.trim().slice(0, 80))"""
 NOT_LOADED = """[...document.images].filter(one => !one.complete || !one.naturalWidth)
     .map(one => one.src)"""
-# Text of a drawing beyond the drawing, in the fonts of this machine.
+# Text of a drawing beyond its box, or beyond the drawing, in the fonts of this machine.
 CUT_OFF = """(() => {
-    const box = document.documentElement.viewBox.baseVal
+    const page = document.documentElement.viewBox.baseVal
+    const boxes = [page, ...[...document.querySelectorAll('rect')].map(one => one.getBBox())]
+    const holds = (box, x, y) =>
+        box.x <= x && x <= box.x + box.width && box.y <= y && y <= box.y + box.height
     return [...document.querySelectorAll('text')].filter(one => {
-        const text = one.getBBox()
-        return text.x < 0 || text.x + text.width > box.width || text.y + text.height > box.height
+        const {x, y, width, height} = one.getBBox()
+        return boxes.some(box => holds(box, x + width / 2, y + height / 2)
+            && !(holds(box, x, y + height / 2) && holds(box, x + width, y + height / 2)))
     }).map(one => one.textContent)
 })()"""
 
