@@ -15,25 +15,27 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
 ROOT = Path(__file__).parents[1]
+# First the page to learn from, then a page for each task, then what to look up, then the reasons.
 NAVIGATION = {
-    "Begin": ["docs/tutorial", "docs/demo", "docs/from-sagemaker"],
-    "Models and files": ["docs/models", "docs/libraries", "docs/files", "docs/image"],
-    "A stack": [
+    "Tutorial": ["docs/tutorial", "docs/demo"],
+    "How to: models and files": [
+        "docs/libraries",
+        "docs/backfill",
+        "docs/broken-batch",
+    ],
+    "How to: a stack": [
         "docs/deploy",
-        "docs/by-hand",
         "docs/buckets",
-        "docs/regions",
+        "docs/several-stacks",
         "docs/platform",
         "docs/ci",
-        "docs/several-stacks",
+        "docs/by-hand",
         "docs/own-queue",
-        "docs/costs",
+        "docs/from-sagemaker",
     ],
-    "At work": [
+    "How to: from day to day": [
         "docs/daily-life",
-        "docs/broken-batch",
         "docs/report",
-        "docs/backfill",
         "docs/where-to-look",
         "docs/doctor",
         "docs/troubleshooting",
@@ -43,6 +45,8 @@ NAVIGATION = {
         "docs/command-line",
         "docs/exit-statuses",
         "docs/template",
+        "docs/models",
+        "docs/files",
         "docs/message",
         "docs/output",
         "docs/failure-report",
@@ -53,15 +57,18 @@ NAVIGATION = {
         "docs/log-events",
         "docs/dispatcher-log",
         "docs/dispatcher-events",
+        "docs/regions",
     ],
-    "How it works": [
+    "Explanation": [
         "docs/waking",
         "docs/leases",
         "docs/writes",
         "docs/types",
         "docs/parts",
-        "docs/memory",
         "ARCHITECTURE",
+        "docs/costs",
+        "docs/memory",
+        "docs/image",
         "benchmarks/README",
     ],
     "Examples": ["examples/iris/README", "examples/lightgbm/README", "examples/rfm/README"],
