@@ -31,7 +31,6 @@ NAVIGATION = {
         "docs/ci",
         "docs/by-hand",
         "docs/own-queue",
-        "docs/from-sagemaker",
     ],
     "How to: from day to day": [
         "docs/daily-life",
@@ -40,6 +39,7 @@ NAVIGATION = {
         "docs/doctor",
         "docs/troubleshooting",
     ],
+    "How to: move here": ["docs/from-sagemaker"],
     "Reference": [
         "docs/settings",
         "docs/command-line",
