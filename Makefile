@@ -61,7 +61,11 @@ image-test: .venv/dev.stamp .venv-cloud/stamp ## build the image, run it as ECS 
 	ENGINE="$(ENGINE)" IMAGE="$(IMAGE)" $(BIN)/python -m pytest tests/image
 
 report-test: .venv/dev.stamp ## look at the page of `tidegate report` in Chromium (CHROMIUM=program AXE=axe.min.js)
-	CHROMIUM="$(CHROMIUM)" AXE="$(AXE)" $(BIN)/python -m pytest tests/browser
+	CHROMIUM="$(CHROMIUM)" AXE="$(AXE)" $(BIN)/python -m pytest tests/browser/test_report_page.py
+
+.PHONY: site-test
+site-test: docs .venv/dev.stamp ## look at every page of the site in Chromium (CHROMIUM=program); pictures in dist/site
+	CHROMIUM="$(CHROMIUM)" $(BIN)/python -m pytest tests/browser/test_site.py
 
 rehearsal: .venv/dev.stamp .venv-cloud/stamp ## deploy, update under load and destroy on the local cloud; write the screens of docs/going-up.txt and docs/broken-batch.md
 	$(BIN)/python -m pytest tests/acceptance/test_going_up.py --transcript docs/going-up.txt

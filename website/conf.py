@@ -4,48 +4,75 @@ The pages lie where a forge shows them, so the source folder is the repository. 
 both sides; only those to folders, which a site does not show, become links to what is in them.
 """
 
+import html
 import posixpath
 import re
 import shutil
 from pathlib import Path
 
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
 ROOT = Path(__file__).parents[1]
+# First the page to learn from, then a page for each task, then what to look up, then the reasons.
 NAVIGATION = {
-    "Begin": ["docs/tutorial", "docs/from-sagemaker"],
-    "Models and files": ["docs/models", "docs/libraries", "docs/files", "docs/image"],
-    "A stack": [
-        "docs/by-hand",
+    "Tutorial": ["docs/tutorial", "docs/demo"],
+    "How to: models and files": [
+        "docs/libraries",
+        "docs/backfill",
+        "docs/broken-batch",
+    ],
+    "How to: a stack": [
+        "docs/deploy",
         "docs/buckets",
-        "docs/regions",
+        "docs/several-stacks",
         "docs/platform",
         "docs/ci",
-        "docs/several-stacks",
-        "docs/costs",
+        "docs/by-hand",
+        "docs/own-queue",
     ],
-    "At work": [
+    "How to: from day to day": [
         "docs/daily-life",
-        "docs/broken-batch",
         "docs/report",
-        "docs/backfill",
+        "docs/where-to-look",
         "docs/doctor",
         "docs/troubleshooting",
     ],
+    "How to: move here": ["docs/from-sagemaker"],
     "Reference": [
         "docs/settings",
         "docs/command-line",
+        "docs/exit-statuses",
         "docs/template",
+        "docs/models",
+        "docs/files",
+        "docs/message",
+        "docs/output",
+        "docs/failure-report",
+        "docs/limits",
+        "docs/security",
         "docs/roles",
         "docs/metrics",
         "docs/log-events",
         "docs/dispatcher-log",
         "docs/dispatcher-events",
+        "docs/regions",
     ],
-    "How it works": ["ARCHITECTURE", "docs/memory", "benchmarks/README"],
+    "Explanation": [
+        "docs/waking",
+        "docs/leases",
+        "docs/writes",
+        "docs/types",
+        "docs/parts",
+        "ARCHITECTURE",
+        "docs/costs",
+        "docs/memory",
+        "docs/image",
+        "benchmarks/README",
+    ],
     "Examples": ["examples/iris/README", "examples/lightgbm/README", "examples/rfm/README"],
-    "Project": ["CHANGELOG", "CONTRIBUTING", "SECURITY"],
+    "Project": ["docs/README", "CHANGELOG", "CONTRIBUTING", "SECURITY"],
 }
 
 project = "Tidegate"
@@ -67,20 +94,21 @@ html_show_copyright = False
 CODE_BLOCK = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[([^\]]+)\]\((?!\w+:|#)([^)#]+)\)")
 PICTURE_FROM_ELSEWHERE = re.compile(r"^!\[.*\]\(https?:.*\)\n", re.MULTILINE)
+SHORT_CELL = 32  # characters of a cell; a table of shorter ones fits a telephone, or is of figures
 LOADED = re.compile(r'<(?:script|img|link|iframe)\b[^>]*\b(?:src|href)="(?:https?:)?//[^"]*"')
 
 
 def setup(app: Sphinx) -> None:
     """Connect what happens before a page is read, and after all are written."""
     app.connect("source-read", prepare)
+    app.connect("doctree-resolved", label_cells)
     app.connect("build-finished", finish)
 
 
 def prepare(app: Sphinx, page: str, source: list[str]) -> None:  # noqa: ARG001 - the signature is Sphinx's
     """Turn a page of the repository into one of the site."""
     text = PICTURE_FROM_ELSEWHERE.sub("", source[0])
-    # A forge draws these. The program that draws them is not part of the site, so the text stands.
-    parts = CODE_BLOCK.split(text.replace("```mermaid", "```"))
+    parts = CODE_BLOCK.split(text)
     source[0] = "".join(
         part
         if CODE_BLOCK.fullmatch(part)
@@ -89,6 +117,24 @@ def prepare(app: Sphinx, page: str, source: list[str]) -> None:  # noqa: ARG001 
     )
     if page == root_doc:
         source[0] += "".join(toctree(*section) for section in NAVIGATION.items())
+
+
+def label_cells(app: Sphinx, tree: nodes.document, page: str) -> None:  # noqa: ARG001 - the signature is Sphinx's
+    """Name the column in each cell of a table with text: a narrow screen shows no columns.
+
+    A table of figures stays a table on every screen.
+    """
+    for table in tree.findall(nodes.table):
+        head, *rows = [list(row.findall(nodes.entry)) for row in table.findall(nodes.row)]
+        if all(len(cell.astext()) <= SHORT_CELL for row in rows for cell in row):
+            continue
+        table["classes"].append("stacked")
+        for row in rows:
+            # Of two columns the first is the name of the second.
+            for name, cell in list(zip(head, row, strict=True))[1:] if head[2:] else ():
+                if name.astext() and cell.astext():
+                    label = f'<span class="label">{html.escape(name.astext())}: </span>'
+                    cell.children[0].insert(0, nodes.raw("", label, format="html"))
 
 
 def link(page: str, text: str, target: str) -> str:

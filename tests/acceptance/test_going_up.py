@@ -1,4 +1,4 @@
-"""A stack goes up, is changed under load and goes down, by the commands in the README."""
+"""A stack goes up, is changed under load and goes down, by the commands in docs/deploy.md."""
 
 import asyncio
 import shutil

@@ -200,8 +200,8 @@ aws sqs start-message-move-task --source-arn $queues-dead-letters --destination-
 
 
 def quick_start() -> str:
-    """Return the commands of the README that run a worker against a queue of one's own."""
-    blocks = (CHECKOUT / "README.md").read_text().split("```")
+    """Return the commands of the page on a worker against a queue of one's own."""
+    blocks = (CHECKOUT / "docs" / "own-queue.md").read_text().split("```")
     (block,) = (block for block in blocks if "aws sqs create-queue" in block)
     return block
 

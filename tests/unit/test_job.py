@@ -131,8 +131,8 @@ def test_the_error_for_an_unreadable_body_names_the_wrong_field(body: str, named
 
 
 def test_every_field_of_a_message_and_every_setting_that_it_may_change_is_documented() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "files.md").read_text("utf-8")
-    table, _, settings = page.partition("## Inputs")[0].partition("### Settings of a message")
+    page = (Path(__file__).parents[2] / "docs" / "message.md").read_text("utf-8")
+    table, _, settings = page.partition("## Settings of a message")
     rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
     assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == {*Job.model_fields}
     listed = re.findall(r"`([A-Z_]+)`", settings.partition("Names")[0])

@@ -68,15 +68,6 @@ def test_every_policy_is_in_the_table_and_every_placeholder_is_explained() -> No
     assert all(f"`{word}`" in PAGE for word in used)
 
 
-def test_the_readmes_commands_are_those_that_are_run_by_a_test() -> None:
-    readme, by_hand = (ROOT / name for name in ("README.md", "docs/by-hand.md"))
-    (block,) = re.findall(
-        r"^### By hand$.*?^```\n(.*?)^```$", readme.read_text(), re.DOTALL | re.MULTILINE
-    )
-
-    assert f"```sh\n{block}```" in by_hand.read_text()
-
-
 def test_every_test_that_is_named_is_there() -> None:
     _, _, table = PAGE.partition("## The list")
     named = set(re.findall(r"`(test_\w+)`", table))

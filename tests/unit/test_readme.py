@@ -1,21 +1,14 @@
+import re
 import tomllib
 from pathlib import Path
 
 import yaml
 
 from tidegate.cli.main import cli
-from worker import settings_help
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
-
-
-def test_the_settings_table_is_the_one_in_the_code() -> None:
-    rows = [
-        f"| `{name}` | {default} | {meaning} |" for name, default, meaning in settings_help.table()
-    ]
-    table = "\n".join(["| variable | default | meaning |", "|---|---|---|", *rows])
-    assert table in README.read_text(), f"the table in README.md should be\n{table}"
+MOST_LINES = 150  # what a first visit needs, and no more
 
 
 def test_the_badges_say_what_the_project_is_tested_for() -> None:
@@ -41,3 +34,18 @@ def test_the_form_for_faults_asks_for_commands_that_exist() -> None:
     assert all(f"`tidegate {name}" in form for name in asked)
     assert asked <= cli.commands.keys()
     assert "`tidegate --version`" in form
+
+
+def test_a_first_visit_has_the_two_commands_and_little_to_read() -> None:
+    text = README.read_text()
+
+    assert len(text.splitlines()) <= MOST_LINES
+    assert re.search(r"```\nmake demo .*\nmake test .*\n```", text)
+
+
+def test_the_rows_that_the_readme_shows_are_those_of_the_demo() -> None:
+    rows = re.findall(r"^(\d{4}),(0\.\d+)$", README.read_text(), re.MULTILINE)
+    picture = (ROOT / "docs" / "demo.svg").read_text()
+
+    assert rows
+    assert f"{float(rows[0][1]):.6f}" in picture

@@ -12,6 +12,7 @@ from tests.support.fakes.queue import FakeQueue
 from tests.support.fakes.settlement import SettlementSetup
 from tests.support.fakes.storage import FakeStorage
 from tests.support.fakes.worker import Cloud, body, report
+from tests.support.schemas import checked
 from worker.clock import now
 from worker.errors import LeaseLost, OutputRefused, TransientError, Unparsable, UnreadableBody
 from worker.job import Job, Message, Reject, S3Uri
@@ -263,11 +264,17 @@ async def test_a_report_names_the_version_that_was_read_if_the_message_names_non
 def test_every_field_of_a_report_and_every_attribute_of_a_dead_letter_is_documented() -> None:
     setup = Setup()
     job = Job.parse(body("a.csv", run="r1", etag="e"))
-    page = (Path(__file__).parents[3] / "docs" / "files.md").read_text("utf-8")
-    report_part, _, letter_part = page.partition("## Failure reports")[2].partition(
-        "dead letter is"
-    )
+    page = (Path(__file__).parents[3] / "docs" / "failure-report.md").read_text("utf-8")
+    report_part, _, letter_part = page.partition("## Dead letters")
     for name in setup.reports._report(job, UNPARSABLE, 1):
         assert f"`{name}`" in report_part, name
     for name in setup.dead_letters._attributes(Message("m", "h", ""), Reject(UNPARSABLE, job)):
         assert f"`{name}`" in letter_part, name
+
+
+async def test_a_report_fits_its_schema() -> None:
+    setup = Setup()
+    message = setup.held_message()
+    await setup.dead_letters.record(message, Reject(UNPARSABLE, Job.parse(message.body)))
+
+    assert checked("failure-report", setup.storage.body(REPORT).decode())["permanent"] is True
