@@ -39,6 +39,7 @@ NAVIGATION = {
         "docs/template",
         "docs/roles",
         "docs/metrics",
+        "docs/alarms",
         "docs/log-events",
         "docs/dispatcher-log",
         "docs/dispatcher-events",

@@ -30,7 +30,7 @@ SUMS = (
     *("settle_seconds", "retried", "failed", "calls_retried", "leases_lost", "aws_calls"),
     "busy_seconds",
 )
-MAXIMA = ("longest_queue_seconds", "longest_file_seconds", "loop_lag_seconds", "breaker_tripped")
+MAXIMA = ("longest_queue_seconds", "loop_lag_seconds", "breaker_tripped")
 FIELDS = SUMS + MAXIMA
 LEAST_LAG_SECONDS = 0.05  # below it is only the timer's grain
 
@@ -79,7 +79,6 @@ class Metrics:
         for phase, seconds in outcome.phases.items():
             sums[f"{phase}_seconds"] += seconds
         sums["settle_seconds"] += settle_seconds
-        self._note("longest_file_seconds", outcome.seconds)
         if sent is not None:
             waited = max(0.0, time.time() - sent - outcome.seconds)
             sums["queue_seconds"] += waited

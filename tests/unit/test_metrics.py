@@ -56,8 +56,8 @@ def flushed(metrics: Metrics, stream: io.StringIO) -> dict[str, Any] | None:
 async def test_a_thousand_files_are_one_line_and_no_metric(
     metrics: Metrics, stream: io.StringIO
 ) -> None:
-    for number in range(1000):
-        metrics.done(done(seconds=number), sent=None, settle_seconds=0.001)
+    for _ in range(1000):
+        metrics.done(done(), sent=None, settle_seconds=0.001)
     assert flushed(metrics, stream) == {
         "files": 1000,
         "rows": 10_000,
@@ -69,7 +69,6 @@ async def test_a_thousand_files_are_one_line_and_no_metric(
         "predict_seconds": 300,
         "upload_seconds": 400,
         "settle_seconds": 1,
-        "longest_file_seconds": 999,
     }
 
 

@@ -6,7 +6,7 @@ another page, with that page's date. `verified` is false if no page was found th
 
 from dataclasses import dataclass
 
-from worker.service import task_price
+from worker.service import task_cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +26,13 @@ CLOUDWATCH = "factualminds.com/blog/amazon-cloudwatch-pricing-metrics-logs-alarm
 SQS = Price(
     "SQS, standard queue", 0.40e-6, "request", "cloudburn.io/blog/amazon-sqs-pricing", "March 2026"
 )
-X86 = Price("Fargate, x86, processor", task_price.X86_VCPU_HOUR, "vCPU-hour", VANTAGE, "undated")
-X86_MEMORY = Price("Fargate, x86, memory", task_price.X86_GB_HOUR, "GB-hour", VANTAGE, "undated")
-ARM = Price("Fargate, ARM, processor", task_price.ARM_VCPU_HOUR, "vCPU-hour", VANTAGE, "undated")
-ARM_MEMORY = Price("Fargate, ARM, memory", task_price.ARM_GB_HOUR, "GB-hour", VANTAGE, "undated")
+X86 = Price("Fargate, x86, processor", task_cost.X86_VCPU_HOUR, "vCPU-hour", VANTAGE, "undated")
+X86_MEMORY = Price("Fargate, x86, memory", task_cost.X86_GB_HOUR, "GB-hour", VANTAGE, "undated")
+ARM = Price("Fargate, ARM, processor", task_cost.ARM_VCPU_HOUR, "vCPU-hour", VANTAGE, "undated")
+ARM_MEMORY = Price("Fargate, ARM, memory", task_cost.ARM_GB_HOUR, "GB-hour", VANTAGE, "undated")
 SPOT = Price(
     "Fargate Spot, share of the price above (50 to 70 % less, it varies)",
-    task_price.SPOT_SHARE,
+    task_cost.SPOT_SHARE,
     "dollar",
     "fortem.dev/fargate-spot",
     "undated",
@@ -97,5 +97,5 @@ def worker_hour(
     vcpus: float, memory_gb: float, *, arm: bool = False, spot: bool = False, address: bool = True
 ) -> float:
     """Return dollars for a worker an hour; Spot does not make its public address cheaper."""
-    compute = task_price.compute_hour(vcpus, memory_gb, arm=arm, spot=spot)
+    compute = task_cost.compute_hour(vcpus, memory_gb, arm=arm, spot=spot)
     return compute + (ADDRESS.dollars if address else 0)

@@ -7,7 +7,7 @@ import structlog
 from worker.clock import now
 from worker.lifecycle.stop import Stop
 from worker.metrics import Metrics
-from worker.service.task_metadata import cost_fields
+from worker.service.task_cost import cost_fields
 
 log = structlog.get_logger()
 

@@ -5,7 +5,7 @@ import pytest
 from tidegate.localcloud.ecs_task import Container, exit_code
 from tidegate.localcloud.task_metadata import task_metadata
 from worker.service.identity import METADATA_VARIABLE, worker_name
-from worker.service.task_metadata import read_task
+from worker.service.task_cost import read_task
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import TaskDefinitionTypeDef, TaskTypeDef

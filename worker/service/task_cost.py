@@ -1,4 +1,4 @@
-"""What ECS says of this worker's task: its size, and since when it is billed."""
+"""What this worker's task costs: by its size, which ECS says, and the prices of Fargate."""
 
 import json
 import platform
@@ -8,11 +8,22 @@ from datetime import UTC, datetime
 from typing import Self
 
 from worker.service.identity import METADATA_VARIABLE
-from worker.service.task_price import LEAST_BILLED_SECONDS, compute_hour
 
 CAPACITY_VARIABLE = "TIDEGATE_CAPACITY"  # set by the template: ECS does not say whether it is Spot
 ANSWER_SECONDS = 1.0  # the address is on the task's own host, and a stop has a deadline
 SPOT = "FARGATE_SPOT"
+
+# In us-east-1, in dollars; docs/costs.md names the page that each is from.
+X86_VCPU_HOUR, X86_GB_HOUR = 0.04048, 0.004445
+ARM_VCPU_HOUR, ARM_GB_HOUR = 0.03238, 0.00356
+SPOT_SHARE = 0.5  # of the prices above
+LEAST_BILLED_SECONDS = 60.0
+
+
+def compute_hour(vcpus: float, memory_gb: float, *, arm: bool, spot: bool) -> float:
+    """Return dollars for a task an hour, without its public address."""
+    processor, memory = (ARM_VCPU_HOUR, ARM_GB_HOUR) if arm else (X86_VCPU_HOUR, X86_GB_HOUR)
+    return (vcpus * processor + memory_gb * memory) * (SPOT_SHARE if spot else 1)
 
 
 @dataclass(frozen=True, slots=True)
