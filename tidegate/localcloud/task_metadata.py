@@ -27,16 +27,14 @@ class TaskMetadata:
     def add(self, task_id: str, definition: "TaskDefinitionTypeDef") -> str:
         """Answer for a task whose image is pulled from now on; returns the task's own address."""
         path = f"/v4/{task_id}-1"
-        self._answers[f"{path}/task"] = json.dumps(
-            {
-                "Limits": {
-                    "CPU": int(definition["cpu"]) / 1024,
-                    "Memory": int(definition["memory"]),
-                },
-                "PullStartedAt": datetime.now(UTC).isoformat(),
-                "LaunchType": "FARGATE",
-            }
-        ).encode()
+        answer: dict[str, object] = {
+            "PullStartedAt": datetime.now(UTC).isoformat(),
+            "LaunchType": "FARGATE",
+        }
+        if "cpu" in definition and "memory" in definition:
+            cpu, memory = int(definition["cpu"]), int(definition["memory"])
+            answer["Limits"] = {"CPU": cpu / 1024, "Memory": memory}
+        self._answers[f"{path}/task"] = json.dumps(answer).encode()
         return f"http://127.0.0.1:{self._port}{path}"
 
     def answer(self, path: str) -> bytes | None:
