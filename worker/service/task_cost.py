@@ -38,12 +38,12 @@ class FargateTask:
 
     @classmethod
     def parse(cls, answer: bytes, capacity: str) -> Self:
-        """Read the answer of the metadata's address; raises ValueError, KeyError and TypeError."""
+        """Read the answer of the metadata's address; raises any error if it is of another kind."""
         found = json.loads(answer)
         return cls(
             vcpus=float(found["Limits"]["CPU"]),
             memory_gb=float(found["Limits"]["Memory"]) / 1024,
-            billed_since=datetime.fromisoformat(found["PullStartedAt"]),
+            billed_since=datetime.fromisoformat(found["PullStartedAt"]).astimezone(UTC),
             arm=platform.machine() in {"aarch64", "arm64"},
             capacity=capacity,
         )
@@ -78,8 +78,8 @@ def read_task(environment: Mapping[str, str]) -> FargateTask | None:
         # Without a proxy: the address is reached from this host alone.
         with build_opener(ProxyHandler({})).open(f"{address}/task", timeout=ANSWER_SECONDS) as got:
             return FargateTask.parse(got.read(), environment.get(CAPACITY_VARIABLE, ""))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None  # the cost is then unknown, and nothing else
+    except Exception:  # noqa: BLE001 - whatever is wrong: the cost is unknown, and nothing else
+        return None
 
 
 def cost_fields(environment: Mapping[str, str]) -> dict[str, object]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from socketserver import StreamRequestHandler, TCPServer
 from threading import Thread
 
 import pytest
@@ -114,6 +115,26 @@ def test_ecs_is_asked_for_the_task_and_the_template_for_its_capacity(
 def test_without_an_answer_of_use_the_cost_is_unknown(body: str, status: HTTPStatus) -> None:
     with answering(body, status) as environment:
         assert cost_fields(environment) == {"dollars": "unknown"}
+
+
+def test_what_is_no_http_leaves_the_cost_unknown() -> None:
+    class Talk(StreamRequestHandler):
+        def handle(self) -> None:
+            self.rfile.readline()
+            self.wfile.write(b"no HTTP\r\n\r\n")
+
+    with TCPServer(("127.0.0.1", 0), Talk) as server:
+        thread = Thread(target=server.handle_request)
+        thread.start()
+        address = f"http://127.0.0.1:{server.server_address[1]}/v4/0-1"
+        assert cost_fields({METADATA_VARIABLE: address}) == {"dollars": "unknown"}
+        thread.join()
+
+
+def test_a_time_without_a_zone_is_a_time() -> None:
+    answer = json.dumps(ANSWER | {"PullStartedAt": "2026-11-28T11:00:00"}).encode()
+
+    assert FargateTask.parse(answer, "").cost_fields(NOW)["dollars"]
 
 
 @pytest.mark.parametrize("address", ["", "http://127.0.0.1:9/v4/0-1", "nonsense"])
