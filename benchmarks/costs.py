@@ -23,7 +23,10 @@ STOP_SECONDS = 5
 MIN_SECONDS = 60  # for which Fargate bills a task at least
 DISPATCH_SECONDS, DISPATCHER_GB = 0.3, 0.25
 SWEEPS_A_MONTH = 30 * 24 * 12
-METRICS = 4  # sent by a worker without failures
+NUMBERS_BYTES = 600  # of the line that a worker writes a minute, and of its last line
+LOG_WIDGETS = 10  # of the dashboard, each a query of the workers' log
+LOOK_HOURS = 12  # of the log, that the dashboard shows
+DAY_SECONDS = 24 * 3600
 LOG_BYTES_A_FILE, LOG_BYTES_A_TASK, LOG_BYTES_A_SWEEP = 2_000, 2_000, 700
 # SQS requests: for a file a send, a count, a receive and a tenth of a delete; for a task the polls,
 # and a look for the tag that pauses the stack.
@@ -83,9 +86,26 @@ class Arrival:
         log_bytes = FILES * LOG_BYTES_A_FILE + self.tasks * LOG_BYTES_A_TASK
         return dispatcher + queue + objects + log_bytes / 1e9 * prices.LOGS.dollars
 
-    def metrics(self) -> float:
-        """Dollars for the worker's metrics if the account's free metrics are used up."""
-        return self.hours * METRICS * prices.METRIC.dollars
+    def numbers(self) -> float:
+        """Dollars for the lines of numbers, and for the last line of each worker."""
+        return numbers(self.tasks, self.task_seconds)
+
+
+def numbers(tasks: int, task_seconds: float) -> float:
+    """Return dollars for the workers' numbers: log lines, and no metric while all is well."""
+    lines = task_seconds / 60 + 2 * tasks  # one a minute, that of the last minute, and the last one
+    return lines * NUMBERS_BYTES / 1e9 * prices.LOGS.dollars
+
+
+def metrics(count: int, hours: int) -> float:
+    """Return dollars for so many custom metrics if the account's free ones are used up."""
+    return count * hours * prices.METRIC.dollars
+
+
+def look(files: float) -> float:
+    """Return dollars for one look at the dashboard: each widget's query reads all of the log."""
+    scanned = files * LOG_BYTES_A_FILE + LOOK_HOURS * 60 * NUMBERS_BYTES
+    return LOG_WIDGETS * scanned / 1e9 * prices.INSIGHTS.dollars
 
 
 ARRIVALS = (
@@ -104,11 +124,31 @@ def sweeps() -> float:
 def files_table() -> Iterator[str]:
     """Yield the table of what a thousand files cost, in dollars."""
     names = " | ".join(f"workers, {capacity.name}" for capacity in CAPACITIES)
-    yield f"| a thousand files | {names} | requests and logs | metrics |"
+    yield f"| a thousand files | {names} | requests and logs | numbers |"
     yield "|---" * (len(CAPACITIES) + 3) + "|"
     for arrival in ARRIVALS:
         workers = " | ".join(f"{arrival.workers(capacity):.3f}" for capacity in CAPACITIES)
-        yield f"| {arrival.name} | {workers} | {arrival.requests():.3f} | {arrival.metrics():.3f} |"
+        yield f"| {arrival.name} | {workers} | {arrival.requests():.3f} | {arrival.numbers():.3f} |"
+
+
+def numbers_table() -> Iterator[str]:
+    """Yield the table of what a stack's numbers cost beside its workers."""
+    x86, lone = CAPACITIES[0], ARRIVALS[1]
+    yield "| | workers, x86 | numbers | one custom metric instead | a look at the dashboard |"
+    yield "|---|---|---|---|---|"
+    rows = (
+        ("a thousand files, one an hour", lone.task_seconds, lone.tasks, lone.hours, LOOK_HOURS),
+        ("a day, a file a second", DAY_SECONDS, 1, 24, LOOK_HOURS * 3600),
+        ("a day, 100 files a second", DAY_SECONDS, 1, 24, LOOK_HOURS * 3600 * FILES_PER_SECOND),
+    )
+    for name, seconds, tasks, hours, files in rows:
+        dollars = (
+            seconds / 3600 * x86.per_hour,
+            numbers(tasks, seconds),
+            metrics(1, hours),
+            look(files),
+        )
+        yield f"| {name} | {' | '.join(f'{one:.4f}' for one in dollars)} |"
 
 
 def prices_table() -> Iterator[str]:
@@ -124,7 +164,8 @@ def prices_table() -> Iterator[str]:
 
 def main() -> int:
     """Print the tables of docs/costs.md."""
-    print(*files_table(), "", *prices_table(), "", f"sweeps: {sweeps():.3f} a month", sep="\n")
+    tables = (*files_table(), "", *numbers_table(), "", *prices_table())
+    print(*tables, "", f"sweeps: {sweeps():.3f} a month", sep="\n")
     return 0
 
 

@@ -54,6 +54,7 @@ NAVIGATION = {
         "docs/security",
         "docs/roles",
         "docs/metrics",
+        "docs/alarms",
         "docs/log-events",
         "docs/dispatcher-log",
         "docs/dispatcher-events",

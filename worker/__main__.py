@@ -21,6 +21,7 @@ import argparse
 import asyncio
 import signal
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 import structlog
 
@@ -36,7 +37,10 @@ from worker.errors import (
 )
 from worker.lifecycle.stop import Stop
 from worker.lifecycle.supervision import background
+from worker.metrics import Metrics, stream_for
 from worker.service import preflight
+from worker.service.identity import stack_name
+from worker.service.last_line import LastLine
 from worker.service.phases import Phases
 from worker.service.watchdog import Watchdog, exit_now
 from worker.settings import Settings
@@ -60,12 +64,14 @@ def main() -> int:
     for name, nearest in settings_help.unknown(os.environ):
         log.warning("unknown setting", setting=name, nearest=nearest)
     stop = Stop()
+    stream = stream_for(logs.resolve(settings.log_format))
+    metrics = Metrics(stack_name(os.environ, settings.queue), stream)
     try:
         preflight.check(settings, os.environ)
-        with Watchdog(stop, settings.drain_seconds) as watchdog:
+        with Watchdog(stop, settings.drain_seconds, on_lag=metrics.loop_late) as watchdog:
             # It runs already, unless the number of processes is set in another way than usual.
             forkserver.start(threads_of_each(settings.predict_processes))
-            asyncio.run(_run(settings, stop, watchdog, phases))
+            asyncio.run(_run(settings, stop, watchdog, phases, metrics))
     except Exception as error:  # noqa: BLE001 - every error ends here, with a log line
         return _fail(error)
     finally:
@@ -75,7 +81,9 @@ def main() -> int:
     return 0
 
 
-async def _run(settings: Settings, stop: Stop, watchdog: Watchdog, phases: Phases) -> None:
+async def _run(
+    settings: Settings, stop: Stop, watchdog: Watchdog, phases: Phases, metrics: Metrics
+) -> None:
     phases.begin("event_loop")
     # Imported here because it is slow: --help, a wrong setting and a signal must not wait for it.
     from worker.service.run import run  # noqa: PLC0415
@@ -84,7 +92,17 @@ async def _run(settings: Settings, stop: Stop, watchdog: Watchdog, phases: Phase
     install_signal_handlers(stop)
     with stray_cancellations_as_errors():
         async with background("watchdog", watchdog.ticks):
-            await run(settings, stop, phases=phases, on_ready=_collect_garbage)
+            last_line = LastLine(metrics, stop, os.environ)
+            try:
+                on_ready = partial(_on_ready, last_line)
+                await run(settings, stop, phases=phases, metrics=metrics, on_ready=on_ready)
+            finally:
+                last_line.log()
+
+
+def _on_ready(last_line: LastLine) -> None:
+    last_line.note_ready()
+    _collect_garbage()
 
 
 def _collect_garbage() -> None:

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -44,6 +44,7 @@ class Message:
     receive_count: int = 1
     last_receive: bool = False
     exclusive: bool = False
+    sent: float | None = None  # in seconds since 1970, by the clock of SQS
 
 
 class Job(BaseModel):
@@ -161,12 +162,16 @@ class Done:
     model: str | None = None
     model_sha256: str | None = None
     parts: PartCounts | None = None
+    input_bytes: int | None = None
+    output_bytes: int | None = None
+    phases: Mapping[str, float] = field(default_factory=dict)  # the seconds of each
     seconds: float = 0.0
 
     def log_fields(self) -> dict[str, Any]:
         """Return the fields for the log line of the job, without those that are unknown."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         values |= {"output": str(self.output), "seconds": round(self.seconds, 3), "parts": None}
+        values["phases"] = None  # they are in the sums of the worker's numbers
         if self.parts:
             values |= asdict(self.parts)
         return {name: value for name, value in values.items() if value is not None}

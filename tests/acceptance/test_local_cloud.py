@@ -47,6 +47,12 @@ def over(system: System, arn: str) -> WorkerTask | None:
     return task if task and task.over else None
 
 
+def texts_of_logs(system: System) -> list[str]:
+    """Return the logs of all tasks that have started a process."""
+    logs = (task.log for task in system.agent.tasks.values())
+    return [log.read_text() for log in logs if log.exists()]
+
+
 def ended(system: System, ecs: "ECSClient", arn: str) -> tuple[str, str, int | None]:
     """Return the stop code, the reason and the exit code that ECS has of a stopped task."""
     (task,) = ecs.describe_tasks(cluster=system.stack.cluster, tasks=[arn])["tasks"]
@@ -139,6 +145,17 @@ def test_when_a_worker_has_left_its_task_is_stopped_and_the_dispatcher_looks_aga
     assert system.agent.tasks[arn].failure == ""
     eventually(lambda: is_in_output(system, report_key("never uploaded.csv")))
     eventually(lambda: not system.agent.live)
+    (log,) = [text for text in texts_of_logs(system) if "never uploaded.csv" in text]
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    (numbers,) = [line for line in lines if line["event"] == "numbers"]
+    assert (numbers["Stack"], numbers["failed"]) == (system.stack.cluster, 1)
+    assert numbers["aws_calls"] > 5
+    left = lines[-1]
+    assert (left["event"], left["reason"]) == ("worker left", "idle")
+    assert left["failures"] == {"NoSuchInput": 1}
+    assert left["billed_seconds"] >= 60
+    assert left["dollars"] > 0
+    assert left["capacity"] == "FARGATE"
 
 
 def test_stopping_a_task_ends_its_process(system: System, ecs: "ECSClient") -> None:

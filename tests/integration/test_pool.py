@@ -562,7 +562,7 @@ async def test_what_a_model_prints_does_not_stand_among_the_metrics(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     process = await run_here("print_among_metrics()", [__name__, "printing_library"])
     stdout, stderr = await process.communicate()
-    assert [json.loads(line)["JobsRetried"] for line in stdout.splitlines()] == [1, 1, 1]
+    assert [json.loads(line)["retried"] for line in stdout.splitlines()] == [1, 1, 1]
     for said in (b"importing", b"loading", b"predicting"):
         assert said in stderr
 

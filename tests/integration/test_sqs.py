@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -168,6 +169,17 @@ async def test_a_received_message_has_id_handle_body_and_receive_count(
     (second,) = await queue.receive(10, 0)
     assert (second.id, second.receive_count) == (first.id, 2)
     assert second.receipt_handle != first.receipt_handle
+
+
+async def test_a_received_message_knows_when_it_was_sent(
+    endpoint: Endpoint, queue: SqsQueue
+) -> None:
+    before = int(time.time() * 1000) / 1000  # SQS counts in milliseconds
+    send(endpoint, 1)
+    after = time.time()
+    (message,) = await queue.receive(1, 0)
+    assert message.sent is not None
+    assert before <= message.sent <= after
 
 
 async def test_an_empty_queue_gives_no_messages(queue: SqsQueue) -> None:

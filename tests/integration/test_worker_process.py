@@ -63,6 +63,10 @@ async def test_an_unreadable_message_is_dead_lettered_with_its_reason(
         line for line in ended.events if line["event"] == "job rejected, dead letter sent"
     ]
     assert rejected["error_type"] == "UnreadableBody"
+    left = ended.events[-1]
+    assert (left["event"], left["reason"], left["files"]) == ("worker left", "idle", 0)
+    assert left["failures"] == {"UnreadableBody": 1}
+    assert left["dollars"] == "unknown"
     assert "Traceback" not in ended.stderr
     assert endpoint.left(endpoint.queue) == 0
     (dead,) = endpoint.sqs.receive_message(

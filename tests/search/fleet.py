@@ -13,6 +13,7 @@ from worker.clock import now
 from worker.errors import FatalError, TransientError
 from worker.lifecycle.stop import Stop
 from worker.lifecycle.supervision import StopRequested, cancel_on_stop
+from worker.metrics import Metrics
 from worker.queue.sqs import SqsQueue
 from worker.service.phases import Phases
 from worker.service.run import serve
@@ -80,6 +81,7 @@ class Worker:
             storage=storage,
             pool=self.pool,
             model_sha256="0" * 64,
+            metrics=Metrics("tide", None),
             part_bytes=self._part_bytes,
         )
         await serve(parts, self.stop, self.settings.finish_seconds)

@@ -6,6 +6,8 @@ another page, with that page's date. `verified` is false if no page was found th
 
 from dataclasses import dataclass
 
+from worker.service import task_cost
+
 
 @dataclass(frozen=True, slots=True)
 class Price:
@@ -24,13 +26,13 @@ CLOUDWATCH = "factualminds.com/blog/amazon-cloudwatch-pricing-metrics-logs-alarm
 SQS = Price(
     "SQS, standard queue", 0.40e-6, "request", "cloudburn.io/blog/amazon-sqs-pricing", "March 2026"
 )
-X86 = Price("Fargate, x86, processor", 0.04048, "vCPU-hour", VANTAGE, "undated")
-X86_MEMORY = Price("Fargate, x86, memory", 0.004445, "GB-hour", VANTAGE, "undated")
-ARM = Price("Fargate, ARM, processor", 0.03238, "vCPU-hour", VANTAGE, "undated")
-ARM_MEMORY = Price("Fargate, ARM, memory", 0.00356, "GB-hour", VANTAGE, "undated")
+X86 = Price("Fargate, x86, processor", task_cost.X86_VCPU_HOUR, "vCPU-hour", VANTAGE, "undated")
+X86_MEMORY = Price("Fargate, x86, memory", task_cost.X86_GB_HOUR, "GB-hour", VANTAGE, "undated")
+ARM = Price("Fargate, ARM, processor", task_cost.ARM_VCPU_HOUR, "vCPU-hour", VANTAGE, "undated")
+ARM_MEMORY = Price("Fargate, ARM, memory", task_cost.ARM_GB_HOUR, "GB-hour", VANTAGE, "undated")
 SPOT = Price(
     "Fargate Spot, share of the price above (50 to 70 % less, it varies)",
-    0.5,
+    task_cost.SPOT_SHARE,
     "dollar",
     "fortem.dev/fargate-spot",
     "undated",
@@ -57,6 +59,13 @@ S3 = "devnotes.tech/understanding-aws-s3-pricing-a-complete-cost-breakdown-with-
 PUT = Price("S3, PUT", 0.005e-3, "request", S3, "undated")
 GET = Price("S3, GET", 0.0004e-3, "request", S3, "undated")
 LOGS = Price("CloudWatch, logs", 0.50, "GB", CLOUDWATCH, "June 2026")
+INSIGHTS = Price(
+    "CloudWatch, queries of logs",
+    0.005,
+    "GB scanned",
+    "factualminds.com/blog/aws-observability-finops-cardinality-cost-control",
+    "May 2026",
+)
 METRIC = Price(
     "CloudWatch, custom metric (ten are free)",
     0.30 / 730,
@@ -79,6 +88,7 @@ PRICES = (
     PUT,
     GET,
     LOGS,
+    INSIGHTS,
     METRIC,
 )
 
@@ -87,6 +97,5 @@ def worker_hour(
     vcpus: float, memory_gb: float, *, arm: bool = False, spot: bool = False, address: bool = True
 ) -> float:
     """Return dollars for a worker an hour; Spot does not make its public address cheaper."""
-    processor, memory = (ARM, ARM_MEMORY) if arm else (X86, X86_MEMORY)
-    compute = vcpus * processor.dollars + memory_gb * memory.dollars
-    return compute * (SPOT.dollars if spot else 1) + (ADDRESS.dollars if address else 0)
+    compute = task_cost.compute_hour(vcpus, memory_gb, arm=arm, spot=spot)
+    return compute + (ADDRESS.dollars if address else 0)

@@ -23,15 +23,16 @@ class Container:
     stop_seconds: float
 
     @classmethod
-    def of(cls, task: "TaskTypeDef", definition: "TaskDefinitionTypeDef") -> Self:
+    def of(
+        cls, task: "TaskTypeDef", definition: "TaskDefinitionTypeDef", metadata_address: str
+    ) -> Self:
         """Read the task definition, then apply the overrides that RunTask was given."""
         (container,) = definition["containerDefinitions"]
         environment = {pair["name"]: pair["value"] for pair in container.get("environment", [])}
         for override in task.get("overrides", {}).get("containerOverrides", []):
             environment |= {pair["name"]: pair["value"] for pair in override.get("environment", [])}
-        # Nothing answers at this address. A worker reads the id of its task from it, as on Fargate.
-        task_id = task["taskArn"].rpartition("/")[2]
-        environment["ECS_CONTAINER_METADATA_URI_V4"] = f"http://169.254.170.2/v4/{task_id}-1"
+        # A worker reads the id of its task from the address, too, as on Fargate.
+        environment["ECS_CONTAINER_METADATA_URI_V4"] = metadata_address
         return cls(
             name=container["name"],
             image=container["image"],

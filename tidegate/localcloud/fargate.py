@@ -22,6 +22,7 @@ from tidegate.localcloud.cloud import CHECKOUT, Cloud, Credentials
 from tidegate.localcloud.ecs_task import Container, exit_code
 from tidegate.localcloud.images import Image, pull
 from tidegate.localcloud.processes import running
+from tidegate.localcloud.task_metadata import TaskMetadata, task_metadata
 
 if TYPE_CHECKING:
     # Type stubs, which only the development environment has.
@@ -64,7 +65,8 @@ class WorkerTask:
 class Fargate:
     """Runs the tasks of all clusters, and remembers those that are over."""
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, cloud: Cloud, metadata: TaskMetadata) -> None:
+        self._metadata = metadata
         self.tasks: dict[str, WorkerTask] = {}
         self._changed = asyncio.Condition()
         self._cloud = cloud
@@ -170,7 +172,8 @@ class Fargate:
     def _container(self, arn: str) -> Container:
         (task,) = self._ecs.describe_tasks(cluster=arn.split("/")[1], tasks=[arn])["tasks"]
         definition = self._ecs.describe_task_definition(taskDefinition=task["taskDefinitionArn"])
-        return Container.of(task, definition["taskDefinition"])
+        address = self._metadata.add(arn.rpartition("/")[2], definition["taskDefinition"])
+        return Container.of(task, definition["taskDefinition"], address)
 
     def _pull(self, container: Container) -> Image:
         """Read what the image brings, with the rights of the execution role."""
@@ -226,10 +229,11 @@ async def _until_exit(process: Process, stop: asyncio.Event, stop_seconds: float
 @asynccontextmanager
 async def fargate(cloud: Cloud) -> AsyncIterator[Fargate]:
     """Run the cloud's tasks for the length of the block; no process outlives the block."""
-    agent = Fargate(cloud)
-    async with asyncio.TaskGroup() as group:
-        serving = group.create_task(agent.serve())
-        try:
-            yield agent
-        finally:
-            serving.cancel()
+    with task_metadata() as metadata:
+        agent = Fargate(cloud, metadata)
+        async with asyncio.TaskGroup() as group:
+            serving = group.create_task(agent.serve())
+            try:
+                yield agent
+            finally:
+                serving.cancel()

@@ -111,16 +111,11 @@ def embedded_metrics(line: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
                         "MetricName": metric["Name"],
                         "Unit": metric["Unit"],
                         "Dimensions": dimensions,
-                        "Value": float(value),
+                        "Value": float(found[metric["Name"]]),
                     }
                     for metric in directive["Metrics"]
-                    for value in _values(found[metric["Name"]])
                 ],
             )
-
-
-def _values(value: object) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 @asynccontextmanager

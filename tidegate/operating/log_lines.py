@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from worker.job import S3Uri
+from worker.metrics import EVENT as NUMBERS
 
 # A line may be there a while after its time, when later lines have been read already.
 OVERLAP = timedelta(seconds=60)
@@ -39,9 +40,11 @@ class Line:
 
     @property
     def is_shown(self) -> bool:
-        """Return whether the line is for people: metrics and Lambda's own lines are not."""
+        """Return whether the line is for people: numbers and Lambda's own lines are not."""
         return (
-            bool(self.text.strip()) and "_aws" not in self.fields and not PLATFORM.match(self.text)
+            bool(self.text.strip())
+            and self.fields.get("event") != NUMBERS
+            and not PLATFORM.match(self.text)
         )
 
     @property
@@ -129,15 +132,27 @@ def lines_with(
     since: datetime,
     until: datetime,
 ) -> Iterator[Line]:
-    """Yield the workers' lines of a time that have a word in them, page by page."""
+    """Yield the workers' lines of a time that have a word in them."""
+    pages = pages_with(logs, group, word, since, until)
+    return itertools.chain.from_iterable(itertools.islice(pages, MOST_PAGES))
+
+
+def pages_with(
+    logs: Any,  # noqa: ANN401 - as LogReader's
+    group: str,
+    word: str,
+    since: datetime,
+    until: datetime,
+) -> Iterator[list[Line]]:
+    """Yield the same page by page; pages may be empty, and each takes a call."""
     pages = logs.get_paginator("filter_log_events").paginate(
         logGroupName=group,
         startTime=int(since.timestamp() * 1000),
         endTime=int(until.timestamp() * 1000),
         filterPattern=f'"{word}"',
     )
-    for page in itertools.islice(pages, MOST_PAGES):
-        yield from (_line(WORKER, event) for event in page["events"])
+    for page in pages:
+        yield [_line(WORKER, event) for event in page["events"]]
 
 
 def _line(writer: str, event: Mapping[str, Any]) -> Line:

@@ -17,7 +17,7 @@ from tidegate.operating import queues, run_records, tasks, usage
 from tidegate.operating.queues import Messages
 from tidegate.operating.run_records import Seen
 from tidegate.operating.tasks import Fleet, Task
-from tidegate.operating.usage import Cost, Metrics, Streams
+from tidegate.operating.usage import Cost, Done, Metrics, Streams
 
 STALLED_SECONDS = 900  # twice the sweep's period, and a start
 BUSY_SECONDS = 2 * usage.PERIOD_SECONDS  # the latest whole period began no earlier
@@ -45,6 +45,7 @@ class Status:
     seen: Seen | None  # of failure reports and runs
     letters: Sequence[Letter] | None  # some of the dead letters
     metrics: Metrics | None
+    done: Done | None
     cost: Cost | None
     unanswered: Sequence[str]
     ended_runs: Sequence[Mapping[str, Any]] = ()  # the summaries of those that have just ended
@@ -110,9 +111,10 @@ class Status:
 
 
 def look(account: Account, stack: DeployedStack) -> Status:
-    """Ask everything at once: twelve calls at most, with that for the stack.
+    """Ask everything at once: fourteen calls at most, with that for the stack.
 
-    One more where over a thousand failure reports leave no room for the runs.
+    One more where over a thousand failure reports leave no room for the runs, and some more for a
+    long log.
     """
     now = datetime.now(UTC)
     with asking() as ask:
@@ -133,6 +135,7 @@ def look(account: Account, stack: DeployedStack) -> Status:
             seen=asked.seen.get(),
             letters=asked.letters.get(),
             metrics=asked.metrics.get(),
+            done=asked.done.get(),
             cost=cost,
             unanswered=ask.unanswered,
         )
@@ -147,6 +150,7 @@ class _Asked:
     letters: Answer[list[Letter]]
     seen: Answer[Seen]
     metrics: Answer[Metrics]
+    done: Answer[Done]
     streams: Answer[Streams]
     fleet: Callable[[], Fleet | None]
 
@@ -174,7 +178,12 @@ class _Asked:
                 "failure reports and runs", partial(run_records.look, clients["s3"], layout, now)
             ),
             metrics=ask.ask(
-                "files and rows", partial(usage.read_metrics, clients["cloudwatch"], queue, now)
+                "how long files wait",
+                partial(usage.read_metrics, clients["cloudwatch"], queue, now),
+            ),
+            done=ask.ask(
+                "files and rows",
+                partial(usage.read_done, clients["logs"], out["WorkerLogGroup"], now),
             ),
             streams=ask.ask(
                 "the workers of earlier today",

@@ -1,39 +1,53 @@
-"""What the workers did and cost: their metrics in CloudWatch, and how long each task ran."""
+"""What the workers did and cost: the numbers in their log, and how long each task ran."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tidegate.aws.prices import worker_hour
+from tidegate.operating.log_lines import Line, pages_with
 from tidegate.operating.tasks import Fleet
-from worker.metrics import NAMESPACE
+from worker.metrics import EVENT
 
 PERIOD_SECONDS = 300
 HOUR = timedelta(hours=1)
 RECENT = timedelta(minutes=15)  # older ages and rates say nothing of now
-SUMS = {"files": "Jobs", "rows": "Rows", "rejected": "RowsRejected", "failed": "JobsRejected"}
-OLDEST = "oldest"
+SUMS = {"files": "files", "rows": "rows", "rejected": "rejected_rows", "failed": "failed"}
+OLDEST, DELETED = "oldest", "deleted"
+SQS_METRICS = {
+    OLDEST: ("ApproximateAgeOfOldestMessage", "Maximum"),
+    DELETED: ("NumberOfMessagesDeleted", "Sum"),
+}
+MOST_PAGES = 20  # of the log of one time: a look at a stack takes seconds
 LEAST_BILLED = 1 / 60  # Fargate bills at least a minute
 STREAMS = 50  # the most that one call describes
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Sums of the workers' metrics; None where CloudWatch has none."""
+    """Sums of the workers' numbers; None where their log has none."""
 
     files: int | None = None
     rows: int | None = None
     rejected: int | None = None
     failed: int | None = None
+    at_least: bool = False  # the log was too long to read all of it
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What the workers did in the last hour, and since midnight."""
+
+    last_hour: Work
+    today: Work
 
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """What CloudWatch has of the stack."""
+    """What CloudWatch has of the queue."""
 
-    last_hour: Work
-    today: Work
     oldest_seconds: int | None
     files_a_second: float | None = None  # of all workers, in the latest five minutes
 
@@ -71,13 +85,10 @@ def midnight(now: datetime) -> datetime:
 
 
 def read_metrics(cloudwatch: Any, queue: str, now: datetime) -> Metrics:  # noqa: ANN401 (its stubs are not among ours)
-    """Read all metrics by one call."""
-    start = min(midnight(now), now - HOUR)
+    """Read all metrics by one call; those of SQS cost nothing."""
+    start = now - RECENT - timedelta(seconds=PERIOD_SECONDS)
     answer = cloudwatch.get_metric_data(
-        MetricDataQueries=[
-            *(_query(name, NAMESPACE, metric, "Queue", queue) for name, metric in SUMS.items()),
-            _query(OLDEST, "AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", queue),
-        ],
+        MetricDataQueries=[_query(name, *which, queue) for name, which in SQS_METRICS.items()],
         StartTime=start - timedelta(seconds=start.timestamp() % PERIOD_SECONDS),
         EndTime=now,
     )
@@ -86,38 +97,27 @@ def read_metrics(cloudwatch: Any, queue: str, now: datetime) -> Metrics:  # noqa
         for one in answer["MetricDataResults"]
     }
     return Metrics(
-        last_hour=_work(found, now - HOUR),
-        today=_work(found, midnight(now)),
         oldest_seconds=_latest(found.get(OLDEST, []), now - RECENT),
-        files_a_second=_rate(found.get("files", []), now),
+        files_a_second=_rate(found.get(DELETED, []), now),
     )
 
 
-def _query(name: str, namespace: str, metric: str, dimension: str, value: str) -> dict[str, Any]:
+def _query(name: str, metric: str, statistic: str, queue: str) -> dict[str, Any]:
     return {
         "Id": name,
         "MetricStat": {
             "Metric": {
-                "Namespace": namespace,
+                "Namespace": "AWS/SQS",
                 "MetricName": metric,
-                "Dimensions": [{"Name": dimension, "Value": value}],
+                "Dimensions": [{"Name": "QueueName", "Value": queue}],
             },
             "Period": PERIOD_SECONDS,
-            "Stat": "Maximum" if name == OLDEST else "Sum",
+            "Stat": statistic,
         },
     }
 
 
 Points = Sequence[tuple[datetime, float]]
-
-
-def _work(found: Mapping[str, Points], since: datetime) -> Work:
-    return Work(**{name: _sum(found.get(name, []), since) for name in SUMS})
-
-
-def _sum(points: Points, since: datetime) -> int | None:
-    values = [value for moment, value in points if moment >= since]
-    return round(sum(values)) if values else None
 
 
 def _rate(points: Points, now: datetime) -> float | None:
@@ -130,6 +130,40 @@ def _rate(points: Points, now: datetime) -> float | None:
 def _latest(points: Points, since: datetime) -> int | None:
     recent = [point for point in points if point[0] >= since]
     return round(max(recent)[1]) if recent else None
+
+
+def read_done(logs: Any, group: str, now: datetime) -> Done:  # noqa: ANN401 (its stubs are in the environment of development only)
+    """Add up the numbers in the workers' log since midnight, and in the last hour.
+
+    The last hour is read first, so that it is complete even if the day is not. CloudWatch takes no
+    money for these calls.
+    """
+    hour_ago, today = now - HOUR, midnight(now)
+    recent, cut = _numbers(logs, group, hour_ago, now)
+    earlier, earlier_cut = (
+        _numbers(logs, group, today, hour_ago) if today < hour_ago else ([], False)
+    )
+    earlier = [line for line in earlier if line.time < hour_ago]  # one at that time is in both
+    since_midnight = [line for line in (*earlier, *recent) if line.time >= today]
+    return Done(_work(recent, cut=cut), _work(since_midnight, cut=cut or earlier_cut))
+
+
+def _numbers(logs: Any, group: str, since: datetime, until: datetime) -> tuple[list[Line], bool]:  # noqa: ANN401 - as above
+    """Return the lines of numbers of a time, and whether there may be more."""
+    pages = itertools.islice(pages_with(logs, group, EVENT, since, until), MOST_PAGES + 1)
+    read = list(pages)
+    lines = [line for page in read[:MOST_PAGES] for line in page]
+    return [line for line in lines if line.fields.get("event") == EVENT], len(read) > MOST_PAGES
+
+
+def _work(lines: Sequence[Line], *, cut: bool) -> Work:
+    if not lines and not cut:
+        return Work()
+    sums = {
+        name: sum(int(line.fields.get(number, 0)) for line in lines)
+        for name, number in SUMS.items()
+    }
+    return Work(**sums, at_least=cut)
 
 
 def read_streams(logs: Any, group: str, since: datetime) -> Streams:  # noqa: ANN401 (its stubs are in the environment of development only)

@@ -35,6 +35,14 @@ class SdkCall:
         return result
 
 
+class RequestCount:
+    """Counts the requests of all sessions, those among them that are sent again."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+
+
+requests = RequestCount()
 _watched: ContextVar[SdkCall | None] = ContextVar("_watched", default=None)
 
 
@@ -84,6 +92,7 @@ class WatchedSession:
                 if isinstance(result, Exception):
                     raise result
                 return result
+        requests.sent += 1
         response: ClientResponse = await self._session.request(
             method, url=url, allow_redirects=False, **options
         )

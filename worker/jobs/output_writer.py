@@ -47,6 +47,8 @@ class OutputWriter:
     part_bytes: int
     previews: bool
     rejects_allowed: bool
+    written: int = 0
+    """The bytes of the output, so far."""
     _takes_over: bool = False  # an output of other settings, whose rejected rows are this job's
     _output: Upload | None = None
     _rejects: Upload | None = None
@@ -92,6 +94,7 @@ class OutputWriter:
     async def write(self, data: bytes) -> None:
         """Append to the output."""
         assert self._output is not None
+        self.written += len(data)
         await self._output.write(data)
 
     async def reject(self, data: bytes) -> None:

@@ -15,6 +15,7 @@ from worker.job import Drop, Job, Message, Outcome, Reject, Release, Retry
 from worker.jobs.runner import Runner
 from worker.jobs.settlement import Settlement
 from worker.lifecycle.first_output import FirstOutput
+from worker.metrics import Metrics
 from worker.queue.flow import Buffer, Slots
 from worker.queue.leases import Leases
 
@@ -31,13 +32,15 @@ class Processor:
     runner: Runner
     settlement: Settlement
     first_output: FirstOutput
+    metrics: Metrics
 
     async def run(self) -> None:
         """Process one message after the other until the buffer closes."""
         while (message := await self.buffer.get()) is not None:
             clear_contextvars()
             bind_contextvars(message_id=message.id, receive_count=message.receive_count)
-            await self.process(message)
+            with self.metrics.busy():
+                await self.process(message)
             self.slots.give_back()
 
     async def process(self, message: Message) -> None:

@@ -53,6 +53,29 @@ STATUSES: Mapping[WriteResult, Status] = {
 }
 
 
+class _Phases:
+    """Measures the phases of a job, also over several attempts at it."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._began = now()
+
+    def end(self, phase: str) -> None:
+        """Add the time since the last phase ended to this phase."""
+        ended = now()
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + ended - self._began
+        self._began = ended
+
+    def ending(self, phase: str, then: Callable[[], None]) -> Callable[[], None]:
+        """Return a function that ends the phase and goes on with another one."""
+
+        def end() -> None:
+            self.end(phase)
+            then()
+
+        return end
+
+
 @dataclass(slots=True)
 class _Needs:
     """What the attempts at a job so far have found out that it needs."""
@@ -64,6 +87,7 @@ class _Needs:
     """The types of the file's columns, by the ETag of the version that has them."""
     read: InputVersion | None = None
     """The version that the last attempt read."""
+    phases: _Phases = field(default_factory=_Phases)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +192,11 @@ class Runner:
         resume = job_timeout.pause()
         async with self._reserved(size, needs) as held:
             resume()
+            needs.phases.end("hold")
             # With the whole budget no other job holds data meanwhile.
             input_bytes = self.budget.limit if held.exclusive else needs.input_bytes
             download = await self._download(job)
+            needs.phases.end("download")
             if not held.exclusive:
                 held.correct(self.memory.reservation(download.size, input_bytes, _outputs(options)))
             version = needs.read = InputVersion.of(job, download.head)
@@ -186,7 +212,7 @@ class Runner:
                         download,
                         options,
                         output,
-                        on_start=job_timeout.pause(),
+                        on_start=needs.phases.ending("hold", job_timeout.pause()),
                         fresh=fresh,
                         spare_bytes=held,
                     )
@@ -196,11 +222,20 @@ class Runner:
                 except AlreadyWritten as existing:
                     done = self._done(existing.target, version, existing.result, None)
                     return done, existing.result
+                finally:
+                    needs.phases.end("predict")
                 if not held.exclusive:
                     held.correct(len(download.first) + output.held)
                 job_timeout.has_result()
                 result = await output.publish(score)
-                return self._done(output.target, version, result, score), result
+                needs.phases.end("upload")
+                done = replace(
+                    self._done(output.target, version, result, score),
+                    input_bytes=download.size,
+                    output_bytes=output.written,
+                    phases=needs.phases.seconds,
+                )
+                return done, result
 
     @asynccontextmanager
     async def _reserved(self, size: int, needs: _Needs) -> AsyncIterator[Reservation]:

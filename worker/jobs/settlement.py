@@ -10,6 +10,7 @@ from functools import partial
 import structlog
 from structlog.contextvars import bind_contextvars
 
+from worker.clock import now
 from worker.errors import (
     AccessDenied,
     FatalError,
@@ -122,9 +123,10 @@ class Settlement:
     async def _carry_out(self, message: Message, outcome: Outcome) -> None:
         match outcome:
             case Done():
+                began = now()
                 await self._delete(message, None)
                 log.info("job done", **outcome.log_fields())
-                self._metrics.done(outcome)
+                self._metrics.done(outcome, sent=message.sent, settle_seconds=now() - began)
             case Drop():
                 await self._delete(message, None)
                 log.info("job dropped, its run is cancelled")
@@ -175,7 +177,7 @@ class Settlement:
             **fields,
             report=str(recorded.report) if recorded.report else None,
         )
-        self._metrics.rejected()
+        self._metrics.rejected(outcome.error)
         if recorded.report or recorded.dead_letter:
             await self._delete(message, seconds)
         else:

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import random
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
@@ -97,9 +97,15 @@ class Leases:
     """All leases, and the one background loop that extends them."""
 
     def __init__(
-        self, queue: SqsQueue, *, visibility_seconds: int, heartbeat_seconds: float
+        self,
+        queue: SqsQueue,
+        *,
+        visibility_seconds: int,
+        heartbeat_seconds: float,
+        on_loss: Callable[[], None] = lambda: None,
     ) -> None:
         self._queue = queue
+        self._on_loss = on_loss
         self._times = LeaseTimes(visibility_seconds, heartbeat_seconds)
         self._held: dict[str, Lease] = {}
         self._wake = asyncio.Event()
@@ -186,7 +192,7 @@ class Leases:
             await asyncio.wait([lease.beat])
         if lease.lost or clock.now() >= lease.deadline:
             reason = lease.lost or "the visibility timeout ran out"
-            log.warning("lease lost", message_id=message.id, reason=reason)
+            self._note_loss(message, reason)
             raise LeaseLost(reason)
         return lease
 
@@ -213,10 +219,14 @@ class Leases:
         lease.lost = reason
         if self._held.get(lease.message.id) is lease:
             del self._held[lease.message.id]
-            log.warning("lease lost", message_id=lease.message.id, reason=reason)
+            self._note_loss(lease.message, reason)
         lease.confirmed.set()
         if lease.job is not None and lease.job is not asyncio.current_task():
             lease.job.cancel()
+
+    def _note_loss(self, message: Message, reason: str) -> None:
+        log.warning("lease lost", message_id=message.id, reason=reason)
+        self._on_loss()
 
     async def _beat_until_cancelled(self) -> None:
         async with asyncio.TaskGroup() as beats:

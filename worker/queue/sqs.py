@@ -164,14 +164,16 @@ class SqsQueue:
                 QueueUrl=self._url,
                 MaxNumberOfMessages=min(limit, BATCH_SIZE),
                 WaitTimeSeconds=wait_seconds,
-                MessageSystemAttributeNames=["ApproximateReceiveCount"],
+                MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
                 **self._override,
             )
         received = response.get("Messages", [])
         return [self._message(entry) for entry in received if _is_intact(entry)]
 
     def _message(self, entry: "MessageTypeDef") -> Message:
-        receive_count = int(entry.get("Attributes", {}).get("ApproximateReceiveCount", 1))
+        attributes = entry.get("Attributes", {})
+        receive_count = int(attributes.get("ApproximateReceiveCount", 1))
+        sent = attributes.get("SentTimestamp")  # in milliseconds
         return Message(
             id=entry["MessageId"],
             receipt_handle=entry["ReceiptHandle"],
@@ -179,6 +181,7 @@ class SqsQueue:
             receive_count=receive_count,
             last_receive=self._redrive.is_last(receive_count),
             exclusive=self._redrive.is_exclusive(receive_count),
+            sent=None if sent is None else int(sent) / 1000,
         )
 
     async def delete(self, handles: Sequence[str]) -> list[EntryResult]:

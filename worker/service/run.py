@@ -28,18 +28,20 @@ async def run(
     openers: Openers = OPENERS,
     *,
     phases: Phases | None = None,
+    metrics: Metrics | None = None,
     on_ready: Callable[[], None] = lambda: None,
 ) -> None:
     """Open a worker and run it until a stop is requested, by a signal or by idleness.
 
-    `phases` has measured the start so far. `on_ready` is called before the first receive. Raises
-    SettingsError, FatalError, and TransientError if the start fails.
+    `phases` has measured the start so far, and `metrics` counts. `on_ready` is called before the
+    first receive. Raises SettingsError, FatalError, and TransientError if the start fails.
     """
+    metrics = metrics or Metrics(settings.queue, None)
     async with AsyncExitStack() as opened:
         with suppress(StopRequested):
             limit = StartLimit(phases or Phases("before"))
             async with limit.applied(stop), cancel_on_stop(stop):
-                worker = await open_worker(settings, stop, opened, limit, openers)
+                worker = await open_worker(settings, stop, opened, limit, openers, metrics=metrics)
             on_ready()
             await serve(worker, stop, settings.finish_seconds)
         log.info("stopped", reason=stop.reason)

@@ -16,6 +16,7 @@ from worker.advice.machine import on_killed_while_loading, on_machine
 from worker.advice.texts import Advice
 from worker.errors import ModelError, ProcessLost, TransientError
 from worker.lifecycle.stop import Stop
+from worker.metrics import Metrics
 from worker.pool import forkserver
 from worker.pool.child import LoadModel
 from worker.pool.pool import Pool, open_pool
@@ -62,7 +63,13 @@ async def _causes_explained() -> AsyncIterator[None]:
 
 @_causes_explained()
 async def open_worker(
-    settings: Settings, stop: Stop, opened: AsyncExitStack, limit: StartLimit, openers: Openers
+    settings: Settings,
+    stop: Stop,
+    opened: AsyncExitStack,
+    limit: StartLimit,
+    openers: Openers,
+    *,
+    metrics: Metrics,
 ) -> Worker:
     """Open a worker's queue, storage, model and pool, for as long as `opened` is open.
 
@@ -104,6 +111,7 @@ async def open_worker(
         storage=storage,
         pool=pool,
         model_sha256=model.sha256,
+        metrics=metrics,
     )
 
 

@@ -55,8 +55,10 @@ class Watchdog:
         grace_seconds: float = GRACE_SECONDS,
         start_seconds: float = START_SECONDS,
         net_seconds: float = NET_SECONDS,
+        on_lag: Callable[[float], None] = lambda _: None,
     ) -> None:
         self._stop = stop
+        self._on_lag = on_lag
         self._tick_seconds = tick_seconds
         self._max_blocked_seconds = max_blocked_seconds
         self._max_start_seconds = start_seconds
@@ -97,7 +99,9 @@ class Watchdog:
             await asyncio.sleep(self._tick_seconds)
             if self._ticks == 1:
                 continue  # the clients were opened meanwhile, which takes seconds on a small vCPU
-            lag.note(now() - due)
+            late = now() - due
+            self._on_lag(late)
+            lag.note(late)
 
     def _watch(self) -> None:
         silent = stopping = ticks = 0

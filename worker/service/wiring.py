@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 
 from worker import logs, settings_help
+from worker.aws import http_session
 from worker.jobs.dead_letters import DeadLetters
 from worker.jobs.failure_reports import FailureReports, Origin
 from worker.jobs.job_options import JobOptions
@@ -15,7 +16,7 @@ from worker.lifecycle.breaker import Breaker
 from worker.lifecycle.cancelled_runs import CancelledRuns
 from worker.lifecycle.first_output import FirstOutput
 from worker.lifecycle.stop import Stop
-from worker.metrics import Metrics, stream_for
+from worker.metrics import Metrics
 from worker.pool.model_plan import ModelPlan
 from worker.pool.pool import Pool
 from worker.queue.consumer import Consumer
@@ -76,13 +77,19 @@ def build(
     storage: Storage,
     pool: Pool,
     model_sha256: str,
+    metrics: Metrics,
     part_bytes: int = PART_BYTES,
 ) -> Worker:
     """Build a worker."""
     visibility, heartbeat = settings.lease_times(attributes.visibility_seconds)
-    leases = Leases(queue, visibility_seconds=visibility, heartbeat_seconds=heartbeat)
+    leases = Leases(
+        queue,
+        visibility_seconds=visibility,
+        heartbeat_seconds=heartbeat,
+        on_loss=metrics.lease_lost,
+    )
     deletes = Deletes(queue)
-    metrics = Metrics(attributes.name, stream_for(logs.resolve(settings.log_format)))
+    metrics.count_calls(lambda: http_session.requests.sent)
     breaker = Breaker(metrics)
     buffer = Buffer()
     # The buffer is still half full when more messages are received.
@@ -128,7 +135,7 @@ def build(
             Consumer(number == 0, queue, buffer, slots, leases, deletes, idle, stop, breaker)
             for number in range(settings.consumers)
         ],
-        processor=Processor(buffer, slots, leases, runner, settlement, FirstOutput()),
+        processor=Processor(buffer, slots, leases, runner, settlement, FirstOutput(), metrics),
         concurrency=settings.concurrency,
         leases=leases,
         deletes=deletes,

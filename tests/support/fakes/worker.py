@@ -12,6 +12,7 @@ from tests.support.fakes.storage import FakeStorage
 from worker.job import S3Uri
 from worker.jobs.limits import PART_BYTES
 from worker.lifecycle.stop import Stop
+from worker.metrics import Metrics
 from worker.service.run import serve
 from worker.service.wiring import build
 from worker.settings import Settings
@@ -44,6 +45,7 @@ class Cloud:
     queue: FakeQueue = field(default_factory=FakeQueue)
     storage: FakeStorage = field(default_factory=FakeStorage)
     pool: FakePool = field(default_factory=FakePool)
+    metrics: Metrics = field(default_factory=lambda: Metrics("tide", None))
     part_bytes: int = PART_BYTES
 
     def submit(self, key: str, content: bytes = b"abc", **more: object) -> str:
@@ -70,6 +72,7 @@ class Cloud:
             storage=self.storage,
             pool=self.pool,
             model_sha256="0" * 64,
+            metrics=self.metrics,
             part_bytes=self.part_bytes,
         )
         await serve(worker, stop, worker_settings.finish_seconds)

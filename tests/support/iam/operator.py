@@ -39,14 +39,15 @@ LOOK_AT_LETTERS = acts("sqs:ReceiveMessage sqs:ChangeMessageVisibility", DEAD)
 LIST_TASKS = frozenset({Act("ecs:ListTasks", "*", IN_CLUSTER)})
 TASKS = LIST_TASKS | {Act("ecs:DescribeTasks", TASK, IN_CLUSTER)}
 STREAMS = acts("logs:DescribeLogStreams", group("WorkerLogGroup"))
-LINES = acts("logs:FilterLogEvents", group("WorkerLogGroup"), group("DispatcherLogGroup"))
+OWN_LINES = acts("logs:FilterLogEvents", group("WorkerLogGroup"))
+LINES = OWN_LINES | acts("logs:FilterLogEvents", group("DispatcherLogGroup"))
 RECORD = acts("s3:PutObject", *RECORDS)
 WAKE = acts("lambda:InvokeFunction", FUNCTION)
 CLEAR = acts("s3:DeleteObject", *REPORTS) | acts("sqs:DeleteMessage", DEAD)
 MOVE = acts("sqs:StartMessageMoveTask sqs:ListMessageMoveTasks", DEAD)
 
 WAIT = READ_OUTPUTS | LOOK_AT_LETTERS | COUNT | TASKS | STREAMS
-REPORT = READ_INPUTS | acts("logs:FilterLogEvents", group("WorkerLogGroup"))
+REPORT = READ_INPUTS | OWN_LINES
 # What a command asks for to read, and what besides to change something.
 READING: dict[str, frozenset[Act]] = {
     "all": FIND,
@@ -56,6 +57,7 @@ READING: dict[str, frozenset[Act]] = {
     | LOOK_AT_LETTERS
     | TASKS
     | STREAMS
+    | OWN_LINES
     | acts("cloudwatch:GetMetricData", "*"),
     "failures": WAIT | READ_INPUTS,
     "redrive": READ_OUTPUTS

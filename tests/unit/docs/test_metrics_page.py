@@ -1,26 +1,42 @@
-"""docs/metrics.md lists the metrics of the worker and of the template, and the alarms."""
+"""docs/metrics.md has all numbers and metrics; docs/alarms.md has the text of each alarm."""
 
 import re
 
 from tests.support.template import ROOT, of_type
-from worker.metrics import UNITS
+from worker.metrics import FIELDS, METRICS
 
 PAGE = (ROOT / "docs" / "metrics.md").read_text("utf-8")
+ALARMS = (ROOT / "docs" / "alarms.md").read_text("utf-8")
+SHOWN = {
+    "${AWS::StackName}": "STACK",
+    "${Dispatcher}": "STACK-dispatcher",
+    "${UndispatchedQueue.Arn}": "arn:aws:sqs:REGION:ACCOUNT:STACK-undispatched",
+}
 
 
-def rows() -> list[tuple[str, str]]:
-    """Return the name and the second cell of each row of the page's tables."""
-    return re.findall(r"^\| `([\w-]+)` \| `?(.+?)`? \|", PAGE, re.MULTILINE)
+def rows(heading: str) -> list[tuple[str, str]]:
+    """Return the first two cells of each row of the tables under a heading."""
+    section = PAGE.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return re.findall(r"^\| `([\w-]+)` \| `?(.+?)`? \|", section, re.MULTILINE)
 
 
 def text(value: str | dict[str, str]) -> str:
     """Return a text of the template with STACK in the place of the stack's name."""
     assert isinstance(value, dict)
-    return value["Fn::Sub"].replace("${AWS::StackName}", "STACK")
+    found = value["Fn::Sub"]
+    for name, shown in SHOWN.items():
+        found = found.replace(name, shown)
+    return found
 
 
-def test_each_metric_of_the_worker_is_listed_with_its_unit() -> None:
-    assert {name: unit for name, unit in rows() if "STACK" not in name} == UNITS
+def test_each_field_of_a_line_of_numbers_is_listed_in_the_order_of_the_code() -> None:
+    assert [name for name, _ in rows("The line of numbers")] == list(FIELDS)
+
+
+def test_each_metric_of_the_worker_is_listed_with_its_field() -> None:
+    listed = {field: name for name, field in rows("Metrics") if "STACK" not in name}
+
+    assert listed == METRICS
 
 
 def test_each_metric_of_the_template_is_listed_with_the_decision_that_it_counts() -> None:
@@ -30,12 +46,12 @@ def test_each_metric_of_the_template_is_listed_with_the_decision_that_it_counts(
         for one in filters
     }
 
-    assert {name: second for name, second in rows() if name.endswith("-STACK")} == counted
+    assert {name: second for name, second in rows("Metrics") if "STACK" in name} == counted
 
 
-def test_each_alarm_is_listed() -> None:
-    alarms = of_type("AWS::CloudWatch::Alarm").values()
+def test_each_alarm_has_a_section_that_begins_with_its_text() -> None:
+    alarms = [found["Properties"] for found in of_type("AWS::CloudWatch::Alarm").values()]
 
-    assert sorted(name for name, _ in rows() if name.startswith("STACK-")) == sorted(
-        text(alarm["Properties"]["AlarmName"]) for alarm in alarms
-    )
+    assert re.findall(r"^## (\S+)\n\n> (.+)$", ALARMS, re.MULTILINE) == [
+        (text(alarm["AlarmName"]), text(alarm["AlarmDescription"])) for alarm in alarms
+    ]

@@ -199,9 +199,9 @@ async def test_each_line_of_metrics_shows_that_it_is_tripped() -> None:
     breaker.succeeded()
     metrics.flush()
     first, second = (json.loads(line) for line in stream.getvalue().splitlines())
-    assert (first["CallsRetried"], first["BreakerTripped"]) == (10, 1)
+    assert (first["calls_retried"], first["BreakerTripped"]) == (10, 1)
     assert second["BreakerTripped"] == 1
-    assert "CallsRetried" not in second
+    assert "calls_retried" not in second
 
 
 async def test_a_short_trip_is_seen_in_the_metrics() -> None:

@@ -1,13 +1,19 @@
 """The costs of an idle stack and of files, as docs/costs.md has them."""
 
+import io
+import json
 import re
 from collections import Counter
+from functools import partial
+from itertools import count
 
 import pytest
 
 from benchmarks import backlog_simulation, costs, idle_simulation
 from benchmarks.backlog_simulation import Backlog
 from tests.support.template import PARAMETERS, RESOURCES, ROOT, of_type, properties
+from worker.job import Done, S3Uri
+from worker.metrics import FIELDS, METRICS, Metrics
 
 PAGE = (ROOT / "docs" / "costs.md").read_text()
 ROWS = re.findall(r"^\| (AWS::\S+) \| (\d+) \| (\S+) \| (.*) \|$", PAGE, flags=re.MULTILINE)
@@ -51,6 +57,7 @@ def test_the_costs_are_counted_with_the_templates_own_parameters() -> None:
 def test_the_tables_are_those_that_are_computed() -> None:
     for table in (
         costs.files_table(),
+        costs.numbers_table(),
         idle_simulation.table(),
         costs.prices_table(),
         backlog_simulation.table(),
@@ -64,6 +71,51 @@ def test_files_that_come_at_once_cost_a_hundredth_of_files_that_come_alone() -> 
 
     for capacity in costs.CAPACITIES:
         assert at_once.workers(capacity) < one_an_hour.workers(capacity) / 100
+
+
+@pytest.mark.parametrize("capacity", costs.CAPACITIES, ids=lambda capacity: capacity.name)
+@pytest.mark.parametrize("arrival", costs.ARRIVALS, ids=lambda arrival: arrival.name)
+def test_numbers_cost_less_than_a_hundredth_of_the_workers_and_one_metric_more_than_a_tenth(
+    arrival: costs.Arrival, capacity: costs.Capacity
+) -> None:
+    assert arrival.numbers() < arrival.workers(capacity) / 100
+    if arrival.hours == arrival.tasks:  # a worker for each file
+        assert costs.metrics(1, arrival.hours) > arrival.workers(capacity) / 10
+
+
+def test_a_workers_busiest_minute_has_no_longer_a_line_than_is_counted() -> None:
+    stream = io.StringIO()
+    metrics = Metrics("s" * 32, stream)
+    requests = count(1_000_000, 1_000_000)
+    metrics.count_calls(lambda: next(requests))
+    phases = dict.fromkeys(("hold", "download", "predict", "upload"), 1234.567)
+    outcome = Done(
+        "predicted",
+        S3Uri("b", "k"),
+        rows=10_000_000,
+        rejected=1_000_000,
+        input_bytes=10**10,
+        output_bytes=10**10,
+        phases=phases,
+    )
+    for _ in range(100):
+        metrics.done(outcome, sent=0.0, settle_seconds=1.234)
+    for happens in (metrics.retried, metrics.call_retried, partial(metrics.loop_late, 1.234)):
+        happens()
+    metrics.rejected(ValueError())
+    metrics.flush()
+
+    in_trouble_or_at_work = {*METRICS, "busy_seconds"}
+    assert set(FIELDS) - json.loads(stream.getvalue()).keys() == in_trouble_or_at_work
+    assert len(stream.getvalue()) <= costs.NUMBERS_BYTES
+
+
+def test_a_look_at_the_dashboard_is_counted_with_its_own_queries_and_time() -> None:
+    body = json.loads(properties("Overview")["DashboardBody"]["Fn::Sub"][0])
+    queries = [widget["properties"].get("query", "") for widget in body["widgets"]]
+
+    assert sum("${WorkerLogGroup}" in query for query in queries) == costs.LOG_WIDGETS
+    assert body["start"] == f"-PT{costs.LOOK_HOURS}H"
 
 
 def test_a_wait_of_a_minute_costs_what_the_page_says_for_files_that_come_alone() -> None:

@@ -8,25 +8,24 @@ from worker.job import Done, S3Uri
 from worker.metrics import Metrics
 
 
-def test_a_workers_line_has_each_of_its_metrics() -> None:
+async def test_the_metrics_of_a_workers_line_are_those_that_it_names() -> None:
     written = io.StringIO()
-    metrics = Metrics("tide-jobs", written)
-    metrics.done(Done("predicted", S3Uri("out", "a"), rows=7, seconds=1.5))
-    metrics.done(Done("predicted", S3Uri("out", "b"), rows=3, seconds=2))
+    metrics = Metrics("tide", written)
+    metrics.done(
+        Done("predicted", S3Uri("out", "a"), rows=7, seconds=1.5), sent=None, settle_seconds=0
+    )
+    metrics.lease_lost()
     metrics.flush()
 
-    ((namespace, found),) = embedded_metrics(written.getvalue())
+    ((namespace, (found,)),) = embedded_metrics(written.getvalue())
 
     assert namespace == "Tidegate"
-    assert all(one["Dimensions"] == [{"Name": "Queue", "Value": "tide-jobs"}] for one in found)
-    values = [(one["MetricName"], one["Value"]) for one in found]
-    assert sorted(values) == [
-        ("JobSeconds", 1.5),
-        ("JobSeconds", 2.0),
-        ("Jobs", 2.0),
-        ("Rows", 10.0),
-        ("RowsRejected", 0.0),
-    ]
+    assert found == {
+        "MetricName": "LeasesLost",
+        "Unit": "Count",
+        "Dimensions": [{"Name": "Stack", "Value": "tide"}],
+        "Value": 1.0,
+    }
 
 
 def test_other_lines_have_none() -> None:

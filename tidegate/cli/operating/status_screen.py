@@ -143,18 +143,19 @@ def _progress(run: SeenRun, found: Status) -> str:
 
 
 def _work(found: Status) -> Iterator[tuple[str, str]]:
-    if found.metrics is None:
+    if found.done is None:
         yield "last hour", "unknown"
         yield "today", f"unknown; {_dollars(found)}"
         return
-    yield "last hour", _done(found.metrics.last_hour)
-    yield "today", f"{_done(found.metrics.today)}; {_dollars(found)}"
+    yield "last hour", _done(found.done.last_hour)
+    yield "today", f"{_done(found.done.today)}; {_dollars(found)}"
 
 
 def _done(work: Work) -> str:
     if work.files is None:
         return "no files reported"
-    text = f"{count(work.files, 'file')}, {count(work.rows, 'row')}"
+    least = "at least " if work.at_least else ""
+    text = f"{least}{count(work.files, 'file')}, {count(work.rows, 'row')}"
     return text + (f", {work.rejected:,} rows rejected" if work.rejected else "")
 
 
@@ -236,8 +237,8 @@ def facts(found: Status) -> dict[str, Any]:
             "starting": fleet.starting,
             "last_ended": fleet.last_stopped,
         },
-        "last_hour": found.metrics and found.metrics.last_hour,
-        "today": found.metrics and found.metrics.today,
+        "last_hour": found.done and found.done.last_hour,
+        "today": found.done and found.done.today,
         "cost_today": cost,
         "model": found.stack.parameters.get("Model"),
         "model_sha256": found.stack.parameters.get("ModelSha256") or None,

@@ -39,7 +39,7 @@ def follow(sleep: Any) -> int:  # noqa: ANN401 - a function
 
 
 def test_each_line_has_time_event_file_and_reason(world: MockedStack, capsys: Shown) -> None:
-    world.log(WORKER_LOGS, DONE, FAILED, {"_aws": {}, "Jobs": 1}, "plain text")
+    world.log(WORKER_LOGS, DONE, FAILED, {"event": "numbers", "files": 1}, "plain text")
     arn = {"decision": "slot claimed", "task": "arn:aws:ecs:eu-west-1:1:task/tide/0123"}
     world.log(DISPATCHER_LOGS, "REPORT RequestId: 1", arn)
 
@@ -56,7 +56,7 @@ def test_each_line_has_time_event_file_and_reason(world: MockedStack, capsys: Sh
 
 
 def test_json_gives_the_lines_as_they_were_written(world: MockedStack, capsys: Shown) -> None:
-    metrics = {"_aws": {}, "Jobs": 1}
+    metrics = {"event": "numbers", "files": 1}
     world.log(WORKER_LOGS, DONE, metrics)
 
     main(["logs", "--json"])

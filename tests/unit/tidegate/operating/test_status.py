@@ -1,13 +1,23 @@
 """One screen of a stack: what it does, what failed, what is unknown."""
 
 import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
 import pytest
 
-from tests.support.mocked_stack import INPUT, NAME, OUTPUT, PARAMETERS, MockedStack, deny
+from tests.support.mocked_stack import (
+    INPUT,
+    NAME,
+    OUTPUT,
+    PARAMETERS,
+    WORKER_LOGS,
+    MockedStack,
+    deny,
+)
 from tests.support.schemas import checked
 from tidegate.aws.account import Account
 from tidegate.aws.stack import DeployedStack, find
@@ -18,7 +28,7 @@ from tidegate.operating.queues import Messages
 from tidegate.operating.run_records import Seen, SeenRun
 from tidegate.operating.status import State, Status, look
 from tidegate.operating.tasks import Fleet, Task
-from tidegate.operating.usage import Metrics, Work
+from tidegate.operating.usage import MOST_PAGES, Done, Metrics, Work, read_done
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 Shown = pytest.CaptureFixture[str]
@@ -29,7 +39,7 @@ def seen() -> Status:
     return look(account, find(account, None))
 
 
-def test_an_idle_stack_is_told_in_one_screen_by_at_most_twelve_calls(
+def test_an_idle_stack_is_told_in_one_screen_by_at_most_fourteen_calls(
     world: MockedStack, capsys: Shown
 ) -> None:
     assert main(["status", "--show-commands"]) == 0
@@ -43,7 +53,7 @@ def test_an_idle_stack_is_told_in_one_screen_by_at_most_twelve_calls(
     assert f"aws s3 cp FILE s3://{world.outputs['InputBucket']}/" in printed
     calls = commands.strip().splitlines()
     assert all(call.startswith("$ aws ") for call in calls)
-    assert 8 < len(calls) <= 12, calls
+    assert 8 < len(calls) <= 14, calls
 
 
 @pytest.mark.usefixtures("world")
@@ -53,7 +63,10 @@ def test_what_is_not_known_is_never_zero(capsys: Shown) -> None:
     found = checked("status", capsys.readouterr().out)
     assert found["queue"] == {"waiting": 0, "in_flight": 0}
     assert found["oldest_seconds"] is None
-    assert found["today"] == {"files": None, "rows": None, "rejected": None, "failed": None}
+    assert found["today"] == {
+        **dict.fromkeys(("files", "rows", "rejected", "failed")),
+        "at_least": False,
+    }
 
 
 def test_failures_are_counted_and_their_reasons_shown(world: MockedStack, capsys: Shown) -> None:
@@ -70,26 +83,56 @@ def test_failures_are_counted_and_their_reasons_shown(world: MockedStack, capsys
     assert world.letters() == 3
 
 
-@pytest.mark.usefixtures("world")
-def test_the_workers_metrics_are_summed() -> None:
-    just_now = datetime.now(UTC) - timedelta(minutes=1)
-    boto3.client("cloudwatch", "eu-west-1").put_metric_data(
-        Namespace="Tidegate",
-        MetricData=[
-            {
-                "MetricName": name,
-                "Dimensions": [{"Name": "Queue", "Value": "tide-jobs"}],
-                "Timestamp": just_now,
-                "Value": value,
-            }
-            for name, value in (("Jobs", 3), ("Jobs", 4), ("Rows", 700))
-        ],
+def test_the_workers_numbers_are_summed(world: MockedStack) -> None:
+    world.log(
+        WORKER_LOGS,
+        {"event": "numbers", "files": 3, "rows": 700},
+        {"event": "numbers", "files": 4, "failed": 1},
+        {"event": "job done", "input": "s3://in/numbers.csv", "rows": 5},
     )
 
-    metrics = seen().metrics
+    done = seen().done
 
-    assert metrics is not None
-    assert metrics.last_hour == Work(files=7, rows=700, rejected=None, failed=None)
+    assert done is not None
+    assert done.last_hour == Work(files=7, rows=700, rejected=0, failed=1)
+
+
+def test_of_a_log_that_is_too_long_the_numbers_are_at_least_those_that_were_read() -> None:
+    pages = PagedLogs([{"event": "numbers", "files": 1}] * (MOST_PAGES + 1))
+
+    done = read_done(pages, "group", NOW)
+
+    assert done.last_hour == Work(MOST_PAGES, 0, 0, 0, at_least=True)
+    rows = {row.label: row.markup for row in sheet_of(replace(a_status(), done=done)).rows}
+    assert rows["last hour"] == f"at least {MOST_PAGES} files, 0 rows"
+
+
+def test_the_days_numbers_have_each_line_once() -> None:
+    line = {"event": "numbers", "files": 1}
+    pages = PagedLogs([line], at=NOW - timedelta(hours=1))  # the end of one time, and a begin
+
+    done = read_done(pages, "group", NOW)
+
+    assert done.last_hour.files == done.today.files == 1
+
+
+@dataclass
+class PagedLogs:
+    """Log lines of one moment, one on each page, as CloudWatch filters them by time."""
+
+    lines: Sequence[Mapping[str, Any]]
+    at: datetime = NOW
+
+    def get_paginator(self, _: str) -> "PagedLogs":
+        return self
+
+    def paginate(self, **request: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - as boto3's
+        milliseconds = int(self.at.timestamp() * 1000)
+        if not request["startTime"] <= milliseconds <= request["endTime"]:
+            return
+        for number, line in enumerate(self.lines):
+            event = {"timestamp": milliseconds, "message": json.dumps(line), "eventId": str(number)}
+            yield {"events": [event]}
 
 
 @pytest.mark.usefixtures("world")
@@ -177,7 +220,8 @@ def a_status(
         fleet=Fleet(live, stopped, len(live), more=False),
         seen=Seen(0, more_reports=False, open_runs=runs),
         letters=[],
-        metrics=Metrics(Work(), Work(), oldest, files_a_second),
+        metrics=Metrics(oldest, files_a_second),
+        done=Done(Work(), Work()),
         cost=None,
         unanswered=[],
     )

@@ -23,7 +23,7 @@ def test_a_predicted_file(world: MockedStack, capsys: Shown) -> None:
     line: dict[str, Any] = {"event": "job done", "level": "info", "rows": 1234}
     line |= {"input": f"s3://{INPUT}/dir/a.csv", "receive_count": 2}
     other = line | {"input": f"s3://{INPUT}/dir/a.csv.gz"}
-    world.log(WORKER_LOGS, line, other, {"_aws": {}, "Jobs": 1})
+    world.log(WORKER_LOGS, line, other, {"event": "numbers", "files": 1})
 
     assert main(["show", "dir/a.csv"]) == 0
 
