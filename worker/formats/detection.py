@@ -65,7 +65,7 @@ def divide(
     A text in another encoding than UTF-8 is recoded: its offsets are not those of the file.
     """
     if isinstance(reader, ParquetReader):
-        return ParquetParts.of(reader.group_sizes(), part_bytes)
+        return ParquetParts.of(reader.group_sizes(), part_bytes, reader.footer_bytes)
     if isinstance(reader, CsvReader | JsonLinesReader) and compression is None:
         return _divide_text(file, reader, options, part_bytes)
     return None

@@ -169,6 +169,16 @@ def test_an_output_without_rows_has_the_columns() -> None:
     assert file.read().column_names == ["id", "x", "prediction"]
 
 
+def test_parts_are_larger_if_the_footer_that_each_of_them_reads_is_large() -> None:
+    table = pa.table({"id": range(20), "x": np.arange(20) / 8})
+    # Arrow writes the metadata of a schema twice: once as base64, so the footer has 7 MiB.
+    body = as_file(table.replace_schema_metadata({"a": 3 * 2**20 * "a"}), 1)
+    size = parquet.ParquetFile(pa.BufferReader(body)).metadata.row_group(0).total_byte_size
+    written = opened(predict(body, part_bytes=size)).metadata
+    rows = [written.row_group(group).num_rows for group in range(written.num_row_groups)]
+    assert rows == [8, 8, 4]
+
+
 def test_rejected_rows_above_the_limit_fail_the_file() -> None:
     table = pa.table({"id": range(6), "x": ["1", "2", "no", "no", "5", "6"]})
     with pytest.raises(TooManyRejected, match=r"2 of 6 rows are bad.*row 3: .*row 4: "):

@@ -83,6 +83,11 @@ class ParquetReader:
         rows = sum(self._parquet.metadata.row_group(group).num_rows for group in self._groups)
         return Position(self._groups.stop, self.begin.line + rows)
 
+    @property
+    def footer_bytes(self) -> int:
+        """The bytes of the footer."""
+        return len(self._footer)
+
     def group_sizes(self) -> list[int]:
         """Return the bytes of each row group before compression."""
         with _refusing_damage():
