@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 from worker.columns import ColumnType
 from worker.errors import TidegateError
-from worker.thrift import MovableStruct
+from worker.footers.thrift import MovableStruct
 
 Format = Literal["csv", "jsonl", "parquet"]
 MODEL_SUFFIXES = (".pkl", ".pickle", ".joblib", ".skops", ".onnx")

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from worker.errors import PredictionFailed, TidegateError, TransientError
+from worker.footers.joined import JoinedFooter
 from worker.interfaces import (
     MAX_SHOWN_ROWS,
     FilePlan,
@@ -28,7 +29,6 @@ from worker.interfaces import (
     RowGroups,
     ScoreResult,
 )
-from worker.scoring.joined_footer import JoinedFooter
 from worker.scoring.rejected_rows import RejectedRowsWriter, RejectedShare
 
 

@@ -25,12 +25,12 @@ from tests.support.parquet_footers import (
     with_footer,
 )
 from tests.support.strategies import examples
-from worker import thrift
 from worker.errors import SchemaMismatch, Unparsable
+from worker.footers import thrift
+from worker.footers.thrift import Struct
 from worker.formats.memory import InputMemory
 from worker.formats.parquet.reader import ParquetReader
 from worker.interfaces import ScoreOptions
-from worker.thrift import Struct
 
 TABLE = pa.table({"id": ["a", "b"], "x": [1.0, 3.0], "odd": [[1], None], "y": [2, None]})
 ID, X, ODD, Y = 0, 1, 2, 3  # places of the columns' chunks

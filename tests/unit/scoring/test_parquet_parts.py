@@ -20,6 +20,7 @@ from tests.support.fakes.input_reader import MemoryInput, MemoryOutput
 from tests.support.parts import predict_parts
 from tests.support.strategies import evenly_long, examples, sizes
 from worker.errors import PredictionFailed, TooManyRejected, Unparsable
+from worker.footers.joined import JoinedFooter
 from worker.interfaces import (
     FilePlan,
     OutputHeader,
@@ -31,7 +32,6 @@ from worker.interfaces import (
     ScoreResult,
 )
 from worker.models import Predictor
-from worker.scoring.joined_footer import JoinedFooter
 from worker.scoring.parts import score_part
 from worker.scoring.score import open_file, score
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 
-from worker import thrift
 from worker.errors import (
     ModelRaised,
     PredictionFailed,
@@ -14,6 +13,7 @@ from worker.errors import (
     TransientError,
     Unparsable,
 )
+from worker.footers import thrift
 from worker.formats.parquet.footer import footer_at_end
 from worker.interfaces import (
     FilePlan,

@@ -5,8 +5,8 @@ import struct
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from worker import thrift
 from worker.errors import Unparsable
+from worker.footers import thrift
 
 # The ids of fields, from parquet.thrift.
 _ROW_GROUPS, _ENCRYPTION, _SIGNING_KEY = 4, 8, 9  # of the footer

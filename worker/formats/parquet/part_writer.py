@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from worker import thrift
+from worker.footers import thrift
 from worker.formats.parquet.footer import END, footer_at_end
 from worker.formats.parquet.writer import ParquetWriter
 from worker.interfaces import RowGroups

@@ -1,11 +1,8 @@
-"""The footer of a Parquet output that is predicted part by part.
-
-Imports nothing heavy: the parent of the pool processes uses it.
-"""
+"""The footer of a Parquet output that is predicted part by part."""
 
 import struct
 
-from worker import thrift
+from worker.footers import thrift
 from worker.interfaces import RowGroups
 
 _ROWS, _ROW_GROUPS = 3, 4  # the ids of fields of a footer, from parquet.thrift

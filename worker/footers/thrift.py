@@ -1,7 +1,4 @@
-"""Decodes and encodes Thrift's compact protocol, in which a Parquet footer is written.
-
-Imports nothing heavy: the parent of the pool processes puts footers together.
-"""
+"""Decodes and encodes Thrift's compact protocol, in which a Parquet footer is written."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
