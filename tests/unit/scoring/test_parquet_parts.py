@@ -211,6 +211,61 @@ def test_types_that_differ_only_in_what_their_names_leave_out_fail_the_file() ->
         predict(numbers(20, 7), ALL, Model(answer))
 
 
+def test_each_part_may_have_categories_of_its_own() -> None:
+    model = Model(lambda frame: frame["x"].map(lambda x: f"about {int(x)}").astype("category"))
+    body = numbers(20, 7)
+    read = opened(predict(body, ALL, model)).read()
+    assert pa.types.is_dictionary(read.schema.field("prediction").type)
+    assert read["prediction"].to_pylist() == [f"about {row // 8}" for row in range(20)]
+
+
+def test_row_groups_without_rows_change_nothing() -> None:
+    table = pa.table({"id": ["a", "b", "c"], "x": [1.0, 2.0, 3.0]})
+    body = io.BytesIO()
+    with parquet.ParquetWriter(body, table.schema) as writer:
+        for rows in (0, 1, 0, 0, 2, 0):
+            writer.write_table(table.slice(0, rows))
+    file = opened(predict(body.getvalue()))
+    assert file.read()["prediction"].to_pylist() == [2, 2, 4]
+
+
+def test_a_codec_that_differs_between_row_groups_differs_in_the_output_too() -> None:
+    parts = [messages(numbers(8, 4, compression=codec), ALL, Part(0, None)) for codec in CODECS]
+    header = next(message for message in parts[0] if isinstance(message, OutputHeader))
+    footer, body = JoinedFooter(header.footer), header.data
+    for part in parts:
+        body += b"".join(message.data for message in part if isinstance(message, OutputPiece))
+        footer.add(next(message for message in part if isinstance(message, RowGroups)))
+    options = replace(ALL, keep_columns=("id", "x"))
+    written = opened(predict(body + footer.finish(), options))
+    groups = [written.metadata.row_group(number) for number in range(written.num_row_groups)]
+    assert [group.column(0).compression for group in groups] == CODECS
+    assert written.read()["x"].to_pylist() == 2 * [row / 8 for row in range(4)]
+
+
+CODECS = ["GZIP", "ZSTD"]
+
+
+def test_a_later_row_group_that_is_damaged_fails_the_file() -> None:
+    body = bytearray(numbers(100, 20, compression="NONE", use_dictionary=False))
+    place = parquet.ParquetFile(pa.BufferReader(bytes(body))).metadata.row_group(3).column(1)
+    body[place.data_page_offset] ^= 0xFF
+    with pytest.raises(Unparsable, match="corrupt or truncated"):
+        predict(bytes(body))
+
+
+def test_rows_that_the_model_raises_on_are_rejected_with_their_row_in_the_file() -> None:
+    def answer(frame: pd.DataFrame) -> object:
+        if (frame["x"] == 1.25).any():
+            raise ValueError("not this one")
+        return frame["x"]
+
+    output = predict(numbers(20, 7), replace(ALL, max_rejected=0.1), Model(answer))
+    assert output.rejects is not None
+    assert b"\n11,the model raised ValueError: not this one," in output.rejects
+    assert opened(output).metadata.num_rows == 19
+
+
 def test_a_row_group_above_the_memory_is_refused_with_its_size() -> None:
     draw = np.random.default_rng(1)
     table = pa.table({"id": [draw.bytes(400) for _ in range(5000)], "x": draw.random(5000)})
