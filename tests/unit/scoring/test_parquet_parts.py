@@ -396,7 +396,7 @@ FILLING = Model(lambda frame: frame["x"].fillna(0) * 2)
 
 @examples(0.5)
 @given(CASES)
-def test_any_kept_columns_leave_as_they_came_and_any_road_gives_the_same_bytes(
+def test_any_kept_columns_leave_as_they_came_in_the_same_bytes_whatever_the_processes(
     case: Case,
 ) -> None:
     output = predict_by_processes(case, ALL)

@@ -345,7 +345,7 @@ PARQUET_OPTIONS = JSON_OPTIONS.map(
     lambda options: replace(options, output_format=options.output_format or "jsonl")
 )
 TO_PARQUET = JSON_OPTIONS.map(lambda options: replace(options, output_format="parquet"))
-ROAD = st.one_of(
+CASES = st.one_of(
     st.tuples(FILES, TO_PARQUET, ORDERS),
     st.tuples(JSON_LINES, TO_PARQUET, JSON_ORDERS),
     st.tuples(PARQUET, TO_PARQUET, JSON_ORDERS),
@@ -353,11 +353,11 @@ ROAD = st.one_of(
 
 
 @examples(0.5)
-@given(ROAD)
+@given(CASES)
 def test_any_parts_of_a_file_give_its_output_in_parquet(
-    road: tuple[bytes, ScoreOptions, Order],
+    case: tuple[bytes, ScoreOptions, Order],
 ) -> None:
-    body, options, order = road
+    body, options, order = case
     parts = read_parts(body, options, order)
     # Row groups begin anew at each part.
     assert parts == read_whole(body, options, part_bytes=order.part_bytes)
