@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 
 from worker.columns import ColumnType
 from worker.errors import TidegateError
+from worker.footers.thrift import MovableStruct
 
 Format = Literal["csv", "jsonl", "parquet"]
 MODEL_SUFFIXES = (".pkl", ".pickle", ".joblib", ".skops", ".onnx")
@@ -127,6 +128,11 @@ class OutputHeader:
     data: bytes
     columns: str
     """The names and types of the model's columns, which must be the same in every part."""
+    footer: bytes = b""
+    """The footer of an output without rows, in Parquet: it has the names and types of all columns.
+
+    It must be the same in every part.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +141,17 @@ class OutputPiece:
 
     data: bytes
     rejects: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RowGroups:
+    """What the footer of a Parquet output says of the row groups that a part has sent."""
+
+    entries: Sequence[MovableStruct]
+    """One for each row group; their offsets are those of an output that begins with this part."""
+    size: int
+    """The bytes of the row groups."""
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +182,9 @@ class PartResult:
     """If no row was predicted: the header that the model's answer to a table without rows gives."""
 
 
-PartMessage = PartBegin | OutputHeader | OutputPiece | RejectedLines | PartResult | TidegateError
+PartMessage = (
+    PartBegin | OutputHeader | OutputPiece | RowGroups | RejectedLines | PartResult | TidegateError
+)
 """What a process sends for a part; the last is a PartResult, or the error that it raised."""
 
 Range = tuple[int, int]  # the first byte, and the one after the last

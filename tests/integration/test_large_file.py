@@ -180,6 +180,41 @@ async def test_parquet_gives_the_same_csv(slots: list[ProcessSlot]) -> None:
     assert (result.parts.parts, result.parts.processes) == (5, 2)
 
 
+async def test_any_number_of_processes_gives_the_same_parquet(slots: list[ProcessSlot]) -> None:
+    draw = Random(0)  # noqa: S311 - of an example
+    words = pd.Categorical(draw.choices(("red", "green", "blue"), k=9000))
+    names = [f"row {x}" for x in range(9000)]
+    table = pd.DataFrame({"id": names, "words": words, "x": range(9000)})
+    body = io.BytesIO()
+    table.to_parquet(body, index=False, row_group_size=700)
+    options = ScoreOptions(keep_columns=("*",))
+    outputs = []
+    for processes in range(1, PROCESSES + 1):
+        output = AsyncMemoryOutput()
+        result = await predict(Pool(slots[:processes]), body.getvalue(), output, options)
+        assert result.parts is not None
+        assert (result.parts.parts, result.parts.processes) == (7, processes)
+        outputs.append(bytes(output.output))
+    assert set(outputs) == {outputs[0]}
+    answer = pd.read_parquet(io.BytesIO(outputs[0]))
+    pd.testing.assert_frame_equal(answer, table.assign(prediction=2 * table["x"]))
+
+
+async def test_text_gives_the_same_parquet(slots: list[ProcessSlot]) -> None:
+    content = file_of_rows()
+    options = ScoreOptions(max_rejected=1.0, output_format="parquet")
+    outputs = []
+    for processes in (1, 3):
+        output = AsyncMemoryOutput()
+        result = await predict(Pool(slots[:processes]), content, output, options)
+        assert result.parts is not None
+        assert (result.parts.repeated_parts > 0) == (processes > 1)
+        outputs.append((output.output, output.rejects))
+    assert outputs[0] == outputs[1]
+    answer = pd.read_parquet(io.BytesIO(outputs[0][0]))
+    assert answer.to_csv(index=False).encode() == expected(content)[0]
+
+
 async def test_small_files_are_finished_while_a_large_file_is_blocked(
     slots: list[ProcessSlot],
 ) -> None:

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet.encryption as pe
 from pyarrow import parquet
 
-from worker.formats.parquet import thrift
-from worker.formats.parquet.thrift import Struct
+from worker.footers import thrift
+from worker.footers.thrift import Struct
 
 _END = struct.Struct("<I4s")
 SCHEMA, ROW_GROUPS = 2, 4  # of the footer

@@ -14,8 +14,8 @@ from tests.support.parquet_footers import (
 from tests.torture.case import predicted, refused
 from tests.torture.parquet_writing import AB, answers, rows, written
 from tests.torture.runs import LENIENT, MIRROR
-from worker.formats.parquet import thrift
-from worker.formats.parquet.thrift import Struct
+from worker.footers import thrift
+from worker.footers.thrift import Struct
 
 _ODD = 3  # the place of the column that nobody reads, in the row group; in the schema one more
 _PLAIN = rows(AB)

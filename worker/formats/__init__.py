@@ -19,10 +19,10 @@ that the writers of the other formats recognise them.
 
 from worker.formats.base import RejectedRow, TableReader, TableWriter
 from worker.formats.compression import Compression, compressor
-from worker.formats.detection import divide, open_reader, open_writer
+from worker.formats.detection import divide, open_part_writer, open_reader, open_writer
 from worker.formats.features import FeatureConverter, Features
 from worker.formats.model_inputs import Feature, ModelInputs
-from worker.formats.parts import PartReader, Parts
+from worker.formats.parts import PartReader, Parts, PartWriter
 from worker.formats.selection import Selection, select_columns, select_from
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "Features",
     "ModelInputs",
     "PartReader",
+    "PartWriter",
     "Parts",
     "RejectedRow",
     "Selection",
@@ -39,6 +40,7 @@ __all__ = [
     "TableWriter",
     "compressor",
     "divide",
+    "open_part_writer",
     "open_reader",
     "open_writer",
     "select_columns",

@@ -14,10 +14,11 @@ from worker.formats.json_lines.parts import JsonLinesParts
 from worker.formats.json_lines.reader import JsonLinesReader
 from worker.formats.json_lines.writer import JsonLinesWriter
 from worker.formats.memory import InputMemory
+from worker.formats.parquet.part_writer import ParquetPartWriter
 from worker.formats.parquet.parts import ParquetParts
 from worker.formats.parquet.reader import ParquetReader
 from worker.formats.parquet.writer import ParquetWriter
-from worker.formats.parts import Parts
+from worker.formats.parts import Parts, PartWriter, TextPartWriter
 from worker.formats.text import is_utf8, peek, to_utf8
 from worker.interfaces import Format, InputReader, Position, ScoreOptions
 
@@ -61,13 +62,10 @@ def divide(
 ) -> Parts | None:
     """Return the parts of a file; None if it has only one, or cannot be predicted part by part.
 
-    A text in another encoding than UTF-8 is recoded: its offsets are not those of the file. The
-    outputs of parts are put behind each other, and Parquet is no such format.
+    A text in another encoding than UTF-8 is recoded: its offsets are not those of the file.
     """
-    if (options.output_format or reader.format) == "parquet":
-        return None
     if isinstance(reader, ParquetReader):
-        return ParquetParts.of(reader.group_sizes(), part_bytes)
+        return ParquetParts.of(reader.group_sizes(), part_bytes, reader.footer_bytes)
     if isinstance(reader, CsvReader | JsonLinesReader) and compression is None:
         return _divide_text(file, reader, options, part_bytes)
     return None
@@ -102,6 +100,16 @@ def open_writer(reader: TableReader, output_format: Format, options: ScoreOption
         quote=options.quote,
         escape=options.escape,
         has_header=options.has_header,
+    )
+
+
+def open_part_writer(
+    reader: TableReader, output_format: Format, options: ScoreOptions
+) -> PartWriter:
+    """Return a writer of one part of an output."""
+    writer = open_writer(reader, output_format, options)
+    return (
+        ParquetPartWriter(writer) if isinstance(writer, ParquetWriter) else TextPartWriter(writer)
     )
 
 

@@ -70,11 +70,11 @@ class FeatureConverter:
                 if spec.type == "float" and not spec.as_categorical:
                     self._floats[feature.name] = len(self._floats)
                 continue
+            known = found.get(feature.name)
+            # To count the nulls takes time for each row group of the file.
+            missing = known is None and _count_nulls(feature, null_count)
             self._inferred[feature.name] = InferredColumn(
-                feature.name,
-                cells,
-                found.get(feature.name),
-                missing=_count_nulls(feature, null_count),
+                feature.name, cells, known, missing=missing
             )
         self._is_text = cells == "text"
         self._makes_block = inputs.takes_block and len(self._floats) == len(features)

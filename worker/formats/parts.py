@@ -5,8 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from worker.formats.base import TableReader
-from worker.interfaces import InputReader, Position, ScoreOptions
+import pyarrow as pa
+
+from worker.formats.base import TableReader, TableWriter
+from worker.interfaces import InputReader, Position, RowGroups, ScoreOptions
 
 # The last row of a part ends behind the part. So much is read with the part, and then so much more.
 _BEHIND_BYTES = 2**16
@@ -63,6 +65,44 @@ class Parts(Protocol):
         Raises Unparsable if it finds no place where they might.
         """
         ...
+
+
+class PartWriter(Protocol):
+    """Writes the rows of one part of an output."""
+
+    def header(self, table: pa.Table) -> tuple[bytes, bytes]:
+        """Return what stands before the rows of such tables, and the footer if there are none.
+
+        It is called once, and before any other method.
+        """
+        ...
+
+    def write(self, table: pa.Table) -> bytes:
+        """Add the table's rows, and return the bytes of the output that are ready."""
+        ...
+
+    def finish(self) -> tuple[bytes, RowGroups | None]:
+        """Return the remaining bytes of the part, and what the output's footer says of it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TextPartWriter:
+    """Implements PartWriter for formats without a footer."""
+
+    writer: TableWriter
+
+    def header(self, table: pa.Table) -> tuple[bytes, bytes]:
+        """Return the header."""
+        return self.writer.write(table.slice(0, 0)), b""
+
+    def write(self, table: pa.Table) -> bytes:
+        """Add the table's rows."""
+        return self.writer.write(table)
+
+    def finish(self) -> tuple[bytes, None]:
+        """Return the remaining bytes of the part."""
+        return self.writer.finish(), None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from worker.errors import PredictionFailed, TidegateError, TransientError
+from worker.footers.joined import JoinedFooter
 from worker.interfaces import (
     MAX_SHOWN_ROWS,
     FilePlan,
@@ -25,6 +26,7 @@ from worker.interfaces import (
     PartResult,
     Position,
     RejectedLines,
+    RowGroups,
     ScoreResult,
 )
 from worker.scoring.rejected_rows import RejectedRowsWriter, RejectedShare
@@ -45,6 +47,7 @@ class PartChain:
         self._runs: dict[Part, _Run] = {}
         self._header: OutputHeader | None = None
         self._empty: OutputHeader | TidegateError | None = None
+        self._footer: JoinedFooter | None = None
         self._rejects = RejectedRowsWriter()
         self._share = RejectedShare(max_rejected, plan.position_unit)
         self._rows = 0
@@ -160,14 +163,18 @@ class PartChain:
             case RejectedLines(rows):
                 data = self._rejects.write(rows, first_line=self._position.line)
                 yield OutputPiece(data, rejects=True)
+            case RowGroups():
+                assert self._footer is not None
+                self._footer.add(message)
             case OutputPiece():
                 yield message
 
     def _take_header(self, header: OutputHeader) -> Iterator[OutputPiece]:
         if self._header is None:
             self._header = header
+            self._footer = JoinedFooter(header.footer) if header.footer else None
             yield OutputPiece(header.data, rejects=False)
-        elif header.columns != self._header.columns:
+        elif header != self._header:
             raise PredictionFailed(
                 f"the model answered {self._header.columns} for the first rows and "
                 f"{header.columns} for later ones"
@@ -179,22 +186,28 @@ class PartChain:
         # Else nobody would predict what is left of the part, and the job would wait for that.
         assert self.is_complete or self.head > run.part.number, "a part has ended too early"
         self._empty = self._empty or result.empty
+        if self.is_complete:
+            self._runs = {}  # some may have begun at the end of the file
+            yield from self._end_file()
+            return
         # A row may be longer than a part: nothing begins in the parts before the new head.
         self._runs = {
             part: other
             for part, other in self._runs.items()
             if other is not run and part.number >= self.head
         }
-        if not self.is_complete:
-            if self._share.file_fails:
-                self._share.refuse_too_many(is_read=False)
-            return
+        if self._share.file_fails:
+            self._share.refuse_too_many(is_read=False)
+
+    def _end_file(self) -> Iterator[OutputPiece]:
         self._share.refuse_too_many()
         if self._header is None:
             if isinstance(self._empty, TidegateError):
                 raise self._empty
             assert self._empty is not None
             yield from self._take_header(self._empty)
+        if self._footer is not None:
+            yield OutputPiece(self._footer.finish(), rejects=False)
 
     def _count(self, result: PartResult) -> None:
         share, base = self._share, self._position.line
@@ -240,4 +253,6 @@ def size_of(message: PartMessage) -> int:
     """Return the bytes of output in a message."""
     if isinstance(message, OutputPiece):
         return len(message.data)
+    if isinstance(message, RowGroups):
+        return sum(len(entry.data) for entry in message.entries)
     return sum(len(text) for _, text in message.rows) if isinstance(message, RejectedLines) else 0

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from worker.errors import NeedsTypes, TidegateError
-from worker.formats import FeatureConverter, Parts, TableWriter, open_writer
+from worker.formats import FeatureConverter, Parts, PartWriter, open_part_writer
 from worker.interfaces import (
     FilePlan,
     Format,
@@ -75,13 +75,14 @@ def score_part(
         rejections,
         _PartTypes(file, predictor, options, state.parts, columns.features, part).settle,
     )
-    writer = _PartWriter(open_writer(reader, state.output_format, options), checked, sink)
+    writer = _PartOutput(open_part_writer(reader, state.output_format, options), checked, sink)
     rows = 0
     for batch in reader.batches(columns.selection.columns, BATCH_ROWS):
         table = predictions.predict_batch(batch)
         if table is not None:
             writer.write(table)
             rows += table.num_rows
+    writer.finish()
     share = rejections.share
     return PartResult(
         end=reader.end.offset,
@@ -124,10 +125,10 @@ class _PartTypes:
         return columns.features.found_types()
 
 
-class _PartWriter:
+class _PartOutput:
     """Sends tables as rows of the output, and before the first of them the output's header."""
 
-    def __init__(self, writer: TableWriter, predictor: CheckedPredictor, sink: PartSink) -> None:
+    def __init__(self, writer: PartWriter, predictor: CheckedPredictor, sink: PartSink) -> None:
         self._writer = writer
         self._predictor = predictor
         self._sink = sink
@@ -136,16 +137,30 @@ class _PartWriter:
     def header(self, table: pa.Table) -> OutputHeader:
         """Return what stands before the rows of a table."""
         self._has_header = True
-        return OutputHeader(self._writer.write(table.slice(0, 0)), self._predictor.columns)
+        header, footer = self._writer.header(table)
+        return OutputHeader(header, self._predictor.columns, footer)
 
     def write(self, table: pa.Table) -> None:
         """Send the rows of a table."""
         if not self._has_header:
             self._sink.send_part(self.header(table))
-        self._sink.send_part(OutputPiece(self._writer.write(table), rejects=False))
+        self._send(self._writer.write(table))
+
+    def finish(self) -> None:
+        """Send what the writer has kept of these rows."""
+        if not self._has_header:
+            return
+        data, groups = self._writer.finish()
+        self._send(data)
+        if groups is not None:
+            self._sink.send_part(groups)
+
+    def _send(self, data: bytes) -> None:
+        if data:
+            self._sink.send_part(OutputPiece(data, rejects=False))
 
 
-def _empty_header(predictions: BatchPredictor, writer: _PartWriter) -> OutputHeader | TidegateError:
+def _empty_header(predictions: BatchPredictor, writer: _PartOutput) -> OutputHeader | TidegateError:
     """Return the header of an output without rows; or the error, which counts if there are none."""
     try:
         return writer.header(predictions.predict_no_rows())

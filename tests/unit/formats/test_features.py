@@ -270,6 +270,23 @@ def test_a_footer_that_counts_nulls_says_beforehand_that_integers_have_gaps(
     assert converter.add(pa.table({"x": [3, None]})) == (nulls != 1)
 
 
+def test_nulls_are_not_counted_of_a_column_whose_type_was_found_before() -> None:
+    def refuse(name: str) -> int:
+        raise AssertionError(name)
+
+    first = FeatureConverter([Feature("x", "x")], ANY, cells="typed", null_count=lambda _: 1)
+    first.add(pa.table({"x": [1]}))
+    later = FeatureConverter(
+        [Feature("x", "x")],
+        ANY,
+        cells="typed",
+        first_types=first.found_types(),
+        null_count=refuse,
+    )
+    frame, _ = later.convert(pa.table({"x": [2]}))
+    assert pd.DataFrame(frame)["x"].dtype == float
+
+
 def test_missing_cells_of_which_nothing_is_said_are_bad_rows_for_a_model_that_takes_none() -> None:
     strict = ModelInputs(names=None, count=None, numbers_only=False, takes_missing=False)
     for cells in (["1", "", "3"], ["a", "NA", "b"], ["true", None, "false"]):

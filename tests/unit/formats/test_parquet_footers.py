@@ -26,10 +26,10 @@ from tests.support.parquet_footers import (
 )
 from tests.support.strategies import examples
 from worker.errors import SchemaMismatch, Unparsable
+from worker.footers import thrift
+from worker.footers.thrift import Struct
 from worker.formats.memory import InputMemory
-from worker.formats.parquet import thrift
 from worker.formats.parquet.reader import ParquetReader
-from worker.formats.parquet.thrift import Struct
 from worker.interfaces import ScoreOptions
 
 TABLE = pa.table({"id": ["a", "b"], "x": [1.0, 3.0], "odd": [[1], None], "y": [2, None]})

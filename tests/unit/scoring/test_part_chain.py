@@ -1,6 +1,7 @@
 """The parts of a large file form an unbroken chain, whoever predicts which of them, and when."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,8 @@ from worker.errors import (
     TransientError,
     Unparsable,
 )
+from worker.footers import thrift
+from worker.formats.parquet.footer import footer_at_end
 from worker.interfaces import (
     FilePlan,
     OutputForm,
@@ -23,6 +26,7 @@ from worker.interfaces import (
     PartResult,
     Position,
     RejectedLines,
+    RowGroups,
     ScoreResult,
 )
 from worker.scoring.part_chain import PartChain
@@ -233,6 +237,27 @@ def test_a_file_without_a_good_row_has_the_header_of_a_table_without_rows() -> N
     chain = chain_of(1)
     part = next_part(chain)
     assert send(chain, part, PartBegin(5), result(100, rows=0, empty=EMPTY))[0] == b"id,nothing\n"
+
+
+def test_a_parquet_output_ends_once_although_a_later_guess_begins_at_the_end_of_the_file() -> None:
+    chain = chain_of(2)
+    header = replace(HEADER, footer=thrift.encode({}))
+    entry = thrift.encode_movable({5: (thrift.I64, thrift.Offset(4))})
+    groups = RowGroups([entry, entry], size=3, rows=7)
+    first, second = next_part(chain), next_part(chain)
+    send(chain, second, PartBegin(200), result(200, rows=0, empty=header))
+    output, _ = send(
+        chain, first, PartBegin(5), header, piece(b"row groups"), groups, result(200, rows=7)
+    )
+    assert output.startswith(b"id,total\nrow groups")
+    assert output.count(b"PAR1") == 1
+    assert footer_at_end(output) == thrift.encode(
+        {
+            3: (thrift.I64, 7),
+            4: (thrift.LIST, thrift.Sequence(thrift.STRUCT, [entry.at(0), entry.at(0)])),
+        }
+    )
+    assert chain.is_complete
 
 
 def test_a_model_that_cannot_predict_no_rows_fails_a_file_without_a_good_row_only() -> None:

@@ -221,9 +221,8 @@ def test_a_model_whose_answer_has_another_type_in_a_later_part_fails_the_file() 
         (gzip.compress(MANY * 1000), LENIENT),
         ("é,x\n".encode("latin-1") + MANY[5:], replace(LENIENT, encoding="latin-1")),
         (MANY.decode().encode("utf-16"), replace(LENIENT, encoding="utf-16")),
-        (MANY, replace(LENIENT, output_format="parquet")),
     ],
-    ids=["small", "a header alone", "compressed", "latin-1", "utf-16", "to Parquet"],
+    ids=["small", "a header alone", "compressed", "latin-1", "utf-16"],
 )
 def test_a_file_that_has_one_part_only_is_predicted_at_once(
     body: bytes, options: ScoreOptions

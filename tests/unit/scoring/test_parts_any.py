@@ -344,6 +344,34 @@ PARQUET = st.builds(
 PARQUET_OPTIONS = JSON_OPTIONS.map(
     lambda options: replace(options, output_format=options.output_format or "jsonl")
 )
+TO_PARQUET = JSON_OPTIONS.map(lambda options: replace(options, output_format="parquet"))
+CASES = st.one_of(
+    st.tuples(FILES, TO_PARQUET, ORDERS),
+    st.tuples(JSON_LINES, TO_PARQUET, JSON_ORDERS),
+    st.tuples(PARQUET, TO_PARQUET, JSON_ORDERS),
+)
+
+
+@examples(0.5)
+@given(CASES)
+def test_any_parts_of_a_file_give_its_output_in_parquet(
+    case: tuple[bytes, ScoreOptions, Order],
+) -> None:
+    body, options, order = case
+    parts = read_parts(body, options, order)
+    # Row groups begin anew at each part.
+    assert parts == read_whole(body, options, part_bytes=order.part_bytes)
+    if options.max_rejected:
+        whole = read_whole(body, options, part_bytes=len(body) ** 2)
+        assert [as_rows(each) for each in parts] == [as_rows(each) for each in whole]
+
+
+def as_rows(found: object) -> object:
+    """Return the table in a Parquet file, with its schema; anything else as it is."""
+    if isinstance(found, bytes) and found.startswith(b"PAR1"):
+        table = parquet.read_table(pa.BufferReader(found))
+        return table.schema.metadata, table
+    return found
 
 
 @examples(0.5)

@@ -1,11 +1,12 @@
 """What a Parquet footer says beside its schema: encryption, nulls, and the index of pandas."""
 
 import json
+import struct
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from worker.errors import Unparsable
-from worker.formats.parquet import thrift
+from worker.footers import thrift
 
 # The ids of fields, from parquet.thrift.
 _ROW_GROUPS, _ENCRYPTION, _SIGNING_KEY = 4, 8, 9  # of the footer
@@ -13,6 +14,15 @@ _CHUNKS = 1  # of a row group
 _METADATA, _CRYPTO_METADATA = 3, 8  # of a column's chunk
 _PATH, _STATISTICS = 3, 12  # of its metadata
 _NULL_COUNT = 3  # of statistics
+
+
+END = struct.Struct("<I4s")  # what ends a file: the footer's length, and the magic number
+
+
+def footer_at_end(data: bytes) -> bytes:
+    """Return the footer of a file, or of what a file ends with."""
+    length, _ = END.unpack(data[-END.size :])
+    return data[-END.size - length : -END.size]
 
 
 def refuse_encryption(footer: bytes, metadata_size: int) -> None:

@@ -8,6 +8,10 @@ from worker.formats.memory import InputMemory
 from worker.formats.parquet.reader import FIRST_ROW, ParquetReader
 from worker.interfaces import InputReader, Position, ScoreOptions
 
+# Each part reads the footer of the file, which grows with the file. So parts grow with the footer:
+# by their size for so many bytes.
+_FOOTER_BYTES = 2**20
+
 
 @dataclass(frozen=True, slots=True)
 class ParquetParts:
@@ -18,8 +22,9 @@ class ParquetParts:
     begin: Position = FIRST_ROW
 
     @classmethod
-    def of(cls, sizes: Iterable[int], part_bytes: int) -> Self | None:
+    def of(cls, sizes: Iterable[int], part_bytes: int, footer_bytes: int) -> Self | None:
         """Put row groups of these sizes into parts of so many bytes or more; None: into one."""
+        part_bytes *= 1 + footer_bytes // _FOOTER_BYTES
         starts = [0]
         size = end = 0
         for end, group_bytes in enumerate(sizes, 1):

@@ -1,7 +1,6 @@
 """Reads Parquet: first the footer, then the columns that are needed, some row groups at a time."""
 
 import json
-import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property, partial
@@ -13,7 +12,7 @@ from pyarrow import parquet
 from worker.errors import SchemaMismatch, Unparsable
 from worker.formats.base import CellForm, RejectedRow, rebatch
 from worker.formats.memory import InputMemory
-from worker.formats.parquet.footer import count_nulls, pandas_index, refuse_encryption
+from worker.formats.parquet.footer import END, count_nulls, pandas_index, refuse_encryption
 from worker.formats.parquet.int96 import PLAIN_UNIT, Int96Columns, Unit, has_int96
 from worker.formats.parquet.range_file import RangeFile
 from worker.formats.parquet.row_groups import (
@@ -33,7 +32,6 @@ _READ_ROWS = 10_000
 # rows of a fetch are decoded only when all of it is there.
 _FETCH_BYTES = 16 * 2**20
 _TAIL_BYTES = 64 * 2**10  # fetched first; most footers are shorter
-_END = struct.Struct("<I4s")  # the footer's length, and the magic number
 _MIB = 2**20
 FIRST_ROW = Position(0, 1)  # row group and row
 
@@ -84,6 +82,11 @@ class ParquetReader:
         """Where the rows end that are read."""
         rows = sum(self._parquet.metadata.row_group(group).num_rows for group in self._groups)
         return Position(self._groups.stop, self.begin.line + rows)
+
+    @property
+    def footer_bytes(self) -> int:
+        """The bytes of the footer."""
+        return len(self._footer)
 
     def group_sizes(self) -> list[int]:
         """Return the bytes of each row group before compression."""
@@ -144,17 +147,17 @@ class ParquetReader:
 
     def _fetch_footer(self) -> bytes:
         size = self._file_size
-        if size < _END.size:
+        if size < END.size:
             raise Unparsable("the Parquet file is corrupt or truncated: it ends too soon")
         tail = max(0, size - _TAIL_BYTES)
         self._fetched.fetch([(tail, size)])
-        self._fetched.seek(size - _END.size)
-        length, magic = _END.unpack(self._fetched.read(_END.size))
+        self._fetched.seek(size - END.size)
+        length, magic = END.unpack(self._fetched.read(END.size))
         if magic == b"PARE":
             raise Unparsable("the Parquet file is encrypted: write it without encryption")
-        if magic != b"PAR1" or length + _END.size > size:
+        if magic != b"PAR1" or length + END.size > size:
             raise Unparsable("the Parquet file is corrupt or truncated: its end is not a footer")
-        if (footer := size - _END.size - length) < tail:
+        if (footer := size - END.size - length) < tail:
             self._reserve(length, "the footer")
             self._fetched.fetch([(footer, size)])
         self._fetched.seek(footer)

@@ -6,7 +6,7 @@ import struct
 import pyarrow as pa
 from pyarrow import parquet
 
-from worker.formats.parquet import thrift
+from worker.footers import thrift
 
 # The ids of fields, from parquet.thrift.
 _SCHEMA, _ROWS, _ROW_GROUPS, _KEY_VALUES = 2, 3, 4, 5  # of the footer

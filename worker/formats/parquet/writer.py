@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 from pyarrow import parquet
 
 from worker.formats.json_lines.cells import json_to_text
+from worker.formats.parquet.footer import footer_at_end
 
 _GROUP_ROWS = 100_000
 _GROUP_BYTES = 32 * 2**20
@@ -39,11 +40,7 @@ class ParquetWriter:
         """Add the table's rows; every table has the schema of the first one."""
         table = json_to_text(table)
         if self._writer is None:
-            self._writer = parquet.ParquetWriter(
-                pa.PythonFile(self._buffer, "w"),
-                table.schema,
-                compression=_CODECS.get(self._codec(), _DEFAULT_CODEC),
-            )
+            self._writer = self._open(self._buffer, table.schema)
         self._tables.append(table)
         self._rows += table.num_rows
         self._bytes += sum(map(_column_bytes, table.columns))
@@ -58,6 +55,17 @@ class ParquetWriter:
             self._end_group()
         self._writer.close()
         return self._take()
+
+    def footer_without_rows(self) -> bytes:
+        """Return the footer of a file that has the same columns and no rows."""
+        assert self._writer is not None
+        file = io.BytesIO()
+        self._open(file, self._writer.schema).close()
+        return footer_at_end(file.getvalue())
+
+    def _open(self, buffer: io.BytesIO, schema: pa.Schema) -> parquet.ParquetWriter:
+        codec = _CODECS.get(self._codec(), _DEFAULT_CODEC)
+        return parquet.ParquetWriter(pa.PythonFile(buffer, "w"), schema, compression=codec)
 
     def _end_group(self) -> None:
         assert self._writer is not None

@@ -1,5 +1,6 @@
 """Decodes and encodes Thrift's compact protocol, in which a Parquet footer is written."""
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 TRUE, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, SET, MAP, STRUCT = range(1, 13)
@@ -19,7 +20,33 @@ class Sequence(NamedTuple):
 
 
 Struct = dict[int, tuple[int, Any]]
-"""The type and the value of each field by its id; lists are `Sequence`, binaries are bytes."""
+"""The type and the value of each field by its id; lists are `Sequence`, binaries are bytes.
+
+To be encoded, a list of structs may also have structs that are encoded already, as bytes.
+"""
+
+
+class Offset(int):
+    """An integer that counts from a place which is not known when it is encoded."""
+
+
+@dataclass(frozen=True, slots=True)
+class MovableStruct:
+    """An encoded struct in which the offsets are left out: each has another length elsewhere."""
+
+    data: bytes
+    offsets: tuple[tuple[int, int], ...]
+    """Where in `data` each offset belongs, and the offset."""
+
+    def at(self, place: int) -> bytes:
+        """Return the struct with its offsets, which count from this place."""
+        encoded = bytearray()
+        copied = 0
+        for position, offset in self.offsets:
+            encoded += self.data[copied:position]
+            _write_integer(encoded, place + offset)
+            copied = position
+        return bytes(encoded + self.data[copied:])
 
 
 def integer(struct: Struct, *path: int) -> int | None:
@@ -154,12 +181,28 @@ class _Decoder:
 
 def encode(struct: Struct) -> bytes:
     """Encode a struct."""
-    written = bytearray()
+    return encode_movable(struct).at(0)
+
+
+def encode_movable(struct: Struct) -> MovableStruct:
+    """Encode a struct but for its integers that are an `Offset`."""
+    written = _Written()
     _write_struct(written, struct)
-    return bytes(written)
+    return MovableStruct(bytes(written), tuple(written.offsets))
 
 
-def _write_struct(written: bytearray, struct: Struct) -> None:
+class _Written(bytearray):
+    """What is encoded so far, and the offsets that were left out of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.offsets: list[tuple[int, int]] = []
+
+
+def _write_struct(written: _Written, struct: Struct | bytes) -> None:
+    if isinstance(struct, bytes):
+        written += struct
+        return
     previous = 0
     for field_id, (field_type, field) in sorted(struct.items()):
         delta = field_id - previous
@@ -174,9 +217,9 @@ def _write_struct(written: bytearray, struct: Struct) -> None:
     written.append(0)
 
 
-def _write_value(written: bytearray, value_type: int, field: Any) -> None:  # noqa: ANN401
+def _write_value(written: _Written, value_type: int, field: Any) -> None:  # noqa: ANN401
     if value_type in _INTEGERS:
-        _write_integer(written, field)
+        _write_number(written, field)
     elif value_type == BINARY:
         _write_varint(written, len(field))
         written += field
@@ -199,6 +242,13 @@ def _write_value(written: bytearray, value_type: int, field: Any) -> None:  # no
             _write_value(written, types & 15, item)
     else:
         written += field
+
+
+def _write_number(written: _Written, number: int) -> None:
+    if isinstance(number, Offset):
+        written.offsets.append((len(written), int(number)))
+    else:
+        _write_integer(written, number)
 
 
 def _write_integer(written: bytearray, number: int) -> None:

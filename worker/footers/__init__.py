@@ -1,0 +1,1 @@
+"""The footer of a Parquet file, as Thrift encodes it. Imports nothing heavy."""
