@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from worker.distributions import Distributions
 from worker.errors import PermanentError, UnknownMessageVersion, UnreadableBody
 from worker.interfaces import PartCounts
 
@@ -161,6 +162,7 @@ class Done:
     model: str | None = None
     model_sha256: str | None = None
     parts: PartCounts | None = None
+    predictions: Distributions | None = None
     seconds: float = 0.0
 
     def log_fields(self) -> dict[str, Any]:
@@ -169,6 +171,8 @@ class Done:
         values |= {"output": str(self.output), "seconds": round(self.seconds, 3), "parts": None}
         if self.parts:
             values |= asdict(self.parts)
+        if self.predictions:
+            values["predictions"] = self.predictions.within().fields()
         return {name: value for name, value in values.items() if value is not None}
 
 
