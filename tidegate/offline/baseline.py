@@ -35,7 +35,7 @@ class Baseline:
     def to_json(self) -> str:
         """Return the content of the file; equal facts give equal bytes."""
         facts = {
-            "version": VERSION,
+            "schema_version": VERSION,
             "model_sha256": self.model_sha256,
             "files": list(self.files),
             "rows": self.rows,
@@ -48,7 +48,7 @@ class Baseline:
         """Read the content of a file of this name; raises NoBaseline."""
         try:
             facts = json.loads(text)
-            version = facts["version"]
+            version = facts["schema_version"]
             predictions = Distributions.from_fields(facts.get("predictions"))
             if version == VERSION and predictions is not None:
                 files = [str(file) for file in facts["files"]]
@@ -67,7 +67,7 @@ def baseline_path(model: Path) -> Path:
     return model.with_name(model.name + SUFFIX)
 
 
-def read_baseline(model: Path, sha256: str) -> tuple[Path, bytes] | None:
+def read_baseline(model: Path, sha256: str) -> bytes | None:
     """Return a model's baseline as it lies beside the model; None if there is none.
 
     Raises NoBaseline if it is damaged, or of another model.
@@ -81,4 +81,4 @@ def read_baseline(model: Path, sha256: str) -> tuple[Path, bytes] | None:
             f"{path} is the baseline of another model than {model} is now: "
             f"`tidegate check {model} FILE --baseline` writes it anew"
         )
-    return path, content
+    return content
