@@ -2,7 +2,7 @@
 
 Numbers are counted in at most 50 bins. All summaries share one axis, so no edges have to be agreed
 on beforehand. The axis is linear near 0; further out, each power of two is as long as the one
-before (`value_at`). A bin is a piece of the axis whose width is a power of two. Two bins side by
+before (`place_of`). A bin is a piece of the axis whose width is a power of two. Two bins side by
 side become one of twice the width without a loss. So the summary of two files' predictions is the
 one that both files together would have given.
 
@@ -17,7 +17,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 BINS = 50  # that are not empty
@@ -31,7 +31,6 @@ DIGITS = 9
 _MARK = "~"  # stands before the digest of a name that was cut
 
 LINEAR_EXPONENT = -8  # the axis is linear up to this power of two
-HALF, ONE = 8.0, 16.0  # the places of 1/2 and 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +38,7 @@ class Numbers:
     """The summary of numbers. Infinity and NaN are in `not_finite` alone."""
 
     count: int = 0
+    """How many numbers; the sum of all bins too, once they are there."""
     not_finite: int = 0
     minimum: float = 0.0
     maximum: float = 0.0
@@ -47,24 +47,38 @@ class Numbers:
     """Bin i has the places from i * 2**scale to (i + 1) * 2**scale."""
     bins: Mapping[int, int] = field(default_factory=dict)
     """The counts of the bins that are not empty, by i, in order."""
+    sample: int = 0
+    """How many numbers the bins were counted from: of a large file a part, which stands for all."""
 
     def merge(self, other: "Numbers") -> "Numbers":
         """Return the summary of both; only the mean depends on the order, in its last digits."""
         not_finite = self.not_finite + other.not_finite
         if not (self.count and other.count):
-            one = self if self.count else other
-            return _with_not_finite(one, not_finite)
-        scale = max(self.scale, other.scale)
-        bins = _sum(self.at(scale), other.at(scale))
+            return replace(self if self.count else other, not_finite=not_finite)
         count = self.count + other.count
-        return Numbers(
-            count,
-            not_finite,
-            min(self.minimum, other.minimum),
-            max(self.maximum, other.maximum),
-            self.mean * (self.count / count) + other.mean * (other.count / count),
-            *narrowest(scale, bins),
+        found = replace(
+            self,
+            count=count,
+            not_finite=not_finite,
+            minimum=min(self.minimum, other.minimum),
+            maximum=max(self.maximum, other.maximum),
+            mean=self.mean * (self.count / count) + other.mean * (other.count / count),
         )
+        return found.with_bins(other.scale, other.bins, other.sample)
+
+    def with_bins(self, scale: int, bins: Mapping[int, int], sample: int) -> "Numbers":
+        """Return the same with more numbers in its bins."""
+        if not (bins and self.bins):
+            return replace(
+                self,
+                scale=scale if bins else self.scale,
+                bins=bins or self.bins,
+                sample=self.sample + sample,
+            )
+        widest = max(self.scale, scale)
+        both = _sum(self.at(widest), _wider(bins, widest - scale))
+        scale, bins = narrowest(widest, both)
+        return replace(self, scale=scale, bins=bins, sample=self.sample + sample)
 
     def at(self, scale: int) -> Mapping[int, int]:
         """Return the counts in bins that are wider, or as wide."""
@@ -72,21 +86,15 @@ class Numbers:
 
     def coarser(self) -> "Numbers":
         """Return the same in bins of twice the width."""
-        return Numbers(
-            self.count,
-            self.not_finite,
-            self.minimum,
-            self.maximum,
-            self.mean,
-            self.scale + 1,
-            _wider(self.bins, 1),
-        )
+        return replace(self, scale=self.scale + 1, bins=_wider(self.bins, 1))
 
     def fields(self) -> dict[str, Any]:
         """Return the summary for JSON: a negative number in `bins` is a row of empty ones."""
         found: dict[str, Any] = {"count": self.count}
         if self.not_finite:
             found["not_finite"] = self.not_finite
+        if self.sample != self.count:
+            found["sample"] = self.sample
         if self.count:
             found |= {"min": _rounded(self.minimum), "max": _rounded(self.maximum)}
             found |= {"mean": _rounded(self.mean), "scale": self.scale, "first": min(self.bins)}
@@ -108,7 +116,8 @@ class Numbers:
         if not is_on_axis or sum(bins.values()) != count or not all(map(math.isfinite, facts)):
             raise ValueError("the summary contradicts itself")
         low, high, mean = facts
-        return cls(count, not_finite, low, high, mean, *narrowest(scale, bins))
+        sample = _sample(fields, count)
+        return cls(count, not_finite, low, high, mean, *narrowest(scale, bins), sample)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +127,8 @@ class Classes:
     counts: Mapping[str, int]
     """The most frequent class first."""
     other: int = 0
+    sample: int = 0
+    """As that of numbers."""
 
     @property
     def count(self) -> int:
@@ -128,23 +139,29 @@ class Classes:
         """Return the summary of both."""
         counts = Counter(self.counts)
         counts.update(other.counts)
-        return Classes(counts, self.other + other.other).most_frequent(CLASSES)
+        found = Classes(counts, self.other + other.other, self.sample + other.sample)
+        return found.most_frequent(CLASSES)
 
     def most_frequent(self, number: int) -> "Classes":
         """Return the same with so many classes at most; of equal ones the first by name stays."""
         order = sorted(self.counts.items(), key=lambda one: (-one[1], one[0]))
         rest = sum(count for _, count in order[number:])
-        return Classes(dict(order[:number]), self.other + rest)
+        return Classes(dict(order[:number]), self.other + rest, self.sample)
 
     def fields(self) -> dict[str, Any]:
         """Return the summary for JSON."""
-        return {"classes": dict(self.counts)} | ({"other": self.other} if self.other else {})
+        found: dict[str, Any] = {"classes": dict(self.counts)}
+        if self.other:
+            found["other"] = self.other
+        return found | ({"sample": self.sample} if self.sample != self.count else {})
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> "Classes":
         """Read what `fields` returned; raises ValueError, AttributeError or TypeError."""
         counts = {str(name): int(count) for name, count in fields["classes"].items()}
-        return cls(counts, int(fields.get("other", 0))).most_frequent(CLASSES)
+        found = cls(counts, int(fields.get("other", 0)))
+        sample = _sample(fields, found.count)
+        return replace(found, sample=sample).most_frequent(CLASSES)
 
 
 Distribution = Numbers | Classes
@@ -213,19 +230,41 @@ def short_name(name: str) -> str:
     return f"{cut}{_MARK}{digest}"
 
 
-def value_at(place: float) -> float:
-    """Return the number at a place of the axis.
+def place_of(number: float, *, is_mirrored: bool = True) -> float:
+    """Return the place of a number on the axis.
 
-    From 1/2 to 1 the axis is that from 1/2 to 0, mirrored: it is as fine near 1 as near 0, because
-    that is where probabilities crowd.
+    To the size of a number a small constant is added. The place of the sum is its logarithm to the
+    base 2, on a straight line between powers of two. So the axis is linear near 0. From 1/2 to 1 it
+    is mirrored: it is as fine near 1 as near 0, because that is where probabilities crowd.
     """
+    if number < 0:
+        return -place_of(-number, is_mirrored=False)
+    if is_mirrored and number > 1 / 2:
+        if number <= 1:
+            return ONE - place_of(1 - number)
+        return place_of(number, is_mirrored=False) + _BEYOND_ONE
+    fraction, exponent = math.frexp(number + 2.0**LINEAR_EXPONENT)
+    return exponent - 1 + 2 * fraction - 1 - LINEAR_EXPONENT
+
+
+def value_at(place: float, *, is_mirrored: bool = True) -> float:
+    """Return the number at a place of the axis: the inverse of `place_of`."""
     if place < 0:
-        return -_power(-place)
-    if place <= HALF:
-        return _power(place)
-    if place <= ONE:
-        return 1 - _power(ONE - place)
-    return _power(place - ONE + HALF + 1)
+        return -value_at(-place, is_mirrored=False)
+    if is_mirrored and place > ONE / 2:
+        if place <= ONE:
+            return 1 - value_at(ONE - place)
+        return value_at(place - _BEYOND_ONE, is_mirrored=False)
+    whole = math.floor(place)
+    try:
+        power = math.ldexp(1 + place - whole, LINEAR_EXPONENT + whole)
+    except OverflowError:  # the end of the last bin
+        return math.inf
+    return power - 2.0**LINEAR_EXPONENT
+
+
+ONE = 2 * place_of(1 / 2, is_mirrored=False)
+_BEYOND_ONE = ONE - place_of(1.0, is_mirrored=False)
 
 
 def narrowest(scale: int, bins: Mapping[int, int]) -> tuple[int, Mapping[int, int]]:
@@ -235,16 +274,6 @@ def narrowest(scale: int, bins: Mapping[int, int]) -> tuple[int, Mapping[int, in
     return scale, bins
 
 
-def _power(place: float) -> float:
-    if place < 1:
-        return math.ldexp(place, LINEAR_EXPONENT)
-    whole = math.floor(place)
-    try:
-        return math.ldexp(1 + place - whole, LINEAR_EXPONENT - 1 + whole)
-    except OverflowError:  # the end of the last bin
-        return math.inf
-
-
 def _merged(one: Distribution, other: Distribution) -> Distribution:
     match one, other:
         case Numbers(), Numbers():
@@ -252,10 +281,6 @@ def _merged(one: Distribution, other: Distribution) -> Distribution:
         case Classes(), Classes():
             return one.merge(other)
     return one
-
-
-def _with_not_finite(one: Numbers, not_finite: int) -> Numbers:
-    return Numbers(one.count, not_finite, one.minimum, one.maximum, one.mean, one.scale, one.bins)
 
 
 def _wider(bins: Mapping[int, int], doublings: int) -> dict[int, int]:
@@ -296,6 +321,13 @@ def _smaller(column: Distribution) -> Distribution | None:
         case Classes(counts=counts):
             fewer = max(FEW_CLASSES, len(counts) * 3 // 4)
             return column.most_frequent(fewer) if fewer < len(counts) else None
+
+
+def _sample(fields: Mapping[str, Any], count: int) -> int:
+    sample = int(fields.get("sample", count))
+    if not min(count, 1) <= sample <= count:
+        raise ValueError("the sample is larger than the whole")
+    return sample
 
 
 def _rounded(value: float) -> float:

@@ -40,19 +40,28 @@ class Comparison:
     def stability_index(self) -> float | None:
         """Return the population stability index; None without a baseline of the same kind."""
         counts = self._counts()
-        return _index(*counts) if counts else None
+        if counts is None or self.baseline is None:
+            return None
+        ours, theirs = (
+            _shares(of_one, one.sample)
+            for of_one, one in zip(counts, (self.found, self.baseline), strict=True)
+        )
+        return sum(
+            (our - their) * math.log(our / their) for our, their in zip(ours, theirs, strict=True)
+        )
 
     @property
     def by_chance(self) -> float | None:
         """Return below which bound the index of one and the same distribution is in 95 % of cases.
 
-        Times the harmonic sum of the counts, the index is about a chi-squared variable.
+        Divided by the sum of the inverse counts, the index is about a chi-squared variable.
         """
         counts = self._counts()
-        if counts is None:
+        if counts is None or self.baseline is None:
             return None
         freedom = len(counts[0]) - 1
-        return _chi_squared(freedom) * sum(1 / sum(one) for one in counts) if freedom else 0.0
+        inverses = 1 / self.found.sample + 1 / self.baseline.sample
+        return _chi_squared(freedom) * inverses if freedom else 0.0
 
     @property
     def is_shifted_far(self) -> bool:
@@ -153,16 +162,11 @@ def _in_order(
     return [ours for ours, _ in found], [theirs for _, theirs in found]
 
 
-def _index(ours: Sequence[int], theirs: Sequence[int]) -> float:
-    return sum(
-        (share - expected) * math.log(share / expected)
-        for share, expected in zip(_shares(ours), _shares(theirs), strict=True)
-    )
-
-
-def _shares(counts: Sequence[int]) -> list[float]:
-    whole = sum(counts) + UNSEEN * len(counts)
-    return [(count + UNSEEN) / whole for count in counts]
+def _shares(counts: Sequence[int], sample: int) -> list[float]:
+    """Return the share of each group, of which a sample was counted."""
+    unseen = UNSEEN * sum(counts) / sample
+    whole = sum(counts) + unseen * len(counts)
+    return [(count + unseen) / whole for count in counts]
 
 
 def _chi_squared(freedom: int) -> float:

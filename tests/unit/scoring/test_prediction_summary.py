@@ -12,7 +12,7 @@ from tests.support.fakes.input_reader import MemoryInput, MemoryOutput
 from tests.support.parts import predict_parts
 from tests.support.summaries import classes, numbers
 from worker import quoting
-from worker.distributions import Distributions, Numbers
+from worker.distributions import Classes, Distributions, Numbers
 from worker.interfaces import FilePlan, Part, PartMessage, ScoreOptions, ScoreResult
 from worker.scoring.parts import score_part
 from worker.scoring.score import open_file, score
@@ -155,3 +155,47 @@ def test_masked_labels_are_in_no_summary_as_they_may_be_cells(
     found = summary_of(label=pa.array(["Ana Silva"]), share=pa.array([0.5]))
 
     assert found == Distributions({"share": numbers([0.5])}, 1)
+
+
+@pytest.mark.parametrize("rows", [1_999, 2_000, 2_001, 9_999, 10_000])
+def test_of_a_large_batch_a_sample_stands_for_all_rows(rows: int) -> None:
+    shares = np.random.default_rng(1).beta(2, 5, rows)
+    labels = np.where(shares > 0.3, "high", "low")
+    found = summary_of(label=pa.array(labels), share=pa.array(shares))
+    numbers_found, labels_found = found.columns["share"], found.columns["label"]
+
+    assert isinstance(numbers_found, Numbers)
+    assert isinstance(labels_found, Classes)
+    assert (numbers_found.minimum, numbers_found.maximum) == (shares.min(), shares.max())
+    assert numbers_found.mean == pytest.approx(shares.mean())
+    assert sum(numbers_found.bins.values()) == numbers_found.count == labels_found.count == rows
+    assert numbers_found.sample == labels_found.sample
+    assert (numbers_found.sample == rows) is (rows < 2_000)
+    assert labels_found.counts["high"] / rows == pytest.approx((shares > 0.3).mean(), abs=0.05)
+
+
+@pytest.mark.parametrize("period", [2, 7, 12, 24, 60])
+def test_rows_that_come_in_groups_are_drawn_alike(period: int) -> None:
+    values = np.arange(10_000) % period
+    found = summary_of(p=pa.array(values.astype(str))).columns["p"]
+
+    assert isinstance(found, Classes)
+    assert len(found.counts) == period
+    assert found.sample == 1_000
+    for count in found.counts.values():  # within five deviations
+        assert abs(count / 10 - 1_000 / period) < 5 * (1_000 / period) ** 0.5
+
+
+def test_large_batches_one_by_one_have_the_summary_that_they_have_together() -> None:
+    draw = np.random.default_rng(2)
+    batches = [pa.table({"p": draw.normal(size=rows)}) for rows in (10_000, 10_000, 7_000)] * 5
+    summary, parts = PredictionSummary((), is_wanted=True), Distributions()
+    for batch in batches:
+        summary.add(batch)
+        part = PredictionSummary((), is_wanted=True)
+        part.add(batch)
+        found = part.result()
+        assert found is not None
+        parts = parts.merge(found)
+
+    assert without_mean(summary.result()) == without_mean(parts)
