@@ -11,17 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.summaries import classes, numbers
-from worker.distributions import (
-    BINS,
-    MOST_BYTES,
-    PLACES,
-    Classes,
-    Distributions,
-    Numbers,
-    place_of,
-    short_name,
-    value_at,
-)
+from worker.distributions import Classes, Distributions, Numbers, short_name
+from worker.distributions.axis import place_of, value_at
+from worker.distributions.numbers import BINS, PLACES
+from worker.distributions.summary import MOST_BYTES
 
 values = st.lists(st.floats() | st.floats(0, 1) | st.sampled_from([0.5, 1.0, 5e-324]), max_size=80)
 HOSTILE = ["\U0001f991" * 40, '"\\' * 30, "\x00" * 50, "a" * 10_000, "مرحبا" * 20, "", "\ud800" * 9]

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tidegate.report.work import Throughput
-from worker.distributions import Numbers, value_at
+from worker.distributions import Numbers
+from worker.distributions.axis import value_at
 
 WIDTH, HEIGHT = 600, 120
 DECIMALS = 3

@@ -16,20 +16,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from worker.distributions import (
-    BINS,
-    CLASSES,
-    LEAST_SCALE,
-    LINEAR_EXPONENT,
-    ONE,
-    PLACES,
-    Classes,
-    Distribution,
-    Distributions,
-    Numbers,
-    place_of,
-    short_name,
-)
+from worker.distributions import Classes, Distribution, Distributions, Numbers, short_name
+from worker.distributions.axis import BEYOND_ONE, LINEAR_EXPONENT, ONE
+from worker.distributions.classes import CLASSES
+from worker.distributions.numbers import BINS, LEAST_SCALE, PLACES
 from worker.quoting import is_masked
 
 Floats = npt.NDArray[np.float64]
@@ -45,7 +35,7 @@ _LINEAR = 2.0**LINEAR_EXPONENT
 _LOWEST_BITS = 52 + LEAST_SCALE
 _ZERO = (1023 + LINEAR_EXPONENT) << -LEAST_SCALE
 _ONE = int(ONE * 2**-LEAST_SCALE)
-_BEYOND_ONE = int((ONE - place_of(1.0, is_mirrored=False)) * 2**-LEAST_SCALE)
+_BEYOND_ONE = int(BEYOND_ONE * 2**-LEAST_SCALE)
 _PLACE_BITS = (1 << 40) - 1  # more than a place has; 0 and -1 differ in all of them
 _TEXT = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
 
