@@ -77,6 +77,11 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if is_whole else f"{value:.4g}"
 
 
+def mark(value: float) -> str:
+    """Return a number under a chart, where there is little room."""
+    return number(value) if abs(value) >= 1000 else f"{value:.3g}"  # noqa: PLR2004 - three digits
+
+
 def percent(value: float) -> str:
     """Return a share: `12.3 %`."""
     return f"{100 * value:.1f} %"
@@ -95,7 +100,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for filter_ in (shown, key, took, moment, period, number, percent, small, counted):
+    for filter_ in (shown, key, took, moment, period, number, mark, percent, small, counted):
         found.filters[filter_.__name__] = filter_
     found.globals["charts"] = charts
     return found

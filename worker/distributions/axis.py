@@ -4,6 +4,7 @@ It is linear near 0. Further out, each power of two is as long as the one before
 """
 
 import math
+import sys
 
 LINEAR_EXPONENT = -8  # the axis is linear up to this power of two
 
@@ -37,7 +38,7 @@ def value_at(place: float, *, is_mirrored: bool = True) -> float:
     try:
         power = math.ldexp(1 + place - whole, LINEAR_EXPONENT + whole)
     except OverflowError:  # the end of the last bin
-        return math.inf
+        return sys.float_info.max
     return power - 2.0**LINEAR_EXPONENT
 
 
