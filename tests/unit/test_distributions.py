@@ -14,7 +14,7 @@ from tests.support.summaries import classes, numbers
 from worker.distributions import Classes, Distributions, Numbers, short_name
 from worker.distributions.axis import place_of, value_at
 from worker.distributions.numbers import BINS, PLACES
-from worker.distributions.summary import MOST_BYTES
+from worker.distributions.summary import COLUMNS, MOST_BYTES
 
 values = st.lists(st.floats() | st.floats(0, 1) | st.sampled_from([0.5, 1.0, 5e-324]), max_size=80)
 HOSTILE = ["\U0001f991" * 40, '"\\' * 30, "\x00" * 50, "a" * 10_000, "مرحبا" * 20, "", "\ud800" * 9]
@@ -144,6 +144,7 @@ def test_a_summary_comes_back_from_its_json(given_values: list[float]) -> None:
         {"columns": {"p": numbers([1.0]).fields() | {"bins": "x"}}},
         {"columns": {"p": numbers([1.0]).fields() | {"sample": 0}}},
         {"columns": {"p": {"classes": {"a": 1}, "sample": 2}}},
+        {"columns": {"p": {"classes": {"a": -1, "b": 2}}}},
         {"columns": {"p": numbers([1.0, 2.0]).fields() | {"bins": "3 -5"}}},
     ],
 )
@@ -162,7 +163,7 @@ def test_a_job_is_summarized_in_at_most_a_kilobyte() -> None:
         {"label": labels},
         dict.fromkeys(names, huge),
         dict.fromkeys(names, labels),
-        {"label": labels} | {f"activation_{place}": huge for place in range(1_000)},
+        {"label": labels} | {f"activation_{place}": huge for place in range(COLUMNS)},
     ):
         found = Distributions(columns).within()
 

@@ -87,7 +87,7 @@ class Comparison:
         is_same = self.baseline is not None and type(self.baseline) is type(self.found)
         return self.baseline if is_same and self.baseline and self.baseline.count else None
 
-    def rows(self, most: int) -> list["Row"]:
+    def rows(self, most: int) -> list[Row]:
         """Return the classes of run and baseline, the most frequent ones first; and the others."""
         ours = self.found if isinstance(self.found, Classes) else Classes({})
         theirs = self.before if isinstance(self.before, Classes) else Classes({})
@@ -105,9 +105,9 @@ class Comparison:
 
     def _counts(self) -> tuple[Sequence[int], Sequence[int]] | None:
         """Return the counts of run and baseline in the same groups; None without both."""
-        if not (self.found.count and self.baseline and self.baseline.count):
+        if not self.found.count:
             return None
-        match self.found, self.baseline:
+        match self.found, self.before:
             case Numbers() as found, Numbers() as baseline:
                 return _in_same_bins(found, baseline)
             case Classes() as found, Classes() as baseline:

@@ -50,5 +50,7 @@ class Classes:
         """Read what `fields` returned; raises ValueError, AttributeError or TypeError."""
         counts = {str(name): int(count) for name, count in fields["classes"].items()}
         found = cls(counts, int(fields.get("other", 0)))
+        if min([*counts.values(), found.other]) < 0:
+            raise ValueError("a count is negative")
         sample = sample_in(fields, found.count)
         return replace(found, sample=sample).most_frequent(CLASSES)

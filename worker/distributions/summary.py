@@ -10,7 +10,8 @@ from worker.distributions.classes import Classes
 from worker.distributions.numbers import Numbers
 
 MOST_BYTES = 1024
-COLUMNS, NAME_BYTES, FEW_BINS, FEW_CLASSES = 8, 40, 6, 4
+COLUMNS = 8  # the first ones of a model with more
+NAME_BYTES, FEW_BINS, FEW_CLASSES = 40, 6, 4
 MARK = "~"  # stands before the digest of a name that was cut
 
 Distribution = Numbers | Classes
@@ -53,7 +54,7 @@ class Distributions:
 
         The first columns are kept, because a classifier's label is the first one.
         """
-        left = list(self.columns.items())[:COLUMNS]
+        left = list(self.columns.items())
         while True:
             found = Distributions(dict(left), self.left_out + len(self.columns) - len(left))
             sizes = [_size({name: column.fields()}) for name, column in left]

@@ -9,6 +9,7 @@ call.
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
@@ -20,6 +21,7 @@ from worker.distributions import Classes, Distribution, Distributions, Numbers, 
 from worker.distributions.axis import BEYOND_ONE, LINEAR_EXPONENT, ONE
 from worker.distributions.classes import CLASSES
 from worker.distributions.numbers import BINS, LEAST_SCALE, PLACES
+from worker.distributions.summary import COLUMNS
 from worker.quoting import is_masked
 
 Floats = npt.NDArray[np.float64]
@@ -55,8 +57,9 @@ class PredictionSummary:
             return
         if self._columns is None:
             self._names = table.column_names
-            found = [(at, _column_for(table.field(at))) for at in self._predicted()]
-            self._columns = {at: column for at, column in found if column is not None}
+            found = ((at, _column_for(table.field(at))) for at in self._predicted())
+            known = ((at, column) for at, column in found if column is not None)
+            self._columns = dict(islice(known, COLUMNS))  # a model may have thousands of classes
         for at, column in self._columns.items():
             column.add(table.column(at))
 

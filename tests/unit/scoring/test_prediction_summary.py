@@ -139,6 +139,13 @@ def test_columns_of_lists_and_times_are_left_out_and_counted() -> None:
     assert (list(found.columns), found.left_out) == (["p"], 2)
 
 
+def test_of_a_model_with_many_columns_the_first_ones_are_summarized() -> None:
+    found = summary_of(**{f"activation_{place}": pa.array([0.5]) for place in range(1_000)})
+
+    assert list(found.columns) == [f"activation_{place}" for place in range(8)]
+    assert found.left_out == 992
+
+
 def test_many_classes_are_counted_together_and_none_is_lost() -> None:
     labels = [f"{'class ' * 9}{row % 300}" for row in range(900)] + ["often"] * 9
     found = summary_of(p=pa.array(labels)).columns["p"]
