@@ -8,6 +8,7 @@ call.
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
 from typing import Protocol
@@ -28,7 +29,7 @@ Floats = npt.NDArray[np.float64]
 Keys = npt.NDArray[np.int64]
 
 SAMPLE_ROWS = 1_000  # of a batch, and up to twice as many
-KEPT_ROWS = 8_192
+KEPT_ROWS = 32_768
 _HUGE = 1e290
 
 # A float's bits are its exponent and, behind it, how far it is to the next power of two: so its
@@ -39,7 +40,6 @@ _ZERO = (1023 + LINEAR_EXPONENT) << -LEAST_SCALE
 _ONE = int(ONE * 2**-LEAST_SCALE)
 _BEYOND_ONE = int(BEYOND_ONE * 2**-LEAST_SCALE)
 _PLACE_BITS = (1 << 40) - 1  # more than a place has; 0 and -1 differ in all of them
-_TEXT = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
 
 
 class PredictionSummary:
@@ -96,81 +96,96 @@ def _column_for(field: pa.Field) -> _Column | None:
     """
     kind = field.type
     if pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind):
-        return _Numbers()
+        return _Numbers(are_floats=kind == pa.float64())
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    is_text = any(check(kind) for check in _TEXT)
+    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
     if pa.types.is_boolean(kind) or (is_text and not is_masked()):
         return _Labels()
     return None
 
 
+@dataclass(slots=True)
+class _Kept:
+    """Numbers that are not in bins yet, and what is known of all that they stand for."""
+
+    rows: int = 0
+    values: dict[int, list[Floats]] = field(default_factory=dict)
+    """By how many rows each of them stands for."""
+    count: int = 0
+    not_finite: int = 0
+    low: float = math.inf
+    high: float = -math.inf
+    means: list[tuple[int, float]] = field(default_factory=list)
+    """The count and the mean of each batch."""
+
+    def numbers(self) -> Numbers:
+        """Return their summary."""
+        if not self.count:
+            return Numbers(not_finite=self.not_finite)
+        mean = math.fsum(mean * (rows / self.count) for rows, mean in self.means)
+        found = Numbers(self.count, self.not_finite, self.low, self.high, mean)
+        for weight, kept in self.values.items():
+            values = np.concatenate(kept)
+            scale, bins = _bins(_keys(values, self.low, self.high))
+            weighed = {place: count * weight for place, count in bins.items()}
+            found = found.with_bins(scale, weighed, sample=len(values))
+        return found
+
+
 class _Numbers:
-    def __init__(self) -> None:
+    def __init__(self, *, are_floats: bool) -> None:
+        self._are_floats = are_floats
+        self._kept = _Kept()
         self._found = Numbers()
-        self._kept: dict[int, list[Floats]] = {}  # by how many rows each stands for
-        self._rows = 0
 
     def add(self, column: pa.ChunkedArray) -> None:
-        if column.type != pa.float64():
-            column = column.cast(pa.float64(), safe=False)
-        values = column.to_numpy()
+        values = (column if self._are_floats else column.cast(pa.float64(), safe=False)).to_numpy()
+        kept = self._kept
         low, high = float(values.min()), float(values.max())
         if not (math.isfinite(low) and math.isfinite(high)):
-            count = len(values)
-            values = values[np.isfinite(values)]
-            self._found = self._found.merge(Numbers(not_finite=count - len(values)))
-            if not len(values):
+            finite = values[np.isfinite(values)]
+            kept.not_finite += len(values) - len(finite)
+            if not len(finite):
                 return
-            low, high = float(values.min()), float(values.max())
+            values, low, high = finite, float(finite.min()), float(finite.max())
+        count = len(values)
         is_huge = max(-low, high) > _HUGE  # their sum may be none
-        mean = float((values / len(values)).sum() if is_huge else values.sum() / len(values))
-        self._found = self._found.merge(Numbers(len(values), 0, low, high, mean))
-        for weight, rows in _sampled(len(values)).items():
-            self._kept.setdefault(weight, []).append(values[rows])
-            self._rows += len(rows)
-        if self._rows > KEPT_ROWS:
-            self._count_kept()
+        mean = float((values / count).sum() if is_huge else values.sum() / count)
+        kept.count += count
+        kept.low, kept.high = min(low, kept.low), max(high, kept.high)
+        kept.means.append((count, mean))
+        for weight, rows in _sampled(count).items():
+            kept.values.setdefault(weight, []).append(values[rows])
+            kept.rows += len(rows)
+        if kept.rows > KEPT_ROWS:
+            self.summary()
 
     def summary(self) -> Numbers:
-        self._count_kept()
+        self._found = self._found.merge(self._kept.numbers())
+        self._kept = _Kept()
         return self._found
-
-    def _count_kept(self) -> None:
-        for weight, kept in self._kept.items():
-            values = np.concatenate(kept)
-            keys = _keys(values, self._found.minimum, self._found.maximum)
-            scale, bins = _bins(keys)
-            weighed = {place: count * weight for place, count in bins.items()}
-            self._found = self._found.with_bins(scale, weighed, sample=len(values))
-        self._kept.clear()
-        self._rows = 0
 
 
 class _Labels:
     def __init__(self) -> None:
         self._found = Classes({})
-        self._kept: dict[int, list[pa.Array]] = {}
+        self._kept: dict[int, list[pa.Array]] = {}  # by how many rows each stands for
         self._rows = 0
 
     def add(self, column: pa.ChunkedArray) -> None:
-        if column.type != pa.string():
-            column = column.cast(pa.string())
         for weight, rows in _sampled(len(column)).items():
-            self._kept.setdefault(weight, []).extend(column.take(pa.array(rows)).chunks)
+            labels = column.take(_indices(len(column))[weight]).cast(pa.string())
+            self._kept.setdefault(weight, []).extend(labels.chunks)
             self._rows += len(rows)
         if self._rows > KEPT_ROWS:
-            self._count_kept()
+            self.summary()
 
     def summary(self) -> Classes:
-        self._count_kept()
-        return self._found
-
-    def _count_kept(self) -> None:
         for weight, kept in self._kept.items():
             self._found = self._found.merge(_classes(pa.chunked_array(kept), weight))
-        self._kept.clear()
-        self._rows = 0
+        self._kept, self._rows = {}, 0
+        return self._found
 
 
 @lru_cache(maxsize=8)  # almost all batches of large files have the same number of rows
@@ -186,6 +201,11 @@ def _sampled(rows: int) -> Mapping[int, Keys]:
     draw = np.random.default_rng(rows).integers(0, weight, len(firsts))
     found = {weight: firsts + draw}
     return found if whole == rows else {**found, 1: np.arange(whole, rows)}
+
+
+@lru_cache(maxsize=8)
+def _indices(rows: int) -> Mapping[int, pa.Array]:
+    return {weight: pa.array(numbers) for weight, numbers in _sampled(rows).items()}
 
 
 def _classes(labels: pa.ChunkedArray, weight: int) -> Classes:
