@@ -325,7 +325,7 @@ def rooms() -> str:
         12,
         476,
         436,
-        "root, aws, advice, footers",
+        "root, aws, advice, distributions, footers",
         "every room may import these: settings, errors, logs, ...",
     )
     return drawing.svg()

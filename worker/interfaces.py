@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from worker.columns import ColumnType
+from worker.distributions import Distributions
 from worker.errors import TidegateError
 from worker.footers.thrift import MovableStruct
 
@@ -35,6 +36,7 @@ class ScoreOptions:
     reserved_bytes: int = 32 << 20  # what the job has reserved of it: the runner sets this
     content_encoding: str | None = None  # of the input object: the runner sets this
     found_types: str | None = None  # of an attempt that ended with NeedsTypes: the runner sets this
+    summarize: bool = False  # whether the result has a summary of the predictions
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class ScoreResult:
     rows: int
     rejected: int
     parts: "PartCounts | None" = None  # None: the file was not cut into parts
+    predictions: Distributions | None = None  # None: not asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +183,8 @@ class PartResult:
     """Line (counted from the part's begin) and reason of the first rejected rows."""
     empty: OutputHeader | TidegateError | None
     """If no row was predicted: the header that the model's answer to a table without rows gives."""
+    predictions: Distributions | None = None
+    """How the predictions are distributed; None: not asked for."""
 
 
 PartMessage = (

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from worker.distributions import Distributions
 from worker.errors import PermanentError, UnknownMessageVersion, UnreadableBody
 from worker.interfaces import PartCounts
 
@@ -165,6 +166,7 @@ class Done:
     input_bytes: int | None = None
     output_bytes: int | None = None
     phases: Mapping[str, float] = field(default_factory=dict)  # the seconds of each
+    predictions: Distributions | None = None
     seconds: float = 0.0
 
     def log_fields(self) -> dict[str, Any]:
@@ -174,6 +176,8 @@ class Done:
         values["phases"] = None  # they are in the sums of the worker's numbers
         if self.parts:
             values |= asdict(self.parts)
+        if self.predictions:
+            values["predictions"] = self.predictions.within().fields()
         return {name: value for name, value in values.items() if value is not None}
 
 

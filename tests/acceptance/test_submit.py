@@ -60,6 +60,10 @@ def test_old_files_are_predicted_mended_and_a_run_is_cancelled(
     assert '<div class="verdict bad">' in page.read_text()
     assert "2 of 30 files failed" in page.read_text()
     assert "no log line" not in page.read_text()
+    # Each of the 28 files has one row, and each line of the log the summary of its predictions.
+    assert "<h2>Predictions</h2>" in page.read_text()
+    assert "28 predictions" in page.read_text()
+    assert "there is no summary" not in page.read_text()
     assert "2 of 30 files failed" in terminal.run("report", "first").stdout
     assert "28 of 30 files" in first.stdout
     assert all(f"{key}: " in first.stderr for key in BAD)

@@ -1,5 +1,6 @@
 """The commands `tidegate check` and `predict`; a real worker writes the same bytes."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -15,8 +16,10 @@ from sklearn.linear_model import LogisticRegression
 
 from tests.integration.test_worker_formats import FILES
 from tests.support.scenario import Endpoint
+from tests.support.schemas import checked
 from tests.support.template import ROOT
 from tests.support.warm_commands import Ran, warm_commands
+from tidegate.offline.baseline import Baseline
 
 IRIS = load_iris(as_frame=True)
 BROKEN = "id,a\n1,2\n"
@@ -274,3 +277,39 @@ def test_what_a_model_prints_is_not_among_the_data(tmp_path: Path) -> None:
     assert (ran.returncode, ran.stdout) == (0, b"id,prediction\nx,42\n"), ran.stderr
     assert b"from python" in ran.stderr
     assert b"from below" in ran.stderr
+
+
+def test_check_writes_the_baseline_of_a_model_beside_it(
+    tidegate: Tidegate, model: Path, flowers: pd.DataFrame, tmp_path: Path
+) -> None:
+    flowers[:90].to_csv(tmp_path / "iris 1.csv", index=False)
+    flowers[90:].to_csv(tmp_path / "iris 2.csv", index=False)
+    beside = model.with_name("model.pkl.baseline.json")
+
+    ran = tidegate("check", model, "iris 1.csv", "iris 2.csv", "--baseline", cwd=tmp_path)
+
+    assert ran.returncode == 0, ran.stderr
+    assert f"baseline: {beside}" in ran.stderr.decode().replace("\n", "")
+    found = checked("baseline", beside.read_text())
+    assert found["model_sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
+    assert (found["files"], found["rows"]) == (["iris 1.csv", "iris 2.csv"], 150)
+    columns = found["predictions"]["columns"]
+    assert list(columns) == ["prediction", "activation_0", "activation_1", "activation_2"]
+    assert [one["count"] for one in columns.values()] == [150] * 4
+    assert sum(one["mean"] for one in columns.values()) == pytest.approx(2, abs=0.02)
+    assert Baseline.from_json(beside.read_bytes(), "").to_json() == beside.read_text()
+    beside.unlink()
+
+
+@pytest.mark.parametrize("names", [["iris.csv", "bad.csv"], []])
+def test_check_writes_no_baseline_of_files_that_are_not_predicted(
+    tidegate: Tidegate, model: Path, flowers: pd.DataFrame, tmp_path: Path, names: list[str]
+) -> None:
+    flowers.to_csv(tmp_path / "iris.csv", index=False)
+    (tmp_path / "bad.csv").write_text(with_bad_cell(flowers))
+
+    ran = tidegate("check", model, *names, "--baseline", cwd=tmp_path)
+
+    assert ran.returncode == 1
+    assert "no baseline is written: " in " ".join(ran.stderr.decode().split())
+    assert not model.with_name("model.pkl.baseline.json").exists()

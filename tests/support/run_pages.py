@@ -6,12 +6,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tests.support.summaries import classes, numbers
 from tidegate.failures.failed_files import Failure
 from tidegate.operating.log_lines import Line
-from tidegate.report.distributions import Classes, Comparison, Numbers
+from tidegate.report.distributions import Comparison, compare
 from tidegate.report.page import Counts, Facts, Spent
 from tidegate.report.work import sum_up
 from tidegate.runs.request import Request
+from worker.distributions import Distributions, short_name
 from worker.job import S3Uri
 
 BEGAN = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -108,6 +110,7 @@ def whole() -> Facts:
     draw = random.Random(7)  # noqa: S311 - no secret
     lines = [
         line(
+            predictions=_predictions(draw, 3, 30).fields(),
             at=draw.triangular(20, 590, 90),
             seconds=draw.lognormvariate(0.2, 0.8),
             input=f"s3://churn-input/2026/03/day-{place:03}.csv",
@@ -122,11 +125,24 @@ def whole() -> Facts:
         failure(f"2026/03/torn-{place}.parquet", "Unparsable", "not a Parquet file: no footer")
         for place in range(3)
     ]
-    scores = Numbers.of(draw.betavariate(2, 5) for _ in range(5_000))
-    before = Numbers.of(draw.betavariate(2, 7) for _ in range(5_000))
-    labels = Classes.of(draw.choices(["stays", "leaves", "<b>unknown</b>"], [80, 17, 3], k=5_000))
-    comparisons = [Comparison("activation", scores, before), Comparison("label", labels)]
-    return facts(lines, failures, comparisons=comparisons)
+    found = facts(lines, failures)
+    assert found.work is not None
+    baseline = _predictions(draw, 2.3, 2_000)
+    without_revenue = {name: baseline.columns[name] for name in ("label", "activation")}
+    comparisons = compare(found.work.predictions, lambda _: Distributions(without_revenue))
+    return replace(found, comparisons=comparisons)
+
+
+def _predictions(draw: random.Random, skew: float, rows: int) -> Distributions:
+    """Return the summary of some drawn predictions."""
+    labels = draw.choices(["stays", "leaves", "<b>unknown</b>"], [80, 17, 3], k=rows)
+    return Distributions(
+        {
+            "label": classes(labels),
+            "activation": numbers(draw.betavariate(skew, 7) for _ in range(rows)),
+            "revenue": numbers(draw.lognormvariate(4, 2) for _ in range(rows)),
+        }
+    )
 
 
 def hostile() -> Facts:
@@ -138,7 +154,10 @@ def hostile() -> Facts:
     ]
     failures = [failure(one, f"{one}{place}", f"{place} {one}") for place, one in enumerate(texts)]
     found = facts(lines, failures, unanswered=HOSTILE, versions={"model": HOSTILE[0]})
-    comparisons = [Comparison(one, Classes.of(HOSTILE)) for one in HOSTILE]
+    names = [short_name(one) for one in HOSTILE]
+    wide = numbers([-1e308, 1e308, *(draw / 7 for draw in range(-500, 500))])
+    comparisons = [Comparison(one, classes(HOSTILE * 3), classes(HOSTILE), one) for one in names]
+    comparisons[1:1] = [Comparison(one, wide, numbers([0.5]), one) for one in names[:4]]
     request = replace(
         REQUEST, prefix=HOSTILE[0], by=HOSTILE[1], model=HOSTILE[2], settings={"QUOTE": HOSTILE[3]}
     )

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,13 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
+from tidegate.offline.baseline import baseline_path
 from tidegate.offline.data_stream import data_stream
 from tidegate.offline.inputs import InputFile
 from tidegate.offline.model import Column, ModelDescription, describe, load_model
 from tidegate.offline.scoring import Failed, Predicted, peak_memory_bytes
 from tidegate.offline.task_size import MIB, TaskSize, task_size
-from tidegate.offline.trial import Trial, try_file
+from tidegate.offline.trial import Trial, baseline_of, try_file
 from worker.settings import Settings
 
 JSON_VERSION = 1
@@ -27,10 +28,17 @@ SHOWN_COLUMNS = 40
 SHOWN_CATEGORIES = 5
 
 
-def check(settings: Settings, files: Sequence[InputFile], *, as_json: bool) -> int:
-    """Check a model and files, print what is found, and return the exit status."""
+def check(
+    settings: Settings, files: Sequence[InputFile], *, as_json: bool, baseline: bool = False
+) -> int:
+    """Check a model and files, print what is found, and return the exit status.
+
+    With `baseline` the summary of the predictions is written beside the model; raises NotSummarized
+    if a file is not predicted.
+    """
     model = Path(settings.model)
     errors = Console(stderr=True, highlight=False)
+    options = replace(settings.score_options(), summarize=baseline)
     with data_stream():
         with errors.status(f"loading {escape(str(model))}"):
             loaded = load_model(settings)
@@ -39,7 +47,7 @@ def check(settings: Settings, files: Sequence[InputFile], *, as_json: bool) -> i
         trials = []
         for file in files:
             with errors.status(f"predicting {escape(file.name)}"):
-                trials.append(try_file(file.path, loaded, settings.score_options()))
+                trials.append(try_file(file.path, loaded, options))
         peak_bytes = peak_memory_bytes()
     size = task_size(peak_bytes, settings.memory_mb)
     if as_json:
@@ -47,6 +55,10 @@ def check(settings: Settings, files: Sequence[InputFile], *, as_json: bool) -> i
         sys.stdout.write(json.dumps(found, indent=2) + "\n")
     else:
         _Screen().show(model, description, trials, size, (model_bytes, peak_bytes))
+    if baseline:
+        path = baseline_path(model)
+        path.write_text(baseline_of(description.sha256, trials).to_json(), encoding="utf-8")
+        errors.print(f"baseline: [bold]{escape(str(path))}[/]", soft_wrap=True)
     return _status(trials)
 
 
@@ -68,12 +80,20 @@ def _as_json(
                 "path": str(trial.path),
                 "status": "failed" if isinstance(trial.result, Failed) else "predicted",
                 "file_fails": trial.file_fails,
+                "result": _result(trial.result),
             }
             for trial in trials
         ],
         "peak_memory_bytes": peak_bytes,
         "task": asdict(size) if size else None,
     }
+
+
+def _result(result: Predicted | Failed) -> dict[str, Any]:
+    """Return what became of a file; the distribution is in the baseline alone."""
+    facts = asdict(result)
+    facts.pop("predictions", None)
+    return facts
 
 
 class _Screen:

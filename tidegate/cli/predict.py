@@ -124,7 +124,7 @@ def _line(outcome: Outcome) -> str:
     match outcome.result:
         case Failed():
             return f"[red]✗[/] {escape(outcome.file.name)}: not predicted"
-        case Predicted(rows, rejected, seconds):
+        case Predicted(rows=rows, rejected=rejected, seconds=seconds):
             rejects = f", [yellow]{rejected:,} rejected[/]" if rejected else ""
             return (
                 f"[green]✓[/] {escape(outcome.file.name)}: {rows:,} rows{rejects}"

@@ -25,6 +25,7 @@ from tidegate.deploy.proof.smoke import Smoke, SmokeTest
 from tidegate.deploy.screen import Screen
 from tidegate.deploy.wish import Wish
 from tidegate.deploy.worker_settings import PARAMETER, parse
+from tidegate.offline.baseline import SUFFIX, NoBaseline, read_baseline
 from worker.advice.answers import ACCESS_DENIED
 
 
@@ -163,6 +164,7 @@ class Deployment:
         artifacts.require(own=plan.own_artifacts)
         if wish.model_file:
             artifacts.upload(wish.model_file, plan.model_key)
+            self._upload_baseline(wish.model_file, plan)
         if plan.source and plan.builder:
             artifacts.put(images.record_key(plan.builder.tag), images.record(plan.source))
         digest, code = zip_sources(Path(dispatcher.__path__[0]))
@@ -172,6 +174,17 @@ class Deployment:
         template_key = f"template/{hashlib.sha256(text).hexdigest()}.json"
         artifacts.put(template_key, text)
         return artifacts.url(template_key)
+
+    def _upload_baseline(self, model: Path, plan: Plan) -> None:
+        """Upload the baseline beside the model; a deployment does not fail for want of one."""
+        try:
+            content = read_baseline(model, plan.values["ModelSha256"])
+        except (NoBaseline, OSError) as error:
+            self.screen.say(f"the baseline is left out: {error}")
+            return
+        if content is not None:
+            plan.artifacts.put(plan.model_key + SUFFIX, content)
+            self.screen.say(f"the baseline of {model.name} is taken along")
 
     def _make_service_role(self) -> None:
         """Make the role of ECS; with an account's first cluster ECS makes it too late for that."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 from tidegate.localcloud.cloud import CHECKOUT, Cloud, LocalCloudError
 from tidegate.localcloud.images import Image, push
 from tidegate.localcloud.processes import run
+from tidegate.offline.baseline import SUFFIX, read_baseline
 
 if TYPE_CHECKING:
     # Type stubs, which only the development environment has.
@@ -102,10 +103,10 @@ def _upload_model(s3: "S3Client", model: Path) -> dict[str, str]:
     content = model.read_bytes()
     s3.create_bucket(Bucket=ARTIFACTS)
     s3.put_object(Bucket=ARTIFACTS, Key=model.name, Body=content)
-    return {
-        "Model": f"s3://{ARTIFACTS}/{model.name}",
-        "ModelSha256": hashlib.sha256(content).hexdigest(),
-    }
+    sha256 = hashlib.sha256(content).hexdigest()
+    if (baseline := read_baseline(model, sha256)) is not None:
+        s3.put_object(Bucket=ARTIFACTS, Key=model.name + SUFFIX, Body=baseline)
+    return {"Model": f"s3://{ARTIFACTS}/{model.name}", "ModelSha256": sha256}
 
 
 def _read_outputs(cloudformation: "CloudFormationClient", name: str) -> Stack:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tidegate.offline.files import FileReader
+from worker.distributions import Distributions
 from worker.errors import NeedsTypes, PermanentError, TidegateError, error_text
 from worker.interfaces import OutputSink, ScoreOptions, ScoreResult
 from worker.models import Predictor
@@ -30,6 +31,8 @@ class Predicted:
     rows: int
     rejected: int
     seconds: float
+    predictions: Distributions | None = None
+    """How they are distributed; None: not asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,8 @@ def predict_file(
         return Failed(type(error).__name__, error_text(error), isinstance(error, PermanentError))
     except OSError as error:
         return Failed(type(error).__name__, str(error), is_permanent=False)
-    return Predicted(result.rows, result.rejected, time.monotonic() - began)
+    seconds = time.monotonic() - began
+    return Predicted(result.rows, result.rejected, seconds, result.predictions)
 
 
 def _predict(

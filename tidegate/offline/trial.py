@@ -2,12 +2,15 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
+from tidegate.offline.baseline import Baseline
 from tidegate.offline.files import FileReader
 from tidegate.offline.scoring import Failed, Predicted, predict_file
+from worker.distributions import Distributions
 from worker.errors import TidegateError, error_text
 from worker.formats import TableReader, open_reader
 from worker.formats.csv.reader import CsvReader
@@ -17,6 +20,10 @@ from worker.models import Predictor
 SHOWN_PREDICTIONS = 5
 SHOWN_BAD_ROWS = 10
 KEPT_BYTES = 1 << 20
+
+
+class NotSummarized(TidegateError):
+    """The files make no baseline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,22 @@ def try_file(path: Path, predictor: Predictor, options: ScoreOptions) -> Trial:
         predictions=tuple(sample.predictions(delimiter)),
         share_allowed=options.max_rejected,
     )
+
+
+def baseline_of(model_sha256: str, trials: Sequence[Trial]) -> Baseline:
+    """Summarize the predictions for all files; raises NotSummarized if one is not predicted."""
+    rows, predictions = 0, Distributions()
+    for trial in trials:
+        if trial.file_fails or not isinstance(trial.result, Predicted):
+            raise NotSummarized(
+                f"no baseline is written: {trial.path} is not predicted. Mend the file, allow its "
+                "bad rows by --set MAX_REJECTED, or leave the file out"
+            )
+        rows += trial.result.rows
+        predictions = predictions.merge(trial.result.predictions or Distributions())
+    if not rows:
+        raise NotSummarized("no baseline is written: it needs files with rows, so name a FILE")
+    return Baseline(model_sha256, [trial.path.name for trial in trials], rows, predictions)
 
 
 def _form(path: Path, options: ScoreOptions) -> tuple[str, int, str]:

@@ -23,6 +23,7 @@ NOT_SHOWN = frozenset(
         *("timestamp", "level", "event", "decision", "input", "bucket", "key", "message_id"),
         *("output", "etag", "version_id", "model", "model_sha256", "error_type", "error"),
         *("exception", "stack", "status", "report", "receive_count"),
+        "predictions",
     }
 )
 

@@ -1,13 +1,17 @@
 """The shapes of the charts: numbers scaled to a drawing of fixed size, which the page stretches."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tidegate.report.distributions import Numbers
 from tidegate.report.work import Throughput
+from worker.distributions import Numbers
+from worker.distributions.axis import value_at
 
 WIDTH, HEIGHT = 600, 120
 DECIMALS = 3
+QUARTERS = 4
+SHOWN_CLASSES = 12
+MOST_EMPTY = 4  # bins in a row
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,27 +30,37 @@ class Histogram:
 
     bars: Sequence[Bar]
     outline: str
-    low: float
-    high: float
+    marks: Sequence[float]
+    """The numbers at each quarter of the width, from the left end to the right one."""
 
 
 def histogram(found: Numbers, baseline: Numbers | None) -> Histogram:
     """Return both distributions in the same bins, as shares of their own sums."""
     both = found.merge(baseline) if baseline and baseline.count else found
-    places = range(both.first, both.first + len(both.bins))
-    ours = _shares([found.at(both.scale)[place] for place in places])
-    theirs = (
-        _shares([baseline.at(both.scale)[place] for place in places])
-        if baseline and baseline.count
-        else []
-    )
+    places = _shown_places(list(both.bins))
+    ours = _shares(found.at(both.scale), places)
+    theirs = _shares(baseline.at(both.scale), places) if baseline and baseline.count else []
     most = max([*ours, *theirs], default=0.0)
+    quarter = len(places) // QUARTERS
+    edges = [*places[::quarter], places[-1] + 1]
     return Histogram(
         bars=_bars(ours, most),
         outline=steps(theirs, most),
-        low=both.first * both.width,
-        high=(both.first + len(both.bins)) * both.width,
+        marks=[value_at(place * 2.0**both.scale) for place in edges],
     )
+
+
+def _shown_places(filled: Sequence[int]) -> list[int]:
+    """Return the bins from the first to the last one, and as many empty ones as quarters need.
+
+    Of many empty ones in a row only some are shown: one number far away must not hide the others.
+    """
+    places = [filled[0]]
+    for place in filled[1:]:
+        empty = min(place - places[-1] - 1, MOST_EMPTY)
+        places += range(place - empty, place + 1)
+    missing = -len(places) % QUARTERS
+    return [*places, *range(places[-1] + 1, places[-1] + 1 + missing)]
 
 
 def throughput(found: Throughput) -> str:
@@ -88,5 +102,5 @@ def _y(value: float, most: float) -> float:
     return round(HEIGHT * (1 - value / most), DECIMALS)
 
 
-def _shares(counts: Sequence[int]) -> list[float]:
-    return [one / sum(counts) for one in counts] if sum(counts) else []
+def _shares(counts: Mapping[int, int], places: Sequence[int]) -> list[float]:
+    return [counts.get(place, 0) / sum(counts.values()) for place in places]

@@ -6,7 +6,10 @@ from functools import partial
 
 from tidegate.aws.asking import attempt
 from tidegate.failures.failed_files import Failure
+from tidegate.offline.baseline import NoBaseline
 from tidegate.operating.log_lines import WORKER, groups_of, lines_with
+from tidegate.report.baselines import baseline_of
+from tidegate.report.distributions import Comparison, compare
 from tidegate.report.page import RUNNING, Counts, Facts, Spent
 from tidegate.report.work import Work, sum_up
 from tidegate.runs.ending import Summary
@@ -14,6 +17,7 @@ from tidegate.runs.record import Record
 from tidegate.runs.request import Request
 from tidegate.runs.stack_runs import StackRuns
 from worker import __version__
+from worker.distributions import Distributions
 
 LATE = timedelta(minutes=1)  # a line's time may be after that of the output
 
@@ -40,7 +44,7 @@ def gather(
         work=work,
         spent=_spent(summary or {}),
         versions=_versions(request, runs.stack.parameters),
-        comparisons=(),
+        comparisons=_compared(runs, work, missing) if work else (),
         unanswered=missing,
         written=now,
     )
@@ -51,6 +55,20 @@ def _work(runs: StackRuns, request: Request, ended: datetime) -> Work:
     logs = runs.account.client("logs")
     lines = lines_with(logs, group, request.run, request.began, ended + LATE)
     return sum_up(lines, request.run, request.began, ended)
+
+
+def _compared(runs: StackRuns, work: Work, missing: list[str]) -> Sequence[Comparison]:
+    s3 = runs.account.client("s3")
+
+    def baseline(sha256: str) -> Distributions | None:
+        call = partial(baseline_of, s3, work.models, sha256)
+        try:
+            return attempt("the baseline of the model", call, missing)
+        except NoBaseline as error:
+            missing.append(str(error))
+            return None
+
+    return compare(work.predictions, baseline)
 
 
 def _ended(summary: Summary) -> Counts:

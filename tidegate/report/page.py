@@ -15,6 +15,7 @@ Tone = Literal["good", "warning", "bad", "open"]
 RUNNING = "running"
 SHOWN_GROUPS, SHOWN_FILES = 12, 3
 SHOWN_WORKERS = 8
+SHOWN_COLUMNS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,9 @@ class Page:
     more_groups: int
     unlisted_failures: int
     """Failed files without a report of this run: another message's failure counts too."""
+    comparisons: Sequence[Comparison]
+    more_columns: int
+    """Prediction columns that are not shown, the ones without a summary among them."""
     workers: Sequence[tuple[str, int]]
     more_workers: int
     failures_command: str
@@ -116,6 +120,8 @@ def page_of(facts: Facts) -> Page:
         groups=[_group(one, stack) for one in groups[:SHOWN_GROUPS]],
         more_groups=max(0, len(groups) - SHOWN_GROUPS),
         unlisted_failures=max(0, facts.counts.failed - len(facts.failures)),
+        comparisons=facts.comparisons[:SHOWN_COLUMNS],
+        more_columns=max(0, len(facts.comparisons) - SHOWN_COLUMNS) + _left_out(facts.work),
         workers=workers[:SHOWN_WORKERS],
         more_workers=max(0, len(workers) - SHOWN_WORKERS),
         failures_command=_command(stack, "failures"),
@@ -123,8 +129,12 @@ def page_of(facts: Facts) -> Page:
     )
 
 
+def _left_out(work: Work | None) -> int:
+    return max((one.left_out for one in work.predictions.values()), default=0) if work else 0
+
+
 def verdict_of(facts: Facts) -> Verdict:
-    """Return the verdict: good only if every file is predicted and no row was rejected."""
+    """Return the verdict: good only if every file is predicted, and all is as usual."""
     counts, details = facts.counts, _details(facts)
     files = counted(counts.files, "file")
     if counts.failed:
@@ -134,12 +144,23 @@ def verdict_of(facts: Facts) -> Verdict:
         return Verdict("open", f"{counts.predicted:,} of {files} predicted so far", details)
     if counts.left:
         return Verdict("warning", f"{counts.left:,} of {files} left without a prediction", details)
+    return _verdict_of_predicted(facts, files, details)
+
+
+def _verdict_of_predicted(facts: Facts, files: str, details: Sequence[str]) -> Verdict:
+    """Return the verdict on a run all of whose files are predicted."""
     if facts.work and facts.work.rejected:
         rejected = counted(facts.work.rejected, "row")
         return Verdict("warning", f"{files} predicted, {rejected} rejected", details)
     if files_not_logged(facts):
         return Verdict("open", f"{files} predicted; rejected rows are not known", details)
+    if _shifted(facts):
+        return Verdict("warning", f"{files} predicted, with a shifted distribution", details)
     return Verdict("good", f"{files} predicted", details)
+
+
+def _shifted(facts: Facts) -> int:
+    return sum(one.is_shifted_far for one in facts.comparisons)
 
 
 def _details(facts: Facts) -> list[str]:
@@ -156,6 +177,10 @@ def _details(facts: Facts) -> list[str]:
         found.append(f"{rejected} rejected in {counted(work.files_with_rejected, 'file')}")
     if resolved := sum(one.resolved for one in facts.failures):
         found.append(f"{counted(resolved, 'failed file')} predicted since")
+    if shifted := _shifted(facts):
+        verb = "is" if shifted == 1 else "are"
+        of = counted(shifted, "prediction column")
+        found.append(f"{of} {verb} shifted far from the baseline of the model")
     if unknown := files_not_logged(facts):
         of = counted(unknown, "predicted file")
         found.append(f"no log line of this run for {of}: rows and seconds are without them")

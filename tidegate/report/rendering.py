@@ -73,7 +73,23 @@ def period(length: timedelta) -> str:
 
 def number(value: float) -> str:
     """Return a number as people read it."""
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+    is_whole = isinstance(value, int) or 1e4 <= abs(value) < 1e9  # noqa: PLR2004 - 4 digits or more
+    return f"{value:,.0f}" if is_whole else f"{value:.4g}"
+
+
+def mark(value: float) -> str:
+    """Return a number under a chart, where there is little room."""
+    return number(value) if abs(value) >= 1000 else f"{value:.3g}"  # noqa: PLR2004 - three digits
+
+
+def percent(value: float) -> str:
+    """Return a share: `12.3 %`."""
+    return f"{100 * value:.1f} %"
+
+
+def small(value: float) -> str:
+    """Return a number beside the population stability index."""
+    return f"{value:.3f}" if value >= 0.001 else "0.001"  # noqa: PLR2004 - as it is printed
 
 
 def _environment() -> Environment:
@@ -84,7 +100,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for filter_ in (shown, key, took, moment, period, number, counted):
+    for filter_ in (shown, key, took, moment, period, number, mark, percent, small, counted):
         found.filters[filter_.__name__] = filter_
     found.globals["charts"] = charts
     return found

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from tidegate.operating.log_lines import Line
+from worker.distributions import Distributions
 
 DONE, PREDICTED = "job done", "predicted"
 LISTED = 10  # files in each list
 PERIODS = 60  # points of the line of throughput, at most
 MOST_WORKERS = 1000  # that are counted one by one
 MOST_MODELS = 5
+MOST_COLUMNS = 100  # of predictions, of each model
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,10 @@ class Work:
     """How many files each worker predicted."""
     models: Sequence[tuple[str, str]]
     """The URI and the digest of each model that made a prediction."""
+    predictions: Mapping[str, Distributions]
+    """How the predictions are distributed, by the model's digest: each version of a file once."""
+    not_summarized: int
+    """How many predictions of files have no summary."""
 
 
 def sum_up(lines: Iterable[Line], run: str, began: datetime, ended: datetime) -> Work:
@@ -95,6 +101,10 @@ class _Sums:
     rows_at: Counter[int] = field(default_factory=Counter)
     workers: Counter[str] = field(default_factory=Counter)
     models: dict[tuple[str, str], None] = field(default_factory=dict)
+    versions: set[int] = field(default_factory=set)
+    """The hashes of the versions whose predictions were added, and of their models."""
+    predictions: dict[str, Distributions] = field(default_factory=dict)
+    not_summarized: int = 0
 
     def add(self, line: Line) -> None:
         one = PredictedFile.of(line)
@@ -112,8 +122,28 @@ class _Sums:
         if one.worker in self.workers or len(self.workers) < MOST_WORKERS:
             self.workers[one.worker] += 1
         model = (str(line.fields.get("model", "")), str(line.fields.get("model_sha256", "")))
-        if len(self.models) < MOST_MODELS:
+        if model in self.models or len(self.models) < MOST_MODELS:
             self.models[model] = None
+            self.add_predictions(line, model[1])
+        else:
+            self.not_summarized += 1
+
+    def add_predictions(self, line: Line, model: str) -> None:
+        """Add a file's predictions, unless that version has been added: messages may come twice."""
+        etag, version_id = line.fields.get("etag"), line.fields.get("version_id")
+        version = hash((line.file, str(etag), str(version_id), model))
+        if version in self.versions:
+            return
+        found = Distributions.from_fields(line.fields.get("predictions"))
+        if found is None:
+            self.not_summarized += 1
+            return
+        self.versions.add(version)
+        so_far = self.predictions.setdefault(model, Distributions())
+        if len(so_far.columns.keys() | found.columns.keys()) <= MOST_COLUMNS:
+            self.predictions[model] = so_far.merge(found)
+        else:
+            self.not_summarized += 1
 
     def work(self) -> Work:
         last = max(self.rows_at, default=-1)
@@ -129,6 +159,8 @@ class _Sums:
             Throughput(self.began, self.period, rows),
             dict(self.workers.most_common()),
             list(self.models),
+            self.predictions,
+            self.not_summarized,
         )
 
 

@@ -204,6 +204,7 @@ class Runner:
                 options,
                 reserved_bytes=input_bytes or self.memory.input_bytes,
                 content_encoding=download.head.content_encoding,
+                summarize=job.run is not None,  # the report of a run shows it
                 found_types=needs.types.get(version.etag),
             )
             async with self._output_writer(job, options, version, download, check_lease) as output:
@@ -350,6 +351,7 @@ class Runner:
             model=self.model if ours else None,
             model_sha256=self.model_sha256 if ours else None,
             parts=score.parts if score else None,
+            predictions=score.predictions if score and ours else None,
         )
 
 

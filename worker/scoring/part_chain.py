@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from worker.distributions import Distributions
 from worker.errors import PredictionFailed, TidegateError, TransientError
 from worker.footers.joined import JoinedFooter
 from worker.interfaces import (
@@ -51,6 +52,7 @@ class PartChain:
         self._rejects = RejectedRowsWriter()
         self._share = RejectedShare(max_rejected, plan.position_unit)
         self._rows = 0
+        self._predictions: Distributions | None = None
         self.repeats = 0
         """How many parts had to be predicted again."""
 
@@ -90,7 +92,7 @@ class PartChain:
     def result(self) -> ScoreResult:
         """Return the counts of the rows; the chain must be complete."""
         assert self.is_complete
-        return ScoreResult(self._rows, self._share.rejected)
+        return ScoreResult(self._rows, self._share.rejected, predictions=self._predictions)
 
     def next_part(self) -> Part | None:
         """Return the next part to predict; None if there is none, or none at the moment."""
@@ -212,6 +214,8 @@ class PartChain:
     def _count(self, result: PartResult) -> None:
         share, base = self._share, self._position.line
         self._rows += result.rows
+        if result.predictions is not None:  # in the order of the file: a mean's last digits show it
+            self._predictions = (self._predictions or Distributions()).merge(result.predictions)
         share.rows += result.read
         share.rejected += result.rejected
         share.raising += result.raising

@@ -32,6 +32,7 @@ from worker.models import Predictor
 from worker.scoring.batches import BATCH_ROWS, BatchPredictor, Columns, Rejections
 from worker.scoring.checks import CheckedPredictor
 from worker.scoring.part_chain import PartChain
+from worker.scoring.summary import PredictionSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +77,13 @@ def score_part(
         _PartTypes(file, predictor, options, state.parts, columns.features, part).settle,
     )
     writer = _PartOutput(open_part_writer(reader, state.output_format, options), checked, sink)
+    summary = PredictionSummary(columns.selection.kept, is_wanted=options.summarize)
     rows = 0
     for batch in reader.batches(columns.selection.columns, BATCH_ROWS):
         table = predictions.predict_batch(batch)
         if table is not None:
             writer.write(table)
+            summary.add(table)
             rows += table.num_rows
     writer.finish()
     share = rejections.share
@@ -93,6 +96,7 @@ def score_part(
         raising=share.raising,
         shown=tuple(share.shown),
         empty=None if rows or share.file_fails else _empty_header(predictions, writer),
+        predictions=summary.result(),
     )
 
 

@@ -36,6 +36,7 @@ from worker.scoring.content_encoding import encoding_of_output, naming_encoding
 from worker.scoring.part_chain import PartChain
 from worker.scoring.parts import ChainSink, PartState, score_part
 from worker.scoring.rejected_rows import RejectedRowsWriter
+from worker.scoring.summary import PredictionSummary
 
 # No setting changes this either: batches begin anew at each part.
 PART_BYTES = 8 << 20
@@ -98,8 +99,11 @@ def open_file(
     tables = _predict(reader, predictor, columns, rejections)
     writer = open_writer(reader, form.converted_to or reader.format, options)
     output.open(form)
-    rows = _write(tables, writer, compressor(None if form.converted_to else compression), output)
-    return ScoreResult(rows, rejections.share.rejected)
+    summary = PredictionSummary(columns.selection.kept, is_wanted=options.summarize)
+    rows = _write(
+        summary.of(tables), writer, compressor(None if form.converted_to else compression), output
+    )
+    return ScoreResult(rows, rejections.share.rejected, predictions=summary.result())
 
 
 def _form(

@@ -3,7 +3,15 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from tests.support.iam.command_calls import FUNCTION, IN_CLUSTER, INPUT, OUTPUT, TASK, stack_arn
+from tests.support.iam.command_calls import (
+    DEPLOYED,
+    FUNCTION,
+    IN_CLUSTER,
+    INPUT,
+    OUTPUT,
+    TASK,
+    stack_arn,
+)
 from tests.support.iam.deployer import resource_arn
 from tests.support.iam.policy import Act
 
@@ -47,7 +55,11 @@ CLEAR = acts("s3:DeleteObject", *REPORTS) | acts("sqs:DeleteMessage", DEAD)
 MOVE = acts("sqs:StartMessageMoveTask sqs:ListMessageMoveTasks", DEAD)
 
 WAIT = READ_OUTPUTS | LOOK_AT_LETTERS | COUNT | TASKS | STREAMS
-REPORT = READ_INPUTS | OWN_LINES
+REPORT = (
+    READ_INPUTS
+    | OWN_LINES
+    | acts("s3:GetObject", f"{DEPLOYED}/models/0a1b/model.pkl.baseline.json")
+)
 # What a command asks for to read, and what besides to change something.
 READING: dict[str, frozenset[Act]] = {
     "all": FIND,

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from tests.support.fakes.cloudformation import STACK, FakeStack, change, refusal
 from tests.support.fakes.deploying import OWNER, REGION, REPOSITORY, Surroundings
+from tests.support.summaries import numbers
 from tidegate.deploy.cloudformation.template import Template
 from tidegate.deploy.deployment import Deployed, Deployment
 from tidegate.deploy.destroy import Destruction
@@ -17,6 +18,8 @@ from tidegate.deploy.proof.smoke import Smoke
 from tidegate.deploy.screen import Declined
 from tidegate.deploy.wish import Wish
 from tidegate.image.source import ImageSource
+from tidegate.offline.baseline import Baseline
+from worker.distributions import Distributions
 from worker.errors import ModelError, SettingsError, TidegateError
 
 TAG = "0123456789ab"
@@ -151,6 +154,41 @@ def test_the_model_is_uploaded_under_its_digest_and_pinned(deployer: Deployer) -
     key = sent["Model"].removeprefix(f"s3://{BUCKET}/")
     answer = deployer.around.account.client("s3").get_object(Bucket=BUCKET, Key=key)
     assert answer["Body"].read() == b"a model"
+
+
+def baseline(sha256: str) -> str:
+    return Baseline(sha256, ["a.csv"], 1, Distributions({"p": numbers([0.5])})).to_json()
+
+
+def test_the_baseline_that_lies_beside_the_model_goes_beside_it_in_the_bucket_too(
+    deployer: Deployer,
+) -> None:
+    beside = deployer.model.with_name("model.pkl.baseline.json")
+    beside.write_text(baseline(hashlib.sha256(b"a model").hexdigest()))
+    deployer.deploy(model=str(deployer.model))
+
+    key = deployer.changed()["Model"].removeprefix(f"s3://{BUCKET}/") + ".baseline.json"
+    answer = deployer.around.account.client("s3").get_object(Bucket=BUCKET, Key=key)
+    assert answer["Body"].read() == beside.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (baseline("0" * 64), "is the baseline of another model than"),
+        ("{}", "is no baseline: `tidegate check MODEL FILE --baseline` writes one"),
+        ('{"schema_version": 2}', "is a baseline of version 2, and this tidegate reads version 1"),
+    ],
+)
+def test_a_baseline_of_another_model_or_a_damaged_one_is_left_out_and_named(
+    deployer: Deployer, content: str, reason: str
+) -> None:
+    deployer.model.with_name("model.pkl.baseline.json").write_text(content)
+    deployer.deploy(model=str(deployer.model))
+
+    listed = deployer.around.account.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]
+    assert not any(one["Key"].endswith(".baseline.json") for one in listed)
+    assert any(reason in said for said in deployer.around.screen.said)
 
 
 def test_the_artifact_bucket_is_closed_to_the_public_and_to_plain_http(deployer: Deployer) -> None:

@@ -6,12 +6,17 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import pytest
 
 from tests.support.run_pages import HOSTILE, facts, failure, hostile, line, whole
-from tidegate.report.page import RUNNING, Facts, Tone, page_of, verdict_of
+from tests.support.summaries import numbers
+from tidegate.report.charts import histogram
+from tidegate.report.distributions import Comparison, compare
+from tidegate.report.page import RUNNING, SHOWN_COLUMNS, Facts, Tone, page_of, verdict_of
 from tidegate.report.rendering import TEMPLATES, html, shown
+from worker.distributions import Distributions
 
 MOST_BYTES = 150_000
 VOID = {"meta", "rect", "path", "br"}
@@ -169,10 +174,61 @@ def test_what_could_not_be_asked_is_named() -> None:
 
 
 def test_distributions_are_shown_where_there_are_summaries() -> None:
-    assert "Population stability index" in parsed(whole()).text
-    assert "The outline is the baseline" in parsed(whole()).text
-    assert "<b>unknown</b>" in parsed(whole()).text
+    text = parsed(whole()).text
+
+    assert "activation Population stability index 0." in text
+    assert "The outline is the baseline, of 2,000 predictions: smallest " in text
+    assert "5,640 predictions; in the baseline 2,000" in text
+    assert "<b>unknown</b>" in text
     assert "Predictions" not in parsed(facts([line()])).text
+
+
+def test_without_a_baseline_the_page_says_how_to_make_one() -> None:
+    comparisons = [Comparison("p", numbers([0.5]))]
+    text = parsed(facts([line(), line(input="s3://b/2")], comparisons=comparisons)).text
+
+    assert "tidegate check MODEL FILE --baseline" in text
+    assert "stability" not in text
+    assert "Without the predictions of 2 files, of which there is no summary." in text
+
+
+def test_columns_that_are_not_shown_are_counted() -> None:
+    many = Distributions({str(place): numbers([0.5]) for place in range(SHOWN_COLUMNS + 2)}, 3)
+    found = facts([line(predictions=many.fields())])
+    assert found.work is not None
+    shown_ones = replace(found, comparisons=compare(found.work.predictions, lambda _: None))
+
+    assert "and 5 more prediction columns, not shown here" in parsed(shown_ones).text
+
+
+SHIFTED = [Comparison("p", numbers([0.9] * 99), numbers([0.1] * 99))]
+
+
+@pytest.mark.parametrize(
+    ("found", "tone", "sentence"),
+    [
+        (facts([line()]), "warning", "1 file predicted, with a shifted distribution"),
+        (facts([line(rejected=3)]), "warning", "1 file predicted, 3 rows rejected"),
+        (facts([line()], FAILED), "bad", "1 of 2 files failed"),
+    ],
+)
+def test_a_shifted_distribution_is_in_the_verdict_after_what_has_failed(
+    found: Facts, tone: Tone, sentence: str
+) -> None:
+    verdict = verdict_of(replace(found, comparisons=SHIFTED))
+
+    assert (verdict.tone, verdict.sentence) == (tone, sentence)
+    assert "1 prediction column is shifted far from the baseline of the model" in verdict.details
+
+
+def test_one_number_far_away_leaves_the_chart_of_the_others_as_wide() -> None:
+    some = [place / 100 for place in range(100)]
+    alone, beside = histogram(numbers(some), None), histogram(numbers([*some, 1e9]), None)
+
+    assert beside.marks[-1] > 1e8
+    assert len(beside.bars) == len(alone.bars) + 1
+    assert beside.bars[0].width > 0.8 * alone.bars[0].width
+    assert all(low < high for low, high in pairwise(beside.marks))
 
 
 def colours(block: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.iam import operator
 from tests.support.iam.command_calls import (
+    DEPLOYED,
     FUNCTION,
     IN_CLUSTER,
     of_an_existing_bucket,
@@ -144,6 +145,12 @@ def test_what_is_no_part_of_a_deploy_is_denied(act: Act) -> None:
 )
 def test_an_operator_changes_no_file_and_takes_no_job(act: Act) -> None:
     assert not is_allowed(statements(*operator.OPERATOR), act)
+
+
+def test_an_operator_reads_a_baseline_and_no_model() -> None:
+    model = Act("s3:GetObject", f"{DEPLOYED}/models/0a1b/model.pkl")
+
+    assert not is_allowed(statements(*operator.OPERATOR), model)
 
 
 def test_who_only_reads_changes_nothing() -> None:

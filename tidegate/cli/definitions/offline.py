@@ -14,6 +14,12 @@ from tidegate.cli.definitions.options import JSON, MODEL, PREDICTOR, SET
 @click.argument("files", metavar="[FILE]...", nargs=-1)
 @PREDICTOR
 @SET
+@click.option(
+    "--baseline",
+    is_flag=True,
+    help="Write MODEL.baseline.json: how the predictions for the FILEs are distributed. "
+    "`tidegate deploy` takes it along, and `tidegate report` compares runs with it.",
+)
 @JSON
 def check(
     *,
@@ -21,9 +27,10 @@ def check(
     files: Sequence[str],
     predictor: str | None,
     assignments: Sequence[str],
+    baseline: bool,
     as_json: bool,
 ) -> int:
-    """Load MODEL as a worker does, and try it on each FILE. Nothing is written.
+    """Load MODEL as a worker does, and try it on each FILE. Only --baseline writes something.
 
     Prints what the model is, the columns that it reads, and what comes out; for each file its
     format, the bad rows with line and reason, the first predictions, and the speed; and the size of
@@ -39,7 +46,7 @@ def check(
     found = find_files(files) if files else []
     from tidegate.cli.check import check as run
 
-    return run(settings, found, as_json=as_json)
+    return run(settings, found, as_json=as_json, baseline=baseline)
 
 
 @click.command(short_help="predict files on this machine, with the bytes that a worker writes")

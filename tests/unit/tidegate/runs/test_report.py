@@ -1,18 +1,24 @@
 """`tidegate report`, `wait --report` and `submit --wait --report`: a run's page, from AWS on."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
-from tests.support.mocked_stack import INPUT, WORKER_LOGS, MockedStack, deny
+from tests.support.mocked_stack import DIGEST, INPUT, WORKER_LOGS, MockedStack, deny
+from tests.support.summaries import numbers
 from tests.unit.tidegate.runs.test_wait import begin, empty, ended, later
 from tidegate.aws.account import Account
 from tidegate.aws.stack import find
 from tidegate.cli.main import main
 from tidegate.cli.runs.report import write_page
+from tidegate.offline.baseline import Baseline
 from tidegate.operating import queues
+from tidegate.report import baselines
 from tidegate.runs.record import read_request
 from tidegate.runs.stack_runs import StackRuns
+from worker.distributions import Distributions
 
 Shown = pytest.CaptureFixture[str]
 
@@ -97,6 +103,73 @@ def test_a_page_says_what_aws_refused_and_is_not_good_then(
     assert '<div class="verdict open">' in page
     assert "rejected rows are not known" in page
     assert "the workers&#39; log lines: " in page
+
+
+SCORES = Distributions({"activation": numbers([place / 200 for place in range(200)])})
+MODEL_URI = "s3://models/model.pkl"
+
+
+def put_baseline(world: MockedStack, content: str) -> None:
+    where: Any = {"LocationConstraint": world.s3.meta.region_name}
+    world.s3.create_bucket(Bucket="models", CreateBucketConfiguration=where)
+    world.s3.put_object(Bucket="models", Key="model.pkl.baseline.json", Body=content.encode())
+
+
+def page_with_baseline(world: MockedStack, capsys: Shown, content: str | None) -> str:
+    """Return the page of a run that a model of this baseline has predicted."""
+    (a,) = begin(world, "a.csv")
+    world.put_output(a, minutes=later())
+    facts = {"model": MODEL_URI, "model_sha256": DIGEST, "etag": "e"}
+    log_done(world, "a.csv", predictions=SCORES.fields(), **facts)
+    log_done(world, "a.csv", status="already done", etag="e")
+    empty(world)
+    if content is not None:
+        put_baseline(world, content)
+    capsys.readouterr()
+    assert main(["report"]) == 0
+    return capsys.readouterr().out
+
+
+def test_a_page_compares_the_predictions_with_the_baseline_beside_the_model(
+    world: MockedStack, capsys: Shown
+) -> None:
+    before = Distributions({"activation": numbers([0.9] * 300)})
+    page = page_with_baseline(world, capsys, Baseline(DIGEST, [], 300, before).to_json())
+
+    assert "200 predictions: smallest 0, mean 0.4975, largest 0.995" in page
+    assert "The outline is the baseline, of 300 predictions" in page
+    assert "shifted far" in page
+    assert '<div class="verdict warning">' in page
+
+
+@pytest.mark.parametrize("digest", [None, "another model's"])
+def test_without_a_baseline_of_this_very_model_the_page_says_how_to_make_one(
+    world: MockedStack, capsys: Shown, digest: str | None
+) -> None:
+    content = Baseline(digest, [], 1, SCORES).to_json() if digest else None
+    page = page_with_baseline(world, capsys, content)
+
+    assert "No baseline of the model was found" in page
+    assert '<div class="verdict good">' in page
+
+
+def test_a_damaged_baseline_is_named_on_the_page(world: MockedStack, capsys: Shown) -> None:
+    page = page_with_baseline(world, capsys, '{"schema_version": 1, "predictions": []}')
+
+    assert "s3://models/model.pkl.baseline.json is no baseline" in page
+
+
+def test_a_baseline_that_may_not_be_read_is_as_none(world: MockedStack) -> None:
+    put_baseline(world, Baseline(DIGEST, [], 1, SCORES).to_json())
+    read = baselines.baseline_of
+    refusal = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetObject")
+
+    class Denying:
+        def get_object(self, **_: str) -> None:
+            raise refusal
+
+    assert read(world.s3, [(MODEL_URI, DIGEST)], DIGEST) == SCORES
+    assert read(Denying(), [(MODEL_URI, DIGEST)], DIGEST) is None  # type: ignore[arg-type]
 
 
 def test_a_page_is_not_printed_on_a_terminal(
