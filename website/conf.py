@@ -13,37 +13,55 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
 ROOT = Path(__file__).parents[1]
+# First the page to learn from, then a page for each task, then what to look up, then the reasons.
 NAVIGATION = {
-    "Begin": ["docs/tutorial", "docs/from-sagemaker"],
-    "Models and files": ["docs/models", "docs/libraries", "docs/files", "docs/image"],
-    "A stack": [
-        "docs/by-hand",
+    "Tutorial": ["docs/tutorial"],
+    "How to: models and files": [
+        "docs/own-predictor",
+        "docs/libraries",
+        "docs/change-a-model",
+        "docs/roll-back",
+        "docs/formats",
+        "docs/big-files",
+        "docs/backfill",
+        "docs/broken-batch",
+    ],
+    "How to: a stack": [
         "docs/buckets",
-        "docs/regions",
+        "docs/several-stacks",
+        "docs/private-subnets",
+        "docs/spot",
         "docs/platform",
         "docs/ci",
-        "docs/several-stacks",
-        "docs/costs",
+        "docs/by-hand",
     ],
-    "At work": [
+    "How to: from day to day": [
         "docs/daily-life",
-        "docs/broken-batch",
         "docs/report",
-        "docs/backfill",
         "docs/doctor",
         "docs/troubleshooting",
     ],
+    "How to: move here": ["docs/from-sagemaker", "docs/from-the-post"],
     "Reference": [
         "docs/settings",
         "docs/command-line",
         "docs/template",
+        "docs/models",
+        "docs/files",
         "docs/roles",
         "docs/metrics",
         "docs/log-events",
         "docs/dispatcher-log",
         "docs/dispatcher-events",
+        "docs/regions",
     ],
-    "How it works": ["ARCHITECTURE", "docs/memory", "benchmarks/README"],
+    "Explanation": [
+        "ARCHITECTURE",
+        "docs/costs",
+        "docs/memory",
+        "docs/image",
+        "benchmarks/README",
+    ],
     "Examples": ["examples/iris/README", "examples/lightgbm/README", "examples/rfm/README"],
     "Project": ["CHANGELOG", "CONTRIBUTING", "SECURITY"],
 }

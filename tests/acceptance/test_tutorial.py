@@ -1,4 +1,4 @@
-"""docs/tutorial.md: its commands are run in order by its text alone, and print what it shows."""
+"""Pages that start a local cloud: their commands are run in order by their text alone."""
 
 import re
 import shlex
@@ -10,12 +10,12 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.support.pages import LEFT_OUT, blocks_of, missing_lines, save_files
+from tests.support.pages import LEFT_OUT, blocks_of, check_screen, missing_lines, save_files
 from tests.support.template import ROOT
 from tests.support.terminal import Terminal
 from tests.support.warm_commands import WarmCommands
 
-PAGE = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+PAGES = ("tutorial.md", "own-predictor.md")
 
 
 class Screen:
@@ -61,21 +61,22 @@ def screen() -> Iterator[Screen]:
 
 @pytest.fixture
 def terminal(tmp_path: Path) -> Iterator[Terminal]:
-    """A terminal in a checkout, with the files that the page says to save, and no cloud yet."""
+    """A terminal in a checkout, and no cloud yet."""
     typed = Terminal.offline(tmp_path)
     shutil.copytree(ROOT / "examples", typed.folder / "examples")
     typed.environment["TIDEGATE_CLOUD_ENV"] = str(ROOT / ".venv-cloud")
-    save_files(PAGE, typed.folder)
-    assert (typed.folder / "train.py").exists()
-    with TemporaryDirectory(prefix="tutorial-") as short:  # a worker has sockets in it
+    with TemporaryDirectory(prefix="page-") as short:  # a worker has sockets in it
         typed.environment["TMPDIR"] = short
         yield typed
 
 
-async def test_the_commands_of_the_tutorial_print_what_it_shows(
-    terminal: Terminal, screen: Screen, commands: WarmCommands
+@pytest.mark.parametrize("name", PAGES)
+async def test_the_commands_print_what_the_page_shows(
+    name: str, terminal: Terminal, screen: Screen, commands: WarmCommands
 ) -> None:
-    for block in blocks_of(PAGE):
+    page = (ROOT / "docs" / name).read_text("utf-8")
+    save_files(page, terminal.folder)
+    for block in blocks_of(page):
         for command, expected in block.commands if block.is_run else ():
             shown = [line.strip() for line in expected if line != LEFT_OUT]
             if command.startswith("tidegate cloud"):
@@ -83,9 +84,7 @@ async def test_the_commands_of_the_tutorial_print_what_it_shows(
                 paste_exports(screen.until(shown), terminal)
                 continue
             ran = await terminal.type(command, commands)
-            assert ran.status in block.statuses, ran.printed
-            lines = [line.strip() for line in ran.printed.splitlines()]
-            assert missing_lines(shown, lines) == [], f"{command}\n{ran.printed}"
+            check_screen(block, command, ran.status, ran.printed)
 
 
 def paste_exports(printed: list[str], terminal: Terminal) -> None:

@@ -16,7 +16,7 @@ FENCE = re.compile(
     r"^(?:<!-- (?P<note>[^\n]+) -->\n)? *```(?P<language>\w*)\n(?P<text>.*?)^ *```$",
     re.MULTILINE | re.DOTALL,
 )
-SAVED_AS = re.compile(r"Save this as `(\S+?)`(?:(?!```).)*\Z", re.DOTALL)
+SAVED_AS = re.compile(r"Save\s+this\s+as\s+`(\S+?)`(?:(?!```).)*\Z", re.DOTALL)
 LEFT_OUT = "…"
 LONGEST = 110  # characters of a line in a page; the rest is left out
 # What differs from one time to another: how long ago, which file and which group failed last, names
@@ -24,7 +24,7 @@ LONGEST = 110  # characters of a line in a page; the rest is left out
 DIFFERS = (
     (r"(?:just now|\d+ (?:s|min|h) ago)(?:, first (?:just now|\d+ (?:s|min|h) ago))?", "T ago"),
     (r"/\d{3}\.\w*", "/NUMBER"),
-    (r"^((?:next)? +tidegate \w+) \w+-[0-9a-f]{4}\b", r"\1 GROUP"),
+    (r"^((?:next +)?tidegate \w+) \w+-[0-9a-f]{4}\b", r"\1 GROUP"),
     (r"\b\d{8}-\d{6}-[0-9a-f]{4}\b", "RUN"),
     (r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}\b", "VERSION"),
     (r"^worker +task \S+,", "worker task ID,"),
@@ -95,6 +95,17 @@ def commands_of(page: str) -> Iterator[tuple[str, list[str]]]:
             yield from block.commands
 
 
+def check_screen(block: Block, command: str, status: int, printed: str) -> None:
+    """Assert that a command of a block has ended as the page shows."""
+    expected = dict(block.commands)[command]
+    assert status in block.statuses, f"{command}: exit status {status}\n{printed}"
+    # What a program has written over, such as its progress, nobody sees at the end.
+    whole = printed.rstrip("\n").split("\n") if printed else []
+    lines = [line.rstrip("\r").rpartition("\r")[2] for line in whole]
+    different = different_lines(expected, lines)
+    assert different == [], "\n".join([f"{command}: not alike are", *different, "", printed])
+
+
 def save_files(page: str, folder: Path) -> None:
     """Save the blocks that the page says to save."""
     for block in blocks_of(page):
@@ -123,7 +134,7 @@ def missing_lines(expected: Sequence[str], printed: Sequence[str]) -> list[str]:
 
 def different_lines(expected: Sequence[str], printed: Sequence[str]) -> list[str]:
     """Return the lines of the page that were not printed, or those printed beside the page's."""
-    shown, came = ([masked(line) for line in lines] for lines in (expected, printed))
+    shown, came = ([masked(line.strip()) for line in lines] for lines in (expected, printed))
     if LEFT_OUT in shown:
         return missing_lines([line for line in shown if line != LEFT_OUT], came)
     return missing_lines(shown, came) or came[len(shown) :]

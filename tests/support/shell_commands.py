@@ -8,12 +8,14 @@ import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from itertools import pairwise
 
 import awscli.clidriver
 import click
 
-from tests.support.template import ROOT
+from tests.support.template import PARAMETERS, ROOT
 from tidegate.cli.main import cli
+from worker.settings import Settings
 
 ASSIGNMENT = re.compile(r"\w+=.*", re.DOTALL)
 SUBSTITUTION = re.compile(r"\$\(([^()]*)\)")
@@ -24,7 +26,20 @@ WORDS_OF_THE_SHELL = {"for", "do", "done", "if", "then", "fi", "while", "in"}
 COMMON = frozenset(
     {
         *("alias", "base64", "cat", "cd", "cp", "curl", "echo", "export", "grep", "gzip", "head"),
-        *("jq", "mkdir", "mv", "perl", "printf", "rm", "sed", "sort", "split", "tail", "true"),
+        *(
+            "jq",
+            "mkdir",
+            "mv",
+            "perl",
+            "printf",
+            "rm",
+            "sed",
+            "sort",
+            "split",
+            "tail",
+            "tr",
+            "true",
+        ),
         *("unset", "wc", "xargs", "zcat"),
     }
 )
@@ -35,6 +50,9 @@ SUBCOMMANDS = {
     "pip": {"install"},
     "uv": {"tool"},
 }
+# What some options name.
+SETTINGS = {name.upper() for name in Settings.model_fields}
+NAMES = {"--set": SETTINGS, "--unset": SETTINGS, "--parameter": PARAMETERS}
 
 
 class Wrong(Exception):
@@ -103,7 +121,10 @@ def _program(word: str) -> str:
 
 
 def check_tidegate(arguments: list[str], *, whole: bool = True) -> None:
-    """Raise Wrong if `tidegate` has no such command, option or choice, or wants more arguments."""
+    """Raise Wrong if `tidegate` has no such command, option, setting or parameter.
+
+    `whole`: also if an argument is missing that must be given.
+    """
     name, *words = arguments
     if name == "--version":
         return
@@ -112,7 +133,7 @@ def check_tidegate(arguments: list[str], *, whole: bool = True) -> None:
     command = cli.commands[name]
     context = click.Context(command, info_name=name)
     try:
-        values, rest, _ = command.make_parser(context).parse_args(words)
+        values, rest, _ = command.make_parser(context).parse_args([*words])
         for one in command.params:
             value = values.get(one.name or "")
             if value is None or one.value_is_missing(value):
@@ -124,6 +145,14 @@ def check_tidegate(arguments: list[str], *, whole: bool = True) -> None:
         raise Wrong(f"tidegate {name}: {error.format_message()}") from error
     if rest:
         raise Wrong(f"tidegate {name} takes no {rest}")
+    _check_names(name, words)
+
+
+def _check_names(name: str, words: list[str]) -> None:
+    for option, value in pairwise(words):
+        given = value.partition("=")[0].removeprefix("WORKER_")
+        if option in NAMES and given not in {*NAMES[option], "NAME", "Name"}:
+            raise Wrong(f"tidegate {name} {option}: there is no {given}")
 
 
 def check_aws(arguments: list[str]) -> None:

@@ -15,8 +15,15 @@ from tests.support.template import ROOT
 # The test that runs the sessions of a page, in their order.
 RUN_BY = {
     "docs/tutorial.md": "tests/acceptance/test_tutorial.py",
+    "docs/own-predictor.md": "tests/acceptance/test_tutorial.py",
     "docs/broken-batch.md": "tests/acceptance/test_broken_batch.py",
     "docs/several-stacks.md": "tests/acceptance/test_several_stacks.py",
+    "docs/big-files.md": "tests/acceptance/test_how_to.py",
+    "docs/formats.md": "tests/acceptance/test_how_to.py",
+    "docs/change-a-model.md": "tests/acceptance/test_how_to.py",
+    "docs/roll-back.md": "tests/acceptance/test_how_to.py",
+    "docs/spot.md": "tests/acceptance/test_how_to.py",
+    "docs/from-the-post.md": "tests/acceptance/test_how_to.py",
 }
 SCRIPTS = {"", "sh"}  # languages of blocks that may be commands
 INLINE = re.compile(r"(?<!`)`tidegate ([a-z][^`]*)`(?!`)")
@@ -107,6 +114,8 @@ def test_a_block_of_json_or_python_can_be_read(name: str) -> None:
         "tidegate deplo churn",
         "tidegate deploy churn --architecture ARM32",
         "tidegate compare",
+        "tidegate deploy churn --set MAX_REJECT=0.1",
+        "tidegate deploy churn --parameter MaxTask=3",
         "aws s3 cp a b --recursiv",
         "aws sqs send-mesage --queue-url Q",
         "aws sqs send-message --queue-url Q",
