@@ -1,7 +1,7 @@
 """Type the tutorial and some how-to pages by their text alone, each in a clone of its own.
 
 The first clone makes its environments as the tutorial says, with `make demo`; the others use them.
-Nothing knows of AWS: the pages start a local cloud. A stand-in takes the place of docker.
+Nothing knows of AWS: the pages start a local cloud.
 """
 
 import os
@@ -14,7 +14,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.support.template import ROOT
-from tests.support.terminal import DOCKER
 from tests.walk.page import Walk
 
 # The pages of one line are typed one after another, in the same terminals.
@@ -34,15 +33,11 @@ def clone(folder: Path) -> Path:
     return folder
 
 
-def environment(programs: Path) -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Return the variables of a terminal: no configuration of AWS, and no environment of Python."""
-    programs.mkdir()
-    docker = programs / "docker"
-    docker.write_text(DOCKER)
-    docker.chmod(0o755)
     left_out = ("AWS_", "PYTHON", "TIDEGATE_", "WORKER_", "VIRTUAL_ENV", "MAKE", "MFLAGS")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
-    return {**kept, "PATH": f"{programs}:{kept['PATH']}", "AWS_EC2_METADATA_DISABLED": "true"}
+    return {**kept, "AWS_EC2_METADATA_DISABLED": "true"}
 
 
 def walk(pages: tuple[str, ...], folder: Path, variables: dict[str, str]) -> int:
@@ -62,7 +57,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background ignores it
     began, steps = time.monotonic(), 0
     with TemporaryDirectory(prefix="walk-") as temporary:
-        variables = environment(Path(temporary, "bin"))
+        variables = environment()
         first = clone(Path(temporary, "first"))
         say("make demo, in a fresh clone")
         demo = subprocess.run(["make", "demo"], cwd=first, env=variables, check=False)  # noqa: S607
