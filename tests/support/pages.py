@@ -52,7 +52,12 @@ class Block:
     @property
     def is_run(self) -> bool:
         """Return whether the commands of the session are run."""
-        return self.is_session and not self.note.startswith("not run: ")
+        return self.is_session and not self.is_left_out
+
+    @property
+    def is_left_out(self) -> bool:
+        """Return whether a comment says why the commands are not run."""
+        return self.note.startswith("not run: ")
 
     @property
     def statuses(self) -> set[int]:

@@ -41,10 +41,12 @@ class Walk:
         """Save the files of a page and type its commands; raises AssertionError if one fails."""
         save_files(page, self._folder)
         for block in blocks_of(page):
-            if block.is_run:
+            if block.is_left_out or block.language not in {"", "sh"}:
+                continue
+            if block.is_session:
                 for command, shown in block.commands:
                     self._type(block, command, shown)
-            elif block.language in {"", "sh"} and not block.is_session and is_script(block.text):
+            elif is_script(block.text):
                 self._type(block, block.text.rstrip("\n"), None)
 
     def close(self) -> None:

@@ -50,6 +50,7 @@ def test_a_page_is_typed_by_its_text_alone(walk: Walk, capsys: pytest.CaptureFix
         "```\nexport WORD=good\n```\nSave this as `a.txt`:\n```text\none\n```\n"
         "<!-- ends with 1 -->\n```\n$ echo $WORD; cat a.txt\ngood\none\n"
         "$ grep -c two a.txt\n0\n```\n"
+        "<!-- not run: it needs AWS -->\n```\naws s3 ls\n```\n"
     )
 
     assert walk.steps == 3
