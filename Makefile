@@ -9,7 +9,7 @@ INSTALL := pip install --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
 .PHONY: integration-aws integration-worker acceptance-deploy acceptance-run search-worker search-dispatcher wheel wheel-test coverage test-pythons test-boosters
-.PHONY: help demo test test-under-load levels chaos image-test report-test rehearsal bench docs reference check release-notes format unit robustness integration acceptance search template lock clean
+.PHONY: help demo test test-under-load levels chaos image-test report-test rehearsal bench docs docs-walk reference check release-notes format unit robustness integration acceptance search template lock clean
 
 # `make chaos` plays this many simulated schedules, and breaks real processes once for each seed.
 SCHEDULES ?= 20000
@@ -43,7 +43,7 @@ search-worker: .venv/dev.stamp
 search-dispatcher: .venv/dev.stamp
 	$(BIN)/python -m pytest tests/waking
 
-DEPLOY_TESTS := $(patsubst %,tests/acceptance/test_%.py,chaos demo going_up memory options own_model several_stacks)
+DEPLOY_TESTS := $(patsubst %,tests/acceptance/test_%.py,chaos demo going_up how_to memory options own_model several_stacks)
 acceptance-deploy: .venv/dev.stamp .venv-cloud/stamp
 	$(BIN)/python -m pytest $(DEPLOY_TESTS)
 acceptance-run: .venv/dev.stamp .venv-cloud/stamp
@@ -78,6 +78,9 @@ bench: .venv-bench/stamp .venv-cloud/stamp ## compare the worker with what peopl
 docs: .venv-docs/stamp ## build the documentation as a site into build/site; a broken link fails
 	.venv-docs/bin/python -m sphinx -q -E -W --keep-going -n -c website -d build/doctrees . build/site
 	@echo "open build/site/index.html"
+
+docs-walk: .venv/dev.stamp ## type the tutorial and some how-to pages in a fresh clone, by their text alone; some minutes
+	$(BIN)/python -m tests.walk
 
 reference: .venv/dev.stamp ## write the pages of docs/ that are made from the code
 	$(BIN)/python -m website.reference

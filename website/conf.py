@@ -19,7 +19,12 @@ ROOT = Path(__file__).parents[1]
 NAVIGATION = {
     "Tutorial": ["docs/tutorial", "docs/demo"],
     "How to: models and files": [
+        "docs/own-predictor",
         "docs/libraries",
+        "docs/change-a-model",
+        "docs/roll-back",
+        "docs/formats",
+        "docs/big-files",
         "docs/backfill",
         "docs/broken-batch",
     ],
@@ -27,6 +32,8 @@ NAVIGATION = {
         "docs/deploy",
         "docs/buckets",
         "docs/several-stacks",
+        "docs/private-subnets",
+        "docs/spot",
         "docs/platform",
         "docs/ci",
         "docs/by-hand",
@@ -39,7 +46,7 @@ NAVIGATION = {
         "docs/doctor",
         "docs/troubleshooting",
     ],
-    "How to: move here": ["docs/from-sagemaker"],
+    "How to: move here": ["docs/from-sagemaker", "docs/from-the-post"],
     "Reference": [
         "docs/settings",
         "docs/command-line",

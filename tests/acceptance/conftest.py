@@ -10,7 +10,7 @@ from tests.support.iam.user import user
 from tests.support.scenario import REGION, Endpoint
 from tests.support.threads import entered_in_thread
 from tests.support.typed import Terminal
-from tests.support.warm_commands import ONLINE, WarmCommands, warm_commands
+from tests.support.warm_commands import OFFLINE, ONLINE, WarmCommands, warm_commands
 from tidegate.localcloud.stack import NAME
 from tidegate.localcloud.stack_client import OUTPUT_PREFIX
 from tidegate.localcloud.system import System, local_system
@@ -42,7 +42,7 @@ def system() -> Iterator[System]:
 @pytest.fixture(scope="session")
 def commands() -> Iterator[WarmCommands]:
     """Run commands in forks of one process, which has imported what they need."""
-    with warm_commands(ONLINE) as commands:
+    with warm_commands((*ONLINE, *OFFLINE)) as commands:
         yield commands
 
 

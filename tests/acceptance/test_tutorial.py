@@ -1,6 +1,5 @@
-"""docs/tutorial.md: its commands are run in order by its text alone, and print what it shows."""
+"""Pages that start a local cloud: their commands are run in order by their text alone."""
 
-import asyncio
 import re
 import shlex
 import shutil
@@ -11,19 +10,12 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.support.pages import LEFT_OUT, commands_of, missing_lines
+from tests.support.pages import LEFT_OUT, blocks_of, check_screen, missing_lines, save_files
 from tests.support.template import ROOT
-from tests.support.terminal import Ran, Terminal
+from tests.support.terminal import Terminal
 from tests.support.warm_commands import WarmCommands
-from tidegate.localcloud.cloud import Cloud
 
-PAGE = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
-SAVED = re.compile(r"Save this as `(\S+?)`.*?^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
-FINDS_A_BAD_ROW = {  # so its exit status is 3
-    "tidegate check model.pkl broken.csv",
-    "tidegate predict model.pkl broken.csv out.csv --set MAX_REJECTED=0.2",
-    "tidegate show broken.csv --stack tidegate",
-}
+PAGES = ("tutorial.md", "own-predictor.md")
 
 
 class Screen:
@@ -69,43 +61,30 @@ def screen() -> Iterator[Screen]:
 
 @pytest.fixture
 def terminal(tmp_path: Path) -> Iterator[Terminal]:
-    """A terminal in a checkout, with the files that the page says to save, and no cloud yet."""
-    typed = Terminal.at(tmp_path, Cloud("http://127.0.0.1:9", 0, tmp_path))
+    """A terminal in a checkout, and no cloud yet."""
+    typed = Terminal.offline(tmp_path)
     shutil.copytree(ROOT / "examples", typed.folder / "examples")
     typed.environment["TIDEGATE_CLOUD_ENV"] = str(ROOT / ".venv-cloud")
-    blocks = re.findall(
-        r"Save this as `(\S+?)`.*?^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL
-    )
-    assert blocks
-    for name, text in blocks:
-        (typed.folder / name).write_text(text)
-    with TemporaryDirectory(prefix="tutorial-") as short:  # a worker has sockets in it
+    with TemporaryDirectory(prefix="page-") as short:  # a worker has sockets in it
         typed.environment["TMPDIR"] = short
         yield typed
 
 
-async def test_the_commands_of_the_tutorial_print_what_it_shows(
-    terminal: Terminal, screen: Screen, commands: WarmCommands
+@pytest.mark.parametrize("name", PAGES)
+async def test_the_commands_print_what_the_page_shows(
+    name: str, terminal: Terminal, screen: Screen, commands: WarmCommands
 ) -> None:
-    for command, expected in commands_of(PAGE):
-        shown = [line.strip() for line in expected if line != LEFT_OUT]
-        if command.startswith("tidegate cloud"):
-            screen.start(command, terminal)
-            paste_exports(screen.until(shown), terminal)
-            continue
-        ran = await type_in(terminal, command, commands)
-        assert ran.status == (3 if command in FINDS_A_BAD_ROW else 0), ran.printed
-        lines = [line.strip() for line in ran.printed.splitlines()]
-        assert missing_lines(shown, lines) == [], f"{command}\n{ran.printed}"
-
-
-async def type_in(terminal: Terminal, command: str, commands: WarmCommands) -> Ran:
-    """Run a command to its end; one of Tidegate runs in a cheaper fork."""
-    name, *arguments = command.split()
-    if name != "tidegate":
-        return await terminal.run(command)
-    ran = await asyncio.to_thread(commands.run, arguments, terminal.folder, terminal.environment)
-    return Ran(ran.returncode, (ran.stdout + ran.stderr).decode())
+    page = (ROOT / "docs" / name).read_text("utf-8")
+    save_files(page, terminal.folder)
+    for block in blocks_of(page):
+        for command, expected in block.commands if block.is_run else ():
+            shown = [line.strip() for line in expected if line != LEFT_OUT]
+            if command.startswith("tidegate cloud"):
+                screen.start(command, terminal)
+                paste_exports(screen.until(shown), terminal)
+                continue
+            ran = await terminal.type(command, commands)
+            check_screen(block, command, ran.status, ran.printed)
 
 
 def paste_exports(printed: list[str], terminal: Terminal) -> None:
