@@ -15,6 +15,7 @@ from worker.advice.connections import on_connection
 from worker.advice.machine import on_killed_while_loading, on_machine
 from worker.advice.texts import Advice
 from worker.errors import ModelError, ProcessLost, TransientError
+from worker.events.bus import EventBus, open_bus
 from worker.lifecycle.stop import Stop
 from worker.pool import forkserver
 from worker.pool.child import LoadModel
@@ -40,6 +41,7 @@ class Openers:
 
     queue: Callable[..., AbstractAsyncContextManager[SqsQueue]] = open_queue
     storage: Callable[..., AbstractAsyncContextManager[Storage]] = open_storage
+    bus: Callable[[str], AbstractAsyncContextManager[EventBus]] = open_bus
     model: Callable[..., AbstractAsyncContextManager[ModelFile]] = fetch_model
     libraries: Callable[[], Awaitable[None]] = forkserver.ready
     pool: Callable[[LoadModel, int], AbstractAsyncContextManager[Pool]] = open_pool
@@ -73,6 +75,9 @@ async def open_worker(
     storage = await opened.enter_async_context(
         openers.storage(connections=_connections(settings), direct=settings.s3_client == "direct")
     )
+    bus = None
+    if settings.event_bus is not None:
+        bus = await opened.enter_async_context(openers.bus(settings.event_bus))
     limit.waits_for(f"the attributes of the queue {settings.queue}", phase="queue")
     attributes = await queue.read_attributes()
     _warn_about_redrive(attributes)
@@ -104,6 +109,7 @@ async def open_worker(
         storage=storage,
         pool=pool,
         model_sha256=model.sha256,
+        bus=bus,
     )
 
 

@@ -4,6 +4,9 @@ import os
 from dataclasses import dataclass
 
 from worker import logs, settings_help
+from worker.events.bus import EventBus
+from worker.events.sender import EventSender
+from worker.jobs.announcer import Announcer
 from worker.jobs.dead_letters import DeadLetters
 from worker.jobs.failure_reports import FailureReports, Origin
 from worker.jobs.job_options import JobOptions
@@ -39,6 +42,7 @@ class Worker:
     concurrency: int
     leases: Leases
     deletes: Deletes
+    events: EventSender | None
     buffer: Buffer
     slots: Slots
     idle: IdleTracker
@@ -76,6 +80,7 @@ def build(
     storage: Storage,
     pool: Pool,
     model_sha256: str,
+    bus: EventBus | None = None,
     part_bytes: int = PART_BYTES,
 ) -> Worker:
     """Build a worker."""
@@ -106,6 +111,13 @@ def build(
         settings.model,
         model_sha256,
     )
+    events = EventSender(bus) if bus else None
+    announcer = Announcer(
+        events,
+        storage,
+        stack=settings.stack or attributes.name,
+        model_sha256=model_sha256,
+    )
     settlement = Settlement(
         queue,
         breaker=breaker,
@@ -118,8 +130,10 @@ def build(
             leases=leases,
             reports=FailureReports(storage, template=settings.failure_template, origin=origin),
             storage=storage,
+            announcer=announcer,
             empty_superseded_rejects=runner.empty_superseded_rejects,
         ),
+        announcer=announcer,
         metrics=metrics,
         retry_seconds=settings.retry_seconds,
     )
@@ -132,6 +146,7 @@ def build(
         concurrency=settings.concurrency,
         leases=leases,
         deletes=deletes,
+        events=events,
         buffer=buffer,
         slots=slots,
         idle=idle,

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from tests.support.fakes.bus import FakeBus
 from tests.support.fakes.pool import FakePool
 from tests.support.fakes.queue import FakeQueue
 from tests.support.fakes.storage import FakeStorage
@@ -44,6 +45,7 @@ class Cloud:
     queue: FakeQueue = field(default_factory=FakeQueue)
     storage: FakeStorage = field(default_factory=FakeStorage)
     pool: FakePool = field(default_factory=FakePool)
+    bus: FakeBus | None = None
     part_bytes: int = PART_BYTES
 
     def submit(self, key: str, content: bytes = b"abc", **more: object) -> str:
@@ -70,6 +72,7 @@ class Cloud:
             storage=self.storage,
             pool=self.pool,
             model_sha256="0" * 64,
+            bus=self.bus,
             part_bytes=self.part_bytes,
         )
         await serve(worker, stop, worker_settings.finish_seconds)
