@@ -163,7 +163,7 @@ from pathlib import Path
 
 import dispatcher
 from tidegate.deploy.cloudformation.template import Template
-from tidegate.deploy.dispatcher_code import zip_sources
+from tidegate.deploy.function_code import zip_sources
 from tidegate.image.context import prepare
 from tidegate.image.source import ImageSource
 from tidegate.project_files import project_file
@@ -171,7 +171,7 @@ from tidegate.project_files import project_file
 template = Template.read(project_file("infra/cloudformation.yaml").read_text())
 with tempfile.TemporaryDirectory() as folder:
     print(prepare(ImageSource(), Path(folder)).tag)
-print(template.with_code("bucket", zip_sources(Path(dispatcher.__path__[0]))[0]))
+print(template.with_code("bucket", {"Dispatcher": zip_sources(Path(dispatcher.__path__[0]))[0]}))
 """
 
 

@@ -9,7 +9,7 @@ import structlog
 
 from worker.errors import InputOverwritten, PermanentError, TransientError
 from worker.job import Job, Message, Reject, S3Uri
-from worker.jobs.announcer import Announcer
+from worker.jobs.announcing.announcer import Announcer
 from worker.jobs.dead_letter_attributes import fitting_attributes
 from worker.jobs.failure_reports import FailureReports, Origin, version_that_failed
 from worker.queue.leases import Leases

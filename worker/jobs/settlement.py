@@ -23,7 +23,7 @@ from worker.errors import (
     stray_cancellations_as_errors,
 )
 from worker.job import Done, Drop, Job, Message, Outcome, Reject, Release, Retry
-from worker.jobs.announcer import Announcer
+from worker.jobs.announcing.announcer import Announcer
 from worker.jobs.dead_letters import DeadLetters, Recorded
 from worker.jobs.limits import RESULT_PATIENCE_SECONDS, JobTimeout
 from worker.jobs.patience import Patience

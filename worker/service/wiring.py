@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from worker import logs, settings_help
 from worker.events.bus import EventBus
 from worker.events.sender import EventSender
-from worker.jobs.announcer import Announcer
+from worker.jobs.announcing.announcer import Announcer
 from worker.jobs.dead_letters import DeadLetters
 from worker.jobs.failure_reports import FailureReports, Origin
 from worker.jobs.job_options import JobOptions

@@ -6,7 +6,7 @@ from tests.support.fakes.queue import FakeQueue
 from tests.support.fakes.storage import FakeStorage
 from worker.events.sender import EventSender
 from worker.job import Job
-from worker.jobs.announcer import Announcer
+from worker.jobs.announcing.announcer import Announcer
 from worker.jobs.dead_letters import DeadLetters
 from worker.jobs.failure_reports import FailureReports, Origin
 from worker.jobs.settlement import Settlement

@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from jsonschema import Draft202012Validator
 from structlog.testing import LogCapture
 
@@ -17,7 +18,7 @@ from worker.errors import InfrastructureError, SchemaMismatch
 from worker.events.bus import Event
 from worker.events.sender import EventSender
 from worker.job import Done, Job, Reject, S3Uri
-from worker.jobs import file_events
+from worker.jobs.announcing import file_events
 
 MODEL = "0" * 64
 SCHEMAS = {

@@ -6,7 +6,7 @@ from worker.errors import TransientError, error_text
 from worker.events.bus import Event
 from worker.events.sender import EventSender
 from worker.job import Done, Job, Message, Reject, S3Uri
-from worker.jobs import file_events
+from worker.jobs.announcing import file_events
 from worker.storage.protocol import Storage
 
 log = structlog.get_logger()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from worker.errors import GaveUp
 from worker.events.bus import Event
 from worker.job import Done, Job, Reject, S3Uri
-from worker.jobs.failure_groups import group_name, mask
+from worker.jobs.announcing.failure_groups import group_name, mask
 from worker.jobs.failure_reports import version_that_failed
 from worker.storage.provenance import InputVersion
 
