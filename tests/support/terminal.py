@@ -9,7 +9,10 @@ from pathlib import Path
 
 from tidegate.localcloud.cloud import CHECKOUT, ROOT, Cloud, Credentials
 
-CHECKED_OUT = ("Dockerfile", "dispatcher", "infra", "requirements", "tidegate", "worker")
+CHECKED_OUT = (
+    *("Dockerfile", "infra", "requirements"),
+    *("dispatcher", "notifier", "tidegate", "worker"),
+)
 TIDEGATE = """\
 #!/bin/sh
 exec python -m tidegate "$@"
