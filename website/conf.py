@@ -30,6 +30,7 @@ NAVIGATION = {
         "docs/broken-batch",
         "docs/report",
         "docs/backfill",
+        "docs/notices",
         "docs/doctor",
         "docs/troubleshooting",
     ],
@@ -39,12 +40,18 @@ NAVIGATION = {
         "docs/template",
         "docs/roles",
         "docs/metrics",
+        "docs/events",
         "docs/log-events",
         "docs/dispatcher-log",
         "docs/dispatcher-events",
     ],
     "How it works": ["ARCHITECTURE", "docs/memory", "benchmarks/README"],
-    "Examples": ["examples/iris/README", "examples/lightgbm/README", "examples/rfm/README"],
+    "Examples": [
+        "examples/iris/README",
+        "examples/lightgbm/README",
+        "examples/rfm/README",
+        "examples/next_step/README",
+    ],
     "Project": ["CHANGELOG", "CONTRIBUTING", "SECURITY"],
 }
 

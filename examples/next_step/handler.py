@@ -19,9 +19,9 @@ def handler(event: Mapping[str, Any], _context: object) -> None:
     """Lambda's entry point: one event of Tidegate."""
     detail = event["detail"]
     s3 = boto3.client("s3")
-    mark = {"Bucket": os.environ["MARKS_BUCKET"], "Key": f"started/{detail['id']}"}
+    bucket, mark = os.environ["MARKS_BUCKET"], f"started/{detail['id']}"
     try:
-        s3.put_object(**mark, IfNoneMatch="*")
+        s3.put_object(Bucket=bucket, Key=mark, IfNoneMatch="*")
     except ClientError as error:
         if error.response["Error"].get("Code") in STARTED:
             print(json.dumps({"repeated": detail["id"]}))
@@ -30,7 +30,7 @@ def handler(event: Mapping[str, Any], _context: object) -> None:
     try:
         start(event["detail-type"], detail)
     except BaseException:
-        s3.delete_object(**mark)  # Lambda tries again
+        s3.delete_object(Bucket=bucket, Key=mark)  # Lambda tries again
         raise
 
 

@@ -21,14 +21,14 @@ from tests.support.template import ROOT
 from tests.support.threads import entered_in_thread
 from tests.support.waiting import eventually
 from tests.support.warm_commands import WarmCommands
-from tidegate.localcloud.cloud import REGION, Cloud
+from tidegate.localcloud.cloud import Cloud
+from tidegate.localcloud.notices import TOPIC, Notice, Notices
 from tidegate.localcloud.processes import run
 from tidegate.localcloud.stack import ARTIFACTS, NAME
 from tidegate.localcloud.stack_client import OUTPUT_PREFIX
 from tidegate.localcloud.system import System, local_system
 
 LAKE = "lake"
-TOPIC = f"arn:aws:sns:{REGION}:000000000000:people"
 NEXT_STEP = ROOT / "examples" / "next_step"
 HANDED_ON = "greenhouse/00"  # the files that the example's rule lets through
 SCHEMAS = {
@@ -90,14 +90,26 @@ def events(own_system: System) -> Listener:
     return listener
 
 
+class Told:
+    """All notices that have come so far."""
+
+    def __init__(self, notices: Notices) -> None:
+        self._notices = notices
+        self._told: list[Notice] = []
+
+    def all(self) -> list[Notice]:
+        """Look for more, and return all of them."""
+        self._told += self._notices.take()
+        return self._told
+
+    def kinds(self) -> Counter[str]:
+        return Counter(notice.kind for notice in self.all())
+
+
 @pytest.fixture
-def notices(own_system: System) -> Listener:
-    """All notices, by a topic of somebody's own."""
-    listener = Listener(own_system.cloud, "notices-seen")
-    sns = own_system.cloud.client("sns")
-    assert sns.create_topic(Name="people")["TopicArn"] == TOPIC
-    sns.subscribe(TopicArn=TOPIC, Protocol="sqs", Endpoint=listener.arn)
-    return listener
+def told(own_system: System) -> Told:
+    """The notices, as `tidegate cloud --notices` takes them."""
+    return Told(Notices(own_system.cloud))
 
 
 @pytest.fixture
@@ -158,14 +170,10 @@ def finished(events: Listener) -> dict[str, Json]:
     return {end["run"]: end for end in ends}
 
 
-def kinds(notices: Listener) -> Counter[str]:
-    return Counter(one["MessageAttributes"]["kind"]["Value"] for one in notices.listen())
-
-
 def test_what_happens_to_a_broken_batch_reaches_who_waits_for_it(  # noqa: PLR0917 - fixtures
     own_system: System,
     events: Listener,
-    notices: Listener,
+    told: Told,
     next_steps: Listener,
     commands: WarmCommands,
     tmp_path: Path,
@@ -203,12 +211,12 @@ def test_what_happens_to_a_broken_batch_reaches_who_waits_for_it(  # noqa: PLR09
         assert end["status"] == "completed_with_failures"
 
     digest_is_due(own_system)
-    eventually(lambda: kinds(notices)["digest"])
+    eventually(lambda: told.kinds()["digest"])
     digest_is_due(own_system)  # nothing has happened since
-    assert kinds(notices) == {"group": len(groups), "run": 2, "digest": 1}
+    assert told.kinds() == {"group": len(groups), "run": 2, "digest": 1}
     assert len(groups) == 5
     assert set(ends) == {"first", "second"} == set(finished(events))
-    check_texts(notices, groups)
+    check_texts(told, groups)
     check_next_steps(next_steps, keys)
 
 
@@ -221,9 +229,9 @@ def digest_is_due(system: System) -> None:
     assert "FunctionError" not in answer, answer["Payload"].read()
 
 
-def check_texts(notices: Listener, groups: set[str]) -> None:
+def check_texts(told: Told, groups: set[str]) -> None:
     """Every notice says what has happened, and which command to type next."""
-    texts = {one["Subject"]: one["Message"] for one in notices.listen()}
+    texts = {notice.subject: notice.text for notice in told.all()}
     assert {f"{NAME}: new kind of failure, {group}" for group in groups} <= texts.keys()
     assert f"{NAME}: run first ended, 160 predicted, 40 failed" in texts
     digest = texts[f"{NAME}: 160 predicted, 40 failed"]

@@ -64,6 +64,14 @@ METRIC = Price(
     "signoz.io/guides/cloudwatch-pricing",
     "February 2026",
 )
+EVENT = Price(
+    "EventBridge, custom event",
+    1.00e-6,
+    "event",
+    "cloudburn.io/blog/amazon-eventbridge-pricing",
+    "undated",
+    verified=False,
+)
 
 PRICES = (
     X86,
@@ -80,6 +88,7 @@ PRICES = (
     GET,
     LOGS,
     METRIC,
+    EVENT,
 )
 
 

@@ -41,10 +41,10 @@ class Openers:
 
     queue: Callable[..., AbstractAsyncContextManager[SqsQueue]] = open_queue
     storage: Callable[..., AbstractAsyncContextManager[Storage]] = open_storage
-    bus: Callable[[str], AbstractAsyncContextManager[EventBus]] = open_bus
     model: Callable[..., AbstractAsyncContextManager[ModelFile]] = fetch_model
     libraries: Callable[[], Awaitable[None]] = forkserver.ready
     pool: Callable[[LoadModel, int], AbstractAsyncContextManager[Pool]] = open_pool
+    bus: Callable[[str], AbstractAsyncContextManager[EventBus]] = open_bus
 
 
 OPENERS = Openers()

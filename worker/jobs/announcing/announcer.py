@@ -2,7 +2,7 @@
 
 import structlog
 
-from worker.errors import TransientError, error_text
+from worker.errors import TransientError, error_text, stray_cancellations_as_errors
 from worker.events.bus import Event
 from worker.events.sender import EventSender
 from worker.job import Done, Job, Message, Reject, S3Uri
@@ -45,7 +45,8 @@ class Announcer:
         if done.status == "already done":
             # By this or another worker, before its event: only the output says by which model.
             try:
-                head = await self._storage.head(done.output)
+                with stray_cancellations_as_errors():
+                    head = await self._storage.head(done.output)
             except TransientError as failure:
                 if not message.last_receive:
                     raise
@@ -80,7 +81,8 @@ class Announcer:
         if message.last_receive:
             seconds = min(seconds, LAST_PATIENCE_SECONDS)
         try:
-            await self._sender.send(event, seconds)
+            with stray_cancellations_as_errors():
+                await self._sender.send(event, seconds)
         except TransientError as failure:
             if not message.last_receive:
                 raise
