@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shlex
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -260,9 +261,14 @@ class Seen:
     failed: Counter[str] = field(default_factory=Counter)  # by group
     runs: set[str] = field(default_factory=set)
     ids: set[int] = field(default_factory=set)
+    _turn: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, event: Facts) -> None:
-        """Count one event."""
+        """Count one event; several threads do."""
+        with self._turn:
+            self._add(event)
+
+    def _add(self, event: Facts) -> None:
         detail = event["detail"]
         identity = int(detail["id"][:16], 16)  # as a number it takes a fifth of the memory
         if identity in self.ids:
@@ -332,6 +338,8 @@ class Run:
         }
         if REQUEST not in record or ANNOUNCED in record:
             return None
+        if datetime.now(UTC) - record[REQUEST]["LastModified"] > RECENT:
+            return None  # under a name that does not begin with the day
         if SUMMARY in record:
             is_new = datetime.now(UTC) - record[SUMMARY]["LastModified"] < JUST_ENDED
             return self.objects.read_json(self.prefix + SUMMARY) if is_new else None

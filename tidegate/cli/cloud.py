@@ -122,7 +122,7 @@ async def _show_files(
                     await _upload_changes(watched, client, live)
                 live.update(await client.files())
                 for notice in await asyncio.to_thread(notices.take) if notices else ():
-                    live.tell(f"notice: {notice.subject}")
+                    live.note(f"notice: {notice.subject}")
             except (BotoCoreError, ClientError) as error:
                 live.tell(str(error))
             for failure in system.agent.failures:

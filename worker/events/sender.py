@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from worker.clock import now
 from worker.errors import TransientError, error_text
 from worker.events.bus import BATCH_SIZE, MAX_BATCH_BYTES, Event, EventBus
 from worker.lifecycle.supervision import background
@@ -15,6 +16,7 @@ log = structlog.get_logger()
 
 FIRST_PAUSE_SECONDS = 0.5  # after a call of which the bus did not take everything
 MAX_PAUSE_SECONDS = 5.0
+LEAST_SECONDS = 6.0  # in an outage: a call is made for each event
 
 
 @dataclass(eq=False, slots=True)
@@ -36,9 +38,17 @@ class EventSender:
         self._changed = asyncio.Event()
         self._pause = 0.0
         self._last_error = "no call has been made"
+        self._failing_since: float | None = None  # no event was taken since then
 
     async def send(self, event: Event, seconds: float) -> None:
-        """Return when the bus has the event; raises TransientError after that many seconds."""
+        """Return when the bus has the event; raises TransientError after that many seconds.
+
+        An outage is waited for once, and not once for each event: the time in which the bus has
+        taken nothing counts.
+        """
+        if self._failing_since is not None:
+            left = seconds - (now() - self._failing_since)
+            seconds = min(seconds, max(LEAST_SECONDS, left))
         waiting = _Waiting(event)
         self._waiting[waiting] = None
         self._changed.set()
@@ -92,10 +102,13 @@ class EventSender:
                 if error_of_entry is not None:
                     self._waiting[waiting] = None  # behind the others: it may be the only bad one
         failed = [error for error in errors if error is not None]
+        if len(failed) < len(batch):
+            self._pause, self._failing_since = 0.0, None
         if not failed:
-            self._pause = 0.0
             return True
         self._last_error = failed[0]
         log.warning("events not taken, trying again", events=len(failed), error=failed[0])
+        if len(failed) == len(batch) and self._failing_since is None:
+            self._failing_since = now()
         self._pause = min(MAX_PAUSE_SECONDS, 2 * self._pause or FIRST_PAUSE_SECONDS)
         return False

@@ -146,6 +146,7 @@ class Settlement:
                 "event not sent, retrying", error=error_text(error), retry_in_seconds=seconds
             )
             await self._make_visible(message, seconds)
+            self._metrics.retried()
             return
         await self._delete(message, None)
         log.info("job done", **outcome.log_fields())

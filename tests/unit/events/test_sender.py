@@ -9,7 +9,7 @@ from tests.support.fakes.bus import ROUND_TRIP_SECONDS, FakeBus
 from worker.clock import now
 from worker.errors import FatalError, InfrastructureError, TransientError
 from worker.events.bus import BATCH_SIZE, MAX_BATCH_BYTES, Event
-from worker.events.sender import MAX_PAUSE_SECONDS, EventSender
+from worker.events.sender import LEAST_SECONDS, MAX_PAUSE_SECONDS, EventSender
 
 EVENT = Event("File Predicted", "{}")
 
@@ -102,6 +102,26 @@ async def test_an_outage_is_waited_for_with_growing_pauses() -> None:
     assert 20 <= now() < 20 + MAX_PAUSE_SECONDS + 1
     assert len(times) < 10
     assert bus.taken == [EVENT]
+
+
+async def test_an_outage_is_waited_for_once_and_not_once_for_each_event() -> None:
+    bus = FakeBus()
+
+    def outage(_: Sequence[Event]) -> None:
+        raise InfrastructureError("503")
+
+    bus.before = outage
+    sender = EventSender(bus)
+    async with sender.sending():
+        await failing(sender, EVENT)
+        assert now() == pytest.approx(30)
+        await failing(sender, EVENT)
+        assert now() == pytest.approx(30 + LEAST_SECONDS)
+        bus.before = None
+        await sender.send(EVENT, 30)
+        bus.before = outage
+        await failing(sender, EVENT)
+    assert now() > 60 + LEAST_SECONDS
 
 
 async def test_a_caller_waits_no_longer_than_it_wants_also_for_a_call_that_hangs() -> None:

@@ -213,10 +213,9 @@ def test_without_a_topic_no_group_is_kept(world: World) -> None:
 def test_a_digest_counts_each_event_once_by_group_and_names_the_next_command(world: World) -> None:
     for number in range(25):
         world.send(file_event("File Predicted", number))
-    for number in range(25, 30):
-        world.send(file_event("File Failed", number, group="X-0000" if number < 28 else "Y-0000"))
-    for number in range(25, 30):
-        world.send(file_event("File Failed", number))  # again, as from a second delivery
+    failures = [failure(number, "X-0000" if number < 28 else "Y-0000") for number in range(25, 30)]
+    for event in failures * 2:  # again, as from a second delivery
+        world.send(event)
     world.sqs.send_message(QueueUrl=world.urls["dead"], MessageBody="a dead letter")
     world.handle(DUE)
     (notice,) = world.recorder.published
@@ -319,6 +318,15 @@ def test_a_run_whose_end_somebody_else_recorded_is_announced_with_that_record(
 def test_the_end_of_a_run_of_long_ago_is_no_news(world: World) -> None:
     world.record("a.csv")
     world.put("p/_runs/r/summary.json", b"{}", minutes=-60 * 24 * 365)
+    world.handle(STOPPED)
+    assert world.recorder.events == []
+
+
+def test_a_run_of_last_week_that_never_ended_is_not_looked_at(world: World) -> None:
+    world.record("a.csv")
+    world.put("p/a.csv")
+    stored = s3_backends[DEFAULT_ACCOUNT_ID]["global"].buckets[OUTPUT].keys
+    stored["p/_runs/r/request.json"].last_modified = datetime.now(UTC) - timedelta(days=6)
     world.handle(STOPPED)
     assert world.recorder.events == []
 
