@@ -27,6 +27,10 @@ NUMBERS_BYTES = 600  # of the line that a worker writes a minute, and of its las
 LOG_WIDGETS = 10  # of the dashboard, each a query of the workers' log
 LOOK_HOURS = 12  # of the log, that the dashboard shows
 DAY_SECONDS = 24 * 3600
+DIGESTS_A_MONTH, LOOK_SECONDS, NOTIFIER_GB = 30 * 24 * 4, 0.3, 0.5
+MILLION, KEYS_A_LISTING = 1_000_000, 1_000
+# SQS requests for an event that is counted: a send, a tenth of a receive and of a delete.
+REQUESTS_AN_EVENT = 1.2
 LOG_BYTES_A_FILE, LOG_BYTES_A_TASK, LOG_BYTES_A_SWEEP = 2_000, 2_000, 700
 # SQS requests: for a file a send, a count, a receive and a tenth of a delete; for a task the polls,
 # and a look for the tag that pauses the stack.
@@ -121,6 +125,27 @@ def sweeps() -> float:
     return SWEEPS_A_MONTH * (prices.INVOCATION.dollars + duration + prices.SQS.dollars + logged)
 
 
+def notices_idle() -> float:
+    """Dollars for a month's looks of the notifier if nothing happens."""
+    duration = LOOK_SECONDS * NOTIFIER_GB * prices.GB_SECOND.dollars
+    logged = LOG_BYTES_A_SWEEP / 1e9 * prices.LOGS.dollars
+    look = prices.INVOCATION.dollars + duration + prices.SQS.dollars + logged
+    return DIGESTS_A_MONTH * look
+
+
+def events_table() -> Iterator[str]:
+    """Yield the table of what events and notices cost."""
+    events = MILLION * (prices.EVENT.dollars + REQUESTS_AN_EVENT * prices.SQS.dollars)
+    listings = 2 * MILLION // KEYS_A_LISTING  # of outputs and of reports
+    yield "| what | $ |"
+    yield "|---|---|"
+    yield f"| an idle month: a look every 15 minutes | {notices_idle():.3f} |"
+    counted = "their events, and the queue in which the digest counts them"
+    yield f"| a million files: {counted} | {events:.2f} |"
+    end = f"a look at a run of a million files, at its end: {listings:,} listings"
+    yield f"| {end} | {listings * prices.PUT.dollars:.2f} |"
+
+
 def files_table() -> Iterator[str]:
     """Yield the table of what a thousand files cost, in dollars."""
     names = " | ".join(f"workers, {capacity.name}" for capacity in CAPACITIES)
@@ -164,8 +189,9 @@ def prices_table() -> Iterator[str]:
 
 def main() -> int:
     """Print the tables of docs/costs.md."""
-    tables = (*files_table(), "", *numbers_table(), "", *prices_table())
-    print(*tables, "", f"sweeps: {sweeps():.3f} a month", sep="\n")
+    for table in (files_table(), numbers_table(), events_table(), prices_table()):
+        print(*table, "", sep="\n")
+    print(f"sweeps: {sweeps():.3f} a month")
     return 0
 
 

@@ -43,6 +43,7 @@ NAVIGATION = {
         "docs/daily-life",
         "docs/report",
         "docs/where-to-look",
+        "docs/notices",
         "docs/doctor",
         "docs/troubleshooting",
     ],
@@ -62,6 +63,7 @@ NAVIGATION = {
         "docs/roles",
         "docs/metrics",
         "docs/alarms",
+        "docs/events",
         "docs/log-events",
         "docs/dispatcher-log",
         "docs/dispatcher-events",
@@ -79,7 +81,12 @@ NAVIGATION = {
         "docs/image",
         "benchmarks/README",
     ],
-    "Examples": ["examples/iris/README", "examples/lightgbm/README", "examples/rfm/README"],
+    "Examples": [
+        "examples/iris/README",
+        "examples/lightgbm/README",
+        "examples/rfm/README",
+        "examples/next_step/README",
+    ],
     "Project": ["docs/README", "CHANGELOG", "CONTRIBUTING", "SECURITY"],
 }
 

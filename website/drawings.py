@@ -296,8 +296,8 @@ def parts() -> str:
 def rooms() -> str:
     """Draw the rooms of the worker, and which of them imports which."""
     drawing = Drawing(
-        "main imports service, service imports jobs, jobs imports queue, storage and pool. The "
-        "pool process imports scoring, and scoring imports formats and models.",
+        "main imports service, service imports jobs, jobs imports queue, storage, events and "
+        "pool. The pool process imports scoring, and scoring imports formats and models.",
         540,
     )
     drawing.box(161, 16, 138, "__main__")
@@ -306,13 +306,15 @@ def rooms() -> str:
     drawing.arrow((230, 126), (230, 154))
     drawing.box(12, 154, 436, "jobs", "one message to its outcome", kind="blue")
     for x, room, what in (
-        (12, "queue", "messages, leases"),
-        (161, "storage", "objects in S3"),
-        (310, "pool", "processes"),
+        (12, "queue", "leases"),
+        (123, "events", "EventBridge"),
+        (234, "storage", "S3"),
+        (345, "pool", "processes"),
     ):
-        drawing.arrow((x + 69, 204), (x + 69, 232))
-        drawing.box(x, 232, 138, room, what, kind="blue")
-    drawing.arrow((81, 282), (81, 330))
+        drawing.arrow((x + 51, 204), (x + 51, 232))
+        drawing.box(x, 232, 103, room, what, kind="blue")
+    drawing.arrow((63, 282), (63, 330))
+    drawing.arrow((137, 282), (137, 330))
     drawing.box(12, 330, 138, "lifecycle", "stop, breaker")
     drawing.arrow((379, 282), (379, 330), dashed=True)
     drawing.notes(372, 302, "in the pool", "process", anchor="end")
@@ -342,7 +344,7 @@ def road() -> str:
             (queue, queue, "reserve slots (flow)"),
             (queue, sqs, "ReceiveMessage, at most as many as there are slots"),
             (queue, queue, "claim each message, buffer it (leases, flow)"),
-            (queue, sqs, "heartbeats from here to step 16 (leases)"),
+            (queue, sqs, "heartbeats from here to step 17 (leases)"),
             (jobs, queue, "take a message; confirm its lease if it waited (processor)"),
             (jobs, jobs, "start the timeout, reserve bytes (runner, limits)"),
             (jobs, s3, "GET the first 5 MiB (storage/streaming)"),
@@ -354,6 +356,7 @@ def road() -> str:
             (pool, jobs, "counts of rows and of rejected rows"),
             (jobs, queue, "check the lease (output_writer)"),
             (jobs, s3, "PUT or CompleteMultipartUpload, If-None-Match"),
+            (jobs, jobs, "if events are on: wait until EventBridge has it (announcing)"),
             (jobs, queue, "settle: end the lease, wait for its heartbeat (settlement)"),
             (queue, sqs, "DeleteMessageBatch, up to ten (deletes)"),
             (queue, queue, "give the slot back (flow)"),

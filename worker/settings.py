@@ -151,6 +151,18 @@ class Settings(BaseSettings):
         default="show",
         description="mask = no cell's value in failure reports, dead-letter attributes and logs",
     )
+    event_bus: str | None = Field(
+        default=None,
+        pattern=r"^[\w./:-]+$",
+        description="name or ARN of the EventBridge bus that gets an event for each file; none if "
+        "not set",
+    )
+    stack: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=128,
+        description="name that the events carry; the queue's if not set",
+    )
     s3_client: Literal["direct", "aioboto3"] = Field(
         default="direct",
         description="client for small files: direct, or aioboto3 = the SDK, as for all other calls",

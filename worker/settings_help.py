@@ -18,6 +18,7 @@ _MARK = "must be one character of ASCII that is no letter, digit or space; or no
 _PATTERNS = {
     "WORKER_MODEL_SHA256": "must be 64 hexadecimal digits",
     "WORKER_PREDICTOR": "must be package.module:factory",
+    "WORKER_EVENT_BUS": "must be the name or the ARN of an event bus",
     "WORKER_DELIMITER": "must be one character of ASCII, or tab",
     "WORKER_QUOTE": _MARK,
     "WORKER_ESCAPE": _MARK,

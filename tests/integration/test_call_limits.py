@@ -17,6 +17,7 @@ from tests.support.forward_loop import ForwardLoop, turns
 from tests.support.storages import opened
 from tests.support.tcp_server import served
 from worker.errors import TransientError
+from worker.events.bus import EventBus, open_bus
 from worker.queue.sqs import SqsQueue, open_queue
 from worker.storage.s3 import S3Storage
 
@@ -84,26 +85,29 @@ def expect_continue(params: Mapping[str, Any], **_: object) -> None:
 @asynccontextmanager
 async def clients(
     url: str, patch: pytest.MonkeyPatch, *known: str, direct: bool = True
-) -> AsyncIterator[tuple[S3Storage, SqsQueue]]:
+) -> AsyncIterator[tuple[S3Storage, SqsQueue, EventBus]]:
     patch.setenv("AWS_ENDPOINT_URL", url)
     async with (
         opened(*known, direct=direct, connections=len(CALLS)) as storage,
         open_queue("jobs", consumers=1, wait_seconds=WAIT_SECONDS) as queue,
+        open_bus("bus") as bus,
     ):
         events: Any = storage._client.meta.events
         events.register("before-call.s3", expect_continue)
         queue._url, queue._dead_letter_url = f"{url}/1/jobs", f"{url}/1/dead"
-        yield storage, queue
+        yield storage, queue, bus
 
 
-async def ends(storage: S3Storage, queue: SqsQueue, started: Callable[[], bool]) -> dict[str, End]:
+async def ends(
+    storage: S3Storage, queue: SqsQueue, bus: EventBus, started: Callable[[], bool]
+) -> dict[str, End]:
     """Make every call at once, and put the clock forward once all have `started`."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, ForwardLoop)
     began = loop.time()
 
     async def end_of(call: str) -> End:
-        (outcome,) = await asyncio.gather(CALLS[call](storage, queue), return_exceptions=True)
+        (outcome,) = await asyncio.gather(CALLS[call](storage, queue, bus), return_exceptions=True)
         return loop.time() - began, outcome if isinstance(outcome, BaseException) else None
 
     calls = {call: asyncio.create_task(end_of(call)) for call in CALLS}
@@ -139,9 +143,10 @@ async def ends_at(stage: Stage, patch: pytest.MonkeyPatch, *, direct: bool) -> d
         clients(url, patch, URI.bucket, direct=direct) as (
             storage,
             queue,
+            bus,
         ),
     ):
-        found = await ends(storage, queue, lambda: len(reached) >= len(CALLS))
+        found = await ends(storage, queue, bus, lambda: len(reached) >= len(CALLS))
     # A connection that still had something to send ends only now that the server has closed it.
     await turns()
     return found
@@ -208,8 +213,8 @@ def test_every_call_ends_within_its_limit_if_nobody_answers_the_connection(
     address: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def play(url: str) -> dict[str, End]:
-        async with clients(url, monkeypatch) as (storage, queue):
-            return await ends(storage, queue, lambda: True)
+        async with clients(url, monkeypatch) as (storage, queue, bus):
+            return await ends(storage, queue, bus, lambda: True)
 
     with address() as url, asyncio.Runner(loop_factory=ForwardLoop) as runner:
         check(runner.run(play(url)))

@@ -1,5 +1,6 @@
 """Checks the promises against the ledger: at each effect, at each exit, and at the end."""
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +8,7 @@ from typing import Any
 
 from structlog.contextvars import get_contextvars
 
-from tests.search.ledger import ANSWER_SECONDS, NO_LOOK, Ledger, Output
+from tests.search.ledger import ANSWER_SECONDS, NO_LOOK, Ledger, Output, Request
 from tests.search.network import CALL, Call
 from tests.search.outcomes import Outcomes
 from tests.search.plan import DEAD, ENCODINGS, OUTPUT, PREFIX, QUEUE, Plan
@@ -112,6 +113,8 @@ class Checks:
         """P10: a failure of infrastructure is tried again in place for a quarter of an hour."""
         record = self.ledger.records[process.name]
         match event["event"]:
+            case "event not sent" | "event not sent, retrying":
+                self._on_event_not_sent(event)
             case "lease lost":
                 self.on_lost(process, event["message_id"])
             case "breaker tripped":
@@ -127,6 +130,14 @@ class Checks:
                 if held < PATIENCE_SECONDS:
                     what = f"P10: {process.name} gave {event['message_id']} back after {held:.1f} s"
                     self._break(now(), what)
+
+    def _on_event_not_sent(self, event: Mapping[str, Any]) -> None:
+        """P10: an outage of EventBridge dead-letters nothing; the event is logged in the end."""
+        if "detail" in event:
+            detail = json.loads(event["detail"])
+            self.ledger.announced.add(detail.get("key") or detail["input"]["key"])
+        elif event["receive_count"] == self.plan.max_receive_count:
+            self._break(now(), f"P10: {event['message_id']} is given back for its event")
 
     def on_end(self, call: Call, began: float) -> None:
         """4.4: every call to AWS has a time limit, whatever the service does."""
@@ -146,11 +157,23 @@ class Checks:
             request = self.ledger.requests[effect.message_id]
             if not self.outcomes.are_durable(effect.message_id, request):
                 self._break(effect.at, f"P2: {effect.message_id} deleted, no outcome: {request}")
+            if not self._is_announced(request):
+                self._break(effect.at, f"events: {effect.message_id} deleted, no event: {request}")
         if isinstance(effect, DeadLettered):
             self._on_moved(effect)
         call = CALL.get(None)
         if isinstance(effect, Sent) and effect.queue == DEAD and call is not None:
             self._on_dead_letter(effect, call.process)
+
+    def _is_announced(self, request: Request) -> bool:
+        """Return whether the event of a message's file was sent, or logged as lost.
+
+        No event is due for a message that names no file, a cancelled run, or a version that another
+        one may have superseded.
+        """
+        versions = len(self.ledger.versions.get(request.key, ()))
+        is_due = request.kind not in {"unreadable", "later"} and versions < 2 and not request.run
+        return not (self.plan.sends_events and is_due) or request.key in self.ledger.announced
 
     def _on_dead_letter(self, effect: Sent, process: Process) -> None:
         """5.3: a version that a newer one has replaced is superseded, also if it fails for good."""

@@ -2,15 +2,17 @@
 
 import asyncio
 
+from tests.search.bus import SimulatedEvents
 from tests.search.checks import Checks
 from tests.search.faults import Faults
 from tests.search.network import Network, SimulatedClient
-from tests.search.plan import QUEUE, Plan, ProcessFault
+from tests.search.plan import BUS, QUEUE, Plan, ProcessFault
 from tests.search.pool import SimulatedPool
 from tests.search.processes import Process
 from tests.support.fakes.worker import settings
 from worker.clock import now
 from worker.errors import FatalError, TransientError
+from worker.events.bus import EventBus
 from worker.lifecycle.stop import Stop
 from worker.lifecycle.supervision import StopRequested, cancel_on_stop
 from worker.metrics import Metrics
@@ -52,6 +54,7 @@ class Worker:
         self.stop = TimedStop()
         self.settings = chosen
         self._part_bytes = plan.part_bytes
+        self._sends_events = plan.sends_events
         self.pool = SimulatedPool(
             asyncio.Semaphore(plan.slots),
             plan.runs_exclusively,
@@ -65,6 +68,10 @@ class Worker:
         calls = SimulatedClient(network, checks.sqs, CALL_SECONDS)
         queue = SqsQueue(QUEUE, polls, calls)  # type: ignore[arg-type] # a stand-in for any client
         storage = S3Storage(SimulatedClient(network, checks.s3, STORAGE_SECONDS))  # type: ignore[arg-type] # likewise
+        bus = None
+        if self._sends_events:
+            service = SimulatedEvents(checks.plan, checks.ledger)
+            bus = EventBus(BUS, SimulatedClient(network, service, CALL_SECONDS))
         limit = StartLimit(Phases("before"))
         try:
             async with limit.applied(self.stop), cancel_on_stop(self.stop):
@@ -82,6 +89,7 @@ class Worker:
             pool=self.pool,
             model_sha256="0" * 64,
             metrics=Metrics("tide", None),
+            bus=bus,
             part_bytes=self._part_bytes,
         )
         await serve(parts, self.stop, self.settings.finish_seconds)

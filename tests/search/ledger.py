@@ -130,6 +130,8 @@ class Ledger:
     overridden: set[tuple[str, str]] = field(default_factory=set)
     late_heartbeats: list[VisibilityChanged] = field(default_factory=list)  # after a settlement
     dead: list[Dead] = field(default_factory=list)
+    # The keys of files of which an event was taken, or logged as lost.
+    announced: set[str] = field(default_factory=set)
     # How often each content was predicted, by workers that have ended.
     predictions: Counter[bytes] = field(default_factory=Counter)
     timeline: list[tuple[float, str, object]] = field(default_factory=list)
@@ -141,7 +143,8 @@ class Ledger:
     def on_call(self, call: Call) -> None:
         """Record which worker and messages a fault concerns."""
         fate, at, record = call.fate, now(), self.records[call.process.name]
-        handles = {entry["ReceiptHandle"] for entry in call.arguments.get("Entries", ())}
+        entries = call.arguments.get("Entries", ())
+        handles = {entry["ReceiptHandle"] for entry in entries if "ReceiptHandle" in entry}
         concerned = {name: one for name, one in record.received.items() if one in handles}
         for message_id, handle in concerned.items():
             # In time for the worker and too late for SQS, which may accept the call nevertheless.

@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -27,8 +28,10 @@ from worker.errors import (
     UnreadableBody,
     stray_cancellations_as_errors,
 )
+from worker.events.bus import Event
 from worker.interfaces import ScoreOptions, ScoreResult
 from worker.job import Done, Job, Message, Outcome, Reject, Release, S3Uri, check_version
+from worker.jobs.announcing.announcer import Announcer
 from worker.jobs.dead_letters import DeadLetters
 from worker.jobs.job_options import JobOptions
 from worker.jobs.limits import JobTimeout, JobTimeouts
@@ -78,6 +81,32 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run Python on the project."""
     command = [sys.executable, *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - our own
+
+
+@MUTATIONS.add("a message is deleted before its event is sent", seed=0)
+def _(patch: Patch) -> None:
+    send = Announcer._send
+    under_way = set()
+
+    async def in_the_background(
+        self: Announcer, message: Message, event: Event, seconds: float
+    ) -> bool:
+        under_way.add(asyncio.ensure_future(send(self, message, event, seconds)))
+        return True
+
+    patch.replace(send, in_the_background)
+
+
+@MUTATIONS.add("an event that is not sent fails its file on the last receive", seed=102)
+def _(patch: Patch) -> None:
+    send = Announcer._send
+
+    async def as_on_any_receive(
+        self: Announcer, message: Message, event: Event, seconds: float
+    ) -> bool:
+        return await send(self, replace(message, last_receive=False), event, seconds)
+
+    patch.replace(send, as_on_any_receive)
 
 
 @MUTATIONS.add("a message is deleted before its output is written", seed=1)

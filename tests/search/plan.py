@@ -47,6 +47,8 @@ FEW = 3  # receives, after which a message of a later version is dead within the
 MANY = 50  # receives: more than all faults of a schedule use up
 INPUT, OUTPUT, PREFIX = "in", "out", "p"
 QUEUE, DEAD = "q", "q-dead"
+BUS = "bus"
+SENDS_EVENTS = 0.4  # the share of schedules whose workers send events
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,7 @@ class Plan:
     part_bytes: int  # of a download or an upload
     apart_rate: float = 0.0
     apart_kinds: tuple[Kind, ...] = ()
+    sends_events: bool = False
     hanging_starts: float = 0.0
     hanging_predictions: float = 0.0
     cancels: tuple[Cancel, ...] = ()
@@ -151,6 +154,9 @@ def plan(seed: int) -> Plan:
     most = draw.choice((None, FEW, 5, MANY, MANY, MANY))
     cancelling = random.Random(f"cancels {seed}")  # noqa: S311 - likewise
     cancels = tuple(_cancels(cancelling, calm_at))
+    events = random.Random(f"events {seed}")  # noqa: S311 - likewise
+    sends_events = events.random() < SENDS_EVENTS
+    bus_outages = tuple(_bus_outages(events, calm_at)) if sends_events else ()
     return Plan(
         seed=seed,
         settings=_settings(draw) | {"max_rejected": bad_rows},
@@ -169,7 +175,12 @@ def plan(seed: int) -> Plan:
             ),
         ),
         process_faults=tuple(_process_faults(draw, calm_at, visibility)),
-        outages=(*_outages(draw, calm_at, visibility), *_long_outages(outage, calm_at)),
+        outages=(
+            *_outages(draw, calm_at, visibility),
+            *_long_outages(outage, calm_at),
+            *bus_outages,
+        ),
+        sends_events=sends_events,
         fault_rate=draw.choice((0.0, 0.02, 0.1, 0.3)),
         fault_kinds=_some(draw, EVERYWHERE),
         fatal=draw.random() < 0.2,
@@ -181,6 +192,13 @@ def plan(seed: int) -> Plan:
         hanging_predictions=later.choice(HANGING_PREDICTIONS),
         cancels=cancels,
     )
+
+
+def _bus_outages(draw: random.Random, calm_at: float) -> Iterator[Outage]:
+    """Draw a time without EventBridge, in half of the schedules with events."""
+    if draw.random() < 0.5:
+        start = draw.uniform(0, calm_at)
+        yield Outage(start, start + draw.choice(OUTAGE_SECONDS), frozenset({"put_events"}))
 
 
 def _settings(draw: random.Random) -> dict[str, object]:

@@ -190,7 +190,8 @@ def _message(upload: Upload, body: dict[str, Any], run: str | None) -> str:
 def _deliver_again(sqs: SimulatedSqs, call: Call) -> None:
     """Let SQS deliver the message once more that a call is about, while it is in hand."""
     queue = sqs.queues[QUEUE]
-    handles = [entry["ReceiptHandle"] for entry in call.arguments.get("Entries", ())]
+    entries = call.arguments.get("Entries", ())
+    handles = [entry["ReceiptHandle"] for entry in entries if "ReceiptHandle" in entry]
     ids = [queue.issued[handle] for handle in handles]
     queue.deliver_again(ids[0] if ids else get_contextvars().get("message_id", ""))
 

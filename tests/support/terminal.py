@@ -13,7 +13,10 @@ from tidegate.localcloud.cloud import CHECKOUT, ROOT, Cloud, Credentials
 
 NEEDS_SHELL = re.compile("[;>|]")
 
-CHECKED_OUT = ("Dockerfile", "dispatcher", "infra", "requirements", "tidegate", "worker")
+CHECKED_OUT = (
+    *("Dockerfile", "infra", "requirements"),
+    *("dispatcher", "notifier", "tidegate", "worker"),
+)
 TIDEGATE = """\
 #!/bin/sh
 exec python -m tidegate "$@"

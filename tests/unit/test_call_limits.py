@@ -9,6 +9,8 @@ import pytest
 from tests.support.aws_calls import CALLS, longest, methods
 from worker.aws.call_limits import (
     CALL_SECONDS,
+    EVENTS_ATTEMPTS,
+    EVENTS_READ_SECONDS,
     RECEIVE_ATTEMPTS,
     RECEIVE_READ_SECONDS,
     S3_ATTEMPTS,
@@ -21,6 +23,7 @@ from worker.aws.call_limits import (
 from worker.aws.clients import client_config
 from worker.clock import now
 from worker.errors import NoSuchInput, TransientError
+from worker.events.bus import EventBus
 from worker.queue.sqs import SqsQueue
 from worker.storage.s3 import S3Storage
 
@@ -38,7 +41,7 @@ class Silent:
         await asyncio.Event().wait()
 
 
-def test_every_call_to_s3_and_sqs_has_a_limit_and_is_tested() -> None:
+def test_every_call_to_s3_sqs_and_eventbridge_has_a_limit_and_is_tested() -> None:
     assert set(methods()) == CALL_SECONDS.keys() == CALLS.keys()
 
 
@@ -48,7 +51,7 @@ async def test_a_call_that_never_ends_is_given_up_after_its_limit(call: str) -> 
     queue = SqsQueue("jobs", silent, silent)
     queue._dead_letter_url = "https://sqs/jobs-dead"
     with pytest.raises(TransientError, match=f"{call} took longer than {longest(call):.0f} s"):
-        await CALLS[call](S3Storage(silent), queue)
+        await CALLS[call](S3Storage(silent), queue, EventBus("bus", silent))
     assert now() == pytest.approx(longest(call))
 
 
@@ -57,6 +60,8 @@ def test_a_limit_leaves_time_for_all_tries_of_the_sdk_at_a_silent_server(call: s
     attempts, read_seconds = S3_ATTEMPTS, S3_READ_SECONDS
     if call in QUEUE_CALLS:
         attempts, read_seconds = SQS_ATTEMPTS, SQS_READ_SECONDS
+    if call == "put_events":
+        attempts, read_seconds = EVENTS_ATTEMPTS, EVENTS_READ_SECONDS
     if call == "receive":
         attempts, read_seconds = RECEIVE_ATTEMPTS, RECEIVE_READ_SECONDS
     config: Any = client_config(connections=1, read_seconds=read_seconds, attempts=attempts)

@@ -20,7 +20,7 @@ from tidegate.image.requirements import worker_bounds
 from tidegate.image.source import ImageSource
 
 UV = Path(sys.executable).with_name("uv")
-IMPORTED = ["worker.service.run", "worker.pool.child", "dispatcher.handler"]
+IMPORTED = ["worker.service.run", "worker.pool.child", "dispatcher.handler", "notifier.handler"]
 COMMANDS = {
     "tidegate --help": "batch predictions on aws",
     "tidegate check --help": "as a worker does",
@@ -130,7 +130,7 @@ def test_a_worker_without_settings_ends_with_status_2_and_names_them(installed: 
 
 
 @pytest.mark.parametrize(
-    "module", ["worker.service.run", "worker.pool.child", "dispatcher.handler"]
+    "module", ["worker.service.run", "worker.pool.child", "dispatcher.handler", "notifier.handler"]
 )
 def test_a_module_is_imported_from_the_environment(installed: Installed, module: str) -> None:
     ran = installed.run("python -c", f"import {module} as module; print(module.__file__)")
@@ -142,7 +142,7 @@ def test_a_module_is_imported_from_the_environment(installed: Installed, module:
 def test_every_module_of_the_checkout_is_in_the_wheel(wheel: Path) -> None:
     with ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    packages = ("worker", "dispatcher", "tidegate")
+    packages = ("worker", "dispatcher", "notifier", "tidegate")
     modules = {
         str(path.relative_to(ROOT))
         for package in packages
@@ -163,7 +163,7 @@ from pathlib import Path
 
 import dispatcher
 from tidegate.deploy.cloudformation.template import Template
-from tidegate.deploy.dispatcher_code import zip_sources
+from tidegate.deploy.function_code import zip_sources
 from tidegate.image.context import prepare
 from tidegate.image.source import ImageSource
 from tidegate.project_files import project_file
@@ -171,7 +171,7 @@ from tidegate.project_files import project_file
 template = Template.read(project_file("infra/cloudformation.yaml").read_text())
 with tempfile.TemporaryDirectory() as folder:
     print(prepare(ImageSource(), Path(folder)).tag)
-print(template.with_code("bucket", zip_sources(Path(dispatcher.__path__[0]))[0]))
+print(template.with_code("bucket", {"Dispatcher": zip_sources(Path(dispatcher.__path__[0]))[0]}))
 """
 
 

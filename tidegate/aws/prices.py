@@ -73,6 +73,14 @@ METRIC = Price(
     "signoz.io/guides/cloudwatch-pricing",
     "February 2026",
 )
+EVENT = Price(
+    "EventBridge, custom event",
+    1.00e-6,
+    "event",
+    "cloudburn.io/blog/amazon-eventbridge-pricing",
+    "undated",
+    verified=False,
+)
 
 PRICES = (
     X86,
@@ -90,6 +98,7 @@ PRICES = (
     LOGS,
     INSIGHTS,
     METRIC,
+    EVENT,
 )
 
 

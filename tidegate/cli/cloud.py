@@ -17,6 +17,7 @@ from tidegate.image.check import check_in_environment
 from tidegate.image.environment import environment_for
 from tidegate.localcloud.cloud import REGION, ROOT
 from tidegate.localcloud.images import Image
+from tidegate.localcloud.notices import TOPIC, Notices
 from tidegate.localcloud.stack import NAME, read_stack
 from tidegate.localcloud.stack_client import OUTPUT_PREFIX, StackClient, Templates
 from tidegate.localcloud.system import System, local_system
@@ -25,6 +26,7 @@ from tidegate.offline.model import load_model
 from tidegate.offline.worker_settings import read_settings
 
 PARAMETERS = {"IdleSeconds": "20", "MaxTasks": "2", "OutputKey": OUTPUT_PREFIX}
+NOTICES = {"NoticeTopicArn": TOPIC}
 POLL_SECONDS = 0.5
 # Version 1 of the AWS CLI sends calls of SQS to AWS whatever AWS_ENDPOINT_URL says.
 AWS = 'aws() { command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }'
@@ -37,6 +39,7 @@ async def cloud(
     assignments: Sequence[str],
     requirements: Path | None,
     files: Path | None,
+    has_notices: bool,
 ) -> None:
     """Start the system, print how to reach it, and show the files until cancelled."""
     worker_settings = merge("", assignments, ())
@@ -60,14 +63,15 @@ async def cloud(
                 await asyncio.to_thread(check_in_environment, *checked)
             templates = Templates(settings.output_template, settings.failure_template)
     async with local_system(
-        PARAMETERS | {"WorkerSettings": worker_settings},
+        PARAMETERS | {"WorkerSettings": worker_settings} | (NOTICES if has_notices else {}),
         display.step,
         model=model,
         image=Image(str(python), _predictor_variables(predictor)),
     ) as system:
         display.emulator_note()
         _print_access(system, display, has_files=files is not None)
-        await _show_files(system, files, templates)
+        notices = Notices(system.cloud) if has_notices else None
+        await _show_files(system, files, templates, notices)
 
 
 def _predictor_variables(predictor: str | None) -> dict[str, str]:
@@ -100,7 +104,9 @@ def _print_access(system: System, display: Display, *, has_files: bool) -> None:
     )
 
 
-async def _show_files(system: System, folder: Path | None, templates: Templates) -> None:
+async def _show_files(
+    system: System, folder: Path | None, templates: Templates, notices: Notices | None
+) -> None:
     """Show what becomes of the files, and put those of the folder into the bucket.
 
     What fails is a line: a task, a file that cannot be read, or AWS while the stack is updated.
@@ -115,6 +121,8 @@ async def _show_files(system: System, folder: Path | None, templates: Templates)
                 if watched:
                     await _upload_changes(watched, client, live)
                 live.update(await client.files())
+                for notice in await asyncio.to_thread(notices.take) if notices else ():
+                    live.note(f"notice: {notice.subject}")
             except (BotoCoreError, ClientError) as error:
                 live.tell(str(error))
             for failure in system.agent.failures:

@@ -50,6 +50,10 @@ class LiveFiles:
             self._told.add(trouble)
             self.console.print(f"  [red]✗[/] {escape(trouble)}", soft_wrap=True)
 
+    def note(self, news: str) -> None:
+        """Print a line that is neither a file's result nor trouble."""
+        self.console.print(f"  [cyan]•[/] {escape(news)}", soft_wrap=True)
+
     @contextmanager
     def shown(self) -> Iterator[None]:
         """Show the table while the block runs; where there is no terminal, lines are printed."""

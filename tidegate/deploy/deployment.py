@@ -8,6 +8,7 @@ from pathlib import Path
 from botocore.exceptions import ClientError
 
 import dispatcher
+import notifier
 from tidegate.aws import input_bucket
 from tidegate.aws.account import Account
 from tidegate.aws.errors import AwsError, found
@@ -18,7 +19,7 @@ from tidegate.deploy.cloudformation.deletion import delete_stack
 from tidegate.deploy.cloudformation.events import Pause
 from tidegate.deploy.cloudformation.states import States
 from tidegate.deploy.cloudformation.template import Template
-from tidegate.deploy.dispatcher_code import zip_sources
+from tidegate.deploy.function_code import zip_sources
 from tidegate.deploy.plan import MakeBuilder, Plan, Planner, becomes_job
 from tidegate.deploy.proof.model import CheckHere, ModelCheck, check_here, download
 from tidegate.deploy.proof.smoke import Smoke, SmokeTest
@@ -27,6 +28,9 @@ from tidegate.deploy.wish import Wish
 from tidegate.deploy.worker_settings import PARAMETER, parse
 from tidegate.offline.baseline import SUFFIX, NoBaseline, read_baseline
 from worker.advice.answers import ACCESS_DENIED
+
+# Each is a resource of the template under its own name.
+FUNCTIONS = (dispatcher, notifier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +171,13 @@ class Deployment:
             self._upload_baseline(wish.model_file, plan)
         if plan.source and plan.builder:
             artifacts.put(images.record_key(plan.builder.tag), images.record(plan.source))
-        digest, code = zip_sources(Path(dispatcher.__path__[0]))
-        code_key = f"dispatcher/{digest}.zip"
-        artifacts.put(code_key, code)
-        text = self.template.with_code(artifacts.bucket, code_key).encode()
+        keys = {}
+        for function in FUNCTIONS:
+            name = function.__name__
+            digest, code = zip_sources(Path(function.__path__[0]))
+            keys[name.capitalize()] = f"{name}/{digest}.zip"
+            artifacts.put(f"{name}/{digest}.zip", code)
+        text = self.template.with_code(artifacts.bucket, keys).encode()
         template_key = f"template/{hashlib.sha256(text).hexdigest()}.json"
         artifacts.put(template_key, text)
         return artifacts.url(template_key)

@@ -16,6 +16,8 @@ SET_BY_TEMPLATE = {
     "WORKER_MODEL": "use --model",
     "WORKER_MODEL_SHA256": "the parameter ModelSha256 sets it",
     "WORKER_IDLE_SECONDS": "the parameter IdleSeconds sets it",
+    "WORKER_EVENT_BUS": "the parameter Events sets it",
+    "WORKER_STACK": "the stack has its own name",
 }
 
 

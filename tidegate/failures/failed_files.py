@@ -11,10 +11,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tidegate.aws.asking import in_parallel
 from tidegate.failures.dead_letters import Letter
-from tidegate.failures.groups import group_name, mask
 from tidegate.failures.reports import Report, StackKeys, is_newer, newest_version
 from worker.errors import NoSuchInput
 from worker.job import S3Uri
+from worker.jobs.announcing.failure_groups import group_name, mask
 
 if TYPE_CHECKING:
     # Type stubs, which only the development environment has.

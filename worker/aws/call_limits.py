@@ -16,13 +16,15 @@ from worker.aws.errors import map_errors
 # leave time for all tries at a server that is silent.
 S3_ATTEMPTS, S3_READ_SECONDS = 3, 30.0
 SQS_ATTEMPTS, SQS_READ_SECONDS = 3, 10.0
+EVENTS_ATTEMPTS, EVENTS_READ_SECONDS = 2, 5.0  # the sender tries again itself
 RECEIVE_ATTEMPTS, RECEIVE_READ_SECONDS = 1, 10.0  # and the seconds of the long poll
 
 # A tenth of what one of sixteen jobs gets of a link of 100 Mbit/s: a full link is not a dead one.
 SLOWEST_BYTES_PER_SECOND = 64 << 10
 
-# In seconds, by the methods of S3Storage and SqsQueue. A call that sends or reads a body gets one
-# second more for each SLOWEST_BYTES_PER_SECOND of it, and a receive the seconds of its long poll.
+# In seconds, by the methods of S3Storage, SqsQueue and EventBus. A call that sends
+# or reads a body gets one second more for each SLOWEST_BYTES_PER_SECOND of it, and a receive the
+# seconds of its long poll.
 CALL_SECONDS: Mapping[str, float] = {
     "get": 120,
     "read": 120,
@@ -38,6 +40,7 @@ CALL_SECONDS: Mapping[str, float] = {
     "delete": 50,
     "change_visibility": 50,
     "send_to_dead_letters": 50,
+    "put_events": 25,
 }
 
 

@@ -1,4 +1,4 @@
-"""The clients of SQS and S3: region, endpoint, credentials, connections, retries."""
+"""The clients of SQS, S3 and EventBridge: region, endpoint, credentials, connections, retries."""
 
 import os
 from collections.abc import AsyncIterator

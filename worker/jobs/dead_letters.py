@@ -9,6 +9,7 @@ import structlog
 
 from worker.errors import InputOverwritten, PermanentError, TransientError
 from worker.job import Job, Message, Reject, S3Uri
+from worker.jobs.announcing.announcer import Announcer
 from worker.jobs.dead_letter_attributes import fitting_attributes
 from worker.jobs.failure_reports import FailureReports, Origin, version_that_failed
 from worker.queue.leases import Leases
@@ -42,6 +43,7 @@ class DeadLetters:
         leases: Leases,
         reports: FailureReports,
         storage: Storage,
+        announcer: Announcer,
         empty_superseded_rejects: EmptyRejects,
     ) -> None:
         self._queue = queue
@@ -50,10 +52,11 @@ class DeadLetters:
         self._leases = leases
         self._reports = reports
         self._storage = storage
+        self._announcer = announcer
         self._empty_superseded_rejects = empty_superseded_rejects
 
     async def record(self, message: Message, rejection: Reject) -> Recorded | None:
-        """Write the report and send the dead letter; raises TransientError and LeaseLost.
+        """Write the report, send event and dead letter; raises TransientError and LeaseLost.
 
         Returns None, and records nothing, if a newer version of the input has superseded the one
         that failed. If no other message may name the newer version, raises InputOverwritten.
@@ -64,6 +67,8 @@ class DeadLetters:
             if await self._is_superseded(message, rejection.job, *error.failed_version):
                 return None
         report = await self._report(message, rejection)
+        # Before the dead letter: while the event cannot be sent, no attempt leaves another one.
+        await self._announcer.failed(message, rejection, report)
         self._leases.check(message)
         attributes = self._attributes(message, rejection)
         room = self._queue.dead_letter_bytes - len(message.body.encode())

@@ -24,6 +24,7 @@ from worker.errors import (
     stray_cancellations_as_errors,
 )
 from worker.job import Done, Drop, Job, Message, Outcome, Reject, Release, Retry
+from worker.jobs.announcing.announcer import Announcer
 from worker.jobs.dead_letters import DeadLetters, Recorded
 from worker.jobs.limits import RESULT_PATIENCE_SECONDS, JobTimeout
 from worker.jobs.patience import Patience
@@ -54,6 +55,7 @@ class Settlement:
         leases: Leases,
         deletes: Deletes,
         dead_letters: DeadLetters,
+        announcer: Announcer,
         metrics: Metrics,
         retry_seconds: float,
     ) -> None:
@@ -62,6 +64,7 @@ class Settlement:
         self._leases = leases
         self._deletes = deletes
         self._dead_letters = dead_letters
+        self._announcer = announcer
         self._metrics = metrics
         self._retry_seconds = retry_seconds
         # Message ids: between its lease and its delete a message is in neither.
@@ -123,10 +126,7 @@ class Settlement:
     async def _carry_out(self, message: Message, outcome: Outcome) -> None:
         match outcome:
             case Done():
-                began = now()
-                await self._delete(message, None)
-                log.info("job done", **outcome.log_fields())
-                self._metrics.done(outcome, sent=message.sent, settle_seconds=now() - began)
+                await self._finish(message, outcome)
             case Drop():
                 await self._delete(message, None)
                 log.info("job dropped, its run is cancelled")
@@ -136,6 +136,23 @@ class Settlement:
                 await self._reject(message, outcome)
             case Release():
                 await self._release([message], HURRY_SECONDS)
+
+    async def _finish(self, message: Message, outcome: Done) -> None:
+        """Announce the output, then delete the message: a repeated event is better than none."""
+        began = now()
+        try:
+            await self._announcer.predicted(message, outcome)
+        except TransientError as error:
+            seconds = self._backoff(message, error)
+            log.warning(
+                "event not sent, retrying", error=error_text(error), retry_in_seconds=seconds
+            )
+            await self._make_visible(message, seconds)
+            self._metrics.retried()
+            return
+        await self._delete(message, None)
+        log.info("job done", **outcome.log_fields())
+        self._metrics.done(outcome, sent=message.sent, settle_seconds=now() - began)
 
     async def _retry(self, message: Message, outcome: Retry) -> None:
         error = outcome.error

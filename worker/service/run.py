@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, nullcontext, suppress
 from functools import partial
 
 import structlog
@@ -58,6 +58,7 @@ async def serve(worker: Worker, stop: Stop, finish_seconds: float) -> None:
         async with (
             worker.leases.kept_alive(),  # heartbeats outlive the drain
             worker.deletes.flushed(),  # the last flush follows the last settlement
+            worker.events.sending() if worker.events else nullcontext(),  # likewise
             background("job timeout", worker.timeouts.watch),
         ):
             await _work(worker, stop, finish_seconds)

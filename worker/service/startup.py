@@ -15,6 +15,7 @@ from worker.advice.connections import on_connection
 from worker.advice.machine import on_killed_while_loading, on_machine
 from worker.advice.texts import Advice
 from worker.errors import ModelError, ProcessLost, TransientError
+from worker.events.bus import EventBus, open_bus
 from worker.lifecycle.stop import Stop
 from worker.metrics import Metrics
 from worker.pool import forkserver
@@ -44,6 +45,7 @@ class Openers:
     model: Callable[..., AbstractAsyncContextManager[ModelFile]] = fetch_model
     libraries: Callable[[], Awaitable[None]] = forkserver.ready
     pool: Callable[[LoadModel, int], AbstractAsyncContextManager[Pool]] = open_pool
+    bus: Callable[[str], AbstractAsyncContextManager[EventBus]] = open_bus
 
 
 OPENERS = Openers()
@@ -80,6 +82,9 @@ async def open_worker(
     storage = await opened.enter_async_context(
         openers.storage(connections=_connections(settings), direct=settings.s3_client == "direct")
     )
+    bus = None
+    if settings.event_bus is not None:
+        bus = await opened.enter_async_context(openers.bus(settings.event_bus))
     limit.waits_for(f"the attributes of the queue {settings.queue}", phase="queue")
     attributes = await queue.read_attributes()
     _warn_about_redrive(attributes)
@@ -112,6 +117,7 @@ async def open_worker(
         pool=pool,
         model_sha256=model.sha256,
         metrics=metrics,
+        bus=bus,
     )
 
 

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from worker import logs, settings_help
 from worker.aws import http_session
+from worker.events.bus import EventBus
+from worker.events.sender import EventSender
+from worker.jobs.announcing.announcer import Announcer
 from worker.jobs.dead_letters import DeadLetters
 from worker.jobs.failure_reports import FailureReports, Origin
 from worker.jobs.job_options import JobOptions
@@ -40,6 +43,7 @@ class Worker:
     concurrency: int
     leases: Leases
     deletes: Deletes
+    events: EventSender | None
     buffer: Buffer
     slots: Slots
     idle: IdleTracker
@@ -78,6 +82,7 @@ def build(
     pool: Pool,
     model_sha256: str,
     metrics: Metrics,
+    bus: EventBus | None = None,
     part_bytes: int = PART_BYTES,
 ) -> Worker:
     """Build a worker."""
@@ -113,6 +118,13 @@ def build(
         settings.model,
         model_sha256,
     )
+    events = EventSender(bus) if bus else None
+    announcer = Announcer(
+        events,
+        storage,
+        stack=settings.stack or attributes.name,
+        model_sha256=model_sha256,
+    )
     settlement = Settlement(
         queue,
         breaker=breaker,
@@ -125,8 +137,10 @@ def build(
             leases=leases,
             reports=FailureReports(storage, template=settings.failure_template, origin=origin),
             storage=storage,
+            announcer=announcer,
             empty_superseded_rejects=runner.empty_superseded_rejects,
         ),
+        announcer=announcer,
         metrics=metrics,
         retry_seconds=settings.retry_seconds,
     )
@@ -139,6 +153,7 @@ def build(
         concurrency=settings.concurrency,
         leases=leases,
         deletes=deletes,
+        events=events,
         buffer=buffer,
         slots=slots,
         idle=idle,

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from tests.support.fakes.bus import FakeBus
 from tests.support.fakes.pool import FakePool
 from tests.support.fakes.queue import FakeQueue
 from tests.support.fakes.storage import FakeStorage
@@ -46,6 +47,7 @@ class Cloud:
     storage: FakeStorage = field(default_factory=FakeStorage)
     pool: FakePool = field(default_factory=FakePool)
     metrics: Metrics = field(default_factory=lambda: Metrics("tide", None))
+    bus: FakeBus | None = None
     part_bytes: int = PART_BYTES
 
     def submit(self, key: str, content: bytes = b"abc", **more: object) -> str:
@@ -73,6 +75,7 @@ class Cloud:
             pool=self.pool,
             model_sha256="0" * 64,
             metrics=self.metrics,
+            bus=self.bus,
             part_bytes=self.part_bytes,
         )
         await serve(worker, stop, worker_settings.finish_seconds)

@@ -9,7 +9,7 @@ from awscli.customizations.cloudformation.yamlhelper import yaml_parse
 
 from tidegate.deploy.cloudformation.rules import broken
 from tidegate.deploy.cloudformation.template import Template, code_bucket, parse
-from tidegate.deploy.dispatcher_code import zip_sources
+from tidegate.deploy.function_code import zip_sources
 from tidegate.deploy.worker_settings import SET_BY_TEMPLATE, format_settings, merge
 from tidegate.deploy.worker_settings import parse as parse_settings
 from tidegate.offline.task_size import FARGATE_SIZES
@@ -25,17 +25,19 @@ def test_the_template_is_read_as_the_aws_cli_reads_it() -> None:
 
 
 def test_only_the_code_is_changed_in_the_template_that_is_uploaded(template: Template) -> None:
-    uploaded = json.loads(template.with_code("a-bucket", "a/key.zip"))
+    keys = {"Dispatcher": "a/key.zip", "Notifier": "another/key.zip"}
+    uploaded = json.loads(template.with_code("a-bucket", keys))
 
-    code = uploaded["Resources"]["Dispatcher"]["Properties"].pop("Code")
-    assert code == {"S3Bucket": "a-bucket", "S3Key": "a/key.zip"}
     before = json.loads(json.dumps(template.document))
-    del before["Resources"]["Dispatcher"]["Properties"]["Code"]
+    for function, key in keys.items():
+        code = uploaded["Resources"][function]["Properties"].pop("Code")
+        assert code == {"S3Bucket": "a-bucket", "S3Key": key}
+        del before["Resources"][function]["Properties"]["Code"]
     assert uploaded == before
 
 
 def test_the_artifact_bucket_is_found_in_a_stacks_template(template: Template) -> None:
-    text = template.with_code("a-bucket", "a/key.zip")
+    text = template.with_code("a-bucket", {"Dispatcher": "a/key.zip"})
 
     assert code_bucket(text) == code_bucket(json.loads(text)) == "a-bucket"
     assert code_bucket("Resources: {}") is None

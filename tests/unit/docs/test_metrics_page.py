@@ -11,6 +11,8 @@ SHOWN = {
     "${AWS::StackName}": "STACK",
     "${Dispatcher}": "STACK-dispatcher",
     "${UndispatchedQueue.Arn}": "arn:aws:sqs:REGION:ACCOUNT:STACK-undispatched",
+    "${NotifierLogGroup}": "/aws/lambda/STACK-notifier",
+    "${UnannouncedQueue}": "https://sqs.REGION.amazonaws.com/ACCOUNT/STACK-unannounced",
 }
 
 

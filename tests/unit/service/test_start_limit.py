@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ConnectTimeoutError
 
+from tests.support.fakes.bus import FakeBus
 from tests.support.fakes.worker import Cloud, settings
 from worker.aws.errors import map_errors
 from worker.clock import now
@@ -208,3 +209,19 @@ async def test_an_error_while_a_late_start_is_given_up_does_not_hide_what_it_wai
     )
     with pytest.raises(FatalError, match="waiting for the pool processes"):
         await run(settings(), Stop(), failing)
+
+
+@pytest.mark.parametrize(("named", "opened"), [(None, []), ("default", ["default"])])
+async def test_a_client_of_eventbridge_is_opened_only_for_a_bus_that_is_named(
+    named: str | None, opened: list[str]
+) -> None:
+    found: list[str] = []
+
+    @asynccontextmanager
+    async def bus(name: str) -> AsyncIterator[FakeBus]:
+        found.append(name)
+        yield FakeBus()
+
+    chosen = settings(idle_seconds=0, event_bus=named)
+    await run(chosen, Stop(), replace(openers(Cloud()), bus=bus))
+    assert found == opened

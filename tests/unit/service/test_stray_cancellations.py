@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from structlog.testing import LogCapture
 
+from tests.support.fakes.bus import FakeBus
 from tests.support.fakes.queue import FakeQueue
 from tests.support.fakes.worker import Cloud, body
 from worker.errors import LoopFailed, StrayCancellation, Unparsable
@@ -19,7 +20,7 @@ from worker.lifecycle.stop import Stop
 from worker.service.watchdog import Watchdog
 
 WORKER = Path(__file__).parents[3] / "worker"
-LOOPS = ["delete", "heartbeat", "job timeout", "metrics", "poll", "processor", "stop"]
+LOOPS = ["delete", "events", "heartbeat", "job timeout", "metrics", "poll", "processor", "stop"]
 ELSEWHERE = {"watchdog"}  # has a test of its own, as `serve` does not start it
 STARTS_A_LOOP = {"background", "supervise", "on_failure_of"}
 
@@ -78,7 +79,7 @@ async def end_of(worker: "asyncio.Task[Stop]", seconds: float) -> list[BaseExcep
 async def test_a_loop_that_is_interrupted_ends_the_worker_and_is_named(loop: str) -> None:
     tasks = Tasks()
     stop = Stop()
-    worker = asyncio.create_task(Cloud().run_worker(stop, idle_seconds=-1))
+    worker = asyncio.create_task(Cloud(bus=FakeBus()).run_worker(stop, idle_seconds=-1))
     await asyncio.sleep(5.3)
     interrupt(next(task for task in tasks.waiting() if task.get_name() == loop))
     errors = await end_of(worker, 100)
@@ -92,7 +93,7 @@ async def test_a_loop_that_is_interrupted_ends_the_worker_and_is_named(loop: str
 
 async def test_the_tasks_of_an_idle_worker_are_the_loops_tested_here() -> None:
     tasks = Tasks()
-    async with Cloud().running_worker(idle_seconds=-1):
+    async with Cloud(bus=FakeBus()).running_worker(idle_seconds=-1):
         await asyncio.sleep(5.3)
         names = tasks.names()
     assert {name for name in names if not name.startswith("Task-")} == set(LOOPS)
@@ -141,7 +142,7 @@ async def test_an_interrupted_heartbeat_is_sent_again(logs: LogCapture) -> None:
 
 
 def busy_cloud() -> Cloud:
-    cloud = Cloud(queue=FakeQueue(max_receive_count=10))
+    cloud = Cloud(queue=FakeQueue(max_receive_count=10), bus=FakeBus())
     cloud.submit("poison.csv", b"poison")
     for number in range(MESSAGES):
         cloud.submit(f"{number}.csv", [b"abc", b"1", b"40"][number % 3])

@@ -7,7 +7,6 @@ from tests.support.template import (
     NOTHING,
     arn_of,
     listed,
-    of_type,
     properties,
     resolve,
     statements,
@@ -97,7 +96,7 @@ def test_stopped_tasks_of_this_cluster_and_family_reach_the_dispatcher() -> None
     }
 
 
-@pytest.mark.parametrize("rule", of_type("AWS::Events::Rule"))
+@pytest.mark.parametrize("rule", ["InputArrived", "TaskStopped", "Sweep"])
 def test_every_rule_may_invoke_the_dispatcher(rule: str) -> None:
     (target,) = properties(rule)["Targets"]
 

@@ -26,7 +26,10 @@ def test_every_name_that_is_given_has_the_stacks_name_in_it() -> None:
         for kind in kinds
         if f"{kind}Name" in resource["Properties"] and kind in resource["Type"]
     ]
-    given += [properties("Dispatcher")["FunctionName"], properties("TaskDefinition")["Family"]]
+    given += [
+        one["Properties"]["FunctionName"] for one in of_type("AWS::Lambda::Function").values()
+    ]
+    given.append(properties("TaskDefinition")["Family"])
     given += [
         group["Properties"]["LogGroupName"] for group in of_type("AWS::Logs::LogGroup").values()
     ]
@@ -41,5 +44,5 @@ def test_every_name_that_is_given_has_the_stacks_name_in_it() -> None:
 def test_logs_do_not_grow_for_ever() -> None:
     groups = of_type("AWS::Logs::LogGroup")
 
-    assert len(groups) == 2
+    assert len(groups) == 3
     assert all("RetentionInDays" in group["Properties"] for group in groups.values())

@@ -37,6 +37,7 @@ def test_the_parameters_are_those_that_are_documented() -> None:
         *("MaxTasks", "MessagesPerTask", "IdleSeconds", "DispatcherConcurrency", "WorkerSettings"),
         *("VisibilitySeconds", "MaxReceiveCount", "LogDays", "Dashboard"),
         *("AlarmEmail", "AlarmTopicArn"),
+        *("Events", "NoticeEmail", "NoticeTopicArn"),
         *("PermissionsBoundary", "RolePath"),
     }
 
@@ -86,6 +87,8 @@ def test_what_is_no_single_object_is_refused_as_a_model(model: str) -> None:
         ("DispatcherConcurrency", "10", "0"),
         ("Zones", "us-gov-west-1a,us-gov-west-1c", "us-east-1a"),
         ("Zones", "us-east-1a,us-east-1c", "use1-az1,use1-az2"),
+        ("NoticeEmail", "day@example.com", "day"),
+        ("NoticeTopicArn", "arn:aws:sns:eu-west-1:123456789012:day", "day"),
         ("AlarmTopicArn", "arn:aws-cn:sns:cn-north-1:123456789012:night", "night"),
         ("PermissionsBoundary", "arn:aws:iam::123456789012:policy/team/edge", "edge"),
         ("PermissionsBoundary", "arn:aws-us-gov:iam::aws:policy/PowerUserAccess", "arn:aws:iam"),
@@ -177,6 +180,7 @@ def test_the_outputs_are_those_that_are_documented() -> None:
         *("QueueUrl", "DeadLetterQueueUrl", "UndispatchedQueueUrl"),
         *("Cluster", "TaskDefinition", "RepositoryUri", "Overview"),
         *("DispatcherFunction", "WorkerLogGroup", "DispatcherLogGroup"),
+        *("NotifierFunction", "NotifierLogGroup"),
     }
 
 
@@ -187,4 +191,8 @@ def test_an_output_is_conditional_where_its_resource_is() -> None:
         if "Condition" in output
     }
 
-    assert conditions == {"Overview": RESOURCES["Overview"]["Condition"]}
+    assert conditions == {
+        "Overview": RESOURCES["Overview"]["Condition"],
+        "NotifierFunction": RESOURCES["Notifier"]["Condition"],
+        "NotifierLogGroup": RESOURCES["NotifierLogGroup"]["Condition"],
+    }

@@ -38,7 +38,10 @@ NAMES = {
     "AWS::StackName": "s" * 32,
     "Dispatcher": "s" * 64,
     "UndispatchedQueue.Arn": f"arn:aws:sqs:ap-southeast-1:123456789012:{'s' * 80}",
+    "NotifierLogGroup": f"/aws/lambda/{'s' * 64}",
+    "UnannouncedQueue": f"https://sqs.ap-southeast-1.amazonaws.com/123456789012/{'s' * 80}",
 }
+OF_THE_STACK = {f"${{{name}}}" for name in NAMES}
 
 
 def widgets() -> list[dict[str, Any]]:
@@ -86,6 +89,7 @@ def test_an_alarm_is_made_for_an_address_or_a_topic_and_is_sent_to_each_that_is_
     alarm: str, email: str, topic: str, told: list[str]
 ) -> None:
     known = {"AlarmEmail": email, "AlarmTopicArn": topic, "AlarmTopic": "the-stacks-own"}
+    known |= {"Events": "ENABLED", "NoticeEmail": "", "NoticeTopicArn": ""}
     actions = resolve(properties(alarm)["AlarmActions"], known | {"AWS::NoValue": NOTHING})
 
     assert condition(ALARMS[alarm]["Condition"], known) is bool(told)
@@ -116,7 +120,7 @@ def test_every_alarm_names_the_commands_to_type(alarm: str) -> None:
     assert len(resolve({"Fn::Sub": text}, NAMES)) <= MOST_OF_A_DESCRIPTION
     for program, name, *words in commands:
         assert program in {"tidegate", "aws"}
-        assert "${AWS::StackName}" in words or "${Dispatcher}" in words
+        assert OF_THE_STACK.intersection(words)
         if program == "tidegate":
             known = {option for one in cli.commands[name].params for option in one.opts}
             assert {word for word in words if word.startswith("--")} <= known
@@ -130,6 +134,7 @@ def test_there_is_an_alarm_for_each_kind_of_trouble() -> None:
         "NoStart",
         "DispatcherFails",
         "Undispatched",
+        "NotifierFails",
     }
 
 

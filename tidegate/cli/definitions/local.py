@@ -44,6 +44,9 @@ def demo() -> int:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="A folder whose files go into the input bucket, also those that come or change later.",
 )
+@click.option(
+    "--notices", is_flag=True, help="Send events and notices, and show the notices as they come."
+)
 def cloud(
     *,
     model: Path | None,
@@ -51,6 +54,7 @@ def cloud(
     assignments: Sequence[str],
     requirements: Path | None,
     files: Path | None,
+    notices: bool,
 ) -> int:
     """Start a local cloud with the system deployed on it, and keep it running until Ctrl-C.
 
@@ -70,5 +74,6 @@ def cloud(
             assignments=assignments,
             requirements=requirements,
             files=files,
+            has_notices=notices,
         )
     )

@@ -107,15 +107,16 @@ class Template:
         }
         return {**defaults, **values}
 
-    def with_code(self, bucket: str, key: str) -> str:
-        """Return the template as text, with the dispatcher's code in a bucket.
+    def with_code(self, bucket: str, keys: Mapping[str, str]) -> str:
+        """Return the template as text, with the code of each function in a bucket.
 
         It is JSON with the long forms of all functions: CloudFormation documents no others for
         those of rules, such as EachMemberEquals.
         """
         document: dict[str, Any] = json.loads(json.dumps(self.document))
-        code = {"S3Bucket": bucket, "S3Key": key}
-        document["Resources"]["Dispatcher"]["Properties"]["Code"] = code
+        for function, key in keys.items():
+            code = {"S3Bucket": bucket, "S3Key": key}
+            document["Resources"][function]["Properties"]["Code"] = code
         return json.dumps(document, indent=1)
 
 

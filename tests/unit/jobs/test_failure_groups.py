@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.failures.groups import group_name, mask
+from worker.jobs.announcing.failure_groups import group_name, mask
 
 PAIRS = [
     (

@@ -1,4 +1,4 @@
-"""The dispatcher's code as Lambda wants it: a zip whose bytes follow from the sources alone."""
+"""A function's code as Lambda wants it: a zip whose bytes follow from the sources alone."""
 
 import hashlib
 import io

@@ -1,0 +1,1 @@
+"""Announcing: the events of files, and when a worker sends them."""
