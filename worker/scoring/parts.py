@@ -13,16 +13,17 @@ import pyarrow as pa
 
 from worker.errors import NeedsTypes, TidegateError
 from worker.formats import FeatureConverter, Parts, TableWriter, open_writer
+from worker.formats.compression import PieceCompressor
 from worker.interfaces import (
+    Checksum,
+    Compression,
     FilePlan,
     Format,
     InputReader,
     OutputHeader,
     OutputPiece,
-    OutputSink,
     Part,
     PartBegin,
-    PartMessage,
     PartResult,
     PartSink,
     RejectedLines,
@@ -31,7 +32,6 @@ from worker.interfaces import (
 from worker.models import Predictor
 from worker.scoring.batches import BATCH_ROWS, BatchPredictor, Columns, Rejections
 from worker.scoring.checks import CheckedPredictor
-from worker.scoring.part_chain import PartChain
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +75,16 @@ def score_part(
         rejections,
         _PartTypes(file, predictor, options, state.parts, columns.features, part).settle,
     )
-    writer = _PartWriter(open_writer(reader, state.output_format, options), checked, sink)
+    writer = _PartWriter(
+        open_writer(reader, state.output_format, options), plan.output_compression, checked, sink
+    )
     rows = 0
     for batch in reader.batches(columns.selection.columns, BATCH_ROWS):
         table = predictions.predict_batch(batch)
         if table is not None:
             writer.write(table)
             rows += table.num_rows
+    checksum = writer.finish()
     share = rejections.share
     return PartResult(
         end=reader.end.offset,
@@ -92,6 +95,7 @@ def score_part(
         raising=share.raising,
         shown=tuple(share.shown),
         empty=None if rows or share.file_fails else _empty_header(predictions, writer),
+        checksum=checksum,
     )
 
 
@@ -110,7 +114,7 @@ class _PartTypes:
         """Read the whole file for its types; raises NeedsTypes as a reader of the file would."""
         if self.features.are_types_settled:
             return
-        if self.part.begin is None:
+        if self.part.is_guess:
             raise NeedsTypes("{}")  # nobody believes it before the part is predicted again
         found = self._whole_file()
         if needs_rest or not self.features.has_types(found):
@@ -125,10 +129,21 @@ class _PartTypes:
 
 
 class _PartWriter:
-    """Sends tables as rows of the output, and before the first of them the output's header."""
+    """Sends tables as rows of the output, and before the first of them the output's header.
 
-    def __init__(self, writer: TableWriter, predictor: CheckedPredictor, sink: PartSink) -> None:
+    The header is compressed for itself, as only that of one part is written.
+    """
+
+    def __init__(
+        self,
+        writer: TableWriter,
+        compression: Compression | None,
+        predictor: CheckedPredictor,
+        sink: PartSink,
+    ) -> None:
         self._writer = writer
+        self._compression = compression
+        self._rows = PieceCompressor(compression)
         self._predictor = predictor
         self._sink = sink
         self._has_header = False
@@ -136,13 +151,25 @@ class _PartWriter:
     def header(self, table: pa.Table) -> OutputHeader:
         """Return what stands before the rows of a table."""
         self._has_header = True
-        return OutputHeader(self._writer.write(table.slice(0, 0)), self._predictor.columns)
+        piece = PieceCompressor(self._compression)
+        data = piece.compress(self._writer.write(table.slice(0, 0))) + piece.flush()
+        return OutputHeader(data, self._predictor.columns, piece.checksum)
 
     def write(self, table: pa.Table) -> None:
         """Send the rows of a table."""
         if not self._has_header:
             self._sink.send_part(self.header(table))
-        self._sink.send_part(OutputPiece(self._writer.write(table), rejects=False))
+        self._send(self._rows.compress(self._writer.write(table)))
+
+    def finish(self) -> Checksum:
+        """Send what is left of the rows, and return the checksum of them all."""
+        if self._has_header:
+            self._send(self._rows.flush())
+        return self._rows.checksum
+
+    def _send(self, data: bytes) -> None:
+        if data:
+            self._sink.send_part(OutputPiece(data, rejects=False))
 
 
 def _empty_header(predictions: BatchPredictor, writer: _PartWriter) -> OutputHeader | TidegateError:
@@ -151,18 +178,3 @@ def _empty_header(predictions: BatchPredictor, writer: _PartWriter) -> OutputHea
         return writer.header(predictions.predict_no_rows())
     except TidegateError as error:
         return error
-
-
-@dataclass(frozen=True, slots=True)
-class ChainSink:
-    """Implements worker.interfaces.PartSink for parts that one process predicts in a row."""
-
-    chain: PartChain
-    part: Part
-    output: OutputSink
-
-    def send_part(self, message: PartMessage) -> None:
-        """Write what is to be written now."""
-        for piece in self.chain.add(self.part, message):
-            write = self.output.reject if piece.rejects else self.output.write
-            write(piece.data)
