@@ -38,7 +38,7 @@ from worker.interfaces import (
 )
 from worker.jobs.limits import PART_BYTES, ByteBudget
 from worker.models import SklearnPredictor
-from worker.pool.channel import Assignment, Outcome
+from worker.pool.channel import Assignment, Outcome, PlannedPart
 from worker.pool.pool import Pool
 from worker.pool.process import ProcessSlot, Take
 from worker.scoring.scorer import ModelScorer
@@ -165,7 +165,7 @@ class SimulatedProcess(ProcessSlot):
         self, assignment: Assignment, _: bytes, reader: AsyncRangeReader, take: Take
     ) -> Outcome:
         """Compute for as long as was measured."""
-        if assignment.planned is None:
+        if not isinstance(assignment.planned, PlannedPart):
             await self._machine.compute(self._open_seconds)
             return self._plan
         async for _piece in reader.read([]):
@@ -186,6 +186,7 @@ async def simulate(
     These are the bytes that the job takes from the budget beside its own.
     """
     slots = [SimulatedProcess(machine, plan, open_seconds, parts) for _ in range(machine.cores)]
+    assert plan.end is not None, "a plain file"
     reader = SimulatedInput(machine, plan.end, first=b"x")
     budget = MeasuredBudget(BUDGET_BYTES)
     async with budget.reserve(RESERVED_BYTES) as held:

@@ -14,9 +14,12 @@ from worker.errors import TidegateError
 from worker.footers.thrift import MovableStruct
 
 Format = Literal["csv", "jsonl", "parquet"]
+Compression = Literal["gzip", "zstd"]  # of a whole file
 MODEL_SUFFIXES = (".pkl", ".pickle", ".joblib", ".skops", ".onnx")
 PredictMethod = Literal["auto", "predict", "predict_proba", "decision_function"]
 MAX_SHOWN_ROWS = 10  # so many rejected rows are named in the error of a file that fails
+# A compressed file is read from its beginning by ranges of so many bytes, if it goes in parts.
+PACKED_BYTES = 2 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,25 +86,33 @@ class FilePlan:
 
     A part has the rows that begin at or behind its start and before the next part's start. Where
     they begin depends on the file alone, so a file's output does not depend on who predicts which
-    part, or when.
+    part, or when. Offsets in a compressed file are those in its text.
     """
 
     form: OutputForm
     begin: Position
     """Where the first row begins: it is in the first part."""
     starts: Sequence[int]
-    """The offset at which each part starts."""
-    end: int
-    """The offset behind the last row."""
+    """The offset at which each part starts; of a compressed file only that of the first one."""
+    end: int | None
+    """The offset behind the last row; None: the file is compressed, so nobody knows it yet."""
     position_unit: str
     """What `Position.line` counts: `line` or `row`."""
     state: bytes
     """What a process needs to know of the file: only pool processes understand it."""
+    output_compression: Compression | None = None
+    cut_bytes: int = 0
+    """How long the parts of a compressed file are, about."""
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether the file is compressed: its parts are cut one after the other, when unpacked."""
+        return self.end is None
 
     @property
     def has_byte_offsets(self) -> bool:
         """Whether offsets are bytes of the file. In Parquet they are numbers of row groups."""
-        return self.position_unit == "line"
+        return self.position_unit == "line" and not self.is_packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +121,17 @@ class Part:
 
     number: int
     begin: Position | None
+    """If the file is compressed this is the place for certain, but its line may be 0: unknown."""
     has_predicted: bool = False
     """Whether the model has predicted rows of earlier parts: rows that it raises on are bad.
 
     A part whose begin is a guess is predicted as if it had.
     """
+
+    @property
+    def is_guess(self) -> bool:
+        """Whether the place or the line where it begins is not known for certain."""
+        return self.begin is None or not self.begin.line
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +139,22 @@ class PartBegin:
     """The first thing that a process sends for a part: the offset at which it has begun."""
 
     offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checksum:
+    """CRC-32 and length of what stands in gzip, before compression."""
+
+    crc: int = 0
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CutPart:
+    """The end of the next part of a compressed file, whose text a process has written."""
+
+    stop: int
+    """Where the part ends in the text. If it ends where it starts, the text has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +169,7 @@ class OutputHeader:
 
     It must be the same in every part.
     """
+    checksum: Checksum = Checksum()
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +219,8 @@ class PartResult:
     """If no row was predicted: the header that the model's answer to a table without rows gives."""
     predictions: Distributions | None = None
     """How the predictions are distributed; None: not asked for."""
+    checksum: Checksum = Checksum()
+    """Of the part's output."""
 
 
 PartMessage = (

@@ -2,20 +2,25 @@
 
 import asyncio
 import csv
+import gzip
 import io
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from random import Random
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 import pytest_asyncio
 
 from tests.support.fakes.async_streams import AsyncMemoryInput, AsyncMemoryOutput
-from worker.errors import ProcessLost
+from worker.errors import ProcessLost, Unparsable
+from worker.formats.compression import decompress, detect_compression
 from worker.interfaces import (
+    CutPart,
     FilePlan,
     InputReader,
     OutputSink,
@@ -72,6 +77,16 @@ class WrongGuesses:
             behind = b"".join(file.read([(start, start + 500)]))
             part = Part(part.number, Position(start + behind.index(b"\n") + 1, 0))
         return self.scorer.score_part(file, options, plan, part, sink)
+
+    def score_all_parts(
+        self, file: InputReader, options: ScoreOptions, plan: FilePlan, output: OutputSink
+    ) -> ScoreResult:
+        return self.scorer.score_all_parts(file, options, plan, output)
+
+    def cut_part(
+        self, file: InputReader, plan: FilePlan, start: int, output: OutputSink
+    ) -> CutPart:
+        return self.scorer.cut_part(file, plan, start, output)
 
 
 def load_model() -> WrongGuesses:
@@ -215,6 +230,63 @@ async def test_text_gives_the_same_parquet(slots: list[ProcessSlot]) -> None:
     assert answer.to_csv(index=False).encode() == expected(content)[0]
 
 
+def in_gzip(content: bytes) -> bytes:
+    """Return members of odd sizes, with padding between them."""
+    cuts = [0, 7, 30_000, 30_001, len(content)]
+    members = (gzip.compress(content[begin:end]) for begin, end in pairwise(cuts))
+    return b"\0\0".join(members)
+
+
+def in_zstd(content: bytes) -> bytes:
+    """Return two frames."""
+    frames = (content[:50_000], content[50_000:])
+    return b"".join(pa.compress(frame, codec="zstd", asbytes=True) for frame in frames)
+
+
+@pytest.mark.parametrize("processes", range(1, PROCESSES + 1))
+@pytest.mark.parametrize("compress", [in_gzip, in_zstd])
+async def test_a_compressed_file_gives_the_output_of_the_plain_one(
+    slots: list[ProcessSlot], processes: int, compress: Callable[[bytes], bytes]
+) -> None:
+    content, outputs = file_of_rows(), [AsyncMemoryOutput(), AsyncMemoryOutput()]
+    result = await predict(Pool(slots[:processes]), compress(content), outputs[0])
+    await predict(Pool(slots[:1]), compress(content), outputs[1])
+    predictions, rejected_lines = expected(content)
+    packed = bytes(outputs[0].output)
+    assert detect_compression(packed) is not None
+    assert b"".join(decompress(iter([packed]), detect_compression(packed))) == predictions
+    rejected = pd.read_csv(io.BytesIO(outputs[0].rejects))
+    assert list(rejected["line"]) == rejected_lines
+    assert outputs[0] == outputs[1]
+    assert (result.rows, result.rejected) == (2000 - len(rejected), len(rejected))
+    if processes > 1:  # else the process keeps the text, and no part is counted
+        assert result.parts is not None
+        assert result.parts.parts > 20
+        assert (result.parts.repeated_parts, result.parts.processes) == (0, processes)
+
+
+@pytest.mark.parametrize("processes", [1, 2, 4])
+async def test_a_compressed_file_that_ends_early_fails_as_it_does_in_one_piece(
+    slots: list[ProcessSlot], processes: int
+) -> None:
+    packed = gzip.compress(file_of_rows())[:-1000]
+    with pytest.raises(Unparsable) as error:
+        await predict(Pool(slots[:processes]), packed, AsyncMemoryOutput())
+    assert str(error.value) == f"the gzip data is truncated: it ends at byte {len(packed)}"
+
+
+async def test_a_job_on_a_compressed_file_can_be_cancelled(slots: list[ProcessSlot]) -> None:
+    pool, blocked = Pool(slots[:3]), BlockedOutput()
+    job = asyncio.create_task(predict(pool, in_gzip(file_of_rows()), blocked))
+    await blocked.has_begun.wait()
+    job.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await job
+    output = AsyncMemoryOutput()
+    await predict(pool, in_zstd(file_of_rows()), output)
+    assert detect_compression(bytes(output.output)) == "zstd"
+
+
 async def test_small_files_are_finished_while_a_large_file_is_blocked(
     slots: list[ProcessSlot],
 ) -> None:
@@ -231,14 +303,16 @@ async def test_small_files_are_finished_while_a_large_file_is_blocked(
     assert blocked.output == expected(content)[0]
 
 
+@pytest.mark.parametrize("compress", [bytes, in_gzip])
 async def test_a_process_that_is_killed_fails_its_job_and_leaves_the_pool_whole(
-    slots: list[ProcessSlot],
+    slots: list[ProcessSlot], compress: Callable[[bytes], bytes]
 ) -> None:
     pool = Pool(slots[:3])
     with pytest.raises(ProcessLost):
-        await predict(pool, file_of_rows(deadly_row=900), AsyncMemoryOutput())
+        await predict(pool, compress(file_of_rows(deadly_row=900)), AsyncMemoryOutput())
     content, output = file_of_rows(), AsyncMemoryOutput()
-    result = await predict(pool, content, output)
-    assert output.output == expected(content)[0]
+    result = await predict(pool, compress(content), output)
+    plain = decompress(iter([bytes(output.output)]), detect_compression(bytes(output.output)))
+    assert b"".join(plain) == expected(content)[0]
     assert result.parts is not None
     assert result.parts.processes == 3

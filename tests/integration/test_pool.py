@@ -40,6 +40,7 @@ from worker.errors import (
     Unparsable,
 )
 from worker.interfaces import (
+    CutPart,
     FilePlan,
     InputReader,
     OutputForm,
@@ -90,6 +91,12 @@ class ScorerOf:
     open_file: Score
 
     def score_part(self, *_: object) -> PartResult:
+        raise AssertionError
+
+    def score_all_parts(self, *_: object) -> ScoreResult:
+        raise AssertionError
+
+    def cut_part(self, *_: object) -> CutPart:
         raise AssertionError
 
 

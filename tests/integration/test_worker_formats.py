@@ -8,6 +8,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -83,7 +84,11 @@ async def test_a_file_larger_than_a_part_comes_by_ranges_and_leaves_in_parts_ver
     plain = io.BytesIO()  # with dictionaries the copies would take no bytes
     frame.to_parquet(plain, index=False, row_group_size=20_000, use_dictionary=False)
     endpoint.submit("large.parquet", plain.getvalue())
-    ended = await endpoint.worker(WORKER_MODEL=str(model), WORKER_KEEP_COLUMNS="*")
+    endpoint.submit("large.csv.gz", gzip.compress(body))
+    endpoint.submit("large.csv.zst", pa.compress(body, codec="zstd", asbytes=True))
+    ended = await endpoint.worker(
+        WORKER_MODEL=str(model), WORKER_KEEP_COLUMNS="*", WORKER_PREDICT_PROCESSES="2"
+    )
     assert ended.status == 0, ended.stderr
     expected = joblib.load(model).predict_proba(frame.iloc[:, 1:])[:, 1]
     output = endpoint.get("p/large.csv")
@@ -91,6 +96,12 @@ async def test_a_file_larger_than_a_part_comes_by_ranges_and_leaves_in_parts_ver
     assert kept == body.splitlines()
     etag = endpoint.s3.head_object(Bucket=endpoint.output, Key="p/large.csv")["ETag"]
     assert "-" in etag  # of a multipart upload
+    # The parts of a compressed file are those of the plain one.
+    assert gzip.decompress(endpoint.get("p/large.csv.gz")) == output
+    with pa.input_stream(pa.BufferReader(endpoint.get("p/large.csv.zst")), "zstd") as frames:
+        assert frames.read() == output
+    cut = [str(line["output"]) for line in ended.said("job done") if "parts" in line]
+    assert {output.rpartition(".")[2] for output in cut} >= {"csv", "gz", "zst"}
     for key, read in (("large.csv", FILES["a.csv"][1]), ("large.parquet", FILES["a.parquet"][1])):
         answer = read(endpoint.get(f"p/{key}"))
         np.testing.assert_allclose(answer["activation"], expected, rtol=1e-12, err_msg=key)

@@ -19,8 +19,8 @@ from worker.interfaces import (
     ScoreResult,
 )
 from worker.jobs.rejected_rows import NO_REJECTS
-from worker.pool.large_file import SpareBytes
 from worker.pool.pool import UNLIMITED, Pool
+from worker.pool.spare import SpareBytes
 
 
 def predicted(content: bytes, encoding: str) -> bytes:

@@ -5,10 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from worker.interfaces import FilePlan, Part, PartMessage, Position, ScoreResult
+from worker.errors import Unparsable
+from worker.interfaces import CutPart, FilePlan, Part, PartMessage, Position, ScoreResult
 from worker.scoring.part_chain import PartChain
 
 Predict = Callable[[Part], list[PartMessage]]  # the last message is the result, or the error
+Cut = Callable[[int], CutPart | Unparsable]  # the part of this number of a compressed file
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,26 @@ def predict_parts(
     processes: int,
     draw: Random,
     wrong_guesses: float = 0,
+    cut: Cut | None = None,
 ) -> PartsOutput:
-    """Deliver the messages about all parts; of the guesses this share is drawn by lot."""
+    """Deliver the messages about all parts; of the guesses this share is drawn by lot.
+
+    The parts of a compressed file are cut at any time.
+    """
     chain = PartChain(plan, max_rejected)
     running: dict[Part, deque[PartMessage]] = {}
     written: dict[bool, bytearray] = {False: bytearray(), True: bytearray()}
+    last = plan.begin.offset  # the end of the last part that was cut
     while not chain.is_complete:
+        if cut is not None and (chain.needs_text or draw.random() < 0.3):
+            made = cut(chain.count)
+            if isinstance(made, Unparsable) or made.stop == last:
+                cut = None
+            else:
+                last = made.stop
+            for piece in chain.add_cut(made):
+                written[piece.rejects] += piece.data
+            continue
         may_begin = len(running) < processes and (not running or draw.random() < 0.5)
         part = chain.next_part() if may_begin else None
         if part is not None:
@@ -57,5 +73,6 @@ def _wrong(plan: FilePlan, part: Part, draw: Random) -> Part:
     if part.begin is not None:
         return part
     start = plan.starts[part.number]
-    stop = plan.starts[part.number + 1] if part.number + 1 < len(plan.starts) else plan.end
+    stop = [*plan.starts, plan.end][part.number + 1]
+    assert stop is not None
     return Part(part.number, Position(draw.randint(start, stop), 0))

@@ -18,7 +18,7 @@ that the writers of the other formats recognise them.
 """
 
 from worker.formats.base import RejectedRow, TableReader, TableWriter
-from worker.formats.compression import Compression, compressor
+from worker.formats.compression import compressor
 from worker.formats.detection import divide, open_part_writer, open_reader, open_writer
 from worker.formats.features import FeatureConverter, Features
 from worker.formats.model_inputs import Feature, ModelInputs
@@ -26,7 +26,6 @@ from worker.formats.parts import PartReader, Parts, PartWriter
 from worker.formats.selection import Selection, select_columns, select_from
 
 __all__ = [
-    "Compression",
     "Feature",
     "FeatureConverter",
     "Features",

@@ -1,20 +1,25 @@
-"""Compression of a whole file with gzip or zstd, undone and applied as its bytes pass."""
+"""Compression of a whole file with gzip or zstd, undone and applied as its bytes pass.
+
+The output of a large file is put together from pieces that processes have compressed. In zstd each
+piece is a frame. In gzip all pieces are in one member, because some readers read only the first;
+`worker.scoring.gzip_member` has what stands before and behind them.
+"""
 
 import io
 import re
 import zlib
 from collections.abc import Iterator
-from typing import Literal, Protocol
+from typing import Protocol
 
 import pyarrow as pa
 
 from worker.errors import Unparsable
-
-Compression = Literal["gzip", "zstd"]
+from worker.interfaces import Checksum, Compression
 
 _MAGIC: dict[Compression, bytes] = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
 _SKIPPABLE_FRAME = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")  # of zstd; files of pzstd begin with one
 _GZIP_WBITS = 31  # zlib's code for gzip's header and the largest window
+_DEFLATE_WBITS = -15  # and for no header, with the largest window
 _GZIP_LEVEL = 6
 # Compressed bytes are handled in chunks of this size: an error names the chunk it was found in.
 _CHUNK_BYTES = 2**14
@@ -59,6 +64,34 @@ def compressor(compression: Compression | None) -> Compressor:
     if compression == "zstd":
         return _ZstdCompressor()
     return _NoCompressor()
+
+
+class PieceCompressor:
+    """Compresses one piece of an output; pieces can be put behind each other in any number."""
+
+    def __init__(self, compression: Compression | None) -> None:
+        self._deflate = (
+            zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _DEFLATE_WBITS)
+            if compression == "gzip"
+            else None
+        )
+        self._stream = compressor(None if compression == "gzip" else compression)
+        self.checksum = Checksum()
+        """Of the data so far, if the output is gzip."""
+
+    def compress(self, data: bytes) -> bytes:
+        """Add data, and return the compressed bytes that are ready."""
+        if self._deflate is None:
+            return self._stream.compress(data)
+        before = self.checksum
+        self.checksum = Checksum(zlib.crc32(data, before.crc), before.size + len(data))
+        return self._deflate.compress(data)
+
+    def flush(self) -> bytes:
+        """End the piece at a whole byte, and return the remaining compressed bytes."""
+        if self._deflate is None:
+            return self._stream.flush()
+        return self._deflate.flush(zlib.Z_FULL_FLUSH)
 
 
 def _in_chunks(pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from worker.errors import Unparsable
 from worker.formats.base import TableReader, TableWriter
-from worker.formats.compression import Compression, decompress, detect_compression
+from worker.formats.compression import decompress, detect_compression
 from worker.formats.csv.parts import CsvParts
 from worker.formats.csv.reader import CsvReader
 from worker.formats.csv.writer import CsvWriter
@@ -14,13 +14,14 @@ from worker.formats.json_lines.parts import JsonLinesParts
 from worker.formats.json_lines.reader import JsonLinesReader
 from worker.formats.json_lines.writer import JsonLinesWriter
 from worker.formats.memory import InputMemory
+from worker.formats.packed import ENDLESS, PackedParts, read_packed
 from worker.formats.parquet.part_writer import ParquetPartWriter
 from worker.formats.parquet.parts import ParquetParts
 from worker.formats.parquet.reader import ParquetReader
 from worker.formats.parquet.writer import ParquetWriter
 from worker.formats.parts import Parts, PartWriter, TextPartWriter
 from worker.formats.text import is_utf8, peek, to_utf8
-from worker.interfaces import Format, InputReader, Position, ScoreOptions
+from worker.interfaces import Compression, Format, InputReader, Position, ScoreOptions
 
 _MAGIC_BYTES = 10
 _PARQUET = (b"PAR1", b"PARE")  # PARE: with an encrypted footer
@@ -36,6 +37,9 @@ _UNSUPPORTED = {
     }.items()
 }
 _HEAD_BYTES = 2**12
+_LEAST_RANGE = 2**20
+# A compressed file goes in parts if it is larger than this share of a part: its text is larger.
+PACKED_SHARE = 4
 _JSON = re.compile(rb"\s*(?P<array>\[\s*)?\{")
 
 
@@ -66,24 +70,37 @@ def divide(
     """
     if isinstance(reader, ParquetReader):
         return ParquetParts.of(reader.group_sizes(), part_bytes, reader.footer_bytes)
-    if isinstance(reader, CsvReader | JsonLinesReader) and compression is None:
-        return _divide_text(file, reader, options, part_bytes)
-    return None
+    if not isinstance(reader, CsvReader | JsonLinesReader) or not is_utf8(options.encoding):
+        return None
+    if compression is not None:
+        return _divide_packed(file, reader, compression, part_bytes)
+    if len(file.first) < len(codecs.BOM_UTF8):
+        return None
+    parts = _divide_text(file.first, reader, file.size, part_bytes)
+    return parts if parts.begin.offset < file.size and len(parts.starts) > 1 else None
+
+
+def _divide_packed(
+    file: InputReader,
+    reader: CsvReader | JsonLinesReader,
+    compression: Compression,
+    part_bytes: int,
+) -> Parts | None:
+    if file.size <= part_bytes // PACKED_SHARE:
+        return None
+    head, _ = peek(decompress(read_packed(file), compression), len(codecs.BOM_UTF8))
+    parts = PackedParts(_divide_text(head, reader, ENDLESS, part_bytes), compression)
+    return parts if parts.has_rows(file) else None
 
 
 def _divide_text(
-    file: InputReader, reader: CsvReader | JsonLinesReader, options: ScoreOptions, part_bytes: int
-) -> Parts | None:
-    if len(file.first) < len(codecs.BOM_UTF8) or not is_utf8(options.encoding):
-        return None
-    mark = len(codecs.BOM_UTF8) if file.first.startswith(codecs.BOM_UTF8) else 0
+    head: bytes, reader: CsvReader | JsonLinesReader, size: int, part_bytes: int
+) -> CsvParts | JsonLinesParts:
+    mark = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
     begin = Position(mark + reader.begin.offset, reader.begin.line)
-    parts: CsvParts | JsonLinesParts
     if isinstance(reader, CsvReader):
-        parts = CsvParts.of(reader.header, begin, file.size, part_bytes)
-    else:
-        parts = JsonLinesParts.of(reader.keys, begin, file.size, part_bytes)
-    return parts if begin.offset < file.size and len(parts.starts) > 1 else None
+        return CsvParts.of(reader.header, begin, size, part_bytes)
+    return JsonLinesParts.of(reader.keys, begin, size, part_bytes)
 
 
 def open_writer(reader: TableReader, output_format: Format, options: ScoreOptions) -> TableWriter:
@@ -151,5 +168,9 @@ def _open_text(text: Iterator[bytes], options: ScoreOptions, memory: InputMemory
 
 def _read_whole(file: InputReader) -> Iterator[bytes]:
     yield file.first
-    if len(file.first) < file.size:
-        yield from file.read([(len(file.first), file.size)])
+    # Who stops here and then reads something else has to take the rest of one range only.
+    start = len(file.first)
+    while start < file.size:
+        stop = min(start + max(start, _LEAST_RANGE), file.size)
+        yield from file.read([(start, stop)])
+        start = stop

@@ -1,6 +1,7 @@
 """Parts of a file: what is common to the formats that can be read from the middle."""
 
 from abc import ABC, abstractmethod
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -49,12 +50,16 @@ class Parts(Protocol):
         ...
 
     @property
-    def end(self) -> int:
-        """The offset behind the last row."""
+    def end(self) -> int | None:
+        """The offset behind the last row; None: it is not known, as the file is compressed."""
         ...
 
     def open(self, file: InputReader, options: ScoreOptions) -> PartReader:
         """Return a reader of all rows."""
+        ...
+
+    def open_first(self, file: InputReader, options: ScoreOptions) -> PartReader:
+        """Return a reader of the first part's rows, for the process that opens the file."""
         ...
 
     def open_part(
@@ -118,6 +123,14 @@ class TextParts(ABC, Generic[ReaderT]):
         text = read_from(file, self.begin.offset, self.end)
         return self.reader(file, options, text, self.begin, self.end)
 
+    def open_first(self, file: InputReader, options: ScoreOptions) -> ReaderT:
+        """Return a reader of the part in which the first row begins."""
+        return self.open_part(file, options, self.number_at(self.begin.offset), self.begin)
+
+    def number_at(self, offset: int) -> int:
+        """Return the number of the part in which an offset lies."""
+        return bisect_right(self.starts, offset) - 1
+
     def open_part(
         self, file: InputReader, options: ScoreOptions, number: int, begin: Position | None
     ) -> ReaderT:
@@ -135,6 +148,13 @@ class TextParts(ABC, Generic[ReaderT]):
         """Return where the first row behind the first byte begins, and the text from there on.
 
         It is looked for in the first `size` bytes.
+        """
+
+    @abstractmethod
+    def end_of_rows(self, text: Iterator[bytes], size: int) -> int:
+        """Return where the last row ends of those that begin in the first `size` bytes of a text.
+
+        No more of the text is read than that takes. Raises Unparsable if a row is too long.
         """
 
     @abstractmethod

@@ -56,7 +56,7 @@ class JobMemory:
 class Reservation:
     """The bytes of the budget that one job holds; `exclusive`: all of them, so that it is alone.
 
-    Implements worker.pool.large_file.SpareBytes: a job may take more while no other job waits.
+    Implements worker.pool.spare.SpareBytes: a job may take more while no other job waits.
     """
 
     def __init__(self, budget: "ByteBudget", held: int, *, exclusive: bool) -> None:
@@ -81,6 +81,10 @@ class Reservation:
             return False
         self.correct(self.held + size)
         return True
+
+    def hold(self, size: int) -> None:
+        """Hold more bytes, whether they are free or not; or fewer."""
+        self.correct(self.held + size)
 
     def give_back(self, size: int) -> None:
         """Hold fewer bytes."""

@@ -4,7 +4,7 @@ The parent sends an assignment, then the first bytes of the file, then each piec
 the process asks for, preceded by its size; and a size of zero once it has the outcome. The process
 sends pickled objects, each preceded by its size: None when it has taken the assignment, the ranges
 that it asks for, the pieces that it writes, and the outcome. One part of a large file is assigned
-in the same way, without first bytes.
+in the same way, without first bytes; with a part of a compressed file its text comes instead.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from typing import Self
 from worker.errors import NeedsMemory, TidegateError, stray_cancellations_as_errors
 from worker.interfaces import (
     AsyncRangeReader,
+    CutPart,
     FilePlan,
     OutputForm,
     OutputPiece,
@@ -39,7 +40,7 @@ MAX_PIECE_BYTES = 1 << 20  # the parent holds one whole piece of an output
 CHUNK_BYTES = 1 << 16  # the least that the parent reads at once
 
 
-Outcome = ScoreResult | FilePlan | PartResult | TidegateError
+Outcome = ScoreResult | FilePlan | PartResult | CutPart | TidegateError
 """The last object that a process sends for a job."""
 
 
@@ -52,13 +53,22 @@ class PlannedPart:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedCut:
+    """The next part of a compressed file, whose text is to be unpacked and written."""
+
+    start: int
+    plan: FilePlan
+
+
+@dataclass(frozen=True, slots=True)
 class Assignment:
     """A file to predict, or one part of it; the first `first` bytes of the file follow at once."""
 
     options: ScoreOptions
     size: int
     first: int
-    planned: PlannedPart | None = None  # None: the whole file
+    planned: PlannedPart | PlannedCut | None = None  # None: the whole file
+    alone: bool = False  # whether no other process can help with the file
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +111,7 @@ class ChildChannel:
     def finish(self, outcome: object) -> None:
         """Send the outcome of the file, and skip the pieces that were requested and not read."""
         self.send(outcome)
+        self.first = b""  # the process may wait long for its next job
         while self._next_piece():
             pass
 
@@ -214,7 +225,9 @@ class ParentChannel:
             match await self.receive():
                 case ReadRequest(ranges):
                     sender.request(ranges)
-                case ScoreResult() | FilePlan() | PartResult() | TidegateError() as outcome:
+                case (
+                    ScoreResult() | FilePlan() | PartResult() | CutPart() | TidegateError()
+                ) as outcome:
                     return outcome
                 case message:
                     await take(message)
@@ -228,6 +241,8 @@ class ParentChannel:
 
     async def _read(self, size: int) -> bytearray:
         loop = asyncio.get_running_loop()
+        if size - len(self._received) > CHUNK_BYTES:
+            return await self._read_large(size)
         while (missing := size - len(self._received)) > 0:
             received = await loop.sock_recv(self._socket, max(missing, CHUNK_BYTES))
             if not received:
@@ -235,6 +250,21 @@ class ParentChannel:
             self._received += received
         data = self._received[:size]
         del self._received[:size]
+        return data
+
+    async def _read_large(self, size: int) -> bytearray:
+        """Receive an object in the place where it stays, as it is larger than what is received."""
+        loop = asyncio.get_running_loop()
+        data = bytearray(size)
+        filled = len(self._received)
+        data[:filled] = self._received
+        self._received.clear()
+        with memoryview(data) as view:
+            while filled < size:
+                count = await loop.sock_recv_into(self._socket, view[filled:])
+                if not count:
+                    raise EOFError
+                filled += count
         return data
 
 

@@ -22,6 +22,7 @@ from typing import Protocol, TypeVar
 from worker import quoting
 from worker.errors import ModelError, TidegateError, TransientError
 from worker.interfaces import (
+    CutPart,
     FilePlan,
     InputReader,
     OutputSink,
@@ -31,7 +32,7 @@ from worker.interfaces import (
     ScoreOptions,
     ScoreResult,
 )
-from worker.pool.channel import Assignment, ChildChannel
+from worker.pool.channel import Assignment, ChildChannel, PlannedCut, PlannedPart
 
 # The kernel's OOM killer adds this many thousandths of the whole memory to what a process uses, and
 # kills the process with the greatest sum. With less than 1000 it could choose the parent, when that
@@ -55,7 +56,22 @@ class Scorer(Protocol):
     def score_part(
         self, file: InputReader, options: ScoreOptions, plan: FilePlan, part: Part, sink: PartSink
     ) -> PartResult:
-        """Predict one part of a file."""
+        """Predict one part of a file; of a compressed file its text is what comes first."""
+        ...
+
+    def score_all_parts(
+        self, file: InputReader, options: ScoreOptions, plan: FilePlan, output: OutputSink
+    ) -> ScoreResult:
+        """Predict a file by its plan, one part after the other."""
+        ...
+
+    def cut_part(
+        self, file: InputReader, plan: FilePlan, start: int, output: OutputSink
+    ) -> CutPart:
+        """Write the text of a compressed file's next part; what follows it is kept until then.
+
+        Raises TransientError if another process has unpacked the file so far.
+        """
         ...
 
 
@@ -87,11 +103,23 @@ def predict_next(channel: ChildChannel, scorer: Scorer) -> None:
 
 def _predict(
     channel: ChildChannel, scorer: Scorer, job: Assignment
-) -> ScoreResult | FilePlan | PartResult:
-    if job.planned is None:
-        return scorer.open_file(channel, job.options, channel)
-    plan, part = job.planned.plan, job.planned.part
-    return scorer.score_part(channel, job.options, plan, part, channel)
+) -> ScoreResult | FilePlan | PartResult | CutPart:
+    match job.planned:
+        case PlannedPart(part, plan):
+            return scorer.score_part(channel, job.options, plan, part, channel)
+        case PlannedCut(start, plan):
+            return scorer.cut_part(channel, plan, start, channel)
+        case None:
+            return _predict_file(channel, scorer, job)
+
+
+def _predict_file(channel: ChildChannel, scorer: Scorer, job: Assignment) -> ScoreResult | FilePlan:
+    opened = scorer.open_file(channel, job.options, channel)
+    if job.alone and isinstance(opened, FilePlan) and opened.is_packed:
+        # Its text would go to the parent and back.
+        channel.open(opened.form)
+        return scorer.score_all_parts(channel, job.options, opened, channel)
+    return opened
 
 
 def _prepare_process() -> None:

@@ -2,13 +2,13 @@
 
 The job's own process works from the first part to the last one. Spare processes help, as long as no
 other job waits for them or for the bytes that they hold. They are given back at the end of a part.
+A compressed file is unpacked by the job's own process too, which cuts its parts: see `packed_file`.
 """
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Protocol
 
 from worker.errors import stray_cancellations_as_errors
 from worker.interfaces import (
@@ -24,8 +24,9 @@ from worker.interfaces import (
     ScoreResult,
 )
 from worker.pool.channel import Assignment, PlannedPart
+from worker.pool.packed_file import PackedDownload, PackedFile
 from worker.pool.process import ProcessSlot
-from worker.pool.slots import Slots
+from worker.pool.spare import Spare
 from worker.scoring.part_chain import PartChain, size_of
 
 # What is held back at most, for each process at work. More is of no use, even if all columns are
@@ -40,62 +41,6 @@ PARTS_AHEAD = 1
 BYTES_BEFORE, BYTES_BEHIND = 1, 64 << 10
 # The parts of wide files are larger: what is behind so many bytes is downloaded when it is needed.
 MAX_AHEAD_BYTES = 8 << 20
-
-
-class SpareBytes(Protocol):
-    """The bytes of the budget that a job may hold beside its own."""
-
-    @property
-    def are_wanted(self) -> bool:
-        """Whether another job waits for bytes, so that spare ones are to be given back."""
-        ...
-
-    def take(self, size: int) -> bool:
-        """Take bytes if they are free and no other job waits for any; returns whether it did."""
-        ...
-
-    def give_back(self, size: int) -> None:
-        """Give bytes back that were taken."""
-        ...
-
-
-class UnlimitedBytes:
-    """Implements SpareBytes where there is no budget."""
-
-    are_wanted = False
-
-    def take(self, _: int) -> bool:
-        """Take any number of bytes."""
-        return True
-
-    def give_back(self, _: int) -> None:
-        """Do nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spare:
-    """What a large file may use for as long as no other job wants it."""
-
-    slots: Slots[ProcessSlot]
-    bytes: SpareBytes
-
-    @property
-    def is_wanted(self) -> bool:
-        """Whether another job waits for a slot or for bytes."""
-        return self.slots.are_wanted or self.bytes.are_wanted
-
-    def take(self, size: int) -> ProcessSlot | None:
-        """Take a slot, and so many bytes to read ahead for it; None: there is no slot, or none."""
-        slot = self.slots.take_spare()
-        if slot is not None and not self.bytes.take(size):
-            self.slots.give_back(slot)
-            return None
-        return slot
-
-    def give_back(self, slot: ProcessSlot, size: int) -> None:
-        """Give a slot back, and its bytes."""
-        self.bytes.give_back(size)
-        self.slots.give_back(slot)
 
 
 class LargeFile:
@@ -114,9 +59,12 @@ class LargeFile:
         spare: Spare,
     ) -> None:
         self._plan = plan
-        self._size = reader.size
+        self._reader = reader
         self._options = options
         self._spare = spare
+        # A compressed file is read by the job's own process alone, and counts the texts of parts.
+        self._packed = PackedFile(reader, plan, options, spare.bytes) if plan.is_packed else None
+        self._helper_bytes = 0 if plan.is_packed else options.reserved_bytes
         self._chain = PartChain(plan, options.max_rejected)
         self._downloads = PartDownloads(reader, plan)
         self._output = OrderedOutput(output)
@@ -135,15 +83,34 @@ class LargeFile:
         finally:
             self._spare.bytes.give_back(self._held)
             await self._downloads.close()
-        counts = PartCounts(len(self._plan.starts), self._chain.repeats, self._most_processes)
+            if self._packed is not None:
+                await self._packed.close()
+        counts = PartCounts(self._chain.count, self._chain.repeats, self._most_processes)
         return replace(self._chain.result(), parts=counts)
 
     async def _work(self, slot: ProcessSlot) -> None:
         while not self._chain.is_complete:
-            if (part := self._next_part()) is not None:
+            if self._packed is not None and self._takes_room_to_cut(self._packed):
+                await self._cut(self._packed, slot)
+            elif (part := self._next_part()) is not None:
                 await self._predict(part, slot)
             else:
                 await self._changed.wait()
+
+    def _takes_room_to_cut(self, packed: PackedFile) -> bool:
+        """Return whether the next part is to be cut now; if so, its bytes are taken."""
+        if packed.has_ended:
+            return False
+        if self._chain.needs_text:
+            return packed.take_room(needed=True)
+        is_wanted = self._chain.unbegun < self._processes + PARTS_AHEAD
+        return is_wanted and packed.take_room(needed=False)
+
+    async def _cut(self, packed: PackedFile, slot: ProcessSlot) -> None:
+        pieces = self._chain.add_cut(await packed.cut(slot, self._chain.count))
+        self._announce_change()
+        await self._output.write(pieces)
+        self._recruit()
 
     async def _help(self, part: Part | None, slot: ProcessSlot) -> None:
         with stray_cancellations_as_errors():  # the group would take its end for a cancellation
@@ -154,8 +121,8 @@ class LargeFile:
 
     def _recruit(self) -> None:
         """Let spare processes help, if there are parts for them."""
-        while self._may_work_ahead() and self._chain.next_number < len(self._plan.starts):
-            slot = self._spare.take(self._options.reserved_bytes)
+        while self._may_work_ahead() and self._chain.unbegun:
+            slot = self._spare.take(self._helper_bytes)
             if slot is None:
                 return
             self._processes += 1
@@ -166,7 +133,7 @@ class LargeFile:
 
     def _dismiss(self, slot: ProcessSlot, _: "asyncio.Task[None]") -> None:
         self._processes -= 1
-        self._spare.give_back(slot, self._options.reserved_bytes)
+        self._spare.give_back(slot, self._helper_bytes)
 
     def _next_part(self) -> Part | None:
         """Return the next part, if it is the head or may be predicted ahead of it."""
@@ -183,14 +150,18 @@ class LargeFile:
         return self._held < self._processes * HELD_BYTES
 
     async def _predict(self, part: Part, slot: ProcessSlot) -> None:
-        download = self._downloads.take(part)
         planned = PlannedPart(part, self._plan)
-        assignment = Assignment(self._options, self._size, 0, planned)
+        download: AsyncReadAhead
+        if self._packed is None:
+            first, download = b"", self._downloads.take(part)
+        else:
+            first, download = self._packed.text(part.number), PackedDownload(self._reader)
+        assignment = Assignment(self._options, self._reader.size, len(first), planned)
         try:
             await self._downloads.drop_before(self._chain.head)
             self._downloads.begin(self._chain.next_number, self._processes + PARTS_AHEAD)
             self._recruit()
-            outcome = await slot.run(assignment, b"", download, partial(self._take, part))
+            outcome = await slot.run(assignment, first, download, partial(self._take, part))
             await self._take(part, outcome)
         finally:
             await download.close()
@@ -204,6 +175,8 @@ class LargeFile:
         self._announce_change()
         if pieces:
             await self._output.write(pieces)
+        if self._packed is not None:
+            self._packed.drop_before(self._chain.head)
         self._give_back_surplus()
         self._recruit()
 
@@ -271,6 +244,7 @@ class PartDownloads:
     def _begin(self, number: int, start: int) -> AsyncReadAhead:
         if not self._plan.has_byte_offsets:
             return self._reader.read_ahead(0, 0)
+        assert self._plan.end is not None
         stop = [*self._plan.starts[number + 1 : number + 2], self._plan.end][0]
         stop = min(stop, start + MAX_AHEAD_BYTES)
         return self._reader.read_ahead(

@@ -17,9 +17,11 @@ from worker.interfaces import (
 )
 from worker.pool.channel import Assignment
 from worker.pool.child import LoadModel
-from worker.pool.large_file import LargeFile, Spare, SpareBytes, UnlimitedBytes
+from worker.pool.large_file import LargeFile
+from worker.pool.packed_file import PackedDownload
 from worker.pool.process import ProcessSlot
 from worker.pool.slots import Slots
+from worker.pool.spare import Spare, SpareBytes, UnlimitedBytes
 
 UNLIMITED = UnlimitedBytes()
 CLOSE_SECONDS = 5.0  # after which an idle process that has not ended by itself is killed
@@ -30,6 +32,7 @@ class Pool:
 
     def __init__(self, slots: list[ProcessSlot]) -> None:
         self._slots = Slots(slots)
+        self._has_one = len(slots) == 1
 
     async def score(
         self,
@@ -52,9 +55,11 @@ class Pool:
         try:
             on_start()
             if not fresh:
-                return await _score(slot, reader, options, output, Spare(self._slots, spare_bytes))
+                spare = Spare(self._slots, spare_bytes)
+                return await _score(slot, reader, options, output, spare, alone=self._has_one)
             async with slot.in_new_process():
-                return await _score(slot, reader, options, output, Spare(Slots([]), spare_bytes))
+                spare = Spare(Slots([]), spare_bytes)
+                return await _score(slot, reader, options, output, spare, alone=True)
         finally:
             self._slots.give_back(slot)
 
@@ -65,9 +70,15 @@ async def _score(
     options: ScoreOptions,
     output: AsyncOutputSink,
     spare: Spare,
+    *,
+    alone: bool,
 ) -> ScoreResult:
-    assignment = Assignment(options, reader.size, len(reader.first))
-    outcome = await slot.run(assignment, reader.first, reader, partial(_write, output))
+    assignment = Assignment(options, reader.size, len(reader.first), alone=alone)
+    download = PackedDownload(reader)
+    try:
+        outcome = await slot.run(assignment, reader.first, download, partial(_write, output))
+    finally:
+        await download.close()
     if isinstance(outcome, TidegateError):
         raise outcome
     if isinstance(outcome, FilePlan):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from worker.errors import SchemaMismatch, Unparsable
-from worker.formats.compression import Compression
+from worker.interfaces import Compression
 
 # `aws-chunked` is how an SDK has sent the bytes; some stores keep it.
 _NOT_OF_THE_BYTES = frozenset(("", "identity", "aws-chunked"))

@@ -6,6 +6,8 @@ Where the first row of a part begins is known for certain only once the part bef
 Until then a process guesses. What it sends is kept back until its part is the head of the chain,
 the part that the chain has reached. If it has begun where the chain stands, what it sends is
 output; else the part is predicted again, from there. A wrong guess so costs time, and never a row.
+
+The parts of a compressed file are cut while others are predicted, so they are added one by one.
 """
 
 from bisect import bisect_right
@@ -14,10 +16,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from worker.distributions import Distributions
-from worker.errors import PredictionFailed, TidegateError, TransientError
+from worker.errors import PredictionFailed, TidegateError, TransientError, Unparsable
 from worker.footers.joined import JoinedFooter
 from worker.interfaces import (
     MAX_SHOWN_ROWS,
+    Checksum,
+    CutPart,
     FilePlan,
     OutputHeader,
     OutputPiece,
@@ -30,6 +34,7 @@ from worker.interfaces import (
     RowGroups,
     ScoreResult,
 )
+from worker.scoring import gzip_member
 from worker.scoring.rejected_rows import RejectedRowsWriter, RejectedShare
 
 
@@ -42,6 +47,11 @@ class PartChain:
 
     def __init__(self, plan: FilePlan, max_rejected: float) -> None:
         self._plan = plan
+        self._starts = list(plan.starts)
+        self._end = plan.end
+        self._failure: TidegateError | None = None  # at the end of what could be unpacked
+        self.count = 0 if plan.is_packed else len(plan.starts)
+        """How many parts there are so far."""
         self._position = plan.begin  # where the chain ends so far
         self._next_number = self.head  # the first part that nobody has worked on
         self._repeat: _Run | None = None  # the head, which is to be predicted again
@@ -53,13 +63,15 @@ class PartChain:
         self._share = RejectedShare(max_rejected, plan.position_unit)
         self._rows = 0
         self._predictions: Distributions | None = None
+        self._in_gzip = plan.output_compression == "gzip"
+        self._checksum = Checksum()
         self.repeats = 0
         """How many parts had to be predicted again."""
 
     @property
     def head(self) -> int:
         """The number of the part that the chain has reached."""
-        return bisect_right(self._plan.starts, self._position.offset) - 1
+        return bisect_right(self._starts, self._position.offset) - 1
 
     @property
     def next_number(self) -> int:
@@ -69,7 +81,17 @@ class PartChain:
     @property
     def is_complete(self) -> bool:
         """Whether the chain has reached the end of the file."""
-        return self._position.offset >= self._plan.end
+        return self._end is not None and self._position.offset >= self._end
+
+    @property
+    def needs_text(self) -> bool:
+        """Whether the file is compressed, and the head is to be cut before anybody can predict."""
+        return self._end is None and self.head == self.count
+
+    @property
+    def unbegun(self) -> int:
+        """How many parts there are on which nobody has worked."""
+        return self.count - self.next_number
 
     @property
     def needs_process(self) -> bool:
@@ -99,11 +121,10 @@ class PartChain:
         run, self._repeat = self._repeat, None
         if run is None:
             self._next_number = max(self._next_number, self.head)
-            if self.is_complete or self._next_number == len(self._plan.starts):
+            if self.is_complete or self._next_number == self.count:
                 return None
             is_head = self._next_number == self.head
-            guess = Part(self._next_number, None, has_predicted=True)
-            run = _Run(self._head_part() if is_head else guess)
+            run = _Run(self._head_part() if is_head else self._later_part())
             self._next_number += 1
         self._runs[run.part] = run
         return run.part
@@ -118,6 +139,22 @@ class PartChain:
             return []
         self._runs[part].add(message)
         return list(self._advance())
+
+    def add_cut(self, cut: CutPart | Unparsable) -> list[OutputPiece]:
+        """Add the next part of a compressed file; returns what is to be written now.
+
+        The text ends with an empty part, or with the error of a damaged file: the file fails with
+        it once the chain has reached it. Raises TooManyRejected if an earlier part fails the file.
+        """
+        start = self._starts[-1]
+        if isinstance(cut, CutPart) and cut.stop > start:
+            self.count += 1
+            self._starts.append(cut.stop)
+            self._refuse_for_certain()
+            return []
+        self._end = start
+        self._failure = cut if isinstance(cut, Unparsable) else None
+        return list(self._finish() if self.is_complete else ())
 
     def _advance(self) -> Iterator[OutputPiece]:
         """Take the messages about the head; and about the next part, when the head has ended."""
@@ -139,6 +176,11 @@ class PartChain:
 
     def _head_part(self) -> Part:
         return Part(self.head, self._position, has_predicted=self._rows > 0)
+
+    def _later_part(self) -> Part:
+        number = self._next_number
+        begin = Position(self._starts[number], 0) if self._plan.is_packed else None
+        return Part(number, begin, has_predicted=True)
 
     def _head_run(self) -> "_Run | None":
         head = self.head
@@ -175,8 +217,10 @@ class PartChain:
         if self._header is None:
             self._header = header
             self._footer = JoinedFooter(header.footer) if header.footer else None
-            yield OutputPiece(header.data, rejects=False)
-        elif header != self._header:
+            self._add_checksum(header.checksum)
+            begin = gzip_member.BEGIN if self._in_gzip else b""
+            yield OutputPiece(begin + header.data, rejects=False)
+        elif (header.columns, header.footer) != (self._header.columns, self._header.footer):
             raise PredictionFailed(
                 f"the model answered {self._header.columns} for the first rows and "
                 f"{header.columns} for later ones"
@@ -188,9 +232,10 @@ class PartChain:
         # Else nobody would predict what is left of the part, and the job would wait for that.
         assert self.is_complete or self.head > run.part.number, "a part has ended too early"
         self._empty = self._empty or result.empty
+        self._add_checksum(result.checksum)
         if self.is_complete:
             self._runs = {}  # some may have begun at the end of the file
-            yield from self._end_file()
+            yield from self._finish()
             return
         # A row may be longer than a part: nothing begins in the parts before the new head.
         self._runs = {
@@ -198,10 +243,20 @@ class PartChain:
             for part, other in self._runs.items()
             if other is not run and part.number >= self.head
         }
-        if self._share.file_fails:
+        self._refuse_for_certain()
+
+    def _refuse_for_certain(self) -> None:
+        """Raise TooManyRejected if the file fails; after its last part the count would be exact."""
+        if self._share.file_fails and not self.needs_text:
             self._share.refuse_too_many(is_read=False)
 
-    def _end_file(self) -> Iterator[OutputPiece]:
+    def _add_checksum(self, checksum: Checksum) -> None:
+        if self._in_gzip:
+            self._checksum = gzip_member.join_checksums(self._checksum, checksum)
+
+    def _finish(self) -> Iterator[OutputPiece]:
+        if self._failure is not None:
+            raise self._failure
         self._share.refuse_too_many()
         if self._header is None:
             if isinstance(self._empty, TidegateError):
@@ -210,6 +265,8 @@ class PartChain:
             yield from self._take_header(self._empty)
         if self._footer is not None:
             yield OutputPiece(self._footer.finish(), rejects=False)
+        if self._in_gzip:
+            yield OutputPiece(gzip_member.end(self._checksum), rejects=False)
 
     def _count(self, result: PartResult) -> None:
         share, base = self._share, self._position.line
@@ -237,7 +294,7 @@ class _Run:
 
     @property
     def is_guess(self) -> bool:
-        return self.part.begin is None
+        return self.part.is_guess
 
     def add(self, message: PartMessage) -> None:
         if isinstance(message, PartBegin):

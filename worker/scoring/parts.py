@@ -13,16 +13,17 @@ import pyarrow as pa
 
 from worker.errors import NeedsTypes, TidegateError
 from worker.formats import FeatureConverter, Parts, PartWriter, open_part_writer
+from worker.formats.compression import PieceCompressor
 from worker.interfaces import (
+    Checksum,
+    Compression,
     FilePlan,
     Format,
     InputReader,
     OutputHeader,
     OutputPiece,
-    OutputSink,
     Part,
     PartBegin,
-    PartMessage,
     PartResult,
     PartSink,
     RejectedLines,
@@ -31,7 +32,6 @@ from worker.interfaces import (
 from worker.models import Predictor
 from worker.scoring.batches import BATCH_ROWS, BatchPredictor, Columns, Rejections
 from worker.scoring.checks import CheckedPredictor
-from worker.scoring.part_chain import PartChain
 from worker.scoring.summary import PredictionSummary
 
 
@@ -76,7 +76,12 @@ def score_part(
         rejections,
         _PartTypes(file, predictor, options, state.parts, columns.features, part).settle,
     )
-    writer = _PartOutput(open_part_writer(reader, state.output_format, options), checked, sink)
+    writer = _PartOutput(
+        open_part_writer(reader, state.output_format, options),
+        plan.output_compression,
+        checked,
+        sink,
+    )
     summary = PredictionSummary(columns.selection.kept, is_wanted=options.summarize)
     rows = 0
     for batch in reader.batches(columns.selection.columns, BATCH_ROWS):
@@ -85,7 +90,7 @@ def score_part(
             writer.write(table)
             summary.add(table)
             rows += table.num_rows
-    writer.finish()
+    checksum = writer.finish()
     share = rejections.share
     return PartResult(
         end=reader.end.offset,
@@ -96,6 +101,7 @@ def score_part(
         raising=share.raising,
         shown=tuple(share.shown),
         empty=None if rows or share.file_fails else _empty_header(predictions, writer),
+        checksum=checksum,
         predictions=summary.result(),
     )
 
@@ -115,7 +121,7 @@ class _PartTypes:
         """Read the whole file for its types; raises NeedsTypes as a reader of the file would."""
         if self.features.are_types_settled:
             return
-        if self.part.begin is None:
+        if self.part.is_guess:
             raise NeedsTypes("{}")  # nobody believes it before the part is predicted again
         found = self._whole_file()
         if needs_rest or not self.features.has_types(found):
@@ -130,10 +136,21 @@ class _PartTypes:
 
 
 class _PartOutput:
-    """Sends tables as rows of the output, and before the first of them the output's header."""
+    """Sends tables as rows of the output, and before the first of them the output's header.
 
-    def __init__(self, writer: PartWriter, predictor: CheckedPredictor, sink: PartSink) -> None:
+    The header is compressed for itself, as only that of one part is written.
+    """
+
+    def __init__(
+        self,
+        writer: PartWriter,
+        compression: Compression | None,
+        predictor: CheckedPredictor,
+        sink: PartSink,
+    ) -> None:
         self._writer = writer
+        self._compression = compression
+        self._rows = PieceCompressor(compression)
         self._predictor = predictor
         self._sink = sink
         self._has_header = False
@@ -142,22 +159,24 @@ class _PartOutput:
         """Return what stands before the rows of a table."""
         self._has_header = True
         header, footer = self._writer.header(table)
-        return OutputHeader(header, self._predictor.columns, footer)
+        piece = PieceCompressor(self._compression)
+        data = piece.compress(header) + piece.flush()
+        return OutputHeader(data, self._predictor.columns, footer, piece.checksum)
 
     def write(self, table: pa.Table) -> None:
         """Send the rows of a table."""
         if not self._has_header:
             self._sink.send_part(self.header(table))
-        self._send(self._writer.write(table))
+        self._send(self._rows.compress(self._writer.write(table)))
 
-    def finish(self) -> None:
-        """Send what the writer has kept of these rows."""
-        if not self._has_header:
-            return
-        data, groups = self._writer.finish()
-        self._send(data)
-        if groups is not None:
-            self._sink.send_part(groups)
+    def finish(self) -> Checksum:
+        """Send what is left of the rows, and return the checksum of them all."""
+        if self._has_header:
+            data, groups = self._writer.finish()
+            self._send(self._rows.compress(data) + self._rows.flush())
+            if groups is not None:
+                self._sink.send_part(groups)
+        return self._rows.checksum
 
     def _send(self, data: bytes) -> None:
         if data:
@@ -170,18 +189,3 @@ def _empty_header(predictions: BatchPredictor, writer: _PartOutput) -> OutputHea
         return writer.header(predictions.predict_no_rows())
     except TidegateError as error:
         return error
-
-
-@dataclass(frozen=True, slots=True)
-class ChainSink:
-    """Implements worker.interfaces.PartSink for parts that one process predicts in a row."""
-
-    chain: PartChain
-    part: Part
-    output: OutputSink
-
-    def send_part(self, message: PartMessage) -> None:
-        """Write what is to be written now."""
-        for piece in self.chain.add(self.part, message):
-            write = self.output.reject if piece.rejects else self.output.write
-            write(piece.data)

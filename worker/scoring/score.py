@@ -4,13 +4,11 @@ A large file that can be read from the middle is predicted part by part: see `pa
 """
 
 import pickle
-from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 
 from worker.formats import (
-    Compression,
     Parts,
     TableReader,
     TableWriter,
@@ -20,7 +18,9 @@ from worker.formats import (
     open_writer,
 )
 from worker.formats.compression import Compressor
+from worker.formats.packed import PackedParts
 from worker.interfaces import (
+    Compression,
     FilePlan,
     Format,
     InputReader,
@@ -30,11 +30,11 @@ from worker.interfaces import (
     ScoreResult,
 )
 from worker.models import Predictor
+from worker.scoring.all_parts import score_all_parts
 from worker.scoring.batches import BATCH_ROWS, BatchPredictor, Columns, Rejections
 from worker.scoring.checks import CheckedPredictor
 from worker.scoring.content_encoding import encoding_of_output, naming_encoding
-from worker.scoring.part_chain import PartChain
-from worker.scoring.parts import ChainSink, PartState, score_part
+from worker.scoring.parts import PartState
 from worker.scoring.rejected_rows import RejectedRowsWriter
 from worker.scoring.summary import PredictionSummary
 
@@ -66,11 +66,7 @@ def score(
     if isinstance(opened, ScoreResult):
         return opened
     output.open(opened.form)
-    parts = PartChain(opened, options.max_rejected)
-    while (part := parts.next_part()) is not None:
-        sink = ChainSink(parts, part, output)
-        sink.send_part(score_part(file, predictor, options, opened, part=part, sink=sink))
-    return parts.result()
+    return score_all_parts(file, predictor, options, opened, output)
 
 
 def open_file(
@@ -128,14 +124,21 @@ def _plan(
     file: InputReader, predictor: Predictor, options: ScoreOptions, parts: Parts, form: OutputForm
 ) -> FilePlan:
     """Return the plan of a file, of which no more is read than the types of its columns take."""
-    number = bisect_right(parts.starts, parts.begin.offset) - 1
-    reader = parts.open_part(file, options, number, parts.begin)
+    reader = parts.open_first(file, options)
     columns = Columns.of(reader, predictor, options)
     if not columns.features.are_types_settled:
         columns.features.add(next(reader.batches(columns.selection.columns, BATCH_ROWS)))
     state = PartState(parts, form.converted_to or reader.format, columns.features.found_types())
+    packed = parts if isinstance(parts, PackedParts) else None
     return FilePlan(
-        form, parts.begin, parts.starts, parts.end, reader.position_unit, pickle.dumps(state)
+        form,
+        parts.begin,
+        parts.starts,
+        parts.end,
+        reader.position_unit,
+        pickle.dumps(state),
+        output_compression=None if form.converted_to or not packed else packed.compression,
+        cut_bytes=packed.cut_bytes if packed else 0,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from worker.errors import ProcessLost, TidegateError, Unparsable
 from worker.interfaces import (
     AsyncRangeReader,
+    CutPart,
     FilePlan,
     OutputForm,
     OutputHeader,
@@ -19,7 +20,7 @@ from worker.interfaces import (
     RejectedLines,
     ScoreResult,
 )
-from worker.pool.channel import Assignment, Outcome
+from worker.pool.channel import Assignment, Outcome, PlannedCut, PlannedPart
 from worker.pool.process import ProcessSlot, Take
 from worker.scoring.part_chain import size_of
 
@@ -32,6 +33,11 @@ def plan_of(content: bytes, part_bytes: int) -> FilePlan:
     """Plan a file without a header, from its first line to its last one."""
     starts = range(0, len(content), part_bytes)
     return FilePlan(FORM, Position(0, 1), starts, len(content), "line", b"state")
+
+
+def packed_plan_of(part_bytes: int) -> FilePlan:
+    """Plan a file that counts as compressed, though its bytes are those of its text."""
+    return FilePlan(FORM, Position(0, 1), (0,), None, "line", b"state", cut_bytes=part_bytes)
 
 
 def expected(content: bytes) -> tuple[bytes, bytes]:
@@ -71,6 +77,11 @@ def line_at(content: bytes, position: int) -> int:
     return content.find(b"\n", position - 1) + 1 or len(content) if position else 0
 
 
+async def read_range(reader: AsyncRangeReader, start: int, stop: int) -> bytes:
+    """Read one range whole."""
+    return b"".join([piece async for piece in reader.read([(start, stop)])])
+
+
 @dataclass
 class PartProcess(ProcessSlot):
     """A slot whose process predicts a file by a plan; a small file says how many seconds it takes.
@@ -89,6 +100,9 @@ class PartProcess(ProcessSlot):
     failing_guesses: Collection[int] = ()  # parts which it cannot read where it guesses
     closed: int = 0
     sent: int = 0  # bytes of output that were taken
+    cuts: list[int] = field(default_factory=list)
+    """Where the parts start that this process has cut from a compressed file."""
+    cut_seconds: float = 0.25  # for each line that is unpacked
 
     async def close(self) -> None:
         self.closed += 1
@@ -96,15 +110,46 @@ class PartProcess(ProcessSlot):
     async def run(
         self, assignment: Assignment, first: bytes, reader: AsyncRangeReader, take: Take
     ) -> Outcome:
-        if assignment.planned is not None:
-            return await self._run_part(assignment.planned.part, assignment.size, reader, take)
+        match assignment.planned:
+            case PlannedCut(start):
+                return await self._cut(start, assignment.size, reader, take)
+            case PlannedPart(part):
+                return await self._run_part(part, assignment.size, first, reader, take)
+        if assignment.alone and assignment.size > len(first) and self.plan.is_packed:
+            return await self._run_alone(assignment.size, reader, take)
         if assignment.size > len(first):
             return self.plan
         await asyncio.sleep(float(first))
         return ScoreResult(1, 0)
 
+    async def _cut(
+        self, start: int, size: int, reader: AsyncRangeReader, take: Take
+    ) -> CutPart | Unparsable:
+        """Write the lines of the next part; a line "damaged" ends what can be unpacked."""
+        self.cuts.append(start)
+        content = await read_range(reader, 0, size)
+        stop = line_at(content, (start // self.plan.cut_bytes + 1) * self.plan.cut_bytes)
+        stop = max(start, min(stop, size))
+        for line in content[start:stop].splitlines(keepends=True):
+            await asyncio.sleep(self.cut_seconds)
+            if line == b"killed\n":
+                raise ProcessLost("killed")
+            if line == b"damaged\n":
+                return Unparsable("the data is corrupt")
+            await take(OutputPiece(line, rejects=False))
+        return CutPart(stop)
+
+    async def _run_alone(self, size: int, reader: AsyncRangeReader, take: Take) -> Outcome:
+        content = await read_range(reader, 0, size)
+        await take(self.plan.form)
+        output, rejects = expected(content)
+        await take(OutputPiece(output, rejects=False))
+        if rejects:
+            await take(OutputPiece(rejects, rejects=True))
+        return ScoreResult(output.count(b"\n") - 1, max(0, rejects.count(b"\n") - 1))
+
     async def _run_part(
-        self, part: Part, size: int, reader: AsyncRangeReader, take: Take
+        self, part: Part, size: int, first: bytes, reader: AsyncRangeReader, take: Take
     ) -> Outcome:
         self.parts.append(part)
         if part.number == self.killed_by:
@@ -113,15 +158,20 @@ class PartProcess(ProcessSlot):
             raise asyncio.CancelledError
         if part.begin is None and part.number in self.failing_guesses:
             return Unparsable("no row begins here")
+        if part.begin is not None and self.plan.is_packed:
+            return await self._send(part, first, part.begin.offset, take)
         start, *later = self.plan.starts[part.number :]
         stop = later[0] if later else size
         before = max(0, start - 1)
         wanted = (before, min(size, stop + LONGEST_LINE))
-        text = b"".join([piece async for piece in reader.read([wanted])])
+        text = await read_range(reader, *wanted)
         begin = line_at(text, start - before) if part.begin is None else part.begin.offset - before
         if part.begin is None and part.number in self.wrong:
             begin = line_at(text, begin + 1)
-        text, begin = text[begin : line_at(text, stop - before)], before + begin
+        text = text[begin : line_at(text, stop - before)]
+        return await self._send(part, text, before + begin, take)
+
+    async def _send(self, part: Part, text: bytes, begin: int, take: Take) -> Outcome:
         for message in predict_lines(text, begin):
             await asyncio.sleep(self.seconds(part))
             if isinstance(message, PartResult | TidegateError):

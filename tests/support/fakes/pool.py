@@ -12,8 +12,8 @@ from worker.interfaces import (
     ScoreOptions,
     ScoreResult,
 )
-from worker.pool.large_file import SpareBytes
 from worker.pool.pool import UNLIMITED, Pool
+from worker.pool.spare import SpareBytes
 
 
 @dataclass

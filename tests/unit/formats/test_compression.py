@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 
 from worker.errors import TransientError, Unparsable
-from worker.formats.compression import Compression, compressor, decompress, detect_compression
+from worker.formats.compression import compressor, decompress, detect_compression
+from worker.interfaces import Compression
 
 TEXT = b"".join(b"id-%d,%d\n" % (n, n * n * 7919 % 10007) for n in range(20_000))
 BOTH: list[Compression] = ["gzip", "zstd"]

@@ -10,8 +10,7 @@ from pyarrow import parquet
 from tests.support.fakes.input_reader import MemoryInput
 from worker.errors import Unparsable
 from worker.formats import open_reader
-from worker.formats.compression import Compression
-from worker.interfaces import ScoreOptions
+from worker.interfaces import Compression, ScoreOptions
 
 DEFAULT = ScoreOptions()
 

@@ -16,7 +16,7 @@ from tests.unit.jobs.test_exclusive_jobs import receive_and_release
 from worker.errors import NeedsMemory, NeedsTypes, TidegateError
 from worker.interfaces import AsyncRangeReader, Part
 from worker.job import S3Uri
-from worker.pool.channel import Assignment, Outcome
+from worker.pool.channel import Assignment, Outcome, PlannedPart
 from worker.pool.pool import Pool
 from worker.pool.process import Take
 
@@ -38,7 +38,7 @@ class RecordingProcess(PartProcess):
         self, assignment: Assignment, first: bytes, reader: AsyncRangeReader, take: Take
     ) -> Outcome:
         self.assigned.append(assignment)
-        if assignment.planned is not None:
+        if isinstance(assignment.planned, PlannedPart):
             need = self.needs.get(assignment.planned.part.number)
             options = assignment.options
             if isinstance(need, NeedsTypes) and options.found_types is None:

@@ -57,6 +57,13 @@ def test_a_process_confirms_an_assignment_at_once(parent: Parent) -> None:
     assert parent.received() == [None]
 
 
+def test_the_first_bytes_of_a_file_are_not_kept_behind_its_job(parent: Parent) -> None:
+    parent.assign(4, b"abcd")
+    assert parent.channel.first == b"abcd"
+    parent.channel.finish(ScoreResult(0, 0))
+    assert parent.channel.first == b""
+
+
 def test_the_whole_output_of_a_small_file_is_sent_at_once(parent: Parent) -> None:
     parent.assign(4, b"abcd")
     parent.received()

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from tests.support.fakes.async_streams import AsyncMemoryInput, AsyncMemoryOutput
-from tests.support.fakes.part_process import PartProcess, expected, plan_of
+from tests.support.fakes.part_process import PartProcess, expected, packed_plan_of, plan_of
 from worker.clock import now
 from worker.errors import (
     PermanentError,
@@ -49,10 +49,13 @@ class LargeJob:
     part_bytes: int = PART
     wrong: Collection[int] = ()
     budget_bytes: int = 10_000
+    packed: bool = False
     output: AsyncMemoryOutput = field(default_factory=AsyncMemoryOutput)
 
     def __post_init__(self) -> None:
         plan = plan_of(self.content, self.part_bytes)
+        if self.packed:
+            plan = packed_plan_of(self.part_bytes)
         self.slots = [PartProcess(plan, wrong=self.wrong) for _ in range(self.processes)]
         self.pool = Pool(list(self.slots))
         self.budget = WatchedBudget(self.budget_bytes)

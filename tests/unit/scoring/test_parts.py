@@ -22,9 +22,10 @@ from worker.interfaces import (
     ScoreOptions,
     ScoreResult,
 )
+from worker.scoring.all_parts import ChainSink
 from worker.scoring.batches import BATCH_ROWS
 from worker.scoring.part_chain import PartChain
-from worker.scoring.parts import ChainSink, score_part
+from worker.scoring.parts import score_part
 from worker.scoring.score import open_file, score
 
 PART = 1000
@@ -218,11 +219,19 @@ def test_a_model_whose_answer_has_another_type_in_a_later_part_fails_the_file() 
     [
         (MANY[:PART], LENIENT),
         (b"id,x" + b"y" * PART, LENIENT),
-        (gzip.compress(MANY * 1000), LENIENT),
+        (gzip.compress(b"id,x\n" + LINE % 7 * 400), LENIENT),
+        (gzip.compress(MANY.decode().encode("utf-16")), replace(LENIENT, encoding="utf-16")),
         ("é,x\n".encode("latin-1") + MANY[5:], replace(LENIENT, encoding="latin-1")),
         (MANY.decode().encode("utf-16"), replace(LENIENT, encoding="utf-16")),
     ],
-    ids=["small", "a header alone", "compressed", "latin-1", "utf-16"],
+    ids=[
+        "small",
+        "a header alone",
+        "small as it is compressed",
+        "utf-16 in gzip",
+        "latin-1",
+        "utf-16",
+    ],
 )
 def test_a_file_that_has_one_part_only_is_predicted_at_once(
     body: bytes, options: ScoreOptions

@@ -1,5 +1,6 @@
 """A file predicted part by part, in any order and from any guesses, gives the same bytes."""
 
+import gzip
 import io
 import pickle
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from random import Random
+from typing import cast
 
 import pandas as pd
 import pyarrow as pa
@@ -17,11 +19,13 @@ from pyarrow import parquet
 from tests.support.fakes.input_reader import MemoryInput, MemoryOutput
 from tests.support.parts import predict_parts
 from tests.support.strategies import cut, evenly_long, examples, sizes
-from worker.errors import NeedsTypes, TidegateError
+from worker.errors import NeedsTypes, TidegateError, Unparsable
+from worker.formats.compression import decompress, detect_compression
 from worker.formats.csv.blocks import BlockSplitter, RawRow
 from worker.formats.csv.dialect import Dialect, count_line_ends
 from worker.formats.csv.row_begin import find_row_begin
 from worker.interfaces import (
+    CutPart,
     FilePlan,
     OutputForm,
     OutputHeader,
@@ -34,6 +38,8 @@ from worker.interfaces import (
     ScoreOptions,
     ScoreResult,
 )
+from worker.scoring.all_parts import PartFile, score_all_parts
+from worker.scoring.part_cutter import PartCutter
 from worker.scoring.parts import score_part
 from worker.scoring.rejected_rows import RejectedRowsWriter, other_cells
 from worker.scoring.score import open_file, score
@@ -210,6 +216,65 @@ def read_parts(body: bytes, options: ScoreOptions, order: Order) -> tuple[object
     return predicted.output, predicted.rejects, predicted.result
 
 
+def read_packed(body: bytes, options: ScoreOptions, order: Order) -> tuple[object, ...]:
+    """Return the same of a compressed file, whose output is unpacked."""
+    file, output = MemoryInput(body, pieces=order.pieces), MemoryOutput()
+    try:
+        plan = open_file(file, Seeing(), options, output, part_bytes=order.part_bytes)
+        if isinstance(plan, ScoreResult):
+            return unpacked(output.output), output.rejects or b"", plan
+        packed = Packed(body, options, order, plan)
+        predicted = predict_parts(
+            plan,
+            packed.messages,
+            max_rejected=options.max_rejected,
+            processes=order.processes,
+            draw=Random(order.seed),  # noqa: S311 - no secret
+            cut=packed.cut,
+        )
+    except NeedsTypes as types:
+        return read_packed(body, replace(options, found_types=str(types)), order)
+    except TidegateError as error:
+        return (type(error), str(error))
+    alone = MemoryOutput()
+    alone.open(plan.form)
+    score_all_parts(file, Seeing(), options, plan, alone)
+    assert (predicted.output, predicted.rejects) == (alone.output, alone.rejects or b"")
+    return unpacked(predicted.output), predicted.rejects, predicted.result
+
+
+def unpacked(output: bytes) -> bytes:
+    return b"".join(decompress(iter([output]), detect_compression(output)))
+
+
+class Packed:
+    """A compressed file, which one process unpacks."""
+
+    def __init__(self, body: bytes, options: ScoreOptions, order: Order, plan: FilePlan) -> None:
+        self._file = MemoryInput(body, first=0, pieces=order.pieces)
+        self._options = options
+        self._plan = plan
+        self._cutter = PartCutter(self._file, plan)
+        self._texts: dict[int, bytes] = {}
+
+    def cut(self, number: int) -> CutPart | Unparsable:
+        try:
+            self._texts[number] = self._cutter.cut()
+        except Unparsable as error:
+            return error
+        return CutPart(self._cutter.offset)
+
+    def messages(self, part: Part) -> list[PartMessage]:
+        """Return what a process sends for a part, of which it has the text."""
+        sink, file = Messages(), PartFile(self._file, self._texts[part.number])
+        try:
+            result = score_part(file, Seeing(), self._options, self._plan, part=part, sink=sink)
+            sink.send_part(result)
+        except TidegateError as error:
+            sink.send_part(error)
+        return sink.sent
+
+
 def messages(
     body: bytes, options: ScoreOptions, order: Order, plan: FilePlan, part: Part
 ) -> list[PartMessage]:
@@ -310,6 +375,56 @@ def test_any_parts_of_json_lines_give_their_output(
     part_bytes = len(body) if options.max_rejected else order.part_bytes
     expected = read_whole(body, options, part_bytes=part_bytes)
     assert read_parts(body, options, order) == expected
+
+
+def in_gzip(body: bytes, cuts: list[int]) -> bytes:
+    """Return one member or more, with padding between them."""
+    return b"\0".join(map(gzip.compress, cut(body, cuts)))
+
+
+def in_zstd(body: bytes, cuts: list[int]) -> bytes:
+    """Return one frame or more."""
+    return b"".join(pa.compress(piece, codec="zstd", asbytes=True) for piece in cut(body, cuts))
+
+
+IN_ZSTD = st.booleans()
+
+
+@examples(1)
+@given(FILES, OPTIONS, ORDERS, IN_ZSTD)
+def test_any_parts_of_a_compressed_file_give_the_output_of_the_plain_one(
+    body: bytes, options: ScoreOptions, order: Order, zstd: bool
+) -> None:
+    part_bytes = len(body) if options.max_rejected else order.part_bytes
+    expected = read_whole(body, options, part_bytes=part_bytes)
+    packed = (in_zstd if zstd else in_gzip)(body, order.pieces)
+    assert read_packed(packed, options, order) == expected
+
+
+@examples(0.5)
+@given(JSON_LINES, JSON_OPTIONS, ORDERS, IN_ZSTD)
+def test_any_parts_of_compressed_json_lines_give_the_output_of_plain_ones(
+    body: bytes, options: ScoreOptions, order: Order, zstd: bool
+) -> None:
+    part_bytes = len(body) if options.max_rejected else order.part_bytes
+    expected = read_whole(body, options, part_bytes=part_bytes)
+    packed = (in_zstd if zstd else in_gzip)(body, order.pieces)
+    assert read_packed(packed, options, order) == expected
+
+
+@examples(0.5)
+@given(FILES, ORDERS, IN_ZSTD, st.data())
+def test_a_damaged_file_has_the_same_error_in_parts_as_in_one_piece(
+    body: bytes, order: Order, zstd: bool, data: st.DataObject
+) -> None:
+    options = ScoreOptions(max_rejected=1)
+    packed = (in_zstd if zstd else in_gzip)(body, order.pieces)
+    packed = packed[: data.draw(st.integers(10, len(packed)))] + data.draw(
+        st.sampled_from([b"", b"", b"\0\0", b"no member", b"\x1f\x8b\x08"])
+    )
+    whole = read_whole(packed, options, part_bytes=4 * len(packed))
+    expected = (unpacked(cast("bytes", whole[0])), *whole[1:]) if len(whole) > 2 else whole
+    assert read_packed(packed, options, order) == expected
 
 
 def as_parquet(rows: list[tuple[int | None, int | None]], form: str, group_rows: int) -> bytes:

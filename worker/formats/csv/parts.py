@@ -8,6 +8,7 @@ from typing import Self
 from worker.formats.csv.header import Header
 from worker.formats.csv.reader import CsvReader
 from worker.formats.csv.row_begin import find_row_begin
+from worker.formats.csv.row_end import end_of_rows
 from worker.formats.memory import InputMemory
 from worker.formats.parts import TextParts, cut_at_bytes
 from worker.formats.text import cut_pieces, to_utf8
@@ -31,6 +32,10 @@ class CsvParts(TextParts[CsvReader]):
         text, behind = cut_pieces(text, size)
         place, text = find_row_begin(text, self.header.dialect, self.header.width)
         return place, chain(text, behind)
+
+    def end_of_rows(self, text: Iterator[bytes], size: int) -> int:
+        """Return where the last row ends of those that begin in the first `size` bytes."""
+        return end_of_rows(text, self.header.dialect, size)
 
     def reader(
         self,

@@ -122,6 +122,19 @@ def lines_from(text: Iterable[bytes], limit: int) -> Iterator[bytes]:
         left -= min(left, len(piece))
 
 
+def end_of_lines(text: Iterable[bytes], limit: int) -> int:
+    """Return where the last line ends of those that begin in so many bytes of a text.
+
+    Raises Unparsable if that line exceeds 16 MiB for certain.
+    """
+    end = 0
+    for piece in lines_from(text, limit):
+        end += len(piece)
+        if end > limit + MAX_ROW_BYTES:
+            raise Unparsable(f"a line is longer than {MAX_ROW_BYTES // 2**20} MiB")
+    return end
+
+
 def _find_lines(text: bytes, number: int) -> tuple[LineBlock, int]:
     """Return the lines of a text, of which the first has this number; and the next number."""
     padded = text + PADDING

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from worker.formats.json_lines.keys import FileKeys
-from worker.formats.json_lines.lines import LineSplitter, lines_from, skip_line
+from worker.formats.json_lines.lines import LineSplitter, end_of_lines, lines_from, skip_line
 from worker.formats.json_lines.reader import JsonLinesReader
 from worker.formats.memory import InputMemory
 from worker.formats.parts import TextParts, cut_at_bytes
@@ -27,6 +27,10 @@ class JsonLinesParts(TextParts[JsonLinesReader]):
     def find_begin(self, text: Iterator[bytes], size: int) -> tuple[int, Iterator[bytes]]:
         """Return where the first line begins; every line end is one for certain."""
         return skip_line(text, size)
+
+    def end_of_rows(self, text: Iterator[bytes], size: int) -> int:
+        """Return where the last line ends of those that begin in the first `size` bytes."""
+        return end_of_lines(text, size)
 
     def reader(
         self,

@@ -39,6 +39,10 @@ class ParquetParts:
         """Return a reader of all rows."""
         return ParquetReader(file, InputMemory(file.reserve, options))
 
+    def open_first(self, file: InputReader, options: ScoreOptions) -> ParquetReader:
+        """Return a reader of the first part's rows."""
+        return self.open_part(file, options, 0, self.begin)
+
     def open_part(
         self, file: InputReader, options: ScoreOptions, number: int, begin: Position | None
     ) -> ParquetReader:
