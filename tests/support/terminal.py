@@ -11,7 +11,7 @@ from tidegate.localcloud.cloud import CHECKOUT, ROOT, Cloud, Credentials
 
 CHECKED_OUT = (
     *("Dockerfile", "infra", "requirements"),
-    *("dispatcher", "notifier", "tidegate", "worker"),
+    *("dispatcher", "notifier", "reconciler", "tidegate", "worker"),
 )
 TIDEGATE = """\
 #!/bin/sh

@@ -142,7 +142,7 @@ def test_a_module_is_imported_from_the_environment(installed: Installed, module:
 def test_every_module_of_the_checkout_is_in_the_wheel(wheel: Path) -> None:
     with ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    packages = ("worker", "dispatcher", "notifier", "tidegate")
+    packages = ("worker", "dispatcher", "notifier", "reconciler", "tidegate")
     modules = {
         str(path.relative_to(ROOT))
         for package in packages

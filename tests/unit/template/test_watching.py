@@ -66,7 +66,7 @@ def test_an_alarm_is_made_for_an_address_or_a_topic_and_is_sent_to_each_that_is_
     alarm: str, email: str, topic: str, told: list[str]
 ) -> None:
     known = {"AlarmEmail": email, "AlarmTopicArn": topic, "AlarmTopic": "the-stacks-own"}
-    known |= {"Events": "ENABLED", "NoticeEmail": "", "NoticeTopicArn": ""}
+    known |= {"Events": "ENABLED", "Reconcile": "NIGHTLY", "NoticeEmail": "", "NoticeTopicArn": ""}
     actions = resolve(properties(alarm)["AlarmActions"], known | {"AWS::NoValue": NOTHING})
 
     assert condition(ALARMS[alarm]["Condition"], known) is bool(told)
@@ -90,6 +90,7 @@ def test_there_is_an_alarm_for_each_kind_of_trouble() -> None:
         "DispatcherFails",
         "Undispatched",
         "NotifierFails",
+        "ReconcilerFails",
     }
 
 
