@@ -47,12 +47,14 @@ def test_the_costs_are_counted_with_the_templates_own_parameters() -> None:
     assert PARAMETERS["TaskMemory"]["Default"] == costs.MEMORY_GB * 1024
     assert properties("Dispatcher")["MemorySize"] == costs.DISPATCHER_GB * 1024
     assert properties("Notifier")["MemorySize"] == costs.NOTIFIER_GB * 1024
+    assert properties("Reconciler")["MemorySize"] == costs.RECONCILER_GB * 1024
 
 
 def test_the_tables_are_those_that_are_computed() -> None:
     for table in (
         costs.files_table(),
         costs.events_table(),
+        costs.reconcile_table(),
         idle_simulation.table(),
         costs.prices_table(),
         backlog_simulation.table(),
