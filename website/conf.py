@@ -30,6 +30,7 @@ NAVIGATION = {
         "docs/broken-batch",
         "docs/report",
         "docs/backfill",
+        "docs/reconcile",
         "docs/notices",
         "docs/doctor",
         "docs/troubleshooting",

@@ -52,8 +52,8 @@ def table() -> str:
     """Return the part of docs/roles.md about these rights."""
     return (
         "\n## With the nightly reconcile\n\n"
-        "A stack with `Reconcile=NIGHTLY` has one role more. It can list both buckets, and read no\n"
-        "object.\n\n"
+        "A stack with `Reconcile=NIGHTLY` has one role more. It can list both buckets, and read\n"
+        "no object.\n\n"
         "| role | statement | denied without it |\n|---|---|---|\n"
         + "".join(f"| {row} |\n" for row in rows(NEEDED, statements))
     )
