@@ -1,7 +1,7 @@
 # Every target makes the virtual environments that it needs. Python 3.11 or later and make are enough.
 PYTHON ?= python3
 BIN := .venv/bin
-PACKAGES := worker dispatcher notifier tidegate examples tests benchmarks website
+PACKAGES := worker dispatcher notifier reconciler tidegate examples tests benchmarks website
 SOURCES := $(PACKAGES) hatch_build.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV := .venv/bin/uv --quiet --system-certs

@@ -43,6 +43,7 @@ NAVIGATION = {
         "docs/daily-life",
         "docs/report",
         "docs/where-to-look",
+        "docs/reconcile",
         "docs/notices",
         "docs/doctor",
         "docs/troubleshooting",

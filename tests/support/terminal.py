@@ -15,7 +15,7 @@ NEEDS_SHELL = re.compile("[;>|]")
 
 CHECKED_OUT = (
     *("Dockerfile", "infra", "requirements"),
-    *("dispatcher", "notifier", "tidegate", "worker"),
+    *("dispatcher", "notifier", "reconciler", "tidegate", "worker"),
 )
 TIDEGATE = """\
 #!/bin/sh

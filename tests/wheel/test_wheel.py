@@ -20,7 +20,13 @@ from tidegate.image.requirements import worker_bounds
 from tidegate.image.source import ImageSource
 
 UV = Path(sys.executable).with_name("uv")
-IMPORTED = ["worker.service.run", "worker.pool.child", "dispatcher.handler", "notifier.handler"]
+IMPORTED = [
+    "worker.service.run",
+    "worker.pool.child",
+    "dispatcher.handler",
+    "notifier.handler",
+    "reconciler.handler",
+]
 COMMANDS = {
     "tidegate --help": "batch predictions on aws",
     "tidegate check --help": "as a worker does",
@@ -130,7 +136,14 @@ def test_a_worker_without_settings_ends_with_status_2_and_names_them(installed: 
 
 
 @pytest.mark.parametrize(
-    "module", ["worker.service.run", "worker.pool.child", "dispatcher.handler", "notifier.handler"]
+    "module",
+    [
+        "worker.service.run",
+        "worker.pool.child",
+        "dispatcher.handler",
+        "notifier.handler",
+        "reconciler.handler",
+    ],
 )
 def test_a_module_is_imported_from_the_environment(installed: Installed, module: str) -> None:
     ran = installed.run("python -c", f"import {module} as module; print(module.__file__)")
@@ -142,7 +155,7 @@ def test_a_module_is_imported_from_the_environment(installed: Installed, module:
 def test_every_module_of_the_checkout_is_in_the_wheel(wheel: Path) -> None:
     with ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    packages = ("worker", "dispatcher", "notifier", "tidegate")
+    packages = ("worker", "dispatcher", "notifier", "reconciler", "tidegate")
     modules = {
         str(path.relative_to(ROOT))
         for package in packages

@@ -8,6 +8,8 @@ from typing import Any
 from tidegate.aws.account import Account
 
 VERSION = "2012-10-17"
+WORKERS = ("TaskRole",)
+LISTING = (*WORKERS, "ReconcilerRole")  # a stack without Reconcile has no such role
 
 
 def event_pattern(bucket: str, prefix: str) -> dict[str, Any]:
@@ -23,7 +25,7 @@ def to_read(account: Account, stack: str, bucket: str, prefix: str) -> str:
     arn = f"arn:{account.partition}:s3:::{bucket}"
     policy = [
         _allow(account, stack, ["s3:GetObject", "s3:GetObjectVersion"], f"{arn}/{prefix}*"),
-        _allow(account, stack, ["s3:ListBucket"], arn),
+        _allow(account, stack, ["s3:ListBucket"], arn, LISTING),
     ]
     return f"""\
 {_about(bucket, "s3:ListBucket, s3:GetBucketNotification, s3:PutBucketNotification")}
@@ -55,7 +57,7 @@ def to_write(account: Account, stack: str, bucket: str, output_key: str) -> str:
     actions = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"]
     policy = [
         _allow(account, stack, actions, below),
-        _allow(account, stack, ["s3:ListBucket"], arn),
+        _allow(account, stack, ["s3:ListBucket"], arn, LISTING),
     ]
     return f"""\
 {_about(bucket, "s3:ListBucket")}
@@ -81,22 +83,25 @@ def _about_keys(actions: str) -> str:
     )
 
 
-def _allow(account: Account, stack: str, actions: Sequence[str], resource: str) -> dict[str, Any]:
-    """Return a statement for the stack's workers.
+def _allow(
+    account: Account,
+    stack: str,
+    actions: Sequence[str],
+    resource: str,
+    roles: Sequence[str] = WORKERS,
+) -> dict[str, Any]:
+    """Return a statement for roles of the stack.
 
     S3 refuses a policy that names a role that does not exist yet, so a condition names it.
     """
-    roles = f"arn:{account.partition}:iam::{account.id}:role"
+    arn = f"arn:{account.partition}:iam::{account.id}:role"
+    names = [f"{arn}/{path}{stack}-{role}-*" for role in roles for path in ("", "*/")]
     return {
         "Effect": "Allow",
         "Principal": {"AWS": f"arn:{account.partition}:iam::{account.id}:root"},
         "Action": actions,
         "Resource": resource,
-        "Condition": {
-            "ArnLike": {
-                "aws:PrincipalArn": [f"{roles}/{stack}-TaskRole-*", f"{roles}/*/{stack}-TaskRole-*"]
-            }
-        },
+        "Condition": {"ArnLike": {"aws:PrincipalArn": names}},
     }
 
 

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 import dispatcher
 import notifier
+import reconciler
 from tidegate.aws import input_bucket
 from tidegate.aws.account import Account
 from tidegate.aws.errors import AwsError, found
@@ -30,7 +31,7 @@ from tidegate.offline.baseline import SUFFIX, NoBaseline, read_baseline
 from worker.advice.answers import ACCESS_DENIED
 
 # Each is a resource of the template under its own name.
-FUNCTIONS = (dispatcher, notifier)
+FUNCTIONS = (dispatcher, notifier, reconciler)
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,7 +166,11 @@ def _acts(name: str, kind: str, action: str) -> Iterator[Act]:
 
 
 PASSED = {
-    "AWS::Lambda::Function": (("DispatcherRole", "lambda"), ("NotifierRole", "lambda")),
+    "AWS::Lambda::Function": (
+        ("DispatcherRole", "lambda"),
+        ("NotifierRole", "lambda"),
+        ("ReconcilerRole", "lambda"),
+    ),
     "AWS::ECS::TaskDefinition": (("TaskRole", "ecs-tasks"), ("ExecutionRole", "ecs-tasks")),
 }
 

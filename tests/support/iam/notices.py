@@ -4,7 +4,7 @@ A role is judged by the template, for a stack with events and notices. An ARN th
 from a resource is written `<Queue.Arn>`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from tests.support.iam.policy import Act, denied
@@ -85,13 +85,16 @@ def table() -> str:
         "more. `SendNotices` is there only with a topic, and `EncryptRecords` only with\n"
         "`OutputKmsKey`.\n\n"
         "| role | statement | denied without it |\n|---|---|---|\n"
-        + "".join(f"| {row} |\n" for row in _rows())
+        + "".join(f"| {row} |\n" for row in rows(NEEDED, statements))
     )
 
 
-def _rows() -> Iterator[str]:
-    for role, reasons in NEEDED.items():
-        granted = statements(role)
+def rows(
+    needed: Mapping[str, Mapping[Act, str]], statements_of: Callable[[str], list[dict[str, Any]]]
+) -> Iterator[str]:
+    """Yield the row of each statement: the requests that are denied without it."""
+    for role, reasons in needed.items():
+        granted = statements_of(role)
         for statement in granted:
             lost = denied([one for one in granted if one is not statement], reasons)
             requests = ", ".join(f"`{act.action}` ({reasons[act]})" for act in lost)

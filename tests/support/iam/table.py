@@ -5,7 +5,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from tests.support.iam import notices
+from tests.support.iam import notices, reconcile
 from tests.support.iam.acts import needed
 from tests.support.iam.policy import Statement, denied
 from tests.support.iam.roles import Arns
@@ -27,7 +27,7 @@ one statement each, and must fail.
 def document(names: Arns, model: str, granted: Mapping[str, Sequence[Statement]]) -> str:
     """Return tables of the statements: the requests that need each one, with their reasons."""
     rows = "".join(f"| {row} |\n" for row in _rows(names, model, granted))
-    return PREFACE + rows + notices.table()
+    return PREFACE + rows + notices.table() + reconcile.table()
 
 
 def _rows(names: Arns, model: str, granted: Mapping[str, Sequence[Statement]]) -> Iterator[str]:

@@ -11,6 +11,7 @@ SHOWN = {
     "${AWS::StackName}": "STACK",
     "${Dispatcher}": "STACK-dispatcher",
     "${UndispatchedQueue.Arn}": "arn:aws:sqs:REGION:ACCOUNT:STACK-undispatched",
+    "${ReconcilerLogGroup}": "/aws/lambda/STACK-reconciler",
     "${NotifierLogGroup}": "/aws/lambda/STACK-notifier",
     "${UnannouncedQueue}": "https://sqs.REGION.amazonaws.com/ACCOUNT/STACK-unannounced",
 }

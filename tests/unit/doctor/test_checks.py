@@ -365,6 +365,27 @@ class TestDispatcher:
         assert given == {name: str(value) for name, value in variables.items()} | {"OURS": "1"}
 
 
+class TestReconcile:
+    def test_it_says_that_it_is_off(self, check: Check) -> None:
+        assert check("reconcile").found.startswith("off: ")
+
+    def test_its_rule_is_looked_at_if_it_is_on(
+        self, account: Account, answers: Answers, check: Check
+    ) -> None:
+        set_parameter(account, answers, Reconcile="NIGHTLY")
+        listed = resources(account, ReconcileDue=f"{NAME}-due")
+        answers.give("cloudformation", "ListStackResources", StackResourceSummaries=listed)
+        for rule, verdict in (("ENABLED", Verdict.OK), ("DISABLED", Verdict.WARNING)):
+            answers.give("events", "DescribeRule", State=rule)
+            finding = check("reconcile")
+            assert finding.verdict is verdict
+            assert f"{NAME}-due" in finding.found
+        assert finding.commands == (f"aws events enable-rule --name {NAME}-due",)
+
+        answers.refuse("events", "DescribeRule", "ResourceNotFoundException")
+        assert check("reconcile").verdict is Verdict.WARNING
+
+
 @pytest.mark.parametrize(("name", "logical"), [("sweep", "Sweep"), ("task stopped", "TaskStopped")])
 class TestRules:
     def test_a_rule_that_is_disabled_is_enabled_by_the_command(

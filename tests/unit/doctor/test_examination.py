@@ -82,7 +82,7 @@ def test_what_aws_does_not_answer_is_unknown_and_never_absent(
 
     findings = examine(account, stack)
 
-    asks_nothing = {"stack", "settings"}
+    asks_nothing = {"stack", "settings", "reconcile"}
     told = {name: one for name, one in findings.items() if name not in asks_nothing}
     assert {one.verdict for one in told.values()} == {Verdict.UNKNOWN}
     assert [name for name, one in told.items() if said not in one.found] == []

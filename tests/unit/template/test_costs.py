@@ -53,6 +53,7 @@ def test_the_costs_are_counted_with_the_templates_own_parameters() -> None:
     assert PARAMETERS["TaskMemory"]["Default"] == costs.MEMORY_GB * 1024
     assert properties("Dispatcher")["MemorySize"] == costs.DISPATCHER_GB * 1024
     assert properties("Notifier")["MemorySize"] == costs.NOTIFIER_GB * 1024
+    assert properties("Reconciler")["MemorySize"] == costs.RECONCILER_GB * 1024
 
 
 def test_the_tables_are_those_that_are_computed() -> None:
@@ -60,6 +61,7 @@ def test_the_tables_are_those_that_are_computed() -> None:
         costs.files_table(),
         costs.numbers_table(),
         costs.events_table(),
+        costs.reconcile_table(),
         idle_simulation.table(),
         costs.prices_table(),
         backlog_simulation.table(),

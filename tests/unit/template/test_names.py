@@ -44,5 +44,5 @@ def test_every_name_that_is_given_has_the_stacks_name_in_it() -> None:
 def test_logs_do_not_grow_for_ever() -> None:
     groups = of_type("AWS::Logs::LogGroup")
 
-    assert len(groups) == 3
+    assert len(groups) == 4
     assert all("RetentionInDays" in group["Properties"] for group in groups.values())

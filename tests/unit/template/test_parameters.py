@@ -38,6 +38,7 @@ def test_the_parameters_are_those_that_are_documented() -> None:
         *("VisibilitySeconds", "MaxReceiveCount", "LogDays", "Dashboard"),
         *("AlarmEmail", "AlarmTopicArn"),
         *("Events", "NoticeEmail", "NoticeTopicArn"),
+        *("Reconcile", "ReconcileDays", "ReconcileMaxFiles"),
         *("PermissionsBoundary", "RolePath"),
     }
 
@@ -181,6 +182,7 @@ def test_the_outputs_are_those_that_are_documented() -> None:
         *("Cluster", "TaskDefinition", "RepositoryUri", "Overview"),
         *("DispatcherFunction", "WorkerLogGroup", "DispatcherLogGroup"),
         *("NotifierFunction", "NotifierLogGroup"),
+        *("ReconcilerFunction", "ReconcilerLogGroup"),
     }
 
 
@@ -195,4 +197,6 @@ def test_an_output_is_conditional_where_its_resource_is() -> None:
         "Overview": RESOURCES["Overview"]["Condition"],
         "NotifierFunction": RESOURCES["Notifier"]["Condition"],
         "NotifierLogGroup": RESOURCES["NotifierLogGroup"]["Condition"],
+        "ReconcilerFunction": RESOURCES["Reconciler"]["Condition"],
+        "ReconcilerLogGroup": RESOURCES["ReconcilerLogGroup"]["Condition"],
     }

@@ -22,6 +22,7 @@ from tests.support.template import statements as statements_of
 SERVICES = {
     "DispatcherRole": "lambda.amazonaws.com",
     "NotifierRole": "lambda.amazonaws.com",
+    "ReconcilerRole": "lambda.amazonaws.com",
     "TaskRole": "ecs-tasks.amazonaws.com",
     "ExecutionRole": "ecs-tasks.amazonaws.com",
 }

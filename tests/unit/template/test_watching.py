@@ -38,6 +38,7 @@ NAMES = {
     "AWS::StackName": "s" * 32,
     "Dispatcher": "s" * 64,
     "UndispatchedQueue.Arn": f"arn:aws:sqs:ap-southeast-1:123456789012:{'s' * 80}",
+    "ReconcilerLogGroup": f"/aws/lambda/{'s' * 64}",
     "NotifierLogGroup": f"/aws/lambda/{'s' * 64}",
     "UnannouncedQueue": f"https://sqs.ap-southeast-1.amazonaws.com/123456789012/{'s' * 80}",
 }
@@ -89,7 +90,7 @@ def test_an_alarm_is_made_for_an_address_or_a_topic_and_is_sent_to_each_that_is_
     alarm: str, email: str, topic: str, told: list[str]
 ) -> None:
     known = {"AlarmEmail": email, "AlarmTopicArn": topic, "AlarmTopic": "the-stacks-own"}
-    known |= {"Events": "ENABLED", "NoticeEmail": "", "NoticeTopicArn": ""}
+    known |= {"Events": "ENABLED", "Reconcile": "NIGHTLY", "NoticeEmail": "", "NoticeTopicArn": ""}
     actions = resolve(properties(alarm)["AlarmActions"], known | {"AWS::NoValue": NOTHING})
 
     assert condition(ALARMS[alarm]["Condition"], known) is bool(told)
@@ -135,6 +136,7 @@ def test_there_is_an_alarm_for_each_kind_of_trouble() -> None:
         "DispatcherFails",
         "Undispatched",
         "NotifierFails",
+        "ReconcilerFails",
     }
 
 

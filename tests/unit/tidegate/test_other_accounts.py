@@ -59,6 +59,20 @@ def test_only_the_workers_of_the_stack_are_allowed(role: str, allowed: bool) -> 
     assert "RoleName" not in properties("TaskRole")  # so that CloudFormation makes this name
 
 
+@pytest.mark.parametrize("text", [READ, WRITE])
+def test_the_reconciler_may_list_and_nothing_else(text: str) -> None:
+    policy, *_ = pasted(text)
+    bucket = policy[-1]["Resource"]
+    reconciler = {"aws:PrincipalArn": f"{ROLE}/churn-ReconcilerRole-1ABC"}
+
+    assert is_allowed(policy, Act("s3:ListBucket", bucket, reconciler))
+    assert not is_allowed(
+        policy, Act("s3:GetObject", policy[0]["Resource"].replace("*", "a.csv"), reconciler)
+    )
+    assert "ReconcilerRole" in RESOURCES
+    assert "RoleName" not in properties("ReconcilerRole")
+
+
 def test_the_owners_rule_sends_what_the_stacks_rule_waits_for() -> None:
     _, template = pasted(READ)
     rule = template["Resources"]["ToTidegate"]["Properties"]

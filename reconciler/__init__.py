@@ -1,0 +1,1 @@
+"""The reconciler: the Lambda function that submits files whose events were lost."""
