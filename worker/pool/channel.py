@@ -1,10 +1,13 @@
 """The channel between a pool process and its parent: its protocol, and both of its ends.
 
 The parent sends an assignment, then the first bytes of the file, then each piece of the ranges that
-the process asks for, preceded by its size; and a size of zero once it has the outcome. The process
-sends pickled objects, each preceded by its size: None when it has taken the assignment, the ranges
-that it asks for, the pieces that it writes, and the outcome. One part of a large file is assigned
-in the same way, without first bytes.
+the process asks for, preceded by its size. Before each assignment it sends a size of zero, which
+ends the pieces of the job before. The process sends pickled objects, each preceded by its size:
+None when it has taken the assignment, the ranges that it asks for, the pieces that it writes, and
+the outcome. One part of a large file is assigned in the same way, without first bytes.
+
+Every message that has to be waited for costs two switches between processes, so a small file takes
+one message there, and two back.
 """
 
 import asyncio
@@ -13,7 +16,7 @@ import pickle
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -78,6 +81,8 @@ class ChildChannel:
 
     def next_job(self) -> Assignment:
         """Wait for a job; raises EOFError when the parent has no more."""
+        while self._next_piece():  # pieces that the job before has requested and not read
+            pass
         assignment: Assignment = pickle.load(self._stream)  # noqa: S301 - from our own parent
         # Confirmed before the file is read: if the process dies earlier, this job is not the cause.
         self.send(None)
@@ -97,12 +102,6 @@ class ChildChannel:
         frame = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
         self._stream.write(SIZE.pack(len(frame)))
         self._stream.write(frame)
-
-    def finish(self, outcome: object) -> None:
-        """Send the outcome of the file, and skip the pieces that were requested and not read."""
-        self.send(outcome)
-        while self._next_piece():
-            pass
 
     def read(self, ranges: Sequence[Range]) -> Iterator[bytes]:
         """Yield the bytes of the ranges in order, in pieces of any length."""
@@ -169,35 +168,55 @@ class ParentChannel:
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         self._received = bytearray()
+        self._missing = 0  # bytes to be received for the next object, at least
 
     @property
     def is_open(self) -> bool:
         """Whether this end is open, though the process may have ended."""
         return self._socket.fileno() >= 0
 
-    async def assign(self, assignment: Assignment) -> None:
-        """Send a job, whose first bytes must follow, and wait until the process has taken it."""
-        await self._send(pickle.dumps(assignment))
+    async def assign(self, assignment: Assignment, first: bytes) -> None:
+        """Send a job with the first bytes of its file, and wait until the process has taken it."""
+        # If it cannot be sent, the answer shows whether the process has ended before or after that.
+        with suppress(OSError):
+            await self._send(END + pickle.dumps(assignment) + first[:CHUNK_BYTES])
+            if len(first) > CHUNK_BYTES:
+                await self._send(memoryview(first)[CHUNK_BYTES:])
         await self.receive()
 
     async def converse(
-        self, first: bytes, reader: AsyncRangeReader, take: Callable[[object], Awaitable[None]]
+        self, reader: AsyncRangeReader, take: Callable[[object], Awaitable[None]]
     ) -> Outcome:
-        """Send the file's first bytes, then serve the process; returns its outcome.
+        """Serve the process until it has the outcome of its job, and return that.
 
         `take` gets what else the process sends, and may make the process wait.
         """
         async with RangeSender(reader, self._send_piece) as sender:
-            await self._send(first)
             outcome = await self._serve(sender, take)
             await sender.finish()
-            await self._send(END)
         return outcome
 
     async def receive(self) -> object:
         """Wait for the next object from the process."""
-        (size,) = SIZE.unpack(await self._read(SIZE.size))
-        return pickle.loads(await self._read(size))  # noqa: S301 - from a process of ours
+        while (frame := self._next_frame()) is None:
+            loop = asyncio.get_running_loop()
+            received = await loop.sock_recv(self._socket, max(self._missing, CHUNK_BYTES))
+            if not received:
+                raise EOFError
+            self._received += received
+        return pickle.loads(frame)  # noqa: S301 - from a process of ours
+
+    def _next_frame(self) -> bytearray | None:
+        """Take a frame that is whole; otherwise note how many bytes are missing at least."""
+        end = SIZE.size
+        if len(self._received) >= end:
+            end += SIZE.unpack_from(self._received)[0]
+        self._missing = end - len(self._received)
+        if self._missing > 0:
+            return None
+        frame = self._received[SIZE.size : end]
+        del self._received[:end]
+        return frame
 
     def shut_down(self, how: int) -> None:
         """Shut down one or both directions: the other end reads no more than was sent."""
@@ -223,19 +242,8 @@ class ParentChannel:
         await self._send(SIZE.pack(len(piece)))
         await self._send(piece)
 
-    async def _send(self, data: bytes) -> None:
+    async def _send(self, data: bytes | memoryview) -> None:
         await asyncio.get_running_loop().sock_sendall(self._socket, data)
-
-    async def _read(self, size: int) -> bytearray:
-        loop = asyncio.get_running_loop()
-        while (missing := size - len(self._received)) > 0:
-            received = await loop.sock_recv(self._socket, max(missing, CHUNK_BYTES))
-            if not received:
-                raise EOFError
-            self._received += received
-        data = self._received[:size]
-        del self._received[:size]
-        return data
 
 
 class RangeSender:
