@@ -2,6 +2,9 @@
 
 A pool process reads an `InputReader` and writes to an `OutputSink`. The async protocols are the
 parent's side of each.
+
+The data classes have no slots: pickle copies the fields of a frozen class with slots by Python code
+of `dataclasses`, one after the other, and takes twice as long.
 """
 
 from collections.abc import AsyncGenerator, Iterator, Sequence
@@ -17,7 +20,7 @@ PredictMethod = Literal["auto", "predict", "predict_proba", "decision_function"]
 MAX_SHOWN_ROWS = 10  # so many rejected rows are named in the error of a file that fails
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ScoreOptions:
     """How a file is read and what its output looks like."""
 
@@ -36,7 +39,7 @@ class ScoreOptions:
     found_types: str | None = None  # of an attempt that ended with NeedsTypes: the runner sets this
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OutputForm:
     """The kind of an output, known before its first byte is written."""
 
@@ -45,7 +48,7 @@ class OutputForm:
     content_encoding: str | None = None  # named by the input too; None: the output has none
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ScoreResult:
     """How many rows of a file were predicted, and how many were rejected."""
 
@@ -54,7 +57,7 @@ class ScoreResult:
     parts: "PartCounts | None" = None  # None: the file was not cut into parts
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PartCounts:
     """How a large file was predicted."""
 
@@ -65,7 +68,7 @@ class PartCounts:
     """The most processes that were at work on the file at the same time."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Position:
     """Where a row begins: its offset in the file, and its line (in Parquet row group and row)."""
 
@@ -73,7 +76,7 @@ class Position:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FilePlan:
     """How to predict a large file part by part; it has what is decided once for all parts.
 
@@ -100,7 +103,7 @@ class FilePlan:
         return self.position_unit == "line"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Part:
     """A part to predict. If `begin` is None, the process guesses where the first row begins."""
 
@@ -113,14 +116,14 @@ class Part:
     """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PartBegin:
     """The first thing that a process sends for a part: the offset at which it has begun."""
 
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OutputHeader:
     """What stands before the rows of an output; a process sends it before the rows of each part."""
 
@@ -129,7 +132,7 @@ class OutputHeader:
     """The names and types of the model's columns, which must be the same in every part."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OutputPiece:
     """Bytes of the output, or of its rejected rows."""
 
@@ -137,14 +140,14 @@ class OutputPiece:
     rejects: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RejectedLines:
     """Rejected rows of a part: the line, counted from the part's begin, and the other cells."""
 
     rows: Sequence[tuple[int, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PartResult:
     """The end of a part, and the counts of its rows."""
 

@@ -46,7 +46,7 @@ Outcome = ScoreResult | FilePlan | PartResult | TidegateError
 """The last object that a process sends for a job."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PlannedPart:
     """One part of a large file, and the plan of the file."""
 
@@ -54,7 +54,7 @@ class PlannedPart:
     plan: FilePlan
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Assignment:
     """A file to predict, or one part of it; the first `first` bytes of the file follow at once."""
 
@@ -64,7 +64,7 @@ class Assignment:
     planned: PlannedPart | None = None  # None: the whole file
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ReadRequest:
     """Ranges of the file that the parent is to send."""
 
