@@ -2,6 +2,9 @@
 
 A pool process reads an `InputReader` and writes to an `OutputSink`. The async protocols are the
 parent's side of each.
+
+The data classes have no slots: pickle copies the fields of a frozen class with slots by Python code
+of `dataclasses`, one after the other, and takes twice as long.
 """
 
 from collections.abc import AsyncGenerator, Iterator, Sequence
@@ -22,7 +25,7 @@ MAX_SHOWN_ROWS = 10  # so many rejected rows are named in the error of a file th
 PACKED_BYTES = 2 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ScoreOptions:
     """How a file is read and what its output looks like."""
 
@@ -42,7 +45,7 @@ class ScoreOptions:
     summarize: bool = False  # whether the result has a summary of the predictions
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OutputForm:
     """The kind of an output, known before its first byte is written."""
 
@@ -51,7 +54,7 @@ class OutputForm:
     content_encoding: str | None = None  # named by the input too; None: the output has none
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ScoreResult:
     """How many rows of a file were predicted, and how many were rejected."""
 
@@ -61,7 +64,7 @@ class ScoreResult:
     predictions: Distributions | None = None  # None: not asked for
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PartCounts:
     """How a large file was predicted."""
 
@@ -72,7 +75,7 @@ class PartCounts:
     """The most processes that were at work on the file at the same time."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Position:
     """Where a row begins: its offset in the file, and its line (in Parquet row group and row)."""
 
@@ -80,7 +83,7 @@ class Position:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FilePlan:
     """How to predict a large file part by part; it has what is decided once for all parts.
 
@@ -115,7 +118,7 @@ class FilePlan:
         return self.position_unit == "line" and not self.is_packed
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Part:
     """A part to predict. If `begin` is None, the process guesses where the first row begins."""
 
@@ -134,14 +137,14 @@ class Part:
         return self.begin is None or not self.begin.line
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PartBegin:
     """The first thing that a process sends for a part: the offset at which it has begun."""
 
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Checksum:
     """CRC-32 and length of what stands in gzip, before compression."""
 
@@ -149,7 +152,7 @@ class Checksum:
     size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CutPart:
     """The end of the next part of a compressed file, whose text a process has written."""
 
@@ -157,7 +160,7 @@ class CutPart:
     """Where the part ends in the text. If it ends where it starts, the text has ended."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OutputHeader:
     """What stands before the rows of an output; a process sends it before the rows of each part."""
 
@@ -172,7 +175,7 @@ class OutputHeader:
     checksum: Checksum = Checksum()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OutputPiece:
     """Bytes of the output, or of its rejected rows."""
 
@@ -180,7 +183,7 @@ class OutputPiece:
     rejects: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RowGroups:
     """What the footer of a Parquet output says of the row groups that a part has sent."""
 
@@ -191,14 +194,14 @@ class RowGroups:
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RejectedLines:
     """Rejected rows of a part: the line, counted from the part's begin, and the other cells."""
 
     rows: Sequence[tuple[int, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PartResult:
     """The end of a part, and the counts of its rows."""
 

@@ -121,7 +121,7 @@ async def client() -> AsyncIterator[Any]:
 
 
 async def receive(client: Any) -> None:  # noqa: ANN401 - a client is typed by its service's name
-    async with map_errors("receiving"):
+    with map_errors("receiving"):
         await client.receive_message(QueueUrl="http://queue/jobs")
 
 

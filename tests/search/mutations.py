@@ -261,7 +261,7 @@ def _(patch: Patch) -> None:
         call: str, doing: str, *, size: int = 0, wait_seconds: float = 0
     ) -> AsyncIterator[None]:
         if call in ("put", "begin", "put_part", "complete", "abort"):
-            async with map_errors(doing):
+            with map_errors(doing):
                 yield
         else:
             async with limit(call, doing, size=size, wait_seconds=wait_seconds):

@@ -31,9 +31,9 @@ def client_error(code: str, message: str = "no", status: int = 400) -> ClientErr
 
 async def mapped_type(error: Exception) -> type[Exception]:
     """Return the class of the worker's error for an error of AWS."""
-    with pytest.raises((FatalError, TransientError), match=r"^calling: ") as caught:
-        async with map_errors("calling"):
-            raise error
+    expected = FatalError, TransientError
+    with pytest.raises(expected, match=r"^calling: ") as caught, map_errors("calling"):
+        raise error
     assert caught.value.__cause__ is error
     return caught.type
 
@@ -190,20 +190,20 @@ async def test_missing_credentials_are_fatal(error: Exception) -> None:
 async def test_a_kms_key_of_an_object_is_a_matter_of_its_message(
     code: str, message: str, step: str
 ) -> None:
-    with pytest.raises(TransientError, match=f"Next step: {step}"):
-        async with map_errors("reading s3://in/a"):
-            raise client_error(code, message)
+    expected = f"Next step: {step}"
+    with pytest.raises(TransientError, match=expected), map_errors("reading s3://in/a"):
+        raise client_error(code, message)
 
 
 async def test_a_cancellation_that_nobody_requested_is_infrastructure() -> None:
-    with pytest.raises(InfrastructureError, match=r"^calling: .* nobody cancelled it"):
-        async with map_errors("calling"):
-            raise asyncio.CancelledError
+    expected = r"^calling: .* nobody cancelled it"
+    with pytest.raises(InfrastructureError, match=expected), map_errors("calling"):
+        raise asyncio.CancelledError
 
 
 async def test_a_requested_cancellation_is_raised_unchanged() -> None:
     async def call() -> None:
-        async with map_errors("calling"):
+        with map_errors("calling"):
             await asyncio.sleep(1000)
 
     calling = asyncio.create_task(call())
@@ -214,9 +214,8 @@ async def test_a_requested_cancellation_is_raised_unchanged() -> None:
 
 
 async def test_the_workers_own_errors_are_raised_unchanged() -> None:
-    with pytest.raises(NoSuchInput, match=r"^s3://in/a$"):
-        async with map_errors("reading"):
-            raise NoSuchInput("s3://in/a")
+    with pytest.raises(NoSuchInput, match=r"^s3://in/a$"), map_errors("reading"):
+        raise NoSuchInput("s3://in/a")
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ async def limited(
     """
     seconds = CALL_SECONDS[call] + size / SLOWEST_BYTES_PER_SECOND + wait_seconds
     limit = asyncio.timeout(seconds)
-    async with map_errors(doing):
+    with map_errors(doing):
         try:
             async with limit:
                 yield

@@ -30,7 +30,7 @@ async def open_client(service: str, config: AioConfig) -> AsyncIterator[Any]:
     try:
         # Any: the client's type depends on the service's name.
         session: Any = aioboto3.Session(region_name=region, botocore_session=get_session())
-        async with map_errors("looking for AWS credentials"):
+        with map_errors("looking for AWS credentials"):
             await session.get_credentials()
         client_context = session.client(service, config=config)
         client = await client_context.__aenter__()

@@ -1,8 +1,8 @@
 """What an error of AWS means for the worker: fatal, infrastructure, or a matter of the message."""
 
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from botocore.exceptions import (
     ClientError,
@@ -80,8 +80,8 @@ def error_code(error: ClientError) -> str:
     return code.rsplit("#", 1)[-1].removeprefix("AWS.SimpleQueueService.")
 
 
-@asynccontextmanager
-async def map_errors(doing: str) -> AsyncIterator[None]:
+@contextmanager
+def map_errors(doing: str) -> Iterator[None]:
     """Convert AWS's errors into the worker's own; the message begins with `doing`.
 
     Raises FatalError if the credentials are refused or missing, InfrastructureError if the same

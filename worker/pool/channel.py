@@ -1,10 +1,14 @@
 """The channel between a pool process and its parent: its protocol, and both of its ends.
 
 The parent sends an assignment, then the first bytes of the file, then each piece of the ranges that
-the process asks for, preceded by its size; and a size of zero once it has the outcome. The process
-sends pickled objects, each preceded by its size: None when it has taken the assignment, the ranges
-that it asks for, the pieces that it writes, and the outcome. One part of a large file is assigned
-in the same way, without first bytes; with a part of a compressed file its text comes instead.
+the process asks for, preceded by its size. Before each assignment it sends a size of zero, which
+ends the pieces of the job before. The process sends pickled objects, each preceded by its size:
+None when it has taken the assignment, the ranges that it asks for, the pieces that it writes, and
+the outcome. One part of a large file is assigned in the same way, without first bytes; with a part
+of a compressed file its text comes instead.
+
+Every message that has to be waited for costs two switches between processes, so a small file takes
+one message there, and two back.
 """
 
 import asyncio
@@ -13,7 +17,7 @@ import pickle
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -44,7 +48,7 @@ Outcome = ScoreResult | FilePlan | PartResult | CutPart | TidegateError
 """The last object that a process sends for a job."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PlannedPart:
     """One part of a large file, and the plan of the file."""
 
@@ -52,7 +56,7 @@ class PlannedPart:
     plan: FilePlan
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PlannedCut:
     """The next part of a compressed file, whose text is to be unpacked and written."""
 
@@ -60,7 +64,7 @@ class PlannedCut:
     plan: FilePlan
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Assignment:
     """A file to predict, or one part of it; the first `first` bytes of the file follow at once."""
 
@@ -71,7 +75,7 @@ class Assignment:
     alone: bool = False  # whether no other process can help with the file
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ReadRequest:
     """Ranges of the file that the parent is to send."""
 
@@ -88,6 +92,9 @@ class ChildChannel:
 
     def next_job(self) -> Assignment:
         """Wait for a job; raises EOFError when the parent has no more."""
+        self.first = b""  # it may wait for long
+        while self._next_piece():  # pieces that the job before has requested and not read
+            pass
         assignment: Assignment = pickle.load(self._stream)  # noqa: S301 - from our own parent
         # Confirmed before the file is read: if the process dies earlier, this job is not the cause.
         self.send(None)
@@ -107,13 +114,6 @@ class ChildChannel:
         frame = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
         self._stream.write(SIZE.pack(len(frame)))
         self._stream.write(frame)
-
-    def finish(self, outcome: object) -> None:
-        """Send the outcome of the file, and skip the pieces that were requested and not read."""
-        self.send(outcome)
-        self.first = b""  # the process may wait long for its next job
-        while self._next_piece():
-            pass
 
     def read(self, ranges: Sequence[Range]) -> Iterator[bytes]:
         """Yield the bytes of the ranges in order, in pieces of any length."""
@@ -180,35 +180,58 @@ class ParentChannel:
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         self._received = bytearray()
+        self._missing = 0  # bytes to be received for the next object, at least
 
     @property
     def is_open(self) -> bool:
         """Whether this end is open, though the process may have ended."""
         return self._socket.fileno() >= 0
 
-    async def assign(self, assignment: Assignment) -> None:
-        """Send a job, whose first bytes must follow, and wait until the process has taken it."""
-        await self._send(pickle.dumps(assignment))
+    async def assign(self, assignment: Assignment, first: bytes) -> None:
+        """Send a job with the first bytes of its file, and wait until the process has taken it."""
+        # If it cannot be sent, the answer shows whether the process has ended before or after that.
+        with suppress(OSError):
+            await self._send(END + pickle.dumps(assignment) + first[:CHUNK_BYTES])
+            if len(first) > CHUNK_BYTES:
+                await self._send(memoryview(first)[CHUNK_BYTES:])
         await self.receive()
 
     async def converse(
-        self, first: bytes, reader: AsyncRangeReader, take: Callable[[object], Awaitable[None]]
+        self, reader: AsyncRangeReader, take: Callable[[object], Awaitable[None]]
     ) -> Outcome:
-        """Send the file's first bytes, then serve the process; returns its outcome.
+        """Serve the process until it has the outcome of its job, and return that.
 
         `take` gets what else the process sends, and may make the process wait.
         """
         async with RangeSender(reader, self._send_piece) as sender:
-            await self._send(first)
             outcome = await self._serve(sender, take)
             await sender.finish()
-            await self._send(END)
         return outcome
 
     async def receive(self) -> object:
         """Wait for the next object from the process."""
-        (size,) = SIZE.unpack(await self._read(SIZE.size))
-        return pickle.loads(await self._read(size))  # noqa: S301 - from a process of ours
+        loop = asyncio.get_running_loop()
+        while (frame := self._next_frame()) is None:
+            if self._missing > CHUNK_BYTES:
+                frame = await self._receive_large()
+                break
+            received = await loop.sock_recv(self._socket, CHUNK_BYTES)
+            if not received:
+                raise EOFError
+            self._received += received
+        return pickle.loads(frame)  # noqa: S301 - from a process of ours
+
+    def _next_frame(self) -> bytearray | None:
+        """Take a frame that is whole; otherwise note how many bytes are missing at least."""
+        end = SIZE.size
+        if len(self._received) >= end:
+            end += SIZE.unpack_from(self._received)[0]
+        self._missing = end - len(self._received)
+        if self._missing > 0:
+            return None
+        frame = self._received[SIZE.size : end]
+        del self._received[:end]
+        return frame
 
     def shut_down(self, how: int) -> None:
         """Shut down one or both directions: the other end reads no more than was sent."""
@@ -236,36 +259,23 @@ class ParentChannel:
         await self._send(SIZE.pack(len(piece)))
         await self._send(piece)
 
-    async def _send(self, data: bytes) -> None:
+    async def _send(self, data: bytes | memoryview) -> None:
         await asyncio.get_running_loop().sock_sendall(self._socket, data)
 
-    async def _read(self, size: int) -> bytearray:
+    async def _receive_large(self) -> bytearray:
+        """Receive the rest of a frame in the place where it stays, as it is large."""
         loop = asyncio.get_running_loop()
-        if size - len(self._received) > CHUNK_BYTES:
-            return await self._read_large(size)
-        while (missing := size - len(self._received)) > 0:
-            received = await loop.sock_recv(self._socket, max(missing, CHUNK_BYTES))
-            if not received:
-                raise EOFError
-            self._received += received
-        data = self._received[:size]
-        del self._received[:size]
-        return data
-
-    async def _read_large(self, size: int) -> bytearray:
-        """Receive an object in the place where it stays, as it is larger than what is received."""
-        loop = asyncio.get_running_loop()
-        data = bytearray(size)
-        filled = len(self._received)
-        data[:filled] = self._received
+        filled = len(self._received) - SIZE.size
+        frame = bytearray(filled + self._missing)
+        frame[:filled] = self._received[SIZE.size :]
         self._received.clear()
-        with memoryview(data) as view:
-            while filled < size:
+        with memoryview(frame) as view:
+            while filled < len(frame):
                 count = await loop.sock_recv_into(self._socket, view[filled:])
                 if not count:
                     raise EOFError
                 filled += count
-        return data
+        return frame
 
 
 class RangeSender:

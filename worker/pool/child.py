@@ -98,7 +98,7 @@ def serve(sock: socket.socket, load_model: LoadModel) -> None:
 def predict_next(channel: ChildChannel, scorer: Scorer) -> None:
     """Run the next job; raises EOFError if there is none, or if the file ends early."""
     job = channel.next_job()
-    channel.finish(_attempt(lambda: _predict(channel, scorer, job), otherwise=TransientError))
+    channel.send(_attempt(lambda: _predict(channel, scorer, job), otherwise=TransientError))
 
 
 def _predict(

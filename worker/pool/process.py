@@ -53,17 +53,17 @@ class ProcessSlot:
 
         Raises ProcessLost if the process dies of it, and whatever `reader` and `take` raise.
         """
-        process = await self._process_for(assignment)
-        return await process.run(first, reader, take)
+        process = await self._process_for(assignment, first)
+        return await process.run(reader, take)
 
-    async def _process_for(self, assignment: Assignment) -> "PoolProcess":
+    async def _process_for(self, assignment: Assignment, first: bytes) -> "PoolProcess":
         """Return the process that has taken the job: a new one if the old one was killed."""
         if self._process is not None and self._process.is_open:
             with suppress(ProcessLost):
-                await self._process.assign(assignment)
+                await self._process.assign(assignment, first)
                 return self._process
         process = await self._start()
-        await process.assign(assignment)
+        await process.assign(assignment, first)
         return process
 
     @asynccontextmanager
@@ -112,18 +112,18 @@ class PoolProcess:
         """Whether it was neither killed nor closed, though it may have died."""
         return self._channel.is_open
 
-    async def assign(self, assignment: Assignment) -> None:
-        """Give it a job, and wait until it has taken the job; raises ProcessLost if it dies first.
+    async def assign(self, assignment: Assignment, first: bytes) -> None:
+        """Give it a job with the first bytes of the file, and wait until it has taken the job.
 
-        The first bytes of the file must follow, by `run`.
+        Raises ProcessLost if it dies first.
         """
         with self._killed_on_error("a process was killed before it took the file"):
-            await self._channel.assign(assignment)
+            await self._channel.assign(assignment, first)
 
-    async def run(self, first: bytes, reader: AsyncRangeReader, take: Take) -> Outcome:
+    async def run(self, reader: AsyncRangeReader, take: Take) -> Outcome:
         """Run the job that it has taken; raises ProcessLost if it dies of the job."""
         with self._killed_on_error("the process that worked on the file was killed"):
-            return await self._channel.converse(first, reader, take)
+            return await self._channel.converse(reader, take)
 
     @contextmanager
     def _killed_on_error(self, message: str) -> Iterator[None]:

@@ -1,8 +1,8 @@
 """The storage on S3: every call to S3 is made here, and its errors become the worker's own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -61,7 +61,7 @@ class S3Storage:
             return await _with_retries(lambda: self._get_once(uri, which, max_bytes))
 
     async def _get_once(self, uri: S3Uri, which: Mapping[str, Any], max_bytes: int) -> ObjectStart:
-        async with _map_s3_errors(f"reading {uri}", uri, _read_error):
+        with _map_s3_errors(f"reading {uri}", uri, _read_error):
             response = await self._objects.get_object(Bucket=uri.bucket, Key=uri.key, **which)
             head = _head(response)
             # The body is read through the response's own object, which checks S3's checksum at the
@@ -84,7 +84,7 @@ class S3Storage:
             return await _with_retries(lambda: self._read_once(uri, which, stop - start))
 
     async def _read_once(self, uri: S3Uri, which: Mapping[str, Any], size: int) -> bytes:
-        async with _map_s3_errors(f"reading {uri}", uri, _read_error):
+        with _map_s3_errors(f"reading {uri}", uri, _read_error):
             response = await self._objects.get_object(Bucket=uri.bucket, Key=uri.key, **which)
             async with response["Body"]:
                 return _checked(uri, await response["Body"].read(), size)
@@ -97,7 +97,7 @@ class S3Storage:
 
     async def _download_once(self, uri: S3Uri, path: Path, which: Mapping[str, Any]) -> None:
         size = 0
-        async with _map_s3_errors(f"reading the model {uri}", uri, _model_error):
+        with _map_s3_errors(f"reading the model {uri}", uri, _model_error):
             response = await self._client.get_object(Bucket=uri.bucket, Key=uri.key, **which)
             with path.open("wb") as file:
                 async with response["Body"]:
@@ -270,16 +270,17 @@ async def _call(
     size: int = 0,
 ) -> AsyncIterator[None]:
     """Make a call under its time limit; its errors are mapped as `_map_s3_errors` does."""
-    async with limited(name, doing, size=size), _map_s3_errors(doing, uri, error_of):
-        yield
+    async with limited(name, doing, size=size):
+        with _map_s3_errors(doing, uri, error_of):
+            yield
 
 
-@asynccontextmanager
-async def _map_s3_errors(
+@contextmanager
+def _map_s3_errors(
     doing: str, uri: S3Uri, error_of: Callable[[S3Uri, ClientError], Exception]
-) -> AsyncIterator[None]:
+) -> Iterator[None]:
     """Raise the worker's own errors for S3's, as `error_of` and then `map_errors` map them."""
-    async with map_errors(doing):
+    with map_errors(doing):
         try:
             yield
         except ClientError as error:

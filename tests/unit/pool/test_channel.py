@@ -10,7 +10,7 @@ import pytest
 from tests.support.fakes.async_streams import AsyncMemoryInput
 from worker.errors import StrayCancellation
 from worker.interfaces import OutputForm, OutputPiece, Range, ScoreOptions, ScoreResult
-from worker.pool.channel import SIZE, Assignment, ChildChannel, RangeSender
+from worker.pool.channel import END, SIZE, Assignment, ChildChannel, ParentChannel, RangeSender
 
 FORM = OutputForm("text/csv", None)
 
@@ -27,7 +27,7 @@ class Parent:
 
     def assign(self, size: int, first: bytes) -> None:
         assignment = Assignment(ScoreOptions(), size, len(first))
-        self.socket.sendall(pickle.dumps(assignment) + first + SIZE.pack(0))
+        self.socket.sendall(END + pickle.dumps(assignment) + first)
         self.channel.next_job()
 
     def received(self) -> list[object]:
@@ -60,7 +60,10 @@ def test_a_process_confirms_an_assignment_at_once(parent: Parent) -> None:
 def test_the_first_bytes_of_a_file_are_not_kept_behind_its_job(parent: Parent) -> None:
     parent.assign(4, b"abcd")
     assert parent.channel.first == b"abcd"
-    parent.channel.finish(ScoreResult(0, 0))
+    parent.channel.send(ScoreResult(0, 0))
+    parent.socket.shutdown(socket.SHUT_WR)
+    with pytest.raises(EOFError):
+        parent.channel.next_job()
     assert parent.channel.first == b""
 
 
@@ -70,7 +73,7 @@ def test_the_whole_output_of_a_small_file_is_sent_at_once(parent: Parent) -> Non
     parent.channel.open(FORM)
     parent.channel.write(b"output")
     assert parent.received() == []
-    parent.channel.finish(ScoreResult(1, 0))
+    parent.channel.send(ScoreResult(1, 0))
     assert parent.received() == [FORM, OutputPiece(b"output", rejects=False), ScoreResult(1, 0)]
 
 
@@ -85,24 +88,58 @@ def test_a_job_that_ends_within_a_piece_leaves_the_channel_at_the_next_job(
     parent: Parent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("worker.pool.channel.MAX_PIECE_BYTES", 3)
-    assignment = pickle.dumps(Assignment(ScoreOptions(), 12, 2)) + b"ab"
-    pieces = SIZE.pack(8) + b"cdefghij" + SIZE.pack(2) + b"kl" + SIZE.pack(0)
+    assignment = END + pickle.dumps(Assignment(ScoreOptions(), 12, 2)) + b"ab"
+    pieces = SIZE.pack(8) + b"cdefghij" + SIZE.pack(2) + b"kl"
     parent.socket.sendall(assignment + pieces)
 
     parent.channel.next_job()
     assert next(parent.channel.read([(2, 12)])) == b"cde"
-    parent.channel.finish(ScoreResult(1, 0))
+    parent.channel.send(ScoreResult(1, 0))
 
     parent.assign(4, b"next")
     assert parent.channel.first == b"next"
 
 
 def test_a_read_ends_the_one_before_it(parent: Parent) -> None:
-    pieces = SIZE.pack(3) + b"abc" + SIZE.pack(5) + b"defgh" + SIZE.pack(2) + b"ij" + SIZE.pack(0)
-    parent.socket.sendall(pickle.dumps(Assignment(ScoreOptions(), 10, 0)) + pieces)
+    pieces = SIZE.pack(3) + b"abc" + SIZE.pack(5) + b"defgh" + SIZE.pack(2) + b"ij"
+    parent.socket.sendall(END + pickle.dumps(Assignment(ScoreOptions(), 10, 0)) + pieces)
     parent.channel.next_job()
     assert next(parent.channel.read([(0, 8)])) == b"abc"
     assert list(parent.channel.read([(8, 10)])) == [b"ij"]
+
+
+async def assign_to_a_process_that_sent(answer: bytes) -> ParentChannel:
+    """Assign a file larger than the socket's buffer to a process that has ended after an answer."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.sendall(answer)
+    theirs.close()
+    channel = ParentChannel(ours)
+    first = bytes(1 << 20)
+    try:
+        await channel.assign(Assignment(ScoreOptions(), len(first), len(first)), first)
+    except BaseException:
+        channel.close()
+        raise
+    return channel
+
+
+def test_a_process_that_ends_before_its_answer_has_not_taken_the_job() -> None:
+    with pytest.raises((EOFError, OSError)):
+        asyncio.run(assign_to_a_process_that_sent(b""))
+
+
+def test_a_process_that_ends_behind_its_answer_has_taken_the_job() -> None:
+    """Also if the file's first bytes could not be sent any more."""
+    confirmation = pickle.dumps(None)
+
+    async def assign_and_serve() -> None:
+        channel = await assign_to_a_process_that_sent(SIZE.pack(len(confirmation)) + confirmation)
+        with pytest.raises((EOFError, OSError)):
+            await channel.receive()
+        channel.close()
+
+    asyncio.run(assign_and_serve())
 
 
 class InterruptedInput(AsyncMemoryInput):

@@ -136,7 +136,7 @@ def failing(error: Exception) -> Callable[..., Any]:
 
     @asynccontextmanager
     async def opening(*_: object, **__: object) -> AsyncIterator[object]:
-        async with map_errors("calling"):
+        with map_errors("calling"):
             raise error
         yield  # type: ignore[unreachable] # makes it a context manager
 
