@@ -7,11 +7,11 @@ from typing import Any
 
 from structlog.contextvars import get_contextvars
 
+from tests.search.contents import predicted, rejects
 from tests.search.ledger import ANSWER_SECONDS, NO_LOOK, Ledger, Output
 from tests.search.network import CALL, Call
 from tests.search.outcomes import Outcomes
 from tests.search.plan import DEAD, ENCODINGS, OUTPUT, PREFIX, QUEUE, Plan
-from tests.search.pool import predicted, rejects
 from tests.search.processes import Process
 from tests.support.simulation.s3 import S3Effect, SimulatedS3, Written
 from tests.support.simulation.sqs import (
