@@ -127,6 +127,16 @@ class Checks:
                 if held < PATIENCE_SECONDS:
                     what = f"P10: {process.name} gave {event['message_id']} back after {held:.1f} s"
                     self._break(now(), what)
+            case "job failed, retrying" if "longer than WORKER_JOB_SECONDS" in event["error"]:
+                self._on_timeout(process, event["message_id"])
+
+    def _on_timeout(self, process: Process, message_id: str) -> None:
+        """5.6: without a fault no job takes too long: no process waits for one that waits."""
+        record = self.ledger.records[process.name]
+        disturbed_at = max(record.last_fault_at, process.resumed_at)
+        recent = now() - EXCUSED_SECONDS - float(str(self.plan.settings["job_seconds"]))
+        if disturbed_at < recent and not self.plan.hanging_predictions:
+            self._break(now(), f"5.6: the job of {message_id} took too long for no reason")
 
     def on_end(self, call: Call, began: float) -> None:
         """4.4: every call to AWS has a time limit, whatever the service does."""

@@ -5,6 +5,7 @@ left out, the others stay where they were.
 """
 
 import hashlib
+import math
 import random
 import struct
 from collections import Counter
@@ -138,11 +139,13 @@ class Faults:
         share = self.hanging_predictions
         return self._happens("prediction", "prediction hangs", process, share, now)
 
-    def guess_is_wrong(self, process: str, now: float) -> bool:
-        """Draw whether a pool process guesses wrong where a part begins."""
-        return self._happens("guess", "wrong guess", process, self.wrong_guesses, now)
+    def guess_is_wrong(self, process: str) -> bool:
+        """Draw whether a pool process guesses wrong where a part begins: it always may."""
+        return self._happens("guess", "wrong guess", process, self.wrong_guesses)
 
-    def _happens(self, what: str, kind: str, process: str, share: float, now: float) -> bool:
+    def _happens(
+        self, what: str, kind: str, process: str, share: float, now: float = -math.inf
+    ) -> bool:
         self.calls[f"{process} {what}"] += 1
         name = f"{process} {what} {self.calls[f'{process} {what}']}"
         luck, *_ = _fractions(f"apart {self.seed} {name}")

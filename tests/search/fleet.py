@@ -61,7 +61,7 @@ class Worker:
                 self._budget_bytes,
                 plan.runs_exclusively,
                 lambda: faults.prediction_hangs(name, now()),
-                lambda: faults.guess_is_wrong(name, now()),
+                lambda: faults.guess_is_wrong(name),
             )
         )
         self.killed = asyncio.Event()

@@ -46,6 +46,7 @@ HAS_LARGE = 0.15  # the share of schedules with large files
 LARGE_PART = (40, 64)  # bytes, of such downloads and uploads; a large file has more
 LARGE_BUDGET = (601, 1503, 1 << 20)  # bytes of all jobs: for one large file, for some, or plenty
 WRONG_GUESSES = (0.0, 0.2, 0.9)
+CROWDED = 0.3  # the share of those schedules in which only other jobs disturb, all of them at once
 FEW = 3  # receives, after which a message of a later version is dead within the schedule
 MANY = 50  # receives: more than all faults of a schedule use up
 INPUT, OUTPUT, PREFIX = "in", "out", "p"
@@ -159,10 +160,13 @@ def _with_large(draw: random.Random, plan: Plan) -> Plan:
         for upload in _large_uploads(draw, number, plan, bad_rows=bad_rows)
     ]
     uploads = sorted((*plan.uploads[:5], *large), key=lambda upload: upload.at)
+    if draw.random() < CROWDED:
+        uploads = [replace(upload, at=0.0) for upload in uploads]
+        plan = replace(plan, process_faults=(), outages=(), fault_rate=0.0, apart_rate=0.0)
     return replace(
         plan,
         uploads=tuple(uploads),
-        settings=plan.settings | {"concurrency": draw.choice((2, 4))},
+        settings=plan.settings | {"concurrency": draw.choice((2, 4, 8))},
         slots=draw.choice((2, 3, 4)),
         part_bytes=draw.choice(LARGE_PART),
         budget_bytes=draw.choice(LARGE_BUDGET),
@@ -195,7 +199,7 @@ def _large_content(draw: random.Random, name: str, kind: FileKind, *, bad_rows: 
             rows[number] = b"row %d%b" % (number, BAD_ROWS)
     if kind != "good":
         rows[draw.randrange(len(rows))] = kind.encode()
-    first = f"{kind} {draw.uniform(0, 0.5):.3f} {name}".encode()
+    first = f"{kind} {draw.uniform(0, 0.3):.3f} {name}".encode()
     return b"".join(row + b"\n" for row in (first, *rows))
 
 
