@@ -44,7 +44,7 @@ CANCELLED = 0.6  # the share of those schedules in which somebody cancels runs
 REDRIVEN = 0.2  # the share of the files in them that were submitted again by themselves
 HAS_LARGE = 0.15  # the share of schedules with large files
 LARGE_PART = (40, 64)  # bytes, of such downloads and uploads; a large file has more
-LARGE_BUDGET = (601, 1503, 1 << 20)  # bytes of all jobs: for one large file, for some, or plenty
+LARGE_BUDGET = (601, 803, 1103, 1503, 1 << 20)  # bytes of all jobs: of one large file, or more
 WRONG_GUESSES = (0.0, 0.2, 0.9)
 CROWDED = 0.3  # the share of those schedules in which only other jobs disturb, all of them at once
 FEW = 3  # receives, after which a message of a later version is dead within the schedule
@@ -191,9 +191,7 @@ def _large_uploads(
 
 def _large_content(draw: random.Random, name: str, kind: FileKind, *, bad_rows: bool) -> bytes:
     """Draw at most one bad row in five, so that no file fails for them; and one that fails it."""
-    rows = [
-        b"row %d %b" % (number, b"x" * draw.choice((2, 2, 2, 10, 40))) for number in range(20)
-    ]
+    rows = [b"row %d %b" % (number, b"x" * draw.choice((2, 2, 2, 10, 40))) for number in range(20)]
     for number in range(0, len(rows), 5):
         if bad_rows and draw.random() < 0.5:
             rows[number] = b"row %d%b" % (number, BAD_ROWS)
