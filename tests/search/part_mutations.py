@@ -75,7 +75,7 @@ def _(patch: Patch) -> None:
     patch.replace(Slots.take, take)
 
 
-@MUTATIONS.add("bytes that a large file gives back stay taken", seed=10)
+@MUTATIONS.add("bytes that a large file gives back stay taken", seed=14)
 def _(patch: Patch) -> None:
     def forget(self: Reservation, size: int) -> None:
         self.held -= size
@@ -91,7 +91,7 @@ def _(patch: Patch) -> None:
     patch.replace(PartDownloads.close, leave)
 
 
-@MUTATIONS.add("ranges are read of whatever version is there", seed=62)
+@MUTATIONS.add("ranges are read of whatever version is there", seed=89)
 def _(patch: Patch) -> None:
     async def fetch(self: Download, start: int, stop: int) -> bytes:
         head = await self.storage.head(self.uri)
