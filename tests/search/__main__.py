@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 
-from tests.search.mutations import MUTATIONS
+from tests.search.all_mutations import MUTATIONS
 from tests.search.schedule import Verdict, judge, play
 from tests.search.shrinking import shrink
 from tests.support.forked import FORK

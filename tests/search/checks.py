@@ -8,11 +8,11 @@ from typing import Any
 
 from structlog.contextvars import get_contextvars
 
+from tests.search.contents import predicted, rejects
 from tests.search.ledger import ANSWER_SECONDS, NO_LOOK, Ledger, Output, Request
 from tests.search.network import CALL, Call
 from tests.search.outcomes import Outcomes
 from tests.search.plan import DEAD, ENCODINGS, OUTPUT, PREFIX, QUEUE, Plan
-from tests.search.pool import predicted, rejects
 from tests.search.processes import Process
 from tests.support.simulation.s3 import S3Effect, SimulatedS3, Written
 from tests.support.simulation.sqs import (
@@ -125,11 +125,28 @@ class Checks:
                 record.heartbeats_fail_at = min(now(), record.heartbeats_fail_at)
             case "delete failed, retrying":
                 record.deletes_fail_at = min(now(), record.deletes_fail_at)
-            case "job failed, retrying" if event["error_type"] == "InfrastructureError":
-                held = now() - record.since.pop(event["message_id"], now())
-                if held < PATIENCE_SECONDS:
-                    what = f"P10: {process.name} gave {event['message_id']} back after {held:.1f} s"
-                    self._break(now(), what)
+            case "job failed, retrying":
+                self._on_retry(process, event)
+
+    def _on_retry(self, process: Process, event: Mapping[str, Any]) -> None:
+        message_id, error = event["message_id"], event["error"]
+        if event["error_type"] == "InfrastructureError":
+            held = now() - self.ledger.records[process.name].since.pop(message_id, now())
+            if held < PATIENCE_SECONDS:
+                self._break(now(), f"P10: {process.name} gave {message_id} back after {held:.1f} s")
+        elif "longer than WORKER_JOB_SECONDS" in error and "started again" not in error:
+            self._on_timeout(process, message_id)
+
+    def _on_timeout(self, process: Process, message_id: str) -> None:
+        """5.6: no job of one version takes too long without a fault.
+
+        If a process waited for another one that waits, only the time limit would end its job.
+        """
+        record = self.ledger.records[process.name]
+        disturbed_at = max(record.last_fault_at, process.resumed_at)
+        recent = now() - EXCUSED_SECONDS - float(str(self.plan.settings["job_seconds"]))
+        if disturbed_at < recent and not self.plan.hanging_predictions:
+            self._break(now(), f"5.6: the job of {message_id} took too long for no reason")
 
     def _on_event_not_sent(self, event: Mapping[str, Any]) -> None:
         """P10: an outage of EventBridge dead-letters nothing; the event is logged in the end."""

@@ -5,6 +5,7 @@ left out, the others stay where they were.
 """
 
 import hashlib
+import math
 import random
 import struct
 from collections import Counter
@@ -100,6 +101,7 @@ class Faults:
     apart_kinds: tuple[Kind, ...] = ()
     hanging_starts: float = 0.0  # the share of workers whose start hangs
     hanging_predictions: float = 0.0
+    wrong_guesses: float = 0.0  # the share of the parts of large files
     only: frozenset[str] | None = None
     injected: dict[str, str] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
@@ -130,17 +132,24 @@ class Faults:
 
     def start_hangs(self, process: str, now: float) -> bool:
         """Draw whether the start of a worker hangs."""
-        return self._hangs("start", process, self.hanging_starts, now)
+        return self._happens("start", "start hangs", process, self.hanging_starts, now)
 
     def prediction_hangs(self, process: str, now: float) -> bool:
         """Draw whether the next prediction of a worker hangs."""
-        return self._hangs("prediction", process, self.hanging_predictions, now)
+        share = self.hanging_predictions
+        return self._happens("prediction", "prediction hangs", process, share, now)
 
-    def _hangs(self, what: str, process: str, share: float, now: float) -> bool:
+    def guess_is_wrong(self, process: str) -> bool:
+        """Draw whether a pool process guesses wrong where a part begins: it always may."""
+        return self._happens("guess", "wrong guess", process, self.wrong_guesses)
+
+    def _happens(
+        self, what: str, kind: str, process: str, share: float, now: float = -math.inf
+    ) -> bool:
         self.calls[f"{process} {what}"] += 1
         name = f"{process} {what} {self.calls[f'{process} {what}']}"
         luck, *_ = _fractions(f"apart {self.seed} {name}")
-        return luck < share and now < self.calm_at and self.injects(name, f"{what} hangs")
+        return luck < share and now < self.calm_at and self.injects(name, kind)
 
     def injects(self, fault: str, kind: str) -> bool:
         """Return whether to inject a planned process fault, and count it."""

@@ -7,12 +7,13 @@ from tests.search.checks import Checks
 from tests.search.faults import Faults
 from tests.search.network import Network, SimulatedClient
 from tests.search.plan import BUS, QUEUE, Plan, ProcessFault
-from tests.search.pool import SimulatedPool
+from tests.search.pool import PoolPlan, SimulatedPool
 from tests.search.processes import Process
 from tests.support.fakes.worker import settings
 from worker.clock import now
 from worker.errors import FatalError, TransientError
 from worker.events.bus import EventBus
+from worker.jobs.limits import ByteBudget
 from worker.lifecycle.stop import Stop
 from worker.lifecycle.supervision import StopRequested, cancel_on_stop
 from worker.metrics import Metrics
@@ -55,10 +56,17 @@ class Worker:
         self.settings = chosen
         self._part_bytes = plan.part_bytes
         self._sends_events = plan.sends_events
+        self.budget: ByteBudget | None = None  # of the jobs, once it has started
+        self._budget_bytes = plan.budget_bytes or chosen.memory_mb << 20
+        name = self.process.name
         self.pool = SimulatedPool(
-            asyncio.Semaphore(plan.slots),
-            plan.runs_exclusively,
-            lambda: faults.prediction_hangs(self.process.name, now()),
+            PoolPlan(
+                plan.slots,
+                self._budget_bytes,
+                plan.runs_exclusively,
+                lambda: faults.prediction_hangs(name, now()),
+                lambda: faults.guess_is_wrong(name),
+            )
         )
         self.killed = asyncio.Event()
 
@@ -92,6 +100,8 @@ class Worker:
             bus=bus,
             part_bytes=self._part_bytes,
         )
+        self.budget = parts.processor.runner.budget
+        self.budget.limit = self._budget_bytes
         await serve(parts, self.stop, self.settings.finish_seconds)
 
     def kill(self) -> None:
@@ -159,8 +169,10 @@ class Fleet:
         name, stop = worker.process.name, worker.stop
         worker.process.has_left = True
         self._checks.at_exit(worker.process, now())
-        for problem in worker.pool.broken:
-            self._checks.broken.append(problem)
+        worker.pool.check_free()
+        self._checks.broken += worker.pool.broken
+        if worker.budget is not None and not worker.budget.has_spare(worker.budget.limit):
+            self._checks.broken.append(f"P5: {name} has not given all bytes back")
         error = _innermost(main.exception())
         if error is not None and not self._is_expected(worker, error):
             self._checks.broken.append(f"{now():.3f} s: {name} died of {error!r}")
@@ -199,14 +211,14 @@ async def _inject(worker: Worker, fault: ProcessFault) -> None:
             worker.kill()
         case "SIGSTOP":
             if fault.just_before_end:
-                await asyncio.sleep(worker.pool.next_end() - now() - BEFORE_END_SECONDS)
+                await asyncio.sleep(worker.pool.processes.next_end() - now() - BEFORE_END_SECONDS)
             if not process.suspended:
                 process.suspend()
                 await asyncio.sleep(fault.seconds)
                 if process.alive:
                     process.resume(timers_first=fault.worker == 0)  # both orders occur
         case "child killed":
-            worker.pool.kill_one()
+            worker.pool.processes.kill_one()
 
 
 def _innermost(error: BaseException | None) -> BaseException | None:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tests.search.contents import rejects
 from tests.search.ledger import NO_JOB, Dead, Ledger, Request
 from tests.search.plan import MANY, OUTPUT, PREFIX, QUEUE, Plan
-from tests.search.pool import rejects
 from tests.support.simulation.s3 import SimulatedS3
 from tests.support.simulation.sqs import SimulatedSqs
 from worker.jobs.rejected_rows import REJECTS_SUFFIX

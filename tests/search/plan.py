@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
+from tests.search.contents import BAD_ROWS
 from tests.search.faults import APART, EVERYWHERE, OPERATIONS, SERVICES, Kind, Outage
 from tests.support.simulation.sqs import SqsBehaviour
 from worker.jobs.limits import PART_BYTES
@@ -26,8 +27,6 @@ PROCESS_FAULTS: tuple[ProcessFaultKind, ...] = (
 )
 
 SMALL_PART = 12  # bytes, of contents and outputs of twenty to fifty
-BAD_ROWS = b" bad"  # the end of a content of which some rows are rejected
-LENIENT = "cp1252"  # read in this encoding, no content has bad rows
 HAS_BAD_ROWS = (0.0, 0.4)  # the share of such versions
 FIRST_FAILS = 0.4  # the share of first of several versions that cannot be predicted
 AT_ONCE = 0.1  # the share of schedules in which the versions of a file race with each other
@@ -43,6 +42,11 @@ ENCODINGS: Mapping[str | None, str] = {None: "utf-8", "r1": "latin-1", "r2": "cp
 REFUSED, LATER = 0.15, 0.15  # the shares of the files that are good otherwise
 CANCELLED = 0.6  # the share of those schedules in which somebody cancels runs
 REDRIVEN = 0.2  # the share of the files in them that were submitted again by themselves
+HAS_LARGE = 0.15  # the share of schedules with large files
+LARGE_PART = (40, 64)  # bytes, of such downloads and uploads; a large file has more
+LARGE_BUDGET = (601, 803, 1103, 1503, 1 << 20)  # bytes of all jobs: of one large file, or more
+WRONG_GUESSES = (0.0, 0.2, 0.9)
+CROWDED = 0.3  # the share of those schedules in which only other jobs disturb, all of them at once
 FEW = 3  # receives, after which a message of a later version is dead within the schedule
 MANY = 50  # receives: more than all faults of a schedule use up
 INPUT, OUTPUT, PREFIX = "in", "out", "p"
@@ -123,6 +127,8 @@ class Plan:
     hanging_starts: float = 0.0
     hanging_predictions: float = 0.0
     cancels: tuple[Cancel, ...] = ()
+    budget_bytes: int | None = None  # None: as many as the settings say
+    wrong_guesses: float = 0.0
 
     @property
     def has_duplicates(self) -> bool:
@@ -142,7 +148,64 @@ class Plan:
 
 
 def plan(seed: int) -> Plan:
-    """Draw a schedule. Each leaves out some kinds of faults, so that no kind hides another."""
+    """Draw a schedule, with large files in some of them."""
+    drawn = _plan(seed)
+    draw = random.Random(f"large {seed}")  # noqa: S311 - apart, so that the other draws stay
+    return _with_large(draw, drawn) if draw.random() < HAS_LARGE else drawn
+
+
+def _with_large(draw: random.Random, plan: Plan) -> Plan:
+    """Add large files, for which there are several processes and few bytes."""
+    bad_rows = bool(plan.settings["max_rejected"])
+    large = [
+        upload
+        for number in range(draw.choice((1, 2, 3)))
+        for upload in _large_uploads(draw, number, plan, bad_rows=bad_rows)
+    ]
+    uploads = sorted((*plan.uploads[:5], *large), key=lambda upload: upload.at)
+    if draw.random() < CROWDED:
+        uploads = [replace(upload, at=0.0) for upload in uploads]
+        plan = replace(plan, process_faults=(), outages=(), fault_rate=0.0, apart_rate=0.0)
+    return replace(
+        plan,
+        uploads=tuple(uploads),
+        settings=plan.settings | {"concurrency": draw.choice((2, 4, 8))},
+        slots=draw.choice((2, 3, 4)),
+        part_bytes=draw.choice(LARGE_PART),
+        budget_bytes=draw.choice(LARGE_BUDGET),
+        wrong_guesses=draw.choice(WRONG_GUESSES),
+    )
+
+
+def _large_uploads(
+    draw: random.Random, number: int, plan: Plan, *, bad_rows: bool
+) -> Iterator[Upload]:
+    """Draw a large file, and newer versions that may come while it is being predicted."""
+    key = f"{draw.choice(('large', 'packed'))}-{number}.csv"
+    kind: FileKind = draw.choice(("good", "good", "good", "good", "poison"))
+    at = draw.choice((0.0, draw.uniform(0, plan.calm_at / 2)))
+    versions = 1 if kind != "good" else draw.choice((1, 1, 2))
+    for version in range(versions):
+        content = _large_content(draw, f"{key} {version}", kind, bad_rows=bad_rows)
+        messages, detailed = draw.choice((1, 1, 2)), draw.random() < 0.7
+        yield Upload(at, key, kind, content, messages, detailed)
+        at += draw.uniform(0.01, 10)
+
+
+def _large_content(draw: random.Random, name: str, kind: FileKind, *, bad_rows: bool) -> bytes:
+    """Draw at most one bad row in five, so that no file fails for them; and one that fails it."""
+    rows = [b"row %d %b" % (number, b"x" * draw.choice((2, 2, 2, 10, 40))) for number in range(20)]
+    for number in range(0, len(rows), 5):
+        if bad_rows and draw.random() < 0.5:
+            rows[number] = b"row %d%b" % (number, BAD_ROWS)
+    if kind != "good":
+        rows[draw.randrange(len(rows))] = kind.encode()
+    first = f"{kind} {draw.uniform(0, 0.3):.3f} {name}".encode()
+    return b"".join(row + b"\n" for row in (first, *rows))
+
+
+def _plan(seed: int) -> Plan:
+    """Draw the rest. Each leaves out some kinds of faults, so that no kind hides another."""
     draw = random.Random(f"plan {seed}")  # noqa: S311 - no secret
     apart = random.Random(f"versions {seed}")  # noqa: S311 - apart, so that the other draws stay
     at_once = random.Random(f"races {seed}").random() < AT_ONCE  # noqa: S311 - apart likewise

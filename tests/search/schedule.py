@@ -75,6 +75,7 @@ def play_plan(chosen: Plan, only: Collection[str] | None = None) -> tuple[Checks
         apart_kinds=chosen.apart_kinds,
         hanging_starts=chosen.hanging_starts,
         hanging_predictions=chosen.hanging_predictions,
+        wrong_guesses=chosen.wrong_guesses,
         only=None if only is None else frozenset(only),
     )
     randomness = random.Random(f"sqs {chosen.seed}")  # noqa: S311 - no secret

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from tests.search.mutations import MUTATIONS, ROOT, caught, run
+from tests.search.all_mutations import MUTATIONS
+from tests.search.mutations import ROOT, caught, run
 from tests.support.mutation import Mutation
 
 STORY = """
