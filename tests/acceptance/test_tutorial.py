@@ -71,7 +71,8 @@ def screen() -> Iterator[Screen]:
 def terminal(tmp_path: Path) -> Iterator[Terminal]:
     """A terminal in a checkout, with the files that the page says to save, and no cloud yet."""
     typed = Terminal.at(tmp_path, Cloud("http://127.0.0.1:9", 0, tmp_path))
-    shutil.copytree(ROOT / "examples", typed.folder / "examples")
+    leave_out = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "examples", typed.folder / "examples", ignore=leave_out)
     typed.environment["TIDEGATE_CLOUD_ENV"] = str(ROOT / ".venv-cloud")
     blocks = re.findall(
         r"Save this as `(\S+?)`.*?^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL

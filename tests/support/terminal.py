@@ -10,6 +10,8 @@ from pathlib import Path
 from tidegate.localcloud.cloud import CHECKOUT, ROOT, Cloud, Credentials
 
 CHECKED_OUT = ("Dockerfile", "dispatcher", "infra", "requirements", "tidegate", "worker")
+# Bytecode that another process is writing has such a name until it is whole.
+HALF_WRITTEN = shutil.ignore_patterns("*.pyc.*")
 TIDEGATE = """\
 #!/bin/sh
 exec python -m tidegate "$@"
@@ -57,8 +59,10 @@ class Terminal:
         for made in (checkout, programs):
             made.mkdir(parents=True)
         for name in CHECKED_OUT:
-            copy = shutil.copytree if (CHECKOUT / name).is_dir() else shutil.copy
-            copy(CHECKOUT / name, checkout / name)
+            if (CHECKOUT / name).is_dir():
+                shutil.copytree(CHECKOUT / name, checkout / name, ignore=HALF_WRITTEN)
+            else:
+                shutil.copy(CHECKOUT / name, checkout / name)
         for name, text in (("docker", DOCKER), ("tidegate", TIDEGATE)):
             (programs / name).write_text(text)
             (programs / name).chmod(0o755)
