@@ -6,6 +6,8 @@ SOURCES := $(PACKAGES) hatch_build.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV := .venv/bin/uv --quiet --system-certs
 INSTALL := pip install --no-deps --require-hashes
+# Many tests start programs in Python. Where bytecode is not kept, each of them compiles its sources again.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: integration-aws integration-worker acceptance-deploy acceptance-run search-worker search-dispatcher wheel wheel-test coverage test-pythons test-boosters

@@ -63,7 +63,8 @@ def screen() -> Iterator[Screen]:
 def terminal(tmp_path: Path) -> Iterator[Terminal]:
     """A terminal in a checkout, and no cloud yet."""
     typed = Terminal.offline(tmp_path)
-    shutil.copytree(ROOT / "examples", typed.folder / "examples")
+    leave_out = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "examples", typed.folder / "examples", ignore=leave_out)
     typed.environment["TIDEGATE_CLOUD_ENV"] = str(ROOT / ".venv-cloud")
     with TemporaryDirectory(prefix="page-") as short:  # a worker has sockets in it
         typed.environment["TMPDIR"] = short

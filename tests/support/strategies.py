@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def examples(share: float) -> settings:
-    """Run this share of the profile's examples: in `make test` a share of 1 is 100 examples."""
+    """Run this share of the profile's examples: in `make test` a share of 1 is 50 examples."""
     return settings(max_examples=max(1, round(share * settings().max_examples)))
 
 

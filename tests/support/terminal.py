@@ -17,6 +17,8 @@ CHECKED_OUT = (
     *("Dockerfile", "infra", "requirements"),
     *("dispatcher", "notifier", "reconciler", "tidegate", "worker"),
 )
+# Bytecode that another process is writing has such a name until it is whole.
+HALF_WRITTEN = shutil.ignore_patterns("*.pyc.*")
 TIDEGATE = """\
 #!/bin/sh
 exec python -m tidegate "$@"
@@ -64,8 +66,10 @@ class Terminal:
         for made in (checkout, programs):
             made.mkdir(parents=True)
         for name in CHECKED_OUT:
-            copy = shutil.copytree if (CHECKOUT / name).is_dir() else shutil.copy
-            copy(CHECKOUT / name, checkout / name)
+            if (CHECKOUT / name).is_dir():
+                shutil.copytree(CHECKOUT / name, checkout / name, ignore=HALF_WRITTEN)
+            else:
+                shutil.copy(CHECKOUT / name, checkout / name)
         for name, text in (("docker", DOCKER), ("tidegate", TIDEGATE)):
             (programs / name).write_text(text)
             (programs / name).chmod(0o755)

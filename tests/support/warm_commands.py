@@ -3,6 +3,7 @@
 Each command is a process of its own, with its own environment, folder and descriptors.
 """
 
+import gc
 import json
 import os
 import subprocess
@@ -71,11 +72,14 @@ def warm_commands(modules: Sequence[str] = OFFLINE) -> Iterator[WarmCommands]:
 
 def serve(modules: Sequence[str]) -> None:
     """Fork for each request of standard input, and answer with the exit status."""
+    gc.disable()
     for module in modules:
         __import__(module)
     with models_read_once():
         if "boto3" in sys.modules:
             _read_models()
+        gc.freeze()  # so that no garbage collection of a fork looks through the modules
+        gc.enable()
         _answer()
 
 

@@ -95,9 +95,9 @@ def test_another_worker_has_another_tag(
 ) -> None:
     before = prepared().tag
     copy = tmp_path / "worker"
-    shutil.copytree(ROOT / "worker", copy)
+    shutil.copytree(ROOT / "worker", copy, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(worker, "__file__", str(copy / "__init__.py"))
-    (copy / "__pycache__").mkdir(exist_ok=True)
+    (copy / "__pycache__").mkdir()
     (copy / "__pycache__" / "another.pyc").touch()
     assert prepared().tag == before
 

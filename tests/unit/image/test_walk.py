@@ -30,7 +30,8 @@ RUN = [line for line in LINES if line.split()[1] in {"check", "predict"}]
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A checkout in which the examples' scripts have been run."""
     folder = tmp_path_factory.mktemp("checkout")
-    shutil.copytree(ROOT / "examples", folder / "examples", ignore=shutil.ignore_patterns("out"))
+    leave_out = shutil.ignore_patterns("out", "__pycache__")
+    shutil.copytree(ROOT / "examples", folder / "examples", ignore=leave_out)
     write(folder / "examples" / "lightgbm" / "out")
     (folder / "model.pkl").touch()
     before = Path.cwd()

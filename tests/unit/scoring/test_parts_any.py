@@ -369,6 +369,11 @@ JSON_ORDERS = ORDERS.map(lambda order: replace(order, part_bytes=5 * order.part_
     ScoreOptions(max_rejected=1.0),
     Order(part_bytes=30, processes=1, wrong_guesses=0, seed=0, pieces=[9]),
 )
+@example(  # integers too large for int64, and a zero below zero
+    b'{"i": 1, "a": 2, "b": -0}\n{"i": 4, "a": 5, "b": 12345678901234567890}\n',
+    ScoreOptions(max_rejected=1.0),
+    Order(part_bytes=30, processes=1, wrong_guesses=0, seed=0, pieces=[9]),
+)
 def test_any_parts_of_json_lines_give_their_output(
     body: bytes, options: ScoreOptions, order: Order
 ) -> None:

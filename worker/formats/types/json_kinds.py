@@ -206,10 +206,14 @@ def _to_integers(column: pa.ChunkedArray) -> Values:
     return pa.chunked_array([pa.array(map(_as_integer, column.to_pylist()), pa.int64())])
 
 
+def _to_unsigned(column: pa.ChunkedArray) -> Values:
+    return pc.cast(pc.utf8_ltrim(column, "-"), pa.uint64())  # "-0": no number here is below zero
+
+
 _CONVERSIONS: Mapping[JsonType, Callable[[pa.ChunkedArray], Values]] = {
     "int64": _to_integers,
     "int64 by floats": lambda column: pc.cast(_to_floats(column), pa.int64()),
-    "uint64": lambda column: pc.cast(column, pa.uint64()),
+    "uint64": _to_unsigned,
     "float64": _to_floats,
     "booleans": lambda column: pc.equal(column, "true"),
     "text": unquote_strings,
