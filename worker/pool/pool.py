@@ -17,6 +17,7 @@ from worker.interfaces import (
 )
 from worker.pool.channel import Assignment
 from worker.pool.child import LoadModel
+from worker.pool.freed_memory import keep_freed_memory
 from worker.pool.large_file import LargeFile
 from worker.pool.packed_file import PackedDownload
 from worker.pool.process import ProcessSlot
@@ -120,6 +121,7 @@ async def open_pool(
 
     Every job must have ended before the pool closes.
     """
+    keep_freed_memory()  # all bytes of the files pass this process
     slots = [ProcessSlot(load_model, close_seconds) for _ in range(processes)]
     try:
         await _start_all(slots)
