@@ -39,7 +39,6 @@ from worker.lifecycle.stop import Stop
 from worker.lifecycle.supervision import background
 from worker.metrics import Metrics, stream_for
 from worker.service import preflight
-from worker.service.identity import stack_name
 from worker.service.last_line import LastLine
 from worker.service.phases import Phases
 from worker.service.watchdog import Watchdog, exit_now
@@ -64,8 +63,7 @@ def main() -> int:
     for name, nearest in settings_help.unknown(os.environ):
         log.warning("unknown setting", setting=name, nearest=nearest)
     stop = Stop()
-    stream = stream_for(logs.resolve(settings.log_format))
-    metrics = Metrics(stack_name(os.environ, settings.queue), stream)
+    metrics = Metrics(settings.stack_name, stream_for(logs.resolve(settings.log_format)))
     try:
         preflight.check(settings, os.environ)
         with Watchdog(stop, settings.drain_seconds, on_lag=metrics.loop_late) as watchdog:

@@ -80,7 +80,7 @@ class Metrics:
             sums[f"{phase}_seconds"] += seconds
         sums["settle_seconds"] += settle_seconds
         if sent is not None:
-            waited = max(0.0, time.time() - sent - outcome.seconds)
+            waited = max(0.0, time.time() - settle_seconds - outcome.seconds - sent)
             sums["queue_seconds"] += waited
             self._note("longest_queue_seconds", waited)
 

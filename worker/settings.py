@@ -1,6 +1,7 @@
 """Settings: read from the environment, validated and frozen."""
 
 import csv
+import re
 import string
 import unicodedata
 from collections.abc import Iterator
@@ -161,7 +162,7 @@ class Settings(BaseSettings):
         default=None,
         min_length=1,
         max_length=128,
-        description="name that the events carry; the queue's if not set",
+        description="name that numbers and events carry; the queue's if not set",
     )
     s3_client: Literal["direct", "aioboto3"] = Field(
         default="direct",
@@ -310,6 +311,11 @@ class Settings(BaseSettings):
             max_rejected=self.max_rejected,
             memory_bytes=self.memory_mb << 20,
         )
+
+    @property
+    def stack_name(self) -> str:
+        """The name of the stack; of a worker without one, the name of its queue."""
+        return self.stack or re.split("[/:]", self.queue)[-1]
 
     @property
     def finish_seconds(self) -> float:

@@ -89,9 +89,9 @@ def _(patch: Patch) -> None:
     under_way = set()
 
     async def in_the_background(
-        self: Announcer, message: Message, event: Event, seconds: float
+        self: Announcer, message: Message, event: Event, deadline: float
     ) -> bool:
-        under_way.add(asyncio.ensure_future(send(self, message, event, seconds)))
+        under_way.add(asyncio.ensure_future(send(self, message, event, deadline)))
         return True
 
     patch.replace(send, in_the_background)
@@ -102,9 +102,9 @@ def _(patch: Patch) -> None:
     send = Announcer._send
 
     async def as_on_any_receive(
-        self: Announcer, message: Message, event: Event, seconds: float
+        self: Announcer, message: Message, event: Event, deadline: float
     ) -> bool:
-        return await send(self, replace(message, last_receive=False), event, seconds)
+        return await send(self, replace(message, last_receive=False), event, deadline)
 
     patch.replace(send, as_on_any_receive)
 

@@ -194,6 +194,15 @@ def test_visibility_and_heartbeat_follow_the_queue() -> None:
     assert settings_help.load().lease_times(30) == (30, 10)
 
 
+@pytest.mark.parametrize(
+    "queue",
+    ["jobs", "https://sqs.eu-west-1.amazonaws.com/1/jobs", "arn:aws:sqs:eu-west-1:1:jobs"],
+)
+def test_a_worker_without_a_stack_has_the_name_of_its_queue(queue: str) -> None:
+    assert Settings(WORKER_QUEUE=queue, model="m").stack_name == "jobs"
+    assert Settings(WORKER_QUEUE=queue, model="m", stack="tide").stack_name == "tide"
+
+
 def test_columns_to_keep_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKER_KEEP_COLUMNS", 'id,"a, b"')
     assert settings_help.load().keep_columns == ("id", "a, b")

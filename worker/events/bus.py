@@ -48,7 +48,7 @@ class EventBus:
                     for event in events
                 ]
             )
-        results = response.get("Entries", [])
+        results = response.get("Entries", [])[: len(events)]
         # An entry that a garbled answer does not have may not have arrived.
         missing = [{"ErrorCode": "NoAnswer"}] * (len(events) - len(results))
         return [_error(result) for result in [*results, *missing]]

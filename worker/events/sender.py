@@ -56,7 +56,7 @@ class EventSender:
             async with asyncio.timeout(seconds):
                 await waiting.sent.wait()
         except TimeoutError as error:
-            text = f"no event was sent within {seconds:g} s: {self._last_error}"
+            text = f"no event was sent within {seconds:.2g} s: {self._last_error}"
             raise TransientError(text) from error
         finally:
             self._waiting.pop(waiting, None)

@@ -181,6 +181,7 @@ class Settlement:
                 await self._release([message], HURRY_SECONDS)
             else:
                 await self._make_visible(message, self._backoff(message, failure))
+                self._metrics.retried()
             return
         seconds = HURRY_SECONDS if outcome.stopping else None
         if recorded is None:

@@ -7,6 +7,7 @@ A compressed file is unpacked by the job's own process too, which cuts its parts
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 
@@ -24,7 +25,7 @@ from worker.interfaces import (
     ScoreResult,
 )
 from worker.pool.channel import Assignment, PlannedPart
-from worker.pool.packed_file import PackedDownload, PackedFile
+from worker.pool.packed_file import PackedDownload, PackedFile, close_all
 from worker.pool.process import ProcessSlot
 from worker.pool.spare import Spare
 from worker.scoring.part_chain import PartChain, size_of
@@ -75,16 +76,16 @@ class LargeFile:
 
     async def score(self, slot: ProcessSlot) -> ScoreResult:
         """Predict the file in the job's own slot, and in spare ones; raises as Pool.score does."""
-        try:
-            async with self._helpers:
-                await self._work(slot)
-        except ExceptionGroup as failures:  # of one cause: the others were cancelled
-            raise failures.exceptions[0] from None
-        finally:
-            self._spare.bytes.give_back(self._held)
-            await self._downloads.close()
+        async with AsyncExitStack() as held:  # a second cancellation interrupts one close, not all
             if self._packed is not None:
-                await self._packed.close()
+                held.push_async_callback(self._packed.close)
+            held.push_async_callback(self._downloads.close)
+            held.callback(lambda: self._spare.bytes.give_back(self._held))
+            try:
+                async with self._helpers:
+                    await self._work(slot)
+            except ExceptionGroup as failures:  # of one cause: the others were cancelled
+                raise failures.exceptions[0] from None
         counts = PartCounts(self._chain.count, self._chain.repeats, self._most_processes)
         return replace(self._chain.result(), parts=counts)
 
@@ -254,7 +255,7 @@ class PartDownloads:
     async def drop_before(self, number: int) -> None:
         """End the downloads of earlier parts that nobody took: a row spans them."""
         passed = [self._begun.pop(part) for part in list(self._begun) if part < number]
-        await asyncio.gather(*(download.close() for download in passed))
+        await close_all(passed)
 
     async def close(self) -> None:
         """End the downloads that nobody took."""

@@ -5,7 +5,7 @@ part. Each part is sent to a process that is free. So no process ever waits for 
 """
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 
 from worker.errors import TidegateError, Unparsable
 from worker.interfaces import (
@@ -63,9 +63,16 @@ class PackedDownload:
 
     async def close(self) -> None:
         """End the downloads of ranges that nobody has asked for."""
-        while self._begun:
-            _, download = self._begun.popitem()
-            await download.close()
+        begun = list(self._begun.values())
+        self._begun.clear()
+        await close_all(begun)
+
+
+async def close_all(downloads: Sequence[AsyncReadAhead]) -> None:
+    """Close each of them, also if a cancellation interrupts the close of another one."""
+    async with AsyncExitStack() as closing:
+        for download in downloads:
+            closing.push_async_callback(download.close)
 
 
 class PackedFile:

@@ -1,10 +1,9 @@
-"""Which worker this is, and of which stack, for those who look for its logs and its task."""
+"""Which worker this is, for those who look for its logs and its task."""
 
 import re
 import socket
 from collections.abc import Mapping
 
-STACK_VARIABLE = "TIDEGATE_STACK"  # set by the template
 # On Fargate the address of a container's metadata ends in the id of its task and a number.
 METADATA_VARIABLE = "ECS_CONTAINER_METADATA_URI_V4"
 _TASK = re.compile(r"/([0-9a-f-]{32,36})-\d+$")
@@ -14,8 +13,3 @@ def worker_name(environment: Mapping[str, str]) -> str:
     """Return the id of the ECS task, which names the log stream too; elsewhere the host's name."""
     task = _TASK.search(environment.get(METADATA_VARIABLE, ""))
     return task[1] if task else socket.gethostname()
-
-
-def stack_name(environment: Mapping[str, str], queue: str) -> str:
-    """Return the name of the stack; of a worker without one, the name of its queue."""
-    return environment.get(STACK_VARIABLE) or re.split("[/:]", queue)[-1]

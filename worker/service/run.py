@@ -36,7 +36,7 @@ async def run(
     `phases` has measured the start so far, and `metrics` counts. `on_ready` is called before the
     first receive. Raises SettingsError, FatalError, and TransientError if the start fails.
     """
-    metrics = metrics or Metrics(settings.queue, None)
+    metrics = metrics or Metrics(settings.stack_name, None)
     async with AsyncExitStack() as opened:
         with suppress(StopRequested):
             limit = StartLimit(phases or Phases("before"))

@@ -122,7 +122,7 @@ def build(
     announcer = Announcer(
         events,
         storage,
-        stack=settings.stack or attributes.name,
+        stack=settings.stack_name,
         model_sha256=model_sha256,
     )
     settlement = Settlement(

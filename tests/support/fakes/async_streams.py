@@ -1,5 +1,6 @@
 """A pool's input and output in memory: what the parent downloads from and uploads to."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
@@ -53,6 +54,7 @@ class AsyncMemoryReadAhead:
         assert self.is_open
         self.is_open = False
         self.input.open_downloads -= 1
+        await asyncio.sleep(0)  # a real one waits for the downloads that it cancels
 
 
 @dataclass

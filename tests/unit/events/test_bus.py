@@ -45,6 +45,11 @@ async def test_an_entry_without_an_answer_has_not_been_taken(answer: dict[str, o
     assert found == ["NoAnswer"]
 
 
+async def test_more_answers_than_events_do_no_harm() -> None:
+    answer = [{"EventId": "1"}, {"EventId": "2"}]
+    assert await EventBus("b", Client(Entries=answer)).put_events([Event("t", "{}")]) == [None]
+
+
 async def test_an_error_of_the_call_names_the_bus() -> None:
     class Broken(Client):
         async def put_events(self, **_: Any) -> dict[str, object]:  # noqa: ANN401 - boto's

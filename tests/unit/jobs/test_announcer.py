@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -12,14 +13,17 @@ from structlog.testing import LogCapture
 from tests.support.fakes.bus import FakeBus
 from tests.support.fakes.queue import FakeQueue
 from tests.support.fakes.settlement import SettlementSetup
+from tests.support.fakes.storage import FakeStorage
 from tests.support.fakes.worker import INPUT, OUTPUT, Cloud, body, output
 from tests.support.template import ROOT
 from worker.clock import now
 from worker.errors import InfrastructureError, SchemaMismatch
 from worker.events.bus import Event
 from worker.events.sender import EventSender
-from worker.job import Done, Job, Reject, S3Uri
+from worker.job import Done, Job, Reject, S3Uri, Status
 from worker.jobs.announcing import file_events
+from worker.jobs.announcing.announcer import PATIENCE_SECONDS
+from worker.storage.protocol import Head
 
 MODEL = "0" * 64
 SCHEMAS = {
@@ -214,21 +218,51 @@ def test_a_message_of_any_length_fits_into_a_batch_with_nine_others() -> None:
     assert len(event.detail) < 50_000
 
 
-async def test_a_stop_in_an_outage_makes_no_dead_letter_of_a_predicted_file() -> None:
-    """On the last receive a release would: SQS moves the message at the next one."""
+class SilentStorage(FakeStorage):
+    """A storage that never answers what is there."""
+
+    async def head(self, _: S3Uri) -> Head | None:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+@pytest.mark.parametrize("stops", [True, False])
+@pytest.mark.parametrize("status", ["predicted", "already done"])
+async def test_on_the_last_receive_an_outage_makes_no_dead_letter_of_a_predicted_file(
+    status: Status, stops: bool
+) -> None:
+    """A release would: SQS moves the message at the next receive."""
     queue, bus = FakeQueue(30, max_receive_count=1), FakeBus()
     bus.before = outage
     sender = EventSender(bus)
-    setup = SettlementSetup(queue, events=sender)
+    setup = SettlementSetup(queue, SilentStorage(), events=sender)
     queue.send(body("a.csv"))
     async with setup.leases.kept_alive(), setup.deletes.flushed(), sender.sending():
         (message,) = await queue.receive(1, 1)
         setup.leases.claim(message)
-        done = Done("predicted", output("a.csv"), etag="e", rows=1, rejected=0)
+        done = Done(status, output("a.csv"), etag="e")
         settling = asyncio.create_task(setup.settlement.settle(message, done))
         await asyncio.sleep(0.1)
-        settling.cancel()
-        with pytest.raises(asyncio.CancelledError):
+        if stops:
+            settling.cancel()
+        with pytest.raises(asyncio.CancelledError) if stops else nullcontext():
             await settling
     assert queue.messages == {}
     assert queue.dead_letters == []
+    assert now() < 2
+
+
+async def test_before_the_last_receive_an_output_that_cannot_be_looked_at_is_announced_later(
+    logs: LogCapture,
+) -> None:
+    sender = EventSender(FakeBus())
+    setup = SettlementSetup(FakeQueue(30, max_receive_count=2), SilentStorage(), events=sender)
+    setup.queue.send(body("a.csv"))
+    async with setup.leases.kept_alive(), setup.deletes.flushed(), sender.sending():
+        (message,) = await setup.queue.receive(1, 1)
+        setup.leases.claim(message)
+        await setup.settlement.settle(message, Done("already done", output("a.csv"), etag="e"))
+    assert len(setup.queue.messages) == 1
+    (line,) = events_of(logs, "event not sent, retrying")
+    assert line["error"] == f"{output('a.csv')} could not be looked at in time"
+    assert PATIENCE_SECONDS < now() < PATIENCE_SECONDS + 2

@@ -187,12 +187,18 @@ async def test_a_process_that_is_killed_while_it_unpacks_fails_the_job() -> None
     await job.check_nothing_is_left()
 
 
-async def test_a_job_that_is_cancelled_leaves_nothing() -> None:
+@pytest.mark.parametrize("steps", [None, *range(10)])
+async def test_a_job_that_is_cancelled_leaves_nothing(steps: int | None) -> None:
+    """Also if it is cancelled again after so many steps, as by a stop after its time limit."""
     job = PackedJob(processes=3)
     for seconds in (0, 1, 9.5, 15, 25):
         large = asyncio.create_task(job.score())
         await asyncio.sleep(seconds)
         large.cancel()
+        if steps is not None:
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            large.cancel()
         with pytest.raises(asyncio.CancelledError):
             await large
         job.output = AsyncMemoryOutput()

@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from worker.service.identity import stack_name, worker_name
+from worker.service.identity import worker_name
 
 TASK = "cd189a933e5849daa93386466019ab50"
 
@@ -16,12 +16,3 @@ def test_on_fargate_a_worker_has_the_id_of_its_task() -> None:
 def test_elsewhere_a_worker_has_the_name_of_its_host(uri: str) -> None:
     assert worker_name({"ECS_CONTAINER_METADATA_URI_V4": uri}) == socket.gethostname()
     assert worker_name({}) == socket.gethostname()
-
-
-@pytest.mark.parametrize(
-    "queue",
-    ["jobs", "https://sqs.eu-west-1.amazonaws.com/1/jobs", "arn:aws:sqs:eu-west-1:1:jobs"],
-)
-def test_a_worker_without_a_stack_has_the_name_of_its_queue(queue: str) -> None:
-    assert stack_name({}, queue) == "jobs"
-    assert stack_name({"TIDEGATE_STACK": "tide"}, queue) == "tide"

@@ -363,6 +363,7 @@ async def test_a_rejection_whose_dead_letter_fails_is_retried(cloud: Cloud) -> N
     await cloud.run_worker(idle_seconds=300)
     assert len(cloud.queue.dead_letters) == 1
     assert not cloud.queue.messages
+    assert (cloud.metrics.totals["retried"], cloud.metrics.totals["failed"]) == (2, 1)
 
 
 async def test_a_missing_input_is_a_permanent_failure(cloud: Cloud) -> None:

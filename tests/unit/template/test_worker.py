@@ -6,7 +6,6 @@ import pytest
 
 from dispatcher.handler import WORKER_CONTAINER
 from tests.support.template import PARAMETERS, RESOURCES, ROOT, container, properties, resolve
-from worker.service.identity import STACK_VARIABLE
 from worker.service.task_cost import CAPACITY_VARIABLE
 from worker.settings import Settings as WorkerSettings
 from worker.settings_help import TOGETHER
@@ -40,7 +39,7 @@ def test_the_worker_finds_its_settings_by_their_names() -> None:
         entry if "Name" in entry else entry["Fn::If"][1] for entry in container()["Environment"]
     ]
     known = {f"WORKER_{field.upper()}" for field in WorkerSettings.model_fields} | {TOGETHER}
-    known |= {STACK_VARIABLE, CAPACITY_VARIABLE}
+    known |= {CAPACITY_VARIABLE}
 
     assert {entry["Name"] for entry in variables} <= known
     assert {"WORKER_QUEUE", "WORKER_MODEL"} <= {entry["Name"] for entry in variables}

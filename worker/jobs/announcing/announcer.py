@@ -1,17 +1,20 @@
 """The announcer: sends a file's event before its message is deleted."""
 
+import asyncio
+
 import structlog
 
+from worker.clock import now
 from worker.errors import TransientError, error_text, stray_cancellations_as_errors
 from worker.events.bus import Event
 from worker.events.sender import EventSender
 from worker.job import Done, Job, Message, Reject, S3Uri
 from worker.jobs.announcing import file_events
-from worker.storage.protocol import Storage
+from worker.storage.protocol import Head, Storage
 
 log = structlog.get_logger()
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 30.0  # for all calls of one event
 # A stop cuts a settlement short after 1.5 s. On its last receive a message must not be released.
 LAST_PATIENCE_SECONDS = 1.0
 
@@ -41,12 +44,12 @@ class Announcer:
         if self._sender is None or done.status == "superseded":
             return
         job = Job.parse(message.body)
+        deadline = _deadline(message)
         metadata = {}
         if done.status == "already done":
             # By this or another worker, before its event: only the output says by which model.
             try:
-                with stray_cancellations_as_errors():
-                    head = await self._storage.head(done.output)
+                head = await self._look_at(done.output, deadline)
             except TransientError as failure:
                 if not message.last_receive:
                     raise
@@ -56,7 +59,7 @@ class Announcer:
                 return  # somebody has deleted it meanwhile
             metadata = dict(head.metadata)
         event = file_events.predicted(job, done, metadata, self._stack)
-        await self._send(message, event, PATIENCE_SECONDS)
+        await self._send(message, event, deadline)
 
     async def failed(self, message: Message, rejection: Reject, report: S3Uri | None) -> None:
         """Announce a failure, if it is known of which file; raises TransientError."""
@@ -71,24 +74,33 @@ class Announcer:
             stack=self._stack,
             first_in_worker=group not in self._groups,
         )
-        seconds = LAST_PATIENCE_SECONDS if rejection.stopping else PATIENCE_SECONDS
-        if await self._send(message, event, seconds):
+        if await self._send(message, event, _deadline(message)):
             self._groups.add(group)
 
-    async def _send(self, message: Message, event: Event, seconds: float) -> bool:
-        """Return whether the bus has the event; if not, the loss is logged."""
-        assert self._sender is not None
-        if message.last_receive:
-            seconds = min(seconds, LAST_PATIENCE_SECONDS)
+    async def _look_at(self, output: S3Uri, deadline: float) -> Head | None:
         try:
             with stray_cancellations_as_errors():
-                await self._sender.send(event, seconds)
+                async with asyncio.timeout_at(deadline):
+                    return await self._storage.head(output)
+        except TimeoutError as error:
+            raise TransientError(f"{output} could not be looked at in time") from error
+
+    async def _send(self, message: Message, event: Event, deadline: float) -> bool:
+        """Return whether the bus has the event; if not, the loss is logged."""
+        assert self._sender is not None
+        try:
+            with stray_cancellations_as_errors():
+                await self._sender.send(event, deadline - now())
         except TransientError as failure:
             if not message.last_receive:
                 raise
             _log_loss(event.detail_type, event.detail, failure)
             return False
         return True
+
+
+def _deadline(message: Message) -> float:
+    return now() + (LAST_PATIENCE_SECONDS if message.last_receive else PATIENCE_SECONDS)
 
 
 def _log_loss(detail_type: str, detail: str, failure: TransientError) -> None:
