@@ -14,6 +14,7 @@ from pathlib import Path
 
 from benchmarks import plots
 from benchmarks.harness.bench_cloud import BenchCloud
+from benchmarks.harness.launcher import LaunchFailed
 from benchmarks.harness.options import Options
 from benchmarks.harness.report import Report
 from benchmarks.scenarios import (
@@ -55,16 +56,23 @@ def main() -> int:
     runs = arguments.runs or (QUICK_RUNS if arguments.quick else RUNS)
     options = Options(runs=runs, quick=arguments.quick)
     report = Report()
+    failed = []
     for name in arguments.scenarios or (name for name in SCENARIOS if name not in ON_REQUEST):
         started = time.monotonic()
-        asyncio.run(_measure(name, options, report))
+        try:
+            asyncio.run(_measure(name, options, report))
+        except LaunchFailed as failure:  # the others are measured all the same
+            failed.append(name)
+            options.log(f"{name} failed: {failure}")
         report.minutes[name] = (time.monotonic() - started) / 60
         options.log(f"{name}: {report.minutes[name]:.1f} minutes")
     print("\n".join(report.lines()))
     if arguments.results:
         report.save(arguments.results)
         plots.draw(report, arguments.results)
-    return 0
+    if failed:
+        options.log(f"not measured, because a program failed: {', '.join(failed)}")
+    return 1 if failed else 0
 
 
 async def _measure(name: str, options: Options, report: Report) -> None:
