@@ -75,7 +75,8 @@ rehearsal: .venv/dev.stamp .venv-cloud/stamp ## deploy, update under load and de
 
 bench: .venv-bench/stamp .venv-cloud/stamp ## compare the worker with what people would use instead (QUICK=1: in short)
 	.venv-bench/bin/python -m benchmarks $(if $(QUICK),--quick,--results benchmarks/results)
-	$(if $(QUICK),,.venv-bench/bin/python -m benchmarks.memory)
+	$(if $(QUICK),,.venv-bench/bin/python -m benchmarks.figures)
+	$(if $(QUICK),,.venv-bench/bin/python -m benchmarks.memory --write)
 
 docs: .venv-docs/stamp ## build the documentation as a site into build/site; a broken link fails
 	.venv-docs/bin/python -m sphinx -q -E -W --keep-going -n -c website -d build/doctrees . build/site

@@ -16,6 +16,8 @@ from benchmarks.harness.generated_files import COLUMNS, FORMATS, PieceReader
 from benchmarks.harness.process_tree import ProcessTree
 from tests.support.scenario import Endpoint
 
+BASE_MB, PROCESS_MB = 400, 60
+
 
 @dataclass(frozen=True, slots=True)
 class MemoryRun:
@@ -25,6 +27,11 @@ class MemoryRun:
     stored: int
     seconds: float
     tree: ProcessTree
+
+
+def allowed_mb(processes: int) -> int:
+    """Return the peak memory, in MB, that a worker with so many pool processes may have."""
+    return BASE_MB + PROCESS_MB * processes
 
 
 def train_model(folder: Path) -> Path:
@@ -38,7 +45,7 @@ def train_model(folder: Path) -> Path:
 
 
 async def run_worker(
-    endpoint: Endpoint, model: Path, name: str, *, files: int, size: int
+    endpoint: Endpoint, model: Path, name: str, *, files: int, size: int, processes: int = 2
 ) -> MemoryRun:
     """Predict so many files of a format at the same time, each of that size before compression.
 
@@ -53,7 +60,10 @@ async def run_worker(
     started = time.monotonic()
     with (
         endpoint.started(
-            WORKER_MODEL=str(model), WORKER_IDLE_SECONDS="0", WORKER_CONCURRENCY=str(files)
+            WORKER_MODEL=str(model),
+            WORKER_IDLE_SECONDS="0",
+            WORKER_CONCURRENCY=str(files),
+            WORKER_PREDICT_PROCESSES=str(processes),
         ) as running,
         ProcessTree(running.process.pid) as tree,
     ):

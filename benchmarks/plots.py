@@ -48,13 +48,16 @@ def draw(report: Report, folder: Path) -> None:
 
 
 def _small_files(report: Report) -> Any:  # noqa: ANN401 - matplotlib has no types here
-    rows = [row for row in report.rows if row.work.endswith(small_files.WORK)]
+    rows = [
+        row
+        for row in report.rows
+        if row.work.endswith(small_files.WORK) and "ms CPU/file" in row.figures
+    ]
     return rows and _bars(
         rows,
         {
             "CPU, ms a file": lambda row: row.figures["ms CPU/file"],
             "files a second": lambda row: row.figures["files/s"],
-            "AWS calls a file": lambda row: row.figures["calls/file"],
         },
     )
 

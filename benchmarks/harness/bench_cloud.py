@@ -14,6 +14,7 @@ from tidegate.localcloud.cloud import Cloud
 INPUTS = "inputs"
 OUTPUTS = "outputs"
 BATCH = 10
+MAX_DELETED = 1000  # objects of one call
 COUNTS = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
 
 
@@ -104,8 +105,11 @@ class Run:
 
     def clear(self) -> None:
         """Delete the queue and the outputs, which the cloud would keep in memory."""
-        for key, _ in self._list():
-            self._bench.s3.delete_object(Bucket=OUTPUTS, Key=key)
+        objects = [{"Key": key} for key, _ in self._list()]
+        for start in range(0, len(objects), MAX_DELETED):
+            self._bench.s3.delete_objects(
+                Bucket=OUTPUTS, Delete={"Objects": objects[start : start + MAX_DELETED]}
+            )
         self._bench.sqs.delete_queue(QueueUrl=self._queue)
 
     def _list(self) -> Iterator[tuple[str, str]]:

@@ -41,6 +41,13 @@ def csv_gzip(size: int) -> GeneratedFile:
     )
 
 
+def csv_zstd(size: int) -> GeneratedFile:
+    """Generate CSV of about so many bytes before compression, in zstd frames of some megabytes."""
+    header, rows = _csv_block()
+    times = _times(size, rows)
+    return GeneratedFile(times * BLOCK_ROWS, chain([_zstd(header)], repeat(_zstd_block(), times)))
+
+
 def json_lines(size: int) -> GeneratedFile:
     """Generate about so many bytes of JSON Lines."""
     rows = _json_block()
@@ -57,8 +64,17 @@ def parquet_file(size: int) -> GeneratedFile:
 FORMATS: Mapping[str, Callable[[int], GeneratedFile]] = {
     "csv": csv,
     "csv.gz": csv_gzip,
+    "csv.zst": csv_zstd,
     "jsonl": json_lines,
     "parquet": parquet_file,
+}
+
+TITLES: Mapping[str, str] = {
+    "csv": "CSV",
+    "csv.gz": "CSV in gzip",
+    "csv.zst": "CSV in zstd",
+    "jsonl": "JSON Lines",
+    "parquet": "Parquet",
 }
 
 
@@ -106,6 +122,17 @@ def _csv_block() -> tuple[bytes, bytes]:
 def _gzip_block() -> bytes:
     _, rows = _csv_block()
     return gzip.compress(rows)
+
+
+@cache
+def _zstd_block() -> bytes:
+    _, rows = _csv_block()
+    return _zstd(rows)
+
+
+def _zstd(content: bytes) -> bytes:
+    compressed: bytes = pa.compress(content, codec="zstd", asbytes=True)
+    return compressed
 
 
 @cache

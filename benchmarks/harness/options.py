@@ -3,7 +3,7 @@
 import sys
 from dataclasses import dataclass
 
-MOST_RUNS_OF_LARGE_WORK = 3
+FEW_RUNS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,9 +14,9 @@ class Options:
     quick: bool
 
     @property
-    def runs_of_large_work(self) -> int:
-        """How often to measure work that takes most of a minute: its medians need fewer runs."""
-        return min(self.runs, MOST_RUNS_OF_LARGE_WORK)
+    def few_runs(self) -> int:
+        """How often to measure long work, and opponents whose place is clear."""
+        return min(self.runs, FEW_RUNS)
 
     def log(self, step: str) -> None:
         """Print what is being measured to standard error."""

@@ -22,6 +22,7 @@ from benchmarks.opponent_helpers import (
     stop_when_drained,
 )
 
+SHARE = 0.2  # of the files: others are clearly faster
 TASK = "predict"
 PROCESSES = 2
 

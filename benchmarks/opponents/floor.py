@@ -17,7 +17,6 @@ from worker.interfaces import OutputForm, Range, ScoreOptions
 from worker.models import Predictor, load_predictor
 from worker.scoring.score import score
 
-COPIES = (1, 2)
 POLLS = 2
 BATCH = 10
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from benchmarks.harness.bench_cloud import OUTPUTS, BenchCloud
-from benchmarks.harness.contenders import Contender, opponents, worker
+from benchmarks.harness.contenders import Contender, opponent, worker
 from benchmarks.harness.drain import DrainResult, drain
 from benchmarks.harness.launcher import ROOT
 from benchmarks.harness.options import Options
@@ -72,12 +72,11 @@ def _logged_phases(log: str) -> list[dict[str, float]]:
 
 
 def measure(bench: BenchCloud, options: Options, report: Report) -> None:
-    """Measure every contender of one process, and the import of the libraries that all use."""
+    """Measure the worker, the floor, the peers with a process pool, and the libraries' import."""
     keys = upload_inputs(bench, 1)
     model = model_file(bench.folder)
-    started = [
-        ColdStarts(contender) for contender in (worker(), *opponents()) if contender.copies == 1
-    ]
+    peers = [opponent(name) for name in ("floor", *WITH_PROCESS_POOL)]
+    started = [ColdStarts(contender) for contender in (worker(), *peers)]
     imports: list[float] = []
     for number in range(options.runs):
         options.log(f"{WORK}, round {number + 1}")

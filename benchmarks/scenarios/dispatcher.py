@@ -10,14 +10,13 @@ from typing import Any
 from benchmarks.harness.bench_cloud import INPUTS, OUTPUTS, BenchCloud
 from benchmarks.harness.options import Options
 from benchmarks.harness.proxy import Proxy, proxy_to
-from benchmarks.harness.report import Report, Row, Target
+from benchmarks.harness.report import Report, Row
 from benchmarks.scenarios.cold_start import time_python
 from dispatcher.handler import Dispatcher, Fleet, Settings
 
 WORK = "dispatcher"
 IMPORTS = {"boto3": "import boto3", "dispatcher": "import dispatcher.handler"}
 EVENTS = {"one event": (1, 1), "one of ten records": (1, 10), "a hundred events": (100, 1)}
-MAX_CALLS = 3  # without those that start tasks
 
 
 def measure(bench: BenchCloud, options: Options, report: Report) -> None:
@@ -29,21 +28,11 @@ def measure(bench: BenchCloud, options: Options, report: Report) -> None:
     for name, times in imports.items():
         wall, cpu = (median(column) for column in zip(*times, strict=True))
         report.rows.append(Row(WORK, f"import {name}", options.runs, cpu, wall))
-    walls = {name: median(wall for wall, _ in times) for name, times in imports.items()}
-    report.targets.append(
-        Target("dispatcher: import against boto3's", walls["dispatcher"] / walls["boto3"], most=1.1)
-    )
     for number, (name, (events, records)) in enumerate(EVENTS.items()):
         with proxy_to(bench.cloud.url) as proxy:
             took, calls, tasks = _handle(bench, proxy, f"events-{number}", events, records)
         per_event = {"ms CPU/event": 1000 * took[0] / events, "tasks started": tasks}
         report.rows.append(Row(WORK, name, 1, *took, calls=calls, figures=per_event))
-        if events == 1:
-            report.targets.append(
-                Target(
-                    f"dispatcher: calls for {name}, but for starts", calls - tasks, most=MAX_CALLS
-                )
-            )
 
 
 def _handle(

@@ -1,7 +1,7 @@
 """Scenario: small files with 40 ms added to each call: are the job slots kept busy?
 
-The cloud and the proxy use the same cores as the worker. So the rate is compared with what the
-slots allow, or with what the cores allow that the cloud and the proxy left, if that is less.
+The rate is compared with what the slots allow. The cloud and the proxy use the same cores as the
+worker. So the table also has what the cores allow that the cloud and the proxy left.
 """
 
 import json
@@ -22,9 +22,9 @@ from tests.support.scenario import model_file
 
 WORK = "under latency"
 DELAY_SECONDS = 0.04
-CONCURRENCIES = (8, 16, 32, 64)
+CONCURRENCIES = (32, 64)
 SINGLE = 1
-FILES_EACH = 50  # for each concurrent job
+FILES_EACH = 30  # for each concurrent job
 QUICK_FILES_EACH = 10
 
 
@@ -86,7 +86,6 @@ def _add(report: Report, concurrency: int, runs: Sequence[LatencyRun], single: f
     rate = _rates({concurrency: runs})[concurrency]
     seconds = median(run.job_seconds for run in runs)
     slots_allow, cores_allow = concurrency / single, median(run.cores_allow for run in runs)
-    of_allowed = rate / min(slots_allow, cores_allow)
     figures = {
         "files/s": rate,
         "ms a job": 1000 * seconds,
@@ -98,8 +97,8 @@ def _add(report: Report, concurrency: int, runs: Sequence[LatencyRun], single: f
     report.rows.append(Row.of(WORK, f"tidegate, {concurrency} jobs", drained, figures))
     report.targets.append(
         Target(
-            f"under latency, {concurrency} jobs: files/s against what slots and cores allow",
-            of_allowed,
+            f"under latency, {concurrency} jobs: files/s against what the slots allow",
+            rate / slots_allow,
             least=0.9,
         )
     )
