@@ -9,6 +9,7 @@ import posixpath
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -111,6 +112,7 @@ CODE_BLOCK = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[([^\]]+)\]\((?!\w+:|#)([^)#]+)\)")
 PICTURE_FROM_ELSEWHERE = re.compile(r"^!\[.*\]\(https?:.*\)\n", re.MULTILINE)
 SHORT_CELL = 32  # characters of a cell; a table of shorter ones fits a telephone, or is of figures
+OPTION = re.compile(r'<span class="pre">(?=--?\w)')
 LOADED = re.compile(r'<(?:script|img|link|iframe)\b[^>]*\b(?:src|href)="(?:https?:)?//[^"]*"')
 
 
@@ -118,6 +120,7 @@ def setup(app: Sphinx) -> None:
     """Connect what happens before a page is read, and after all are written."""
     app.connect("source-read", prepare)
     app.connect("doctree-resolved", label_cells)
+    app.connect("html-page-context", mark_options)
     app.connect("build-finished", finish)
 
 
@@ -151,6 +154,18 @@ def label_cells(app: Sphinx, tree: nodes.document, page: str) -> None:  # noqa: 
                 if name.astext() and cell.astext():
                     label = f'<span class="label">{html.escape(name.astext())}: </span>'
                     cell.children[0].insert(0, nodes.raw("", label, format="html"))
+
+
+def mark_options(
+    app: Sphinx,  # noqa: ARG001 - the signature is Sphinx's
+    page: str,  # noqa: ARG001
+    template: str,  # noqa: ARG001
+    context: dict[str, Any],
+    tree: nodes.document | None,  # noqa: ARG001
+) -> None:
+    """Mark the options of commands: a browser may end a line at each hyphen of a word."""
+    if "body" in context:
+        context["body"] = OPTION.sub('<span class="pre option">', context["body"])
 
 
 def link(page: str, text: str, target: str) -> str:

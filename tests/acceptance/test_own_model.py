@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import KeyValuePairTypeDef
 
 FILES = 20
+RESULT = r"[✓✗] .+\.csv: "
+NOTICE = "• notice: tidegate: new kind of failure, SchemaMismatch-"
 RANDOM = np.random.default_rng(0)
 ROWS = pd.DataFrame(
     {
@@ -89,7 +91,8 @@ def rule(folder: Path) -> list[str]:
     (folder / "rule.json").write_text('{"limit": 80}')
     (folder / "own.py").write_text(OWN)
     elsewhere = "OUTPUT_TEMPLATE=of/{version_id}/{key}"
-    return ["--model", "rule.json", "--predictor", "own:Rule", "--set", elsewhere]
+    own = ["--model", "rule.json", "--predictor", "own:Rule"]
+    return [*own, "--set", elsewhere, "--notices"]
 
 
 @contextmanager
@@ -111,14 +114,13 @@ def cloud(folder: Path, arguments: list[str]) -> Iterator["subprocess.Popen[str]
             process.terminate()
 
 
-def until(process: "subprocess.Popen[str]", count: int, mark: str = ".csv: ") -> list[str]:
+def until(process: "subprocess.Popen[str]", count: int, mark: str = RESULT) -> list[str]:
     """Read lines until that many results, or others with that mark, have come; return these."""
     assert process.stdout is not None
     results, others = list[str](), list[str]()
     for line in process.stdout:
         shown = line.strip()
-        is_result = shown.startswith(("✓", "✗")) and mark in shown
-        (results if is_result else others).append(shown)
+        (results if re.match(mark, shown) else others).append(shown)
         if len(results) == count:
             return results
     raise AssertionError("\n".join(others + results))
@@ -162,7 +164,7 @@ def test_own_files_are_predicted_by_an_own_model_and_a_mended_one_too(
     folder = own_files(tmp_path)
 
     with cloud(tmp_path, arguments) as process:
-        until_all_are_shown(process)
+        until_all_are_shown(process, notices=int("--notices" in arguments))
         ROWS.to_csv(folder / "broken.csv", index=False)
         (mended,) = until(process, 1)
         where = "predictions" if model is light else "of/.+"
@@ -181,10 +183,12 @@ def own_files(tmp_path: Path) -> Path:
     return folder
 
 
-def until_all_are_shown(process: "subprocess.Popen[str]") -> None:
-    results = until(process, FILES)
-    (failed,) = [line for line in results if line.startswith("✗")]
+def until_all_are_shown(process: "subprocess.Popen[str]", notices: int = 0) -> None:
+    """Read the results of all files, among which the notice of a failure may come."""
+    shown = until(process, FILES + notices, mark=f"{RESULT}|{NOTICE}")
+    (failed,) = [line for line in shown if line.startswith("✗")]
     assert failed.startswith("✗ broken.csv: SchemaMismatch: 1 of the 2 model's columns")
+    assert len([line for line in shown if re.match(NOTICE, line)]) == notices
 
 
 # Typed in another terminal.
@@ -263,7 +267,7 @@ def test_the_running_cloud_takes_an_update_a_redrive_and_a_task_that_fails(tmp_p
         assert (first[:6], second[:6]) == ("00000,", "00001,")
 
         run_without_queue(ecs_of(exports))
-        (failed,) = until(process, 1, mark=" of tidegate: ")
+        (failed,) = until(process, 1, mark="✗ .+ of tidegate: ")
         assert "exit code 1: worker failed: " in failed
         process.send_signal(signal.SIGINT)
         assert process.wait() == 128 + signal.SIGINT

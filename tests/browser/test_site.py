@@ -15,7 +15,8 @@ from tests.support.template import ROOT
 SITE = ROOT / "build" / "site"
 PICTURES = ROOT / "dist" / "site"
 DRAWINGS = [*sorted((ROOT / "docs").glob("drawings/*.svg")), ROOT / "docs" / "demo.svg"]
-SCREENS = [(390, "light"), (390, "dark"), (1280, "light"), (1280, "dark")]
+PHONE, DESK = 390, 1280
+SCREENS = [(PHONE, "light"), (PHONE, "dark"), (DESK, "light"), (DESK, "dark")]
 TALLEST = 6000  # of a picture, which takes memory
 TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 # What is wider than the screen must be able to scroll by itself.
@@ -26,6 +27,10 @@ BEYOND = """[...document.querySelectorAll('article *')]
 # On a telephone a table of text is not to be scrolled.
 SCROLLED_TEXT = """[...document.querySelectorAll('table.stacked')]
     .filter(one => one.scrollWidth > one.closest('.table-wrapper').clientWidth + 1)
+    .map(one => one.textContent.trim().slice(0, 80))"""
+# On a screen a long command is not to be scrolled.
+SCROLLED_CODE = """[...document.querySelectorAll('article pre')]
+    .filter(one => one.scrollWidth > one.clientWidth + 1)
     .map(one => one.textContent.trim().slice(0, 80))"""
 NOT_LOADED = """[...document.images].filter(one => !one.complete || !one.naturalWidth)
     .map(one => one.src)"""
@@ -98,13 +103,14 @@ def test_every_page_fits_the_screen_and_loads_its_pictures_from_the_site(
         assert tab.value(TOO_WIDE) == 0, name
         assert tab.value(BEYOND) == [], name
         assert tab.value(SCROLLED_TEXT) == [], name
+        assert width < DESK or tab.value(SCROLLED_CODE) == [], name
         assert tab.value(NOT_LOADED) == [], name
         keep_picture(tab, f"{name.replace('/', '-')}-{width}-{theme}", width)
 
 
 @pytest.mark.parametrize("drawing", DRAWINGS, ids=lambda path: path.stem)
 def test_a_drawing_has_all_of_its_text(tab: Tab, drawing: Path) -> None:
-    show(tab, drawing, 390, "light")
+    show(tab, drawing, PHONE, "light")
 
     assert tab.value(CUT_OFF) == []
 
@@ -113,7 +119,7 @@ def test_a_drawing_has_all_of_its_text(tab: Tab, drawing: Path) -> None:
 def test_a_drawing_is_light_or_dark_as_its_reader_wishes(tab: Tab, drawing: Path) -> None:
     colours = {}
     for theme in ("light", "dark"):
-        show(tab, drawing, 390, theme)
+        show(tab, drawing, PHONE, theme)
         colours[theme] = [
             tab.value(f"getComputedStyle(document.querySelector('{one}')).fill")
             for one in (".page", "text:not(.soft)")
