@@ -113,6 +113,8 @@ LINK = re.compile(r"\[([^\]]+)\]\((?!\w+:|#)([^)#]+)\)")
 PICTURE_FROM_ELSEWHERE = re.compile(r"^!\[.*\]\(https?:.*\)\n", re.MULTILINE)
 SHORT_CELL = 32  # characters of a cell; a table of shorter ones fits a telephone, or is of figures
 OPTION = re.compile(r'<span class="pre">(?=--?\w)')
+BLOCK = re.compile(r"<pre>.*?</pre>", re.DOTALL)
+OPTION_IN_BLOCK = re.compile(r"(?<=\s)--\w[\w-]+")
 LOADED = re.compile(r'<(?:script|img|link|iframe)\b[^>]*\b(?:src|href)="(?:https?:)?//[^"]*"')
 
 
@@ -165,7 +167,10 @@ def mark_options(
 ) -> None:
     """Mark the options of commands: a browser may end a line at each hyphen of a word."""
     if "body" in context:
-        context["body"] = OPTION.sub('<span class="pre option">', context["body"])
+        body = OPTION.sub('<span class="pre option">', context["body"])
+        context["body"] = BLOCK.sub(
+            lambda block: OPTION_IN_BLOCK.sub(r'<span class="option">\g<0></span>', block[0]), body
+        )
 
 
 def link(page: str, text: str, target: str) -> str:
