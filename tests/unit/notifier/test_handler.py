@@ -242,6 +242,80 @@ def test_events_for_which_no_time_is_left_wait_for_the_next_digest(world: World)
     assert counts == [10, 20]
 
 
+def test_a_digest_that_could_not_be_sent_is_sent_by_the_next_try(world: World) -> None:
+    world.send(file_event("File Predicted", 1))
+    world.recorder.broken = True
+    with pytest.raises(ClientError):
+        world.handle(DUE)
+    world.recorder.broken = False
+    world.send(failure(2))
+    world.handle(DUE)
+    world.handle(DUE)
+    assert [one["Subject"] for one in world.recorder.published] == ["tide: 1 predicted, 1 failed"]
+
+
+def test_a_run_that_cannot_be_looked_at_takes_nothing_from_the_digest(world: World) -> None:
+    world.record("a.csv")
+    world.put("p/a.csv")
+    world.send(file_event("File Predicted", 1, run="r"))
+    world.recorder.refuses_events = True
+    with pytest.raises(NotSent):
+        world.handle(DUE)
+    assert world.recorder.kinds() == ["digest"]
+    world.recorder.refuses_events = False
+    world.handle(DUE)
+    assert world.recorder.kinds() == ["digest", "run"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"id": "no number"},
+        {"id": None},
+        {"run": "../" * 500},
+        {"run": 5},
+        {"group": None, "run": ["r"]},
+    ],
+)
+def test_an_event_that_no_worker_has_sent_does_not_stop_the_digest(
+    world: World, changes: Json, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = failure(1)
+    odd["detail"] |= changes
+    for event in ({"source": "tidegate"}, odd, file_event("File Predicted", 2)):
+        world.send(event)
+    world.handle(DUE)
+    assert [one["Subject"] for one in world.recorder.published] == ["tide: 1 predicted, 0 failed"]
+    lines = [json.loads(line)["decision"] for line in capsys.readouterr().out.splitlines()]
+    assert lines == ["unknown event", "unknown event", "digest sent"]
+    assert waiting(world, "file-events") == 0
+
+
+def test_an_event_whose_delete_fails_is_deleted_by_the_next_try(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete, refused = world.sqs.delete_message_batch, ["0"]
+
+    def delete_message_batch(QueueUrl: str, Entries: list[Json]) -> Json:  # noqa: N803 - boto's
+        failing = refused and [refused.pop()]
+        good = [one for one in Entries if one["Id"] not in failing]
+        answer: Json = delete(QueueUrl=QueueUrl, Entries=good) if good else {}
+        return answer | {"Failed": [{"Id": name} for name in failing]}
+
+    monkeypatch.setattr(world.sqs, "delete_message_batch", delete_message_batch)
+    for number in range(2):
+        world.send(file_event("File Predicted", number))
+    world.handle(DUE)
+    assert waiting(world, "file-events") == 0
+
+
+def waiting(world: World, queue: str) -> int:
+    """Return how many messages a queue has, in flight or not."""
+    found = world.sqs.get_queue_attributes(QueueUrl=world.urls[queue], AttributeNames=["All"])
+    number = "ApproximateNumberOfMessages"
+    return sum(int(found["Attributes"][number + kind]) for kind in ("", "NotVisible"))
+
+
 # The ends of runs
 
 
@@ -371,6 +445,18 @@ def test_an_end_that_could_not_be_announced_is_announced_by_the_next_try(world: 
     world.handle(STOPPED)
     assert len(world.recorder.events) == 1
     assert world.recorder.kinds() == ["run"]
+
+
+def test_a_broken_record_of_one_run_does_not_hide_the_end_of_another(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.put("p/_runs/20991231-broken/request.json", b"{")
+    world.record("a.csv", run="20991231-r")
+    world.put("p/a.csv")
+    with pytest.raises(ValueError, match="Expecting property name"):
+        world.handle(STOPPED)
+    assert world.recorder.kinds() == ["run"]
+    assert '"run failed", "run": "20991231-broken"' in capsys.readouterr().out
 
 
 def test_a_notice_that_failed_is_sent_by_the_next_try_and_its_event_comes_twice_with_one_id(
