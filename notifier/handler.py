@@ -44,7 +44,8 @@ JUST_ENDED = timedelta(hours=1)
 MOST_FILES = 2_000_000  # of one run: more do not fit into the function's memory
 TAKERS = 16  # threads that take file events from their queue
 DELETE_ATTEMPTS = 3
-SPARE_SECONDS = 60  # of the invocation, for everything but taking file events
+FOR_RUNS_SECONDS = 300  # of the invocation, for everything but taking file events
+SPARE_SECONDS = 10  # of the invocation, after the last listing
 MOST_SUBJECT, MOST_MESSAGE, MOST_GROUPS = 99, 500, 20
 EXISTS = {"PreconditionFailed", "412", "ConditionalRequestConflict"}
 ABSENT = {"NoSuchKey", "404"}
@@ -57,6 +58,10 @@ class SettingsError(Exception):
 
 class NotSent(Exception):
     """EventBridge did not take an event, so Lambda must retry."""
+
+
+class OutOfTime(Exception):
+    """A run has more outputs and reports below its prefix than one invocation can list."""
 
 
 # -------------------------------------------------------------------------------------- entry point
@@ -157,8 +162,8 @@ class Notifier:
     known_groups: set[str] = field(default_factory=set)  # of this process; S3 knows all
     seen: "Seen" = field(default_factory=lambda: Seen())  # noqa: PLW0108 - it is below
 
-    def handle(self, event: Facts, take_until: float) -> None:
-        """Handle an event; file events are taken from their queue until that time."""
+    def handle(self, event: Facts, stop_at: float) -> None:
+        """Handle an event; nothing more is taken or listed after that time."""
         match event:
             case {"source": "tidegate", "detail-type": "File Failed", "detail": detail}:
                 self._announce_group(detail)
@@ -166,23 +171,24 @@ class Notifier:
                 if self._is_any_worker_left():
                     log("ignored", why="other workers run")
                 else:
-                    self._look_at_runs(self._recent_runs())
+                    self._look_at_runs(self._recent_runs(), stop_at)
             case {"detail-type": "Scheduled Event"}:
-                self._look_at_file_events(take_until)
+                self._look_at_file_events(stop_at)
             case _:
                 log("unknown event", event=repr(event)[:MOST_MESSAGE])
 
-    def _look_at_file_events(self, take_until: float) -> None:
+    def _look_at_file_events(self, stop_at: float) -> None:
         """Send a digest of the events, and look at the runs that they name.
 
         An event that was counted is gone from the queue. So counts and runs are kept until the work
         is done: Lambda tries again, mostly in the same process. The digest is first, as a look at
         large runs may take all of the time.
         """
+        take_until = stop_at - FOR_RUNS_SECONDS
         take_file_events(self.sqs, self.settings.file_events_url, take_until, self.seen)
         self._send_digest(self.seen)
         self.seen.clear_counts()
-        self._look_at_runs(sorted(self.seen.runs))
+        self._look_at_runs(sorted(self.seen.runs), stop_at)
         self.seen.runs.clear()
 
     def _is_any_worker_left(self) -> bool:
@@ -239,20 +245,21 @@ class Notifier:
         names = dict.fromkeys(key.partition("/")[0] for key in keys if not key.startswith("_"))
         return list(names)
 
-    def _look_at_runs(self, names: Sequence[str]) -> None:
+    def _look_at_runs(self, names: Sequence[str], stop_at: float) -> None:
         """Announce the runs that have ended; a run that fails is raised after all others."""
         errors: list[Exception] = []
         for name in names:
             try:
-                self._look_at_run(name)
+                self._look_at_run(Run(self.objects, self.settings, name, stop_at))
+            except OutOfTime:
+                log("run not looked at", run=name, why="out of time")
             except Exception as error:  # noqa: BLE001 - raised below
                 log("run failed", run=name, error=repr(error)[:MOST_MESSAGE])
                 errors.append(error)
         if errors:
             raise errors[0]
 
-    def _look_at_run(self, name: str) -> None:
-        run = Run(self.objects, self.settings, name)
+    def _look_at_run(self, run: "Run") -> None:
         summary = run.summary()
         if summary is None:
             return
@@ -260,7 +267,7 @@ class Notifier:
         self._send_event("Run Finished", run_detail(self.settings.stack, run, summary))
         notice = functools.partial(self._publish, run_notice(self.settings.stack, summary))
         if self.objects.claim(run.prefix + ANNOUNCED, {"time": _now()}, notice):
-            log("run finished", run=name, status=summary["status"])
+            log("run finished", run=run.name, status=summary["status"])
 
     def _send_event(self, detail_type: str, detail: Facts) -> None:
         entry = {"Source": SOURCE, "DetailType": detail_type, "Detail": json.dumps(detail)}
@@ -364,6 +371,7 @@ class Run:
     objects: "Objects"
     settings: Settings
     name: str
+    stop_at: float
 
     @property
     def prefix(self) -> str:
@@ -423,6 +431,8 @@ class Run:
         began = datetime.fromisoformat(request["began"])
         for before, afters, is_output in places.kinds():
             for one in self.objects.list(before + request["prefix"]):
+                if time.monotonic() > self.stop_at:
+                    raise OutOfTime
                 if one["LastModified"] < began:
                     continue
                 rank = 2 * int(one["LastModified"].timestamp()) + is_output

@@ -99,6 +99,7 @@ VALUES = {
     "messages in one call": f"{handler.MESSAGES_PER_BATCH}, and {handler.SEND_ATTEMPTS} attempts",
     "starts of one slot in one minute": f"| {handler.GENERATIONS} |",
     "files of a run whose end the notifier finds": f"{notifier.MOST_FILES:,}",
+    "time of one invocation of the notifier": f"{properties('Notifier')['Timeout'] // 60} minutes",
     "age of such a run": f"{notifier.RECENT.days} days",
     "groups in a digest": f"| {notifier.MOST_GROUPS} |",
     "age of an event that waits for its digest": f"{days('FileEventsQueue')} days",

@@ -499,6 +499,16 @@ def test_a_run_of_more_files_than_memory_holds_is_left_to_the_command_line(
     assert '"run not looked at"' in capsys.readouterr().out
 
 
+def test_a_run_with_more_outputs_than_there_is_time_to_list_is_left_to_the_command_line(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.record("a.csv")
+    world.put("p/a.csv")
+    world.notifier.handle(STOPPED, 0.0)
+    assert '"run not looked at", "run": "r", "why": "out of time"' in capsys.readouterr().out
+    assert world.recorder.events == []
+
+
 @pytest.mark.parametrize("output_key", ["p", ""])
 @pytest.mark.parametrize(
     "settings",
