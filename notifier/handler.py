@@ -227,13 +227,27 @@ class Notifier:
         )
 
     def _publish(self, notice: "Notice") -> None:
+        """Send a notice to each topic; fails if no topic takes it.
+
+        If one topic takes it, another try would send it there once more.
+        """
+        errors: list[Exception] = []
         for topic in self.settings.topics:
-            self.sns.publish(
-                TopicArn=topic,
-                Subject=notice.subject[:MOST_SUBJECT],
-                Message=notice.text,
-                MessageAttributes={"kind": {"DataType": "String", "StringValue": notice.kind}},
-            )
+            try:
+                self._publish_to(topic, notice)
+            except Exception as error:  # noqa: BLE001 - raised below, if no topic takes it
+                log("notice not sent", topic=topic, error=repr(error)[:MOST_MESSAGE])
+                errors.append(error)
+        if errors and len(errors) == len(self.settings.topics):
+            raise errors[0]
+
+    def _publish_to(self, topic: str, notice: "Notice") -> None:
+        self.sns.publish(
+            TopicArn=topic,
+            Subject=notice.subject[:MOST_SUBJECT],
+            Message=notice.text,
+            MessageAttributes={"kind": {"DataType": "String", "StringValue": notice.kind}},
+        )
 
     # Runs
 

@@ -51,10 +51,11 @@ class Recorder:
     events: list[Json] = field(default_factory=list)
     tasks: list[str] = field(default_factory=list)
     broken: bool = False
+    broken_topics: set[str] = field(default_factory=set)
     refuses_events: bool = False
 
     def publish(self, **asked: Any) -> None:  # noqa: ANN401 - boto's
-        if self.broken:
+        if self.broken or asked["TopicArn"] in self.broken_topics:
             raise ClientError({"Error": {"Code": "Throttling"}}, "Publish")
         self.published.append(asked)
 
@@ -198,6 +199,22 @@ def test_a_notice_that_could_not_be_sent_is_sent_by_the_next_try(world: World) -
     world.recorder.broken = False
     world.handle(failure(1))
     assert world.recorder.kinds() == ["group"]
+
+
+@pytest.mark.parametrize("event", [DUE, STOPPED, None])
+def test_a_topic_that_refuses_does_not_make_another_one_get_a_notice_twice(
+    world: World, event: Json | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.environment["NOTIFIER_TOPICS"] = f"arn:refuses,{TOPIC}"
+    world.again()
+    world.recorder.broken_topics.add("arn:refuses")
+    world.record("a.csv")
+    world.put("p/a.csv")
+    world.send(file_event("File Predicted", 1))
+    for _ in range(3):
+        world.handle(event or failure(2))
+    assert [one["TopicArn"] for one in world.recorder.published] == [TOPIC]
+    assert '"notice not sent", "topic": "arn:refuses"' in capsys.readouterr().out
 
 
 def test_without_a_topic_no_group_is_kept(world: World) -> None:
