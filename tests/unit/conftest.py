@@ -4,6 +4,7 @@ Hypothesis draws the same examples in each run of the profile `test`. The profil
 examples, and others in each run: set HYPOTHESIS_PROFILE=chaos.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 
@@ -60,3 +61,8 @@ def logs() -> Iterator[LogCapture]:
     yield capture
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
+    # A test may have configured the logs as a worker does. Its standard error is closed by now.
+    root = logging.getLogger()
+    for handler in root.handlers[:]:
+        if isinstance(handler.formatter, structlog.stdlib.ProcessorFormatter):
+            root.removeHandler(handler)
