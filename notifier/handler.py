@@ -38,11 +38,14 @@ NOTICES = f"{RUNS}_notices/"
 REQUEST, ALL_SENT, SUMMARY, CANCELLED = "request.json", "sent.json", "summary.json", "cancelled"
 ANNOUNCED = "announced.json"  # beside the summary of a run whose end was announced
 PART = re.compile(r"sent/\d+-(\d+)\.jsonl\.gz")
+RUN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 RECENT = timedelta(days=5)  # a message lives for four days
 JUST_ENDED = timedelta(hours=1)
 MOST_FILES = 2_000_000  # of one run: more do not fit into the function's memory
 TAKERS = 16  # threads that take file events from their queue
-SPARE_SECONDS = 60  # of the invocation, for everything but taking file events
+DELETE_ATTEMPTS = 3
+FOR_RUNS_SECONDS = 300  # of the invocation, for everything but taking file events
+SPARE_SECONDS = 10  # of the invocation, after the last listing
 MOST_SUBJECT, MOST_MESSAGE, MOST_GROUPS = 99, 500, 20
 EXISTS = {"PreconditionFailed", "412", "ConditionalRequestConflict"}
 ABSENT = {"NoSuchKey", "404"}
@@ -55,6 +58,10 @@ class SettingsError(Exception):
 
 class NotSent(Exception):
     """EventBridge did not take an event, so Lambda must retry."""
+
+
+class OutOfTime(Exception):
+    """A run has more outputs and reports below its prefix than one invocation can list."""
 
 
 # -------------------------------------------------------------------------------------- entry point
@@ -153,9 +160,10 @@ class Notifier:
     events: Any
     sns: Any
     known_groups: set[str] = field(default_factory=set)  # of this process; S3 knows all
+    seen: "Seen" = field(default_factory=lambda: Seen())  # noqa: PLW0108 - it is below
 
-    def handle(self, event: Facts, take_until: float) -> None:
-        """Handle an event; file events are taken from their queue until that time."""
+    def handle(self, event: Facts, stop_at: float) -> None:
+        """Handle an event; nothing more is taken or listed after that time."""
         match event:
             case {"source": "tidegate", "detail-type": "File Failed", "detail": detail}:
                 self._announce_group(detail)
@@ -163,13 +171,25 @@ class Notifier:
                 if self._is_any_worker_left():
                     log("ignored", why="other workers run")
                 else:
-                    self._look_at_runs(self._recent_runs())
+                    self._look_at_runs(self._recent_runs(), stop_at)
             case {"detail-type": "Scheduled Event"}:
-                seen = take_file_events(self.sqs, self.settings.file_events_url, take_until)
-                self._look_at_runs(sorted(seen.runs))
-                self._send_digest(seen)
+                self._look_at_file_events(stop_at)
             case _:
                 log("unknown event", event=repr(event)[:MOST_MESSAGE])
+
+    def _look_at_file_events(self, stop_at: float) -> None:
+        """Send a digest of the events, and look at the runs that they name.
+
+        An event that was counted is gone from the queue. So counts and runs are kept until the work
+        is done: Lambda tries again, mostly in the same process. The digest is first, as a look at
+        large runs may take all of the time.
+        """
+        take_until = stop_at - FOR_RUNS_SECONDS
+        take_file_events(self.sqs, self.settings.file_events_url, take_until, self.seen)
+        self._send_digest(self.seen)
+        self.seen.clear_counts()
+        self._look_at_runs(sorted(self.seen.runs), stop_at)
+        self.seen.runs.clear()
 
     def _is_any_worker_left(self) -> bool:
         answer = self.ecs.list_tasks(cluster=self.settings.cluster, family=self.settings.family)
@@ -207,13 +227,27 @@ class Notifier:
         )
 
     def _publish(self, notice: "Notice") -> None:
+        """Send a notice to each topic; fails if no topic takes it.
+
+        If one topic takes it, another try would send it there once more.
+        """
+        errors: list[Exception] = []
         for topic in self.settings.topics:
-            self.sns.publish(
-                TopicArn=topic,
-                Subject=notice.subject[:MOST_SUBJECT],
-                Message=notice.text,
-                MessageAttributes={"kind": {"DataType": "String", "StringValue": notice.kind}},
-            )
+            try:
+                self._publish_to(topic, notice)
+            except Exception as error:  # noqa: BLE001 - raised below, if no topic takes it
+                log("notice not sent", topic=topic, error=repr(error)[:MOST_MESSAGE])
+                errors.append(error)
+        if errors and len(errors) == len(self.settings.topics):
+            raise errors[0]
+
+    def _publish_to(self, topic: str, notice: "Notice") -> None:
+        self.sns.publish(
+            TopicArn=topic,
+            Subject=notice.subject[:MOST_SUBJECT],
+            Message=notice.text,
+            MessageAttributes={"kind": {"DataType": "String", "StringValue": notice.kind}},
+        )
 
     # Runs
 
@@ -225,17 +259,29 @@ class Notifier:
         names = dict.fromkeys(key.partition("/")[0] for key in keys if not key.startswith("_"))
         return list(names)
 
-    def _look_at_runs(self, names: Sequence[str]) -> None:
+    def _look_at_runs(self, names: Sequence[str], stop_at: float) -> None:
+        """Announce the runs that have ended; a run that fails is raised after all others."""
+        errors: list[Exception] = []
         for name in names:
-            run = Run(self.objects, self.settings, name)
-            summary = run.summary()
-            if summary is None:
-                continue
-            # Before the claim: an event that comes twice is known by its id, a lost one is not.
-            self._send_event("Run Finished", run_detail(self.settings.stack, run, summary))
-            notice = functools.partial(self._publish, run_notice(self.settings.stack, summary))
-            if self.objects.claim(run.prefix + ANNOUNCED, {"time": _now()}, notice):
-                log("run finished", run=name, status=summary["status"])
+            try:
+                self._look_at_run(Run(self.objects, self.settings, name, stop_at))
+            except OutOfTime:
+                log("run not looked at", run=name, why="out of time")
+            except Exception as error:  # noqa: BLE001 - raised below
+                log("run failed", run=name, error=repr(error)[:MOST_MESSAGE])
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+    def _look_at_run(self, run: "Run") -> None:
+        summary = run.summary()
+        if summary is None:
+            return
+        # Before the claim: an event that comes twice is known by its id, a lost one is not.
+        self._send_event("Run Finished", run_detail(self.settings.stack, run, summary))
+        notice = functools.partial(self._publish, run_notice(self.settings.stack, summary))
+        if self.objects.claim(run.prefix + ANNOUNCED, {"time": _now()}, notice):
+            log("run finished", run=run.name, status=summary["status"])
 
     def _send_event(self, detail_type: str, detail: Facts) -> None:
         entry = {"Source": SOURCE, "DetailType": detail_type, "Detail": json.dumps(detail)}
@@ -258,41 +304,51 @@ class Seen:
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, event: Facts) -> None:
-        """Count one event; several threads do."""
-        with self._turn:
-            self._add(event)
+        """Count one event; several threads do.
 
-    def _add(self, event: Facts) -> None:
+        Raises KeyError, TypeError or ValueError for an event that no worker has sent.
+        """
         detail = event["detail"]
         identity = int(detail["id"][:16], 16)  # as a number it takes a fifth of the memory
-        if identity in self.ids:
-            return
+        run = detail["run"]
+        if run is not None and not RUN.fullmatch(run):
+            raise ValueError(run)
+        group = None if event["detail-type"] == "File Predicted" else str(detail["group"])
+        with self._turn:
+            if identity not in self.ids:
+                self._count(identity, run, group)
+
+    def _count(self, identity: int, run: str | None, group: str | None) -> None:
         self.ids.add(identity)
-        if detail["run"]:
-            self.runs.add(detail["run"])
-        if event["detail-type"] == "File Predicted":
+        if run:
+            self.runs.add(run)
+        if group is None:
             self.predicted += 1
         else:
-            self.failed[detail["group"]] += 1
+            self.failed[group] += 1
+
+    def clear_counts(self) -> None:
+        """Begin anew, after a digest."""
+        self.predicted = 0
+        self.failed.clear()
+        self.ids.clear()
 
 
-def take_file_events(sqs: "SQSClient", url: str, take_until: float) -> Seen:
+def take_file_events(sqs: "SQSClient", url: str, take_until: float, seen: Seen) -> None:
     """Take events from their queue until it is empty or the time is over.
 
     The rest stays there for the next time. One taker looks alone first, as most queues are empty.
     """
-    seen = Seen()
 
     def take() -> bool:
         found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
         for message in found:
-            seen.add(json.loads(message["Body"]))
+            try:
+                seen.add(json.loads(message["Body"]))
+            except (KeyError, TypeError, ValueError):  # others may use this source, too
+                log("unknown event", event=message["Body"][:MOST_MESSAGE])
         if found:
-            entries = [
-                {"Id": str(at), "ReceiptHandle": message["ReceiptHandle"]}
-                for at, message in enumerate(found)
-            ]
-            sqs.delete_message_batch(QueueUrl=url, Entries=entries)  # type: ignore[arg-type] # a dictionary will do
+            _delete(sqs, url, [message["ReceiptHandle"] for message in found])
         return bool(found)
 
     def take_all() -> None:
@@ -303,7 +359,20 @@ def take_file_events(sqs: "SQSClient", url: str, take_until: float) -> Seen:
         with ThreadPoolExecutor(TAKERS) as pool:
             for taker in [pool.submit(take_all) for _ in range(TAKERS)]:
                 taker.result()
-    return seen
+
+
+def _delete(sqs: "SQSClient", url: str, handles: Sequence[str]) -> None:
+    """Delete messages; one that stays would be counted once more by a later digest."""
+    left = {str(number): handle for number, handle in enumerate(handles)}
+    for _ in range(DELETE_ATTEMPTS):
+        answer = sqs.delete_message_batch(
+            QueueUrl=url,
+            Entries=[{"Id": name, "ReceiptHandle": handle} for name, handle in left.items()],
+        )
+        left = {one["Id"]: left[one["Id"]] for one in answer.get("Failed", [])}
+        if not left:
+            return
+    log("events not deleted", count=len(left))
 
 
 # --------------------------------------------------------------------------------------------- runs
@@ -316,6 +385,7 @@ class Run:
     objects: "Objects"
     settings: Settings
     name: str
+    stop_at: float
 
     @property
     def prefix(self) -> str:
@@ -375,6 +445,8 @@ class Run:
         began = datetime.fromisoformat(request["began"])
         for before, afters, is_output in places.kinds():
             for one in self.objects.list(before + request["prefix"]):
+                if time.monotonic() > self.stop_at:
+                    raise OutOfTime
                 if one["LastModified"] < began:
                     continue
                 rank = 2 * int(one["LastModified"].timestamp()) + is_output

@@ -385,9 +385,15 @@ class Results:
 
 
 def page(s3: "S3Client", bucket: str, prefix: str, after: str) -> tuple[list[Found], bool]:
-    """List a thousand objects whose keys come after a key; return whether there are more."""
+    """List a thousand objects whose keys come after a key; return whether there are more.
+
+    S3 may answer without an object and say that there are more, and only its token leads on then.
+    """
     start: dict[str, Any] = {"StartAfter": after} if after else {}
     answer = s3.list_objects_v2(Bucket=bucket, Prefix=prefix, **start)
+    while answer["IsTruncated"] and not answer.get("Contents"):
+        token = answer["NextContinuationToken"]
+        answer = s3.list_objects_v2(Bucket=bucket, Prefix=prefix, ContinuationToken=token)
     listed = [
         Found(one["Key"], one["ETag"].strip('"'), one["Size"], int(one["LastModified"].timestamp()))
         for one in answer.get("Contents", [])

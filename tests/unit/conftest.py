@@ -5,6 +5,7 @@ default: they take much of the tests' time. The profile `chaos` draws more examp
 each run: set HYPOTHESIS_PROFILE=chaos.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 
@@ -62,3 +63,8 @@ def logs() -> Iterator[LogCapture]:
     yield capture
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
+    # A test may have configured the logs as a worker does. Its standard error is closed by now.
+    root = logging.getLogger()
+    for handler in root.handlers[:]:
+        if isinstance(handler.formatter, structlog.stdlib.ProcessorFormatter):
+            root.removeHandler(handler)

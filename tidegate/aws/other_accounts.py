@@ -8,8 +8,10 @@ from typing import Any
 from tidegate.aws.account import Account
 
 VERSION = "2012-10-17"
+# Roles of the template. A stack without Reconcile or events has not all of them.
 WORKERS = ("TaskRole",)
-LISTING = (*WORKERS, "ReconcilerRole")  # a stack without Reconcile has no such role
+NOTIFIER = ("NotifierRole",)
+RECONCILER = ("ReconcilerRole",)
 
 
 def event_pattern(bucket: str, prefix: str) -> dict[str, Any]:
@@ -25,7 +27,7 @@ def to_read(account: Account, stack: str, bucket: str, prefix: str) -> str:
     arn = f"arn:{account.partition}:s3:::{bucket}"
     policy = [
         _allow(account, stack, ["s3:GetObject", "s3:GetObjectVersion"], f"{arn}/{prefix}*"),
-        _allow(account, stack, ["s3:ListBucket"], arn, LISTING),
+        _allow(account, stack, ["s3:ListBucket"], arn, WORKERS + RECONCILER),
     ]
     return f"""\
 {_about(bucket, "s3:ListBucket, s3:GetBucketNotification, s3:PutBucketNotification")}
@@ -47,17 +49,19 @@ Then you allow the owner's account, here OWNER, to send events to this account:
 aws events put-permission --region {account.region} --event-bus-name default \\
     --statement-id tidegate-{stack} --action events:PutEvents --principal OWNER
 
-{_about_keys("kms:Decrypt")}"""
+{_about_keys(account, stack, ["kms:Decrypt"])}"""
 
 
 def to_write(account: Account, stack: str, bucket: str, output_key: str) -> str:
     """Return what the owner of an output bucket does."""
     arn = f"arn:{account.partition}:s3:::{bucket}"
-    below = f"{arn}/{output_key}/*" if output_key else f"{arn}/*"
-    actions = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"]
+    below = f"{arn}/{output_key}/" if output_key else f"{arn}/"
+    write = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"]
+    keep = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
     policy = [
-        _allow(account, stack, actions, below),
-        _allow(account, stack, ["s3:ListBucket"], arn, LISTING),
+        _allow(account, stack, write, f"{below}*"),
+        _allow(account, stack, keep, f"{below}_runs/*", NOTIFIER),
+        _allow(account, stack, ["s3:ListBucket"], arn, WORKERS + NOTIFIER + RECONCILER),
     ]
     return f"""\
 {_about(bucket, "s3:ListBucket")}
@@ -66,7 +70,7 @@ Add these statements to the bucket's policy:
 
 {_json(policy)}
 
-{_about_keys("kms:GenerateDataKey and kms:Decrypt")}"""
+{_about_keys(account, stack, ["kms:GenerateDataKey", "kms:Decrypt"], WORKERS + NOTIFIER)}"""
 
 
 def _about(bucket: str, rights: str) -> str:
@@ -76,10 +80,12 @@ def _about(bucket: str, rights: str) -> str:
     )
 
 
-def _about_keys(actions: str) -> str:
+def _about_keys(
+    account: Account, stack: str, actions: Sequence[str], roles: Sequence[str] = WORKERS
+) -> str:
     return (
-        f"If the bucket is encrypted with a KMS key, the key's policy allows {actions}\n"
-        "to the same principal under the same condition."
+        "If the bucket is encrypted with a KMS key, add this statement to the key's policy:\n\n"
+        + _json([_allow(account, stack, actions, "*", roles)])
     )
 
 

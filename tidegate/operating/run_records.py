@@ -72,8 +72,11 @@ class _Page:
 
     @classmethod
     def read(cls, s3: "S3Client", bucket: str, prefix: str, after: str) -> Self:
-        """Read a page by one call."""
+        """Read a page by one call; by more only after an answer without objects."""
         answer = s3.list_objects_v2(Bucket=bucket, Prefix=prefix, StartAfter=after)
+        while answer["IsTruncated"] and not answer.get("Contents"):
+            token = answer["NextContinuationToken"]
+            answer = s3.list_objects_v2(Bucket=bucket, Prefix=prefix, ContinuationToken=token)
         objects = answer.get("Contents", [])
         return cls(objects, objects[-1]["Key"] if answer["IsTruncated"] else "")
 

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from dispatcher import handler
+from notifier import handler as notifier
+from reconciler import handler as reconciler
 from tests.support.template import PARAMETERS, ROOT, container, of_type, properties
 from worker.formats.parts import _COLUMNS_PER_PART
 from worker.formats.text import MAX_ROW_BYTES
@@ -43,7 +45,7 @@ def default(name: str) -> Any:  # noqa: ANN401 - of any setting
     return Settings.model_fields[name].default
 
 
-def parameter(name: str) -> object:
+def parameter(name: str) -> Any:  # noqa: ANN401 - of any parameter
     return PARAMETERS[name]["Default"]
 
 
@@ -96,6 +98,16 @@ VALUES = {
     "attempts at an event": f"1, and {RETRIES} again",
     "messages in one call": f"{handler.MESSAGES_PER_BATCH}, and {handler.SEND_ATTEMPTS} attempts",
     "starts of one slot in one minute": f"| {handler.GENERATIONS} |",
+    "files of a run whose end the notifier finds": f"{notifier.MOST_FILES:,}",
+    "time of one invocation of the notifier": f"{properties('Notifier')['Timeout'] // 60} minutes",
+    "age of such a run": f"{notifier.RECENT.days} days",
+    "groups in a digest": f"| {notifier.MOST_GROUPS} |",
+    "age of an event that waits for its digest": f"{days('FileEventsQueue')} days",
+    "age of an event on which the notifier failed": f"{days('UnannouncedQueue')} days",
+    "files that a night submits": f"{parameter('ReconcileMaxFiles'):,} ",
+    "age of a file that a night submits": f"{parameter('ReconcileDays')} ",
+    "invocations of a night": f"{reconciler.MOST_PARTS}, of "
+    f"{properties('Reconciler')['Timeout'] // 60} minutes",
     "time between two sweeps": properties("Sweep")["ScheduleExpression"][len("rate(") : -1],
 }
 FURTHER = {

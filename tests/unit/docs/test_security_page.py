@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tests.support.template import PARAMETERS, ROOT, container, of_type, properties
+from tests.support.template import PARAMETERS, ROLES, ROOT, container, of_type, properties
 
 PAGE = " ".join((ROOT / "docs" / "security.md").read_text("utf-8").split())
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
@@ -42,6 +42,10 @@ def test_a_bucket_of_the_stack_is_encrypted_and_not_public() -> None:
 def test_queues_are_encrypted_by_keys_of_sqs() -> None:
     assert "by SQS's own keys" in PAGE
     assert all(queue["SqsManagedSseEnabled"] for queue in all_properties("AWS::SQS::Queue"))
+
+
+def test_each_role_of_the_template_is_in_the_table_of_who_may_do_what() -> None:
+    assert set(re.findall(r"\(`(\w+Role)`\)", PAGE)) == set(ROLES)
 
 
 def test_tasks_may_reach_port_443_and_nothing_reaches_them() -> None:

@@ -51,10 +51,11 @@ class Recorder:
     events: list[Json] = field(default_factory=list)
     tasks: list[str] = field(default_factory=list)
     broken: bool = False
+    broken_topics: set[str] = field(default_factory=set)
     refuses_events: bool = False
 
     def publish(self, **asked: Any) -> None:  # noqa: ANN401 - boto's
-        if self.broken:
+        if self.broken or asked["TopicArn"] in self.broken_topics:
             raise ClientError({"Error": {"Code": "Throttling"}}, "Publish")
         self.published.append(asked)
 
@@ -200,6 +201,22 @@ def test_a_notice_that_could_not_be_sent_is_sent_by_the_next_try(world: World) -
     assert world.recorder.kinds() == ["group"]
 
 
+@pytest.mark.parametrize("event", [DUE, STOPPED, None])
+def test_a_topic_that_refuses_does_not_make_another_one_get_a_notice_twice(
+    world: World, event: Json | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.environment["NOTIFIER_TOPICS"] = f"arn:refuses,{TOPIC}"
+    world.again()
+    world.recorder.broken_topics.add("arn:refuses")
+    world.record("a.csv")
+    world.put("p/a.csv")
+    world.send(file_event("File Predicted", 1))
+    for _ in range(3):
+        world.handle(event or failure(2))
+    assert [one["TopicArn"] for one in world.recorder.published] == [TOPIC]
+    assert '"notice not sent", "topic": "arn:refuses"' in capsys.readouterr().out
+
+
 def test_without_a_topic_no_group_is_kept(world: World) -> None:
     world.environment["NOTIFIER_TOPICS"] = ","
     world.again()
@@ -240,6 +257,80 @@ def test_events_for_which_no_time_is_left_wait_for_the_next_digest(world: World)
     world.handle(DUE)
     counts = [int(one["Subject"].split()[1]) for one in world.recorder.published]
     assert counts == [10, 20]
+
+
+def test_a_digest_that_could_not_be_sent_is_sent_by_the_next_try(world: World) -> None:
+    world.send(file_event("File Predicted", 1))
+    world.recorder.broken = True
+    with pytest.raises(ClientError):
+        world.handle(DUE)
+    world.recorder.broken = False
+    world.send(failure(2))
+    world.handle(DUE)
+    world.handle(DUE)
+    assert [one["Subject"] for one in world.recorder.published] == ["tide: 1 predicted, 1 failed"]
+
+
+def test_a_run_that_cannot_be_looked_at_takes_nothing_from_the_digest(world: World) -> None:
+    world.record("a.csv")
+    world.put("p/a.csv")
+    world.send(file_event("File Predicted", 1, run="r"))
+    world.recorder.refuses_events = True
+    with pytest.raises(NotSent):
+        world.handle(DUE)
+    assert world.recorder.kinds() == ["digest"]
+    world.recorder.refuses_events = False
+    world.handle(DUE)
+    assert world.recorder.kinds() == ["digest", "run"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"id": "no number"},
+        {"id": None},
+        {"run": "../" * 500},
+        {"run": 5},
+        {"group": None, "run": ["r"]},
+    ],
+)
+def test_an_event_that_no_worker_has_sent_does_not_stop_the_digest(
+    world: World, changes: Json, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = failure(1)
+    odd["detail"] |= changes
+    for event in ({"source": "tidegate"}, odd, file_event("File Predicted", 2)):
+        world.send(event)
+    world.handle(DUE)
+    assert [one["Subject"] for one in world.recorder.published] == ["tide: 1 predicted, 0 failed"]
+    lines = [json.loads(line)["decision"] for line in capsys.readouterr().out.splitlines()]
+    assert lines == ["unknown event", "unknown event", "digest sent"]
+    assert waiting(world, "file-events") == 0
+
+
+def test_an_event_whose_delete_fails_is_deleted_by_the_next_try(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete, refused = world.sqs.delete_message_batch, ["0"]
+
+    def delete_message_batch(QueueUrl: str, Entries: list[Json]) -> Json:  # noqa: N803 - boto's
+        failing = refused and [refused.pop()]
+        good = [one for one in Entries if one["Id"] not in failing]
+        answer: Json = delete(QueueUrl=QueueUrl, Entries=good) if good else {}
+        return answer | {"Failed": [{"Id": name} for name in failing]}
+
+    monkeypatch.setattr(world.sqs, "delete_message_batch", delete_message_batch)
+    for number in range(2):
+        world.send(file_event("File Predicted", number))
+    world.handle(DUE)
+    assert waiting(world, "file-events") == 0
+
+
+def waiting(world: World, queue: str) -> int:
+    """Return how many messages a queue has, in flight or not."""
+    found = world.sqs.get_queue_attributes(QueueUrl=world.urls[queue], AttributeNames=["All"])
+    number = "ApproximateNumberOfMessages"
+    return sum(int(found["Attributes"][number + kind]) for kind in ("", "NotVisible"))
 
 
 # The ends of runs
@@ -373,6 +464,18 @@ def test_an_end_that_could_not_be_announced_is_announced_by_the_next_try(world: 
     assert world.recorder.kinds() == ["run"]
 
 
+def test_a_broken_record_of_one_run_does_not_hide_the_end_of_another(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.put("p/_runs/20991231-broken/request.json", b"{")
+    world.record("a.csv", run="20991231-r")
+    world.put("p/a.csv")
+    with pytest.raises(ValueError, match="Expecting property name"):
+        world.handle(STOPPED)
+    assert world.recorder.kinds() == ["run"]
+    assert '"run failed", "run": "20991231-broken"' in capsys.readouterr().out
+
+
 def test_a_notice_that_failed_is_sent_by_the_next_try_and_its_event_comes_twice_with_one_id(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -411,6 +514,16 @@ def test_a_run_of_more_files_than_memory_holds_is_left_to_the_command_line(
     world.put(f"p/_runs/r/sent/000002-{MOST_FILES}.jsonl.gz", b"not read")
     world.handle(STOPPED)
     assert '"run not looked at"' in capsys.readouterr().out
+
+
+def test_a_run_with_more_outputs_than_there_is_time_to_list_is_left_to_the_command_line(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.record("a.csv")
+    world.put("p/a.csv")
+    world.notifier.handle(STOPPED, 0.0)
+    assert '"run not looked at", "run": "r", "why": "out of time"' in capsys.readouterr().out
+    assert world.recorder.events == []
 
 
 @pytest.mark.parametrize("output_key", ["p", ""])

@@ -43,14 +43,27 @@ class Aws:
     in_queue: dict[str, int] = field(default_factory=dict)
     sent: list[Json] = field(default_factory=list)
     refusals: int = 0
+    empty_pages: int = 0  # before each page with objects
     listings: list[tuple[str, str, str]] = field(default_factory=list)
     handed_over: list[Json] = field(default_factory=list)
 
     def put(self, bucket: str, key: str, ago: timedelta = timedelta(hours=5)) -> None:
         self.objects[bucket, key] = NIGHT - ago
 
-    def list_objects_v2(self, *, Bucket: str, Prefix: str, StartAfter: str = "") -> Json:  # noqa: N803 - boto's
+    def list_objects_v2(
+        self,
+        *,
+        Bucket: str,  # noqa: N803 - boto's, as those below
+        Prefix: str,  # noqa: N803
+        StartAfter: str = "",  # noqa: N803
+        ContinuationToken: str = "",  # noqa: N803
+    ) -> Json:
         self.listings.append((Bucket, Prefix, StartAfter))
+        number, _, after = ContinuationToken.partition(":")
+        if (empty := int(number or 0)) < self.empty_pages:
+            token = f"{empty + 1}:{after or StartAfter}"
+            return {"IsTruncated": True, "NextContinuationToken": token}
+        StartAfter = StartAfter or after  # noqa: N806 - boto's
         below = sorted(
             (key.encode(), written)
             for (bucket, key), written in self.objects.items()
@@ -219,6 +232,17 @@ def test_the_stacks_own_outputs_cost_one_listing_whatever_their_number() -> None
     night(aws, output_bucket=IN)
     assert aws.submitted() == ["a.csv", "z.csv"]
     assert len([one for one in aws.listings if one[1] == ""]) == 2
+
+
+def test_a_page_without_objects_is_not_the_end_of_a_listing() -> None:
+    aws = Aws(page_keys=1, empty_pages=2)
+    for key in ("a", "b", "c"):
+        aws.put(IN, key)
+    aws.put(OUT, "p/b", timedelta(hours=4))
+
+    night(aws)
+
+    assert aws.submitted() == ["a", "c"]
 
 
 def test_old_inputs_cost_no_listing_of_outputs() -> None:

@@ -21,9 +21,20 @@ class Bucket:
         self.keys = sorted(keys)
         self.page_keys = page_keys
         self.calls = 0
+        self.has_empty_pages = False
 
-    def list_objects_v2(self, *, Bucket: str, Prefix: str, StartAfter: str) -> dict[str, Any]:  # noqa: N803, ARG002 - boto3's names
+    def list_objects_v2(
+        self,
+        *,
+        Bucket: str,  # noqa: N803, ARG002 - boto3's names, as those below
+        Prefix: str,  # noqa: N803
+        StartAfter: str = "",  # noqa: N803
+        ContinuationToken: str = "",  # noqa: N803
+    ) -> dict[str, Any]:
         self.calls += 1
+        if self.has_empty_pages and StartAfter:
+            return {"IsTruncated": True, "NextContinuationToken": StartAfter}
+        StartAfter = StartAfter or ContinuationToken  # noqa: N806
         keys = [key for key in self.keys if key.startswith(Prefix) and key > StartAfter]
         page = [{"Key": key, "ETag": '"e"', "LastModified": NOW} for key in keys]
         shown = page[: self.page_keys]
@@ -86,3 +97,10 @@ def test_reports_may_lie_behind_the_runs(template: str) -> None:
     seen = look(s3, layout, NOW)
     assert [run.name for run in seen.open_runs] == ["r1"]
     assert seen.reports == 1 or seen.more_reports
+
+
+def test_a_page_without_objects_is_not_the_end_of_the_listing() -> None:
+    s3: Any = Bucket(["p/_failed/a.csv.json", *record("20261128-1", *SENT)])
+    s3.has_empty_pages = True
+    seen = look(s3, LAYOUT, NOW)
+    assert (seen.reports, [run.name for run in seen.open_runs]) == (1, ["20261128-1"])
