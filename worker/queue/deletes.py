@@ -1,8 +1,9 @@
 """Deletes of settled messages, in batches, and the memory of which messages were deleted."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeVar
 
 import structlog
 
@@ -13,9 +14,12 @@ from worker.queue.sqs import BATCH_SIZE, EntryResult, SqsQueue
 
 log = structlog.get_logger()
 
+Result = TypeVar("Result")
+
 LINGER_SECONDS = 0.2  # how long a delete waits for others to fill its batch
 MAX_PAUSE_SECONDS = 5.0  # between deletes that fail
 LAST_FLUSH_SECONDS = 1.5  # the stop has a deadline, and a call may hang
+MOST_AT_ONCE = 8  # batches: one at a time would delete ten messages in each round trip
 REMEMBERED = 10_000  # deleted messages: SQS may deliver a deleted message again
 
 
@@ -98,20 +102,29 @@ class Deletes:
         entries = list(self._handles.items())
         if full_batches_only:
             entries = entries[: len(entries) // BATCH_SIZE * BATCH_SIZE]
-        for start in range(0, len(entries), BATCH_SIZE):
-            batch = entries[start : start + BATCH_SIZE]
-            try:
-                done = await self._delete(batch)
-                self.failing = False
-            except TransientError as error:
-                self.failing = True
-                log.warning("delete failed, retrying", messages=len(batch), error=error_text(error))
-                done = False
+        batches = [
+            entries[start : start + BATCH_SIZE] for start in range(0, len(entries), BATCH_SIZE)
+        ]
+        while batches:
+            # After a failure one batch goes first: the others would most likely fail too.
+            count = 1 if self.failing else MOST_AT_ONCE
+            outcomes = await _all_of([self._try_delete(batch) for batch in batches[:count]])
+            self.failing = None in outcomes
+            done = all(outcomes)
             self._pause = LINGER_SECONDS if done else min(MAX_PAUSE_SECONDS, self._pause * 2)
             if not done:
-                break  # the next batch would most likely fail too
+                break
+            del batches[:count]
         if self._handles:
             self._changed.set()
+
+    async def _try_delete(self, batch: list[tuple[str, str]]) -> bool | None:
+        """Delete a batch; returns None if the call failed, False if an entry must go again."""
+        try:
+            return await self._delete(batch)
+        except TransientError as error:
+            log.warning("delete failed, retrying", messages=len(batch), error=error_text(error))
+            return None
 
     async def _delete(self, batch: list[tuple[str, str]]) -> bool:
         """Delete a batch; returns False if some of it must be tried again."""
@@ -129,3 +142,12 @@ class Deletes:
         self._deleted[message_id] = None
         if len(self._deleted) > REMEMBERED:
             del self._deleted[next(iter(self._deleted))]
+
+
+async def _all_of(calls: Sequence[Coroutine[Any, Any, Result]]) -> list[Result]:
+    """Wait for all calls, also if one of them raises an error, and then raise that."""
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return [result for result in results if not isinstance(result, BaseException)]

@@ -51,6 +51,47 @@ async def test_more_than_ten_deletes_are_sent_in_batches_of_ten() -> None:
     assert [len(handles) for handles in queue.deletes] == [10, 10, 3]
 
 
+class DistantQueue(ScriptedQueue):
+    """Each call takes a second."""
+
+    async def delete(self, handles: Sequence[str]) -> list[EntryResult]:
+        await asyncio.sleep(1)
+        return await super().delete(handles)
+
+
+async def test_batches_that_fill_during_a_delete_are_deleted_side_by_side() -> None:
+    deletes = Deletes(DistantQueue())
+    async with deletes.flushed():
+        for number in range(10):
+            deletes.add(f"m{number}", f"h{number}")
+        await asyncio.sleep(0.5)
+        for number in range(10, 40):
+            deletes.add(f"m{number}", f"h{number}")
+        await asyncio.sleep(0.6)
+        assert len(deletes) == 30
+        await asyncio.sleep(1)
+        assert len(deletes) == 0
+
+
+async def test_after_a_failed_call_one_batch_goes_before_the_others() -> None:
+    def result_of(_: str) -> EntryResult:
+        if len(queue.deletes) <= 2:
+            raise TransientError("throttled")
+        return OK
+
+    queue = ScriptedQueue(result_of)
+    deletes = Deletes(queue)
+    async with deletes.flushed():
+        for number in range(10):
+            deletes.add(f"m{number}", f"h{number}")
+        await asyncio.sleep(LINGER_SECONDS / 2)
+        for number in range(10, 40):
+            deletes.add(f"m{number}", f"h{number}")
+        await asyncio.sleep(10)
+        assert len(deletes) == 0
+    assert [len(set(queue.times[:at])) for at in (1, 2, 3, 6)] == [1, 2, 3, 3]
+
+
 async def test_deletes_beyond_a_full_batch_wait_for_others() -> None:
     queue = ScriptedQueue()
     deletes = Deletes(queue)
