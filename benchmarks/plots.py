@@ -81,6 +81,10 @@ def _big_file(report: Report) -> Any:  # noqa: ANN401 - as above
     )
 
 
+def _short(value: float) -> str:
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"  # noqa: PLR2004
+
+
 def _bars(
     rows: Sequence[Row],
     columns: Mapping[str, Callable[[Row], float]],
@@ -94,7 +98,7 @@ def _bars(
         bars = axis.barh(
             [label(row) for row in rows], [value(row) for row in rows], color=_colours(rows)
         )
-        axis.bar_label(bars, fmt="%.3g", padding=2)
+        axis.bar_label(bars, fmt=_short, padding=2)
         axis.set_title(title)
         axis.margins(x=0.18)
     axes[0].invert_yaxis()
