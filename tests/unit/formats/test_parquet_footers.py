@@ -3,7 +3,9 @@
 Arrow aborts the process at some footers. In these tests that ends pytest.
 """
 
+import gc
 import io
+import sys
 from collections.abc import Callable
 from datetime import datetime
 
@@ -29,6 +31,7 @@ from worker.errors import SchemaMismatch, Unparsable
 from worker.footers import thrift
 from worker.footers.thrift import Struct
 from worker.formats.memory import InputMemory
+from worker.formats.parquet.chunk_check import check_chunks
 from worker.formats.parquet.reader import ParquetReader
 from worker.interfaces import ScoreOptions
 
@@ -349,3 +352,16 @@ def test_a_file_with_thousands_of_bad_int96_times_is_refused() -> None:
     reader.model_reads(["t"])
     with pytest.raises(Unparsable, match=r"more than 10,000 rows .* from row 1 on: column 't'"):
         list(reader.batches(("t",), 10))
+
+
+def test_a_check_of_the_footers_entries_keeps_nothing() -> None:
+    """Each part of a large file makes such a check, of a footer that grows with the file."""
+    file = io.BytesIO()
+    parquet.write_table(pa.table({"a": [1, 2]}), file)
+    footer = parquet.read_metadata(io.BytesIO(file.getvalue()))
+    before = sys.getrefcount(footer)
+
+    check_chunks(footer, ["a"], [0])
+    gc.collect()
+
+    assert sys.getrefcount(footer) == before
