@@ -2,10 +2,8 @@
 
 import struct
 
-from worker.footers import thrift
+from worker.footers import field_ids, thrift
 from worker.interfaces import RowGroups
-
-_ROWS, _ROW_GROUPS = 3, 4  # the ids of fields of a footer, from parquet.thrift
 
 
 class JoinedFooter:
@@ -26,7 +24,7 @@ class JoinedFooter:
     def finish(self) -> bytes:
         """Return the end of the output."""
         footer = thrift.decode(self._without_rows)
-        footer[_ROWS] = (thrift.I64, self._rows)
-        footer[_ROW_GROUPS] = (thrift.LIST, thrift.Sequence(thrift.STRUCT, self._entries))
+        footer[field_ids.ROWS] = (thrift.I64, self._rows)
+        footer[field_ids.ROW_GROUPS] = (thrift.LIST, thrift.Sequence(thrift.STRUCT, self._entries))
         encoded = thrift.encode(footer)
         return encoded + struct.pack("<I4s", len(encoded), b"PAR1")

@@ -6,14 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from worker.errors import Unparsable
-from worker.footers import thrift
+from worker.footers import field_ids, thrift
 
 # The ids of fields, from parquet.thrift.
-_ROW_GROUPS, _ENCRYPTION, _SIGNING_KEY = 4, 8, 9  # of the footer
-_CHUNKS = 1  # of a row group
-_METADATA, _CRYPTO_METADATA = 3, 8  # of a column's chunk
-_PATH, _STATISTICS = 3, 12  # of its metadata
-_NULL_COUNT = 3  # of statistics
 
 
 END = struct.Struct("<I4s")  # what ends a file: the footer's length, and the magic number
@@ -33,8 +28,8 @@ def refuse_encryption(footer: bytes, metadata_size: int) -> None:
     if metadata_size == len(footer):
         return
     decoded = thrift.decode(footer)
-    is_signed = _ENCRYPTION in decoded or _SIGNING_KEY in decoded
-    if is_signed or any(_CRYPTO_METADATA in chunk for chunk in _chunks(decoded)):
+    is_signed = field_ids.ENCRYPTION in decoded or field_ids.SIGNING_KEY in decoded
+    if is_signed or any(field_ids.CRYPTO_METADATA in chunk for chunk in _chunks(decoded)):
         raise Unparsable("the Parquet file has encrypted columns: write it without encryption")
 
 
@@ -42,10 +37,12 @@ def count_nulls(footer: bytes) -> dict[str, int | None]:
     """Return the count of nulls in each column that is not nested; None if the file has it not."""
     counts: dict[str, int | None] = {}
     for chunk in _chunks(thrift.decode(footer)):
-        name, *nested = thrift.texts(chunk, _METADATA, _PATH) or [""]
+        name, *nested = thrift.texts(chunk, field_ids.METADATA, field_ids.PATH) or [""]
         if nested:
             continue
-        nulls = thrift.integer(chunk, _METADATA, _STATISTICS, _NULL_COUNT)
+        nulls = thrift.integer(
+            chunk, field_ids.METADATA, field_ids.STATISTICS, field_ids.NULL_COUNT
+        )
         before = counts.get(name, 0)
         counts[name] = None if nulls is None or before is None else before + nulls
     return counts
@@ -62,5 +59,5 @@ def pandas_index(metadata: Mapping[bytes, bytes] | None) -> tuple[str, ...]:
 
 
 def _chunks(footer: thrift.Struct) -> Iterator[thrift.Struct]:
-    for group in thrift.structs(footer, _ROW_GROUPS):
-        yield from thrift.structs(group, _CHUNKS)
+    for group in thrift.structs(footer, field_ids.ROW_GROUPS):
+        yield from thrift.structs(group, field_ids.CHUNKS)

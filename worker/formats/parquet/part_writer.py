@@ -4,16 +4,12 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from worker.footers import thrift
+from worker.footers import field_ids, thrift
 from worker.formats.parquet.footer import END, footer_at_end
 from worker.formats.parquet.writer import ParquetWriter
 from worker.interfaces import RowGroups
 
 # The ids of fields, from parquet.thrift.
-_ROWS, _ROW_GROUPS = 3, 4  # of the footer
-_CHUNKS, _GROUP_OFFSET, _ORDINAL = 1, 5, 7  # of a row group
-_CHUNK_OFFSET, _METADATA = 2, 3  # of a column's chunk
-_DATA_OFFSET, _DICTIONARY_OFFSET = 9, 11  # of its metadata
 
 
 @dataclass(slots=True)
@@ -45,21 +41,21 @@ class ParquetPartWriter:
         data = end[: -END.size - len(encoded)]
         self.size += len(data)
         footer = thrift.decode(encoded)
-        groups = thrift.structs(footer, _ROW_GROUPS)
+        groups = thrift.structs(footer, field_ids.ROW_GROUPS)
         entries = [thrift.encode_movable(_movable(group)) for group in groups]
-        return data, RowGroups(entries, self.size, thrift.integer(footer, _ROWS) or 0)
+        return data, RowGroups(entries, self.size, thrift.integer(footer, field_ids.ROWS) or 0)
 
 
 def _movable(group: thrift.Struct) -> thrift.Struct:
     """Return an entry for a row group that may stand anywhere in an output."""
     # The row group's number, which some versions of Arrow write: only encrypted files need it.
-    group.pop(_ORDINAL, None)
-    _mark_offset(group, _GROUP_OFFSET)
-    for chunk in thrift.structs(group, _CHUNKS):
-        _mark_offset(chunk, _CHUNK_OFFSET)
-        _, metadata = chunk[_METADATA]
-        _mark_offset(metadata, _DATA_OFFSET)
-        _mark_offset(metadata, _DICTIONARY_OFFSET)
+    group.pop(field_ids.ORDINAL, None)
+    _mark_offset(group, field_ids.GROUP_OFFSET)
+    for chunk in thrift.structs(group, field_ids.CHUNKS):
+        _mark_offset(chunk, field_ids.CHUNK_OFFSET)
+        _, metadata = chunk[field_ids.METADATA]
+        _mark_offset(metadata, field_ids.DATA_OFFSET)
+        _mark_offset(metadata, field_ids.DICTIONARY_OFFSET)
     return group
 
 

@@ -6,10 +6,9 @@ import struct
 import pyarrow as pa
 from pyarrow import parquet
 
-from worker.footers import thrift
+from worker.footers import field_ids, thrift
 
 # The ids of fields, from parquet.thrift.
-_SCHEMA, _ROWS, _ROW_GROUPS, _KEY_VALUES = 2, 3, 4, 5  # of the footer
 _TYPE, _REPETITION, _NAME, _CHILDREN = 1, 3, 4, 5  # of an element of the schema
 _KEY, _VALUE = 1, 2  # of a pair of key and value
 _BYTE_ARRAY = 6  # a physical type that needs nothing else
@@ -25,14 +24,14 @@ class ReadableFooter:
         decoded = thrift.decode(footer, ends_there=True)
         self.reasons: dict[str, str] = {}
         """Why Arrow cannot read a column, by its name."""
-        elements = thrift.structs(decoded, _SCHEMA)
+        elements = thrift.structs(decoded, field_ids.SCHEMA)
         readable = elements[:1]
         for column in _columns(elements[1:]):
             reason = _reason(elements[0], column)
             if reason is not None:
                 self.reasons[thrift.text(column[0], _NAME) or ""] = reason
             readable += column if reason is None else map(_without_type, column)
-        decoded[_SCHEMA] = (thrift.LIST, thrift.Sequence(thrift.STRUCT, readable))
+        decoded[field_ids.SCHEMA] = (thrift.LIST, thrift.Sequence(thrift.STRUCT, readable))
         if not self.reasons:
             _drop_arrow_schema(decoded)
         self.footer = thrift.encode(decoded)
@@ -65,9 +64,9 @@ def _reason(root: thrift.Struct, column: list[thrift.Struct]) -> str | None:
     schema = thrift.Sequence(thrift.STRUCT, [alone, *column])
     footer: thrift.Struct = {
         1: (thrift.I32, 1),
-        _SCHEMA: (thrift.LIST, schema),
-        _ROWS: (thrift.I64, 0),
-        _ROW_GROUPS: (thrift.LIST, thrift.Sequence(thrift.STRUCT, [])),
+        field_ids.SCHEMA: (thrift.LIST, schema),
+        field_ids.ROWS: (thrift.I64, 0),
+        field_ids.ROW_GROUPS: (thrift.LIST, thrift.Sequence(thrift.STRUCT, [])),
     }
     try:
         in_memory(thrift.encode(footer))
@@ -84,7 +83,7 @@ def _without_type(element: thrift.Struct) -> thrift.Struct:
 
 def _drop_arrow_schema(footer: thrift.Struct) -> None:
     """Drop the types that another version of Arrow has added: the file has its own."""
-    pairs = thrift.structs(footer, _KEY_VALUES)
+    pairs = thrift.structs(footer, field_ids.KEY_VALUES)
     kept = [pair for pair in pairs if thrift.text(pair, _KEY) != _ARROW_SCHEMA]
     if len(kept) == len(pairs):
         raise ValueError("the footer is damaged")
@@ -92,4 +91,4 @@ def _drop_arrow_schema(footer: thrift.Struct) -> None:
         if thrift.text(pair, _KEY) == _ARROW_SCHEMA:
             # Raises ValueError if it is damaged: then no one knows what else is.
             base64.b64decode(thrift.text(pair, _VALUE) or "", validate=True)
-    footer[_KEY_VALUES] = (thrift.LIST, thrift.Sequence(thrift.STRUCT, kept))
+    footer[field_ids.KEY_VALUES] = (thrift.LIST, thrift.Sequence(thrift.STRUCT, kept))
