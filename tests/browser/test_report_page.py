@@ -55,6 +55,14 @@ def show(tab: Tab, file: Path, width: int, theme: str) -> None:
     tab.wait_for("Page.loadEventFired")
 
 
+def show_report(tab: Tab, folder: Path, name: str, width: int, theme: str) -> Path:
+    """Write a page of PAGES, load it, and return its file."""
+    file = folder / "report.html"
+    file.write_text(html(page_of(PAGES[name]())), encoding="utf-8")
+    show(tab, file, width, theme)
+    return file
+
+
 EACH_SCREEN = pytest.mark.parametrize(
     ("width", "theme"), [(390, "light"), (390, "dark"), (1280, "light"), (1280, "dark")]
 )
@@ -65,9 +73,7 @@ EACH_SCREEN = pytest.mark.parametrize(
 def test_the_page_is_whole_silent_and_alone(
     tab: Tab, tmp_path: Path, name: str, width: int, theme: str
 ) -> None:
-    file = tmp_path / "report.html"
-    file.write_text(html(page_of(PAGES[name]())), encoding="utf-8")
-    show(tab, file, width, theme)
+    file = show_report(tab, tmp_path, name, width, theme)
 
     requests = [one["request"]["url"] for one in tab.of("Network.requestWillBeSent")]
     assert requests == [file.as_uri()]
@@ -88,9 +94,7 @@ def test_the_page_is_whole_silent_and_alone(
 def test_the_page_has_no_barrier(
     tab: Tab, tmp_path: Path, name: str, width: int, theme: str
 ) -> None:
-    file = tmp_path / "report.html"
-    file.write_text(html(page_of(PAGES[name]())), encoding="utf-8")
-    show(tab, file, width, theme)
+    show_report(tab, tmp_path, name, width, theme)
 
     tab.value(Path(AXE or "").read_text(encoding="utf-8") + ";0")
 

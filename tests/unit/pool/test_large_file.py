@@ -1,9 +1,10 @@
 """A large file is predicted by all processes that nobody else wants, and written in its order."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Coroutine
 from dataclasses import dataclass, field, replace
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -392,20 +393,27 @@ async def test_a_helper_that_is_interrupted_though_nobody_cancelled_it_fails_the
     await job.check_nothing_is_left()
 
 
+async def cancel_after(
+    seconds: float, score: Coroutine[Any, Any, ScoreResult], *, again_after: int | None
+) -> None:
+    """Cancel a job after some seconds, and again after so many steps of the event loop."""
+    large = asyncio.create_task(score)
+    await asyncio.sleep(seconds)
+    large.cancel()
+    if again_after is not None:
+        for _ in range(again_after):
+            await asyncio.sleep(0)
+        large.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await large
+
+
 @pytest.mark.parametrize("steps", [None, *range(10)])
 async def test_a_job_that_is_cancelled_leaves_nothing(steps: int | None) -> None:
     """Also if it is cancelled again after so many steps, as by a stop after its time limit."""
     job = LargeJob(processes=3, wrong=[1, 2])
     for seconds in (0, 1, 9.5, 15, 25):
-        large = asyncio.create_task(job.score())
-        await asyncio.sleep(seconds)
-        large.cancel()
-        if steps is not None:
-            for _ in range(steps):
-                await asyncio.sleep(0)
-            large.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await large
+        await cancel_after(seconds, job.score(), again_after=steps)
         job.output = AsyncMemoryOutput()
         await job.check_nothing_is_left()
 

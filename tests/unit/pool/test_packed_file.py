@@ -18,6 +18,7 @@ from tests.unit.pool.test_large_file import (
     RESERVED,
     FullDisk,
     LargeJob,
+    cancel_after,
     drawn_content,
 )
 from worker.clock import now
@@ -192,15 +193,7 @@ async def test_a_job_that_is_cancelled_leaves_nothing(steps: int | None) -> None
     """Also if it is cancelled again after so many steps, as by a stop after its time limit."""
     job = PackedJob(processes=3)
     for seconds in (0, 1, 9.5, 15, 25):
-        large = asyncio.create_task(job.score())
-        await asyncio.sleep(seconds)
-        large.cancel()
-        if steps is not None:
-            for _ in range(steps):
-                await asyncio.sleep(0)
-            large.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await large
+        await cancel_after(seconds, job.score(), again_after=steps)
         job.output = AsyncMemoryOutput()
         await job.check_nothing_is_left()
 

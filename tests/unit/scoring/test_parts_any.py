@@ -395,15 +395,19 @@ def in_zstd(body: bytes, cuts: list[int]) -> bytes:
 IN_ZSTD = st.booleans()
 
 
+def check_packed(body: bytes, options: ScoreOptions, order: Order, *, zstd: bool) -> None:
+    part_bytes = len(body) if options.max_rejected else order.part_bytes
+    expected = read_whole(body, options, part_bytes=part_bytes)
+    packed = (in_zstd if zstd else in_gzip)(body, order.pieces)
+    assert read_packed(packed, options, order) == expected
+
+
 @examples(1)
 @given(FILES, OPTIONS, ORDERS, IN_ZSTD)
 def test_any_parts_of_a_compressed_file_give_the_output_of_the_plain_one(
     body: bytes, options: ScoreOptions, order: Order, zstd: bool
 ) -> None:
-    part_bytes = len(body) if options.max_rejected else order.part_bytes
-    expected = read_whole(body, options, part_bytes=part_bytes)
-    packed = (in_zstd if zstd else in_gzip)(body, order.pieces)
-    assert read_packed(packed, options, order) == expected
+    check_packed(body, options, order, zstd=zstd)
 
 
 @examples(0.5)
@@ -411,10 +415,7 @@ def test_any_parts_of_a_compressed_file_give_the_output_of_the_plain_one(
 def test_any_parts_of_compressed_json_lines_give_the_output_of_plain_ones(
     body: bytes, options: ScoreOptions, order: Order, zstd: bool
 ) -> None:
-    part_bytes = len(body) if options.max_rejected else order.part_bytes
-    expected = read_whole(body, options, part_bytes=part_bytes)
-    packed = (in_zstd if zstd else in_gzip)(body, order.pieces)
-    assert read_packed(packed, options, order) == expected
+    check_packed(body, options, order, zstd=zstd)
 
 
 @examples(0.5)
